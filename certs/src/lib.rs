@@ -1,0 +1,1 @@
+//! The certificate authority, TLS certificates and SSH host keys of devgate.

@@ -1,0 +1,3 @@
+//! The entry point; what it starts is in the library.
+
+fn main() {}

@@ -1,0 +1,49 @@
+//! What the gateway and the agents say to each other.
+//!
+//! Everything between them is a *stream*: one connection of its own, over a Unix
+//! socket or TLS, with the kernel's flow control. The gateway begins every stream
+//! with an [`Open`] header and the agent answers with an [`Answer`]; both are
+//! prefixed with the protocol's version and their length (see [`handshake`]).
+//! What follows depends on the kind:
+//!
+//! | [`Open`] | after the answer |
+//! | --- | --- |
+//! | `session` | [`frame`]s both ways |
+//! | `direct-tcpip`, `direct-streamlocal`, `accept` | raw bytes with half-close |
+//! | `tcpip-forward`, `streamlocal-forward` | [`frame`]s of kind `accepted`, until either side closes |
+//! | `control` | [`control`] messages, each one JSON text |
+//!
+//! A connection that the agent's side accepts (a forwarded port, a forwarded
+//! authentication agent) is announced with a number, and the gateway collects it
+//! with a stream of its own (`accept`). So streams are opened by the gateway only,
+//! whichever side dialled the connection underneath.
+
+pub mod config;
+pub mod control;
+pub mod frame;
+pub mod handshake;
+mod open;
+pub mod socket;
+mod stream;
+
+pub use open::{
+    Accepted, Answer, Open, Originator, Peer, Refusal, RefusalReason, SessionOpen, StreamError,
+};
+pub use stream::{ReadHalf, Stream, WriteHalf};
+
+/// Version of the protocol, sent with every header.
+pub const VERSION: u8 = 1;
+
+/// Oldest version that this side still speaks: upgrades happen under running
+/// workspaces, so an agent one version older than its gateway keeps working.
+pub const OLDEST_VERSION: u8 = 1;
+
+/// HTTP path at which an agent opens its control connection (a WebSocket).
+pub const CONTROL_PATH: &str = "/agent/v1/control";
+
+/// HTTP path at which an agent offers a spare data connection.
+pub const DATA_PATH: &str = "/agent/v1/data";
+
+/// Token of the HTTP `Upgrade` that turns a data connection into a raw stream
+/// (RFC 9110 §7.8).
+pub const UPGRADE_TOKEN: &str = "devgate-stream";

@@ -1,0 +1,97 @@
+//! Unix sockets at paths of any length, with their peer's identity checked.
+//!
+//! A socket's address holds 107 bytes (unix(7)); data folders are longer than
+//! that. The folder is opened instead, and the socket reached through
+//! `/proc/self/fd`.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+/// Longest path that an address takes as it is, in bytes.
+const MAX_PATH: usize = 107;
+
+/// Listens on a new socket of mode 0600; a stale one at `path` is replaced.
+///
+/// # Errors
+/// `AddrInUse` where something still answers at `path`; otherwise what the
+/// system says of the folder or the socket.
+pub async fn bind(path: &Path) -> io::Result<UnixListener> {
+    match connect(path).await {
+        Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        },
+    }
+    let (address, _folder) = address(path)?;
+    let listener = UnixListener::bind(address)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Connects to the socket at `path`.
+pub async fn connect(path: &Path) -> io::Result<UnixStream> {
+    let (address, _folder) = address(path)?;
+    UnixStream::connect(address).await
+}
+
+/// Returns the process id of the other end, where it runs as this process's own
+/// user or as root.
+///
+/// # Errors
+/// `PermissionDenied` where it runs as somebody else.
+pub fn check_peer(stream: &UnixStream) -> io::Result<Option<i32>> {
+    let peer = stream.peer_cred()?;
+    let own = nix::unistd::geteuid().as_raw();
+    if peer.uid() == own || peer.uid() == 0 {
+        return Ok(peer.pid());
+    }
+    let message = format!("the peer runs as user {}, not as {own}", peer.uid());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
+/// Returns an address for `path`, valid for as long as the folder is held.
+fn address(path: &Path) -> io::Result<(PathBuf, Option<File>)> {
+    if path.as_os_str().len() <= MAX_PATH {
+        return Ok((path.to_owned(), None));
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let folder = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY)
+        .open(parent)?;
+    let address = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    Ok((address, Some(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_deep_in_a_folder_is_reached_and_its_peer_known() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("d".repeat(200));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("agent.sock");
+        let listener = bind(&path).await.unwrap();
+        let near = connect(&path).await.unwrap();
+        listener.accept().await.unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(check_peer(&near).unwrap(), Some(own));
+        assert_eq!(
+            bind(&path).await.unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        drop(listener);
+        bind(&path).await.unwrap();
+    }
+}

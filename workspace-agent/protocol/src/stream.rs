@@ -1,0 +1,132 @@
+//! The connections that carry streams.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, unix};
+use tokio_rustls::TlsStream;
+
+/// One connection between a gateway and an agent, of any kind.
+///
+/// `shutdown` ends the written direction only; the other one stays open.
+#[derive(Debug)]
+pub enum Stream {
+    /// On the same host.
+    Local(UnixStream),
+    /// Over TLS 1.3, whichever side dialled.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The reading half of a [`Stream`].
+#[derive(Debug)]
+pub enum ReadHalf {
+    /// On the same host.
+    Local(unix::OwnedReadHalf),
+    /// Over anything else.
+    Shared(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+}
+
+/// The writing half of a [`Stream`]. Dropping it doesn't end its direction;
+/// `shutdown` does.
+#[derive(Debug)]
+pub enum WriteHalf {
+    /// On the same host.
+    Local(unix::OwnedWriteHalf),
+    /// Over anything else.
+    Shared(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+}
+
+impl Stream {
+    /// Splits the stream into halves that different tasks can own.
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Local(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Local(read), WriteHalf::Local(write))
+            }
+            Self::Tls(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                (ReadHalf::Shared(read), WriteHalf::Shared(write))
+            }
+        }
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self::Local(stream)
+    }
+}
+
+impl<S: Into<TlsStream<TcpStream>>> From<Box<S>> for Stream {
+    fn from(stream: Box<S>) -> Self {
+        Self::Tls(Box::new((*stream).into()))
+    }
+}
+
+macro_rules! read_by_variant {
+    ($type:ident, $($variant:ident),+) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_read(cx, buf),)+
+                }
+            }
+        }
+    };
+}
+
+macro_rules! write_by_variant {
+    ($type:ident, $($variant:ident),+) => {
+        impl AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_write(cx, buf),)+
+                }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),)+
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self {
+                    $(Self::$variant(inner) => inner.is_write_vectored(),)+
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_flush(cx),)+
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(inner) => Pin::new(inner).poll_shutdown(cx),)+
+                }
+            }
+        }
+    };
+}
+
+read_by_variant!(Stream, Local, Tls);
+write_by_variant!(Stream, Local, Tls);
+read_by_variant!(ReadHalf, Local, Shared);
+write_by_variant!(WriteHalf, Local, Shared);
