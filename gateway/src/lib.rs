@@ -1,5 +1,7 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+pub mod config;
 pub mod names;
+pub mod person;
 pub mod tunnel;
