@@ -68,32 +68,30 @@ pub struct SshConfig {
     pub listen: Listen,
     /// Time from the first byte to the end of user authentication. Default: 60 s.
     pub login_grace: Period,
-    /// Most connections at once. Default: 10000.
-    pub max_connections: u32,
     /// Most connections at once that haven't authenticated. Default: 200.
     pub max_unauthenticated: u32,
-    /// Most channels at once on one connection; IDEs open hundreds. Default: 1000.
-    pub max_channels: u32,
     /// Window of a channel (RFC 4254 §5.2), in bytes: what a stalled channel may
     /// hold in memory, and what a long path may have in flight. Default: 2 MiB.
     pub window: Size,
-    /// Largest packet that a channel takes, in bytes. Default: 32 KiB.
-    pub packet: Size,
     /// Silence after which the peer is asked for a sign of life. Default: 15 s.
     pub keepalive_interval: Period,
     /// Unanswered signs of life after which the peer is dead. Default: 6.
     pub keepalive_count: u32,
-    /// Bytes after which keys are exchanged again. Default: 1 GiB.
-    pub rekey_bytes: Size,
-    /// Time after which keys are exchanged again. Default: 1 h.
-    pub rekey_interval: Period,
-    /// Key exchange methods (RFC 4253 §7), preferred first.
-    pub key_exchange: Vec<String>,
-    /// Ciphers, preferred first. Default: AES-GCM, then AES-CTR; `ChaCha20` is half
-    /// as fast where the hardware has AES, and clients that may will choose it.
-    pub ciphers: Vec<String>,
-    /// Message authentication codes, preferred first.
-    pub macs: Vec<String>,
+    /// When the cipher `chacha20-poly1305@openssh.com` is offered. Default:
+    /// without AES hardware.
+    pub chacha20: OfferChacha20,
+}
+
+/// When the cipher `chacha20-poly1305@openssh.com` is offered. Where the processor
+/// has instructions for AES it is half as fast as AES-GCM, and OpenSSH chooses it
+/// wherever it is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfferChacha20 {
+    /// Where the processor has no instructions for AES.
+    WithoutAesHardware,
+    /// Always.
+    Always,
 }
 
 /// The HTTPS listener.
@@ -125,7 +123,7 @@ pub struct LockoutConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkspacesConfig {
-    /// Time in which a started agent has to report. Default: 60 s.
+    /// Time in which a started agent has to report. Default: 30 s.
     pub start_timeout: Period,
     /// Time that a stopped workspace's programs have to end by themselves.
     /// Default: 10 s.
@@ -185,39 +183,12 @@ impl Default for SshConfig {
         Self {
             listen: Listen::new("127.0.0.1", 2222),
             login_grace: Period::seconds(60),
-            max_connections: 10_000,
             max_unauthenticated: 200,
-            max_channels: 1000,
             window: Size::kib(2048),
-            packet: Size::kib(32),
             keepalive_interval: Period::seconds(15),
             // 6 × 15 s: a network that is gone for a minute is survived.
             keepalive_count: 6,
-            rekey_bytes: Size::kib(1024 * 1024),
-            rekey_interval: Period::seconds(3600),
-            key_exchange: owned(&[
-                "mlkem768x25519-sha256",
-                "curve25519-sha256",
-                "curve25519-sha256@libssh.org",
-                "ecdh-sha2-nistp256",
-                "ecdh-sha2-nistp384",
-                "ecdh-sha2-nistp521",
-                "diffie-hellman-group16-sha512",
-                "diffie-hellman-group14-sha256",
-            ]),
-            ciphers: owned(&[
-                "aes128-gcm@openssh.com",
-                "aes256-gcm@openssh.com",
-                "aes128-ctr",
-                "aes256-ctr",
-                "aes192-ctr",
-            ]),
-            macs: owned(&[
-                "hmac-sha2-256-etm@openssh.com",
-                "hmac-sha2-512-etm@openssh.com",
-                "hmac-sha2-256",
-                "hmac-sha2-512",
-            ]),
+            chacha20: OfferChacha20::WithoutAesHardware,
         }
     }
 }
@@ -244,7 +215,7 @@ impl Default for LockoutConfig {
 impl Default for WorkspacesConfig {
     fn default() -> Self {
         Self {
-            start_timeout: Period::seconds(60),
+            start_timeout: Period::seconds(30),
             stop_grace: Period::seconds(10),
         }
     }
@@ -275,10 +246,6 @@ impl Config {
 /// Returns the path of the administration socket of a data folder.
 pub fn admin_socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
-}
-
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::identity::{Role, User};
 use crate::names::{MAX_NAME, UserName};
 
 /// Returns the folder where data is kept unless another is named:
@@ -31,6 +32,14 @@ pub fn user_name() -> UserName {
         .or_else(|| env::var("USER").ok())
         .unwrap_or_default();
     reduce(&login)
+}
+
+/// Returns the administrator who stands for this account: the one of its name,
+/// else the first.
+pub fn operator(users: &[User]) -> Option<&User> {
+    let own = user_name();
+    let admins = || users.iter().filter(|user| user.role == Role::Admin);
+    admins().find(|user| user.name == own).or_else(|| admins().next())
 }
 
 fn absolute(variable: &str) -> Option<PathBuf> {

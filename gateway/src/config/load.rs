@@ -457,16 +457,16 @@ mod tests {
 
     #[test]
     fn later_layers_win_and_siblings_are_kept() {
-        let (_folder, path) = file("[ssh]\nlisten = \"0.0.0.0:22\"\nmax-channels = 7\n");
+        let (_folder, path) = file("[ssh]\nlisten = \"0.0.0.0:22\"\nmax-unauthenticated = 7\n");
         let loaded = load(Some(&path), NONE, &Flags::default()).unwrap();
         assert_eq!(loaded.config.ssh.listen.to_string(), "0.0.0.0:22");
-        assert_eq!(loaded.config.ssh.max_channels, 7);
-        assert_eq!(loaded.config.ssh.max_connections, 10_000);
+        assert_eq!(loaded.config.ssh.max_unauthenticated, 7);
+        assert_eq!(loaded.config.ssh.keepalive_count, 6);
 
         let variables = environment("DEVGATE_SSH_LISTEN", "localhost:23");
         let loaded = load(Some(&path), variables.clone(), &Flags::default()).unwrap();
         assert_eq!(loaded.config.ssh.listen.to_string(), "localhost:23");
-        assert_eq!(loaded.config.ssh.max_channels, 7);
+        assert_eq!(loaded.config.ssh.max_unauthenticated, 7);
 
         let mut flags = Flags::default();
         flags.set("--ssh-listen", "ssh.listen", Some("localhost:24"));
@@ -477,7 +477,7 @@ mod tests {
     #[test]
     fn the_environment_sets_numbers_lists_and_what_is_absent_by_default() {
         let variables = [
-            ("DEVGATE_SSH_MAX_CHANNELS".to_owned(), "12".to_owned()),
+            ("DEVGATE_SSH_MAX_UNAUTHENTICATED".to_owned(), "12".to_owned()),
             (
                 "DEVGATE_HTTP_NAMES".to_owned(),
                 "a.example, 10.0.0.1".to_owned(),
@@ -485,7 +485,7 @@ mod tests {
             ("DEVGATE_PROCESS_AGENT".to_owned(), "/opt/agent".to_owned()),
         ];
         let config = load(None, variables, &Flags::default()).unwrap().config;
-        assert_eq!(config.ssh.max_channels, 12);
+        assert_eq!(config.ssh.max_unauthenticated, 12);
         assert_eq!(config.http.names, ["a.example", "10.0.0.1"]);
         assert_eq!(config.process.agent, Some(PathBuf::from("/opt/agent")));
     }
@@ -493,8 +493,8 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
         assert_eq!(
-            error_of("[ssh]\n\nlisten = \"[::]:22\"\nmax-chanels = 3\n"),
-            "devgate.toml:4: unknown key \"ssh.max-chanels\": did you mean \"ssh.max-channels\"?"
+            error_of("[ssh]\n\nlisten = \"[::]:22\"\nmax-unauthentcated = 3\n"),
+            "devgate.toml:4: unknown key \"ssh.max-unauthentcated\": did you mean \"ssh.max-unauthenticated\"?"
         );
         assert_eq!(
             error_of("listen = \"[::]:22\"\n"),
@@ -526,13 +526,13 @@ mod tests {
             "devgate.toml:2: lockout.failures: 0 is out of range: 1 to 1000000 are allowed"
         );
         assert!(
-            error_of("[ssh]\nmax-channels = \"many\"")
-                .starts_with("devgate.toml:2: ssh.max-channels: ")
+            error_of("[ssh]\nmax-unauthenticated = \"many\"")
+                .starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
         );
         assert!(
-            error_of("[ssh]\nmax-channels = -1").starts_with("devgate.toml:2: ssh.max-channels: ")
+            error_of("[ssh]\nmax-unauthenticated = -1").starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
         );
-        assert!(error_of("[ssh]\nciphers = [1]").starts_with("devgate.toml:2: ssh.ciphers"));
+        assert!(error_of("[http]\nnames = [1]").starts_with("devgate.toml:2: http.names"));
 
         let variables = environment("DEVGATE_SSH_LISTEN", "nowhere");
         let error = load(None, variables, &Flags::default())

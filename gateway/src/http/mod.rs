@@ -1,0 +1,4 @@
+//! The HTTP side.
+
+pub mod admin;
+pub mod problem;
