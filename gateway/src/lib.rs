@@ -1,5 +1,9 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+pub mod drivers;
+pub mod identity;
 pub mod names;
+pub mod store;
 pub mod tunnel;
+pub mod workspaces;
