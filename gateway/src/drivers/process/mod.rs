@@ -196,10 +196,11 @@ fn find_in(
     held: &mut Option<Arc<Process>>,
     folder: &Folder,
 ) -> Result<Result<Arc<Process>, Exit>, DriverError> {
-    if let Some(agent) = held
-        && !agent.has_ended()
-    {
-        return Ok(Ok(Arc::clone(agent)));
+    if let Some(agent) = held {
+        if !agent.has_ended() {
+            return Ok(Ok(Arc::clone(agent)));
+        }
+        agent.reap();
     }
     // It may have ended while another one, which nobody recorded, lives.
     match find::agent(folder)? {
@@ -240,13 +241,7 @@ fn spawn(
     in_new_session(&mut command);
     let child = command.spawn().map_err(failed)?;
     // The child isn't waited for here: its pidfd is, by whoever asks for its end.
-    match Process::open(child.id()) {
-        Ok(process) => Ok(process),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(failed(std::io::Error::other("it ended at once")))
-        }
-        Err(error) => Err(failed(error)),
-    }
+    Process::hold(child.id()).map_err(failed)
 }
 
 #[expect(

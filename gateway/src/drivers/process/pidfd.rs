@@ -53,11 +53,22 @@ impl Identity {
 }
 
 impl Process {
-    /// Holds the process that has an id now. Needs tokio's context.
+    /// Holds the process that has an id now, if it still runs. Needs tokio's
+    /// context.
     ///
     /// # Errors
     /// `NotFound` where there is none.
     pub(super) fn open(pid: u32) -> io::Result<Self> {
+        let process = Self::hold(pid)?;
+        if process.has_ended() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(process)
+    }
+
+    /// Holds a child that wasn't waited for, even if it has ended. Needs tokio's
+    /// context.
+    pub(super) fn hold(pid: u32) -> io::Result<Self> {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let raw = raw.ok_or(io::ErrorKind::NotFound)?;
         let descriptor =
@@ -71,16 +82,11 @@ impl Process {
         // Read after the descriptor was opened: where the process ended in between
         // and its id was given away, the descriptor says so.
         let identity = Identity::of(pid)?;
-        let process = Self {
+        Ok(Self {
             identity,
             descriptor: register(descriptor)?,
             exit: OnceLock::new(),
-        };
-        if process.has_ended() {
-            process.reap();
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(process)
+        })
     }
 
     /// Holds the process of that identity, if it still runs.

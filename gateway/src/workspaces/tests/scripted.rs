@@ -287,12 +287,16 @@ impl Driver for Scripted {
 
     fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>> {
         Box::pin(async move {
-            let exit = match self.inner().kept.get(id) {
-                Some(Some(agent)) => agent.exit.subscribe(),
-                _ if matches!(self.inner().fault, Fault::Dies) => return Ok(Exit::Status(3)),
-                _ => return Ok(Exit::Unseen),
+            let agent = match self.inner().kept.get(id) {
+                Some(Some(agent)) => Some(agent.exit.subscribe()),
+                _ => None,
             };
-            let mut exit = exit;
+            let Some(mut exit) = agent else {
+                return Ok(match self.inner().fault {
+                    Fault::Dies => Exit::Status(3),
+                    _ => Exit::Unseen,
+                });
+            };
             let ended = exit.wait_for(Option::is_some).await;
             Ok(ended.ok().and_then(|exit| *exit).unwrap_or(Exit::Unseen))
         })
