@@ -92,13 +92,20 @@ impl Prepared {
         if let Some(path) = &start.ready_file {
             ReadyFile::prepare(path, &config.data_dir).map_err(ready_file(path))?;
         }
-        Ok(Self { start, agent, ssh, http })
+        Ok(Self {
+            start,
+            agent,
+            ssh,
+            http,
+        })
     }
 
     /// Starts everything. Returns once all of it accepts connections.
     pub async fn start(self) -> Result<Running, StartError> {
         let ready_file_path = self.start.ready_file.clone();
-        let mut running = assemble::start(self).await?;
+        let running = assemble::start(self).await?;
+        let (ssh, http) = (&running.server.ssh, &running.server.http);
+        info!(%ssh, %http, "ready");
         if let Some(path) = ready_file_path {
             let ready = Ready {
                 ssh: &running.server.ssh,
@@ -107,10 +114,11 @@ impl Prepared {
                 pid: std::process::id(),
             };
             let file = ReadyFile::write(&path, &ready).map_err(ready_file(&path))?;
-            running._ready = Some(file);
+            return Ok(Running {
+                _ready: Some(file),
+                ..running
+            });
         }
-        let (ssh, http) = (&running.server.ssh, &running.server.http);
-        info!(%ssh, %http, "ready");
         Ok(running)
     }
 }

@@ -14,14 +14,14 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::folder::DataFolder;
 use super::{Prepared, Running, StartError, first_run};
-use crate::config::{Config, admin_socket};
+use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::{LifecycleOptions, Workspaces};
@@ -35,12 +35,11 @@ const OPEN_MARGIN: Duration = Duration::from_secs(30);
 /// Finds the agent's binary.
 pub(super) fn agent_binary(configured: Option<&Path>) -> Result<PathBuf, StartError> {
     if let Some(path) = configured {
-        return match is_program(path) {
-            true => Ok(std::path::absolute(path).unwrap_or(path.to_owned())),
-            false => Err(StartError::NoAgent {
-                place: format!("at {}", path.display()),
-            }),
-        };
+        if is_program(path) {
+            return Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        }
+        let place = format!("at {}", path.display());
+        return Err(StartError::NoAgent { place });
     }
     let own = env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -62,14 +61,19 @@ fn is_program(path: &Path) -> bool {
 
 /// Starts the parts, from the records up to the listeners.
 pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
-    let Prepared { start, agent, ssh, http } = prepared;
+    let Prepared {
+        start,
+        agent,
+        ssh,
+        http,
+    } = prepared;
     let config = start.config;
     let folder = DataFolder::take(&config.data_dir)?;
     let (authority, host_keys) = certificates(&config, &folder, &http).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Arc::new(Tunnels::default());
-    let driver = todo!();
+    let driver: Arc<dyn crate::drivers::Driver> = todo!();
     let lifecycle = lifecycle(&config);
     let workspaces =
         Workspaces::load(store.clone(), driver, Arc::clone(&tunnels), lifecycle).await?;
@@ -97,7 +101,11 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         host_keys.keys().to_vec(),
         ssh_options(&config),
     );
-    part(&mut parts, "the SSH listener", ssh::serve(ssh, Arc::new(gateway), stop.child_token()));
+    part(
+        &mut parts,
+        "the SSH listener",
+        ssh::serve(ssh, Arc::new(gateway), stop.child_token()),
+    );
 
     let path = admin_socket(&config.data_dir);
     let socket = socket::bind(&path)
@@ -109,7 +117,11 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         server: server.clone(),
         stop: stop.child_token(),
     }));
-    part(&mut parts, "the administration socket", admin::serve(socket, router, stop.child_token()));
+    part(
+        &mut parts,
+        "the administration socket",
+        admin::serve(socket, router, stop.child_token()),
+    );
 
     Ok(Running {
         server,
@@ -156,7 +168,11 @@ async fn certificates(
 
 /// Returns the names and addresses that the gateway's certificate carries.
 fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let own = nix::unistd::gethostname().ok();
     names.extend(own.and_then(|name| name.into_string().ok()));
     names.push(config.http.listen.host().to_owned());
@@ -165,9 +181,7 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
     }
     names.extend(config.http.names.iter().cloned());
     names.retain(|name| match ServerName::try_from(name.as_str()) {
-        Ok(ServerName::IpAddress(address)) => {
-            !std::net::IpAddr::from(address).is_unspecified()
-        }
+        Ok(ServerName::IpAddress(address)) => !std::net::IpAddr::from(address).is_unspecified(),
         Ok(_) => true,
         // A host's own name may have characters that no certificate takes; what
         // the configuration names was checked.
@@ -187,7 +201,10 @@ fn local_address(listener: &TcpListener) -> String {
 fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {
     keys.fingerprints()
         .into_iter()
-        .map(|(algorithm, fingerprint)| HostKey { algorithm, fingerprint })
+        .map(|(algorithm, fingerprint)| HostKey {
+            algorithm,
+            fingerprint,
+        })
         .collect()
 }
 
