@@ -194,6 +194,15 @@ impl Lockout {
         by_address.delay.max(by_name.delay)
     }
 
+    /// Returns how long to wait before saying no: the more failures so far, the
+    /// longer. It counts nothing.
+    pub fn delay(&self, address: IpAddr, name: &str) -> Duration {
+        let mut counts = self.counts();
+        let by_address = counts.addresses.get(&Network::of(address)).map_or(0, Failures::count);
+        let by_name = counts.names.get(&bounded(name)).map_or(0, Failures::count);
+        delay_after(by_address.max(by_name))
+    }
+
     /// Clears what was counted for an address and a name that signed in.
     pub fn succeeded(&self, address: IpAddr, name: &str) {
         let now = (self.clock)();
@@ -226,13 +235,7 @@ impl Lockout {
         if locks {
             failures.locked_until = now.checked_add(self.options.locked_for);
         }
-        let delay = match failures.at.len().checked_sub(FREE + 1) {
-            None => Duration::ZERO,
-            Some(further) => {
-                let doublings = u32::try_from(further).unwrap_or(u32::MAX).min(16);
-                (FIRST_DELAY * 2_u32.pow(doublings)).min(LAST_DELAY)
-            }
-        };
+        let delay = delay_after(failures.at.len());
         Counted { locks, delay }
     }
 
@@ -245,6 +248,22 @@ impl Lockout {
 struct Counted {
     locks: bool,
     delay: Duration,
+}
+
+impl Failures {
+    fn count(&self) -> usize {
+        self.at.len()
+    }
+}
+
+fn delay_after(failures: usize) -> Duration {
+    match failures.checked_sub(FREE + 1) {
+        None => Duration::ZERO,
+        Some(further) => {
+            let doublings = u32::try_from(further).unwrap_or(u32::MAX).min(16);
+            (FIRST_DELAY * 2_u32.pow(doublings)).min(LAST_DELAY)
+        }
+    }
 }
 
 fn locked(failures: Option<&Failures>, subject: Subject, now: Instant) -> Result<(), Locked> {
