@@ -22,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::http::Readiness;
 use crate::http::admin::Server;
 use crate::store::Store;
+use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
 pub use error::StartError;
@@ -62,8 +64,10 @@ pub struct Running {
     drain_timeout: Duration,
     parts: JoinSet<&'static str>,
     stop: CancellationToken,
+    readiness: Readiness,
     store: Store,
     workspaces: Workspaces,
+    tunnels: Tunnels,
     _ready: Option<ReadyFile>,
     /// Last, so that the folder is free only once everything has ended.
     _folder: DataFolder,
@@ -150,6 +154,7 @@ impl Running {
             error!(?part, "a part of the server ended by itself");
         }
         info!("draining");
+        self.readiness.set_unready();
         self.stop.cancel();
         let drained = async { while self.parts.join_next().await.is_some() {} };
         let drained = tokio::select! {
@@ -161,6 +166,7 @@ impl Running {
             self.parts.shutdown().await;
         }
         self.workspaces.shutdown().await;
+        self.tunnels.shutdown().await;
         self.store.close().await;
         info!("ended");
         match (failed, drained) {

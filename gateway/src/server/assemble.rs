@@ -1,7 +1,8 @@
 //! Puts the parts of the server together.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,9 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::DataFolder;
 use super::{Prepared, Running, StartError, first_run};
-use crate::config::{Config, OfferChacha20, admin_socket};
+use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
+use crate::drivers::Driver;
+use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
+use crate::http::{self, HttpState, Limits, Readiness};
 use crate::identity::{Identity, Lockout, LockoutOptions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
@@ -64,19 +68,19 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let Prepared {
         start,
         agent,
-        ssh,
-        http,
+        ssh: listener,
+        http: https,
     } = prepared;
     let config = start.config;
     let folder = DataFolder::take(&config.data_dir)?;
-    let (authority, host_keys) = certificates(&config, &folder, &http).await?;
+    let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
-    let tunnels = Arc::new(Tunnels::default());
-    let driver: Arc<dyn crate::drivers::Driver> = todo!();
+    let tunnels = Tunnels::new(Arc::clone(&authority));
+    let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
     let workspaces =
-        Workspaces::load(store.clone(), driver, Arc::clone(&tunnels), lifecycle).await?;
+        Workspaces::load(store.clone(), driver, Arc::new(tunnels.clone()), lifecycle).await?;
     let ground = match &start.first_run {
         Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
         None => None,
@@ -85,8 +89,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let server = Server {
         started: OffsetDateTime::now_utc(),
         data_dir: config.data_dir.clone(),
-        ssh: local_address(&ssh),
-        http: local_address(&http),
+        ssh: local_address(&listener)?,
+        http: local_address(&https)?,
         host_keys: fingerprints(&host_keys),
     };
     let stop = CancellationToken::new();
@@ -101,11 +105,28 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         host_keys.keys().to_vec(),
         ssh_options(&config),
     );
-    part(
-        &mut parts,
-        "the SSH listener",
-        ssh::serve(ssh, Arc::new(gateway), stop.child_token()),
-    );
+    let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
+    part(&mut parts, "the SSH listener", serve);
+
+
+    let readiness = Readiness::default();
+    let known = workspaces.clone();
+    let router = http::router(HttpState {
+        agents: http::Agents {
+            tunnels: tunnels.clone(),
+            authority: Arc::clone(&authority),
+            accepts: Arc::new(move |id| {
+                let expected = known.expects_agent(&id);
+                Box::pin(std::future::ready(expected))
+            }),
+        },
+        readiness: readiness.clone(),
+    });
+    let tls = authority.server_config()?;
+    let serve = http::serve(https, tls, router, Limits::default(), stop.child_token());
+    part(&mut parts, "the HTTPS listener", serve);
+    let renew = devgate_certs::renew_forever(authority, stop.child_token());
+    part(&mut parts, "the renewal of certificates", renew);
 
     let path = admin_socket(&config.data_dir);
     let socket = socket::bind(&path)
@@ -117,11 +138,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         server: server.clone(),
         stop: stop.child_token(),
     }));
-    part(
-        &mut parts,
-        "the administration socket",
-        admin::serve(socket, router, stop.child_token()),
-    );
+    let serve = admin::serve(socket, router, stop.child_token());
+    part(&mut parts, "the administration socket", serve);
+    readiness.set_ready();
 
     Ok(Running {
         server,
@@ -129,11 +148,56 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         drain_timeout: config.drain_timeout.get(),
         parts,
         stop,
+        readiness,
         store,
         workspaces,
+        tunnels,
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Returns what runs the workspaces' agents.
+fn driver(
+    config: &Config,
+    agent: PathBuf,
+    folder: &DataFolder,
+    authority: &Arc<Authority>,
+    https: &TcpListener,
+) -> Result<Arc<dyn Driver>, StartError> {
+    let reach = match config.process.reach {
+        ReachBy::Unix => ProcessReach::Socket,
+        ReachBy::Dial => {
+            let authority = Arc::clone(authority);
+            ProcessReach::Dial {
+                gateways: vec![reachable(https)?],
+                issue: Arc::new(move |id| {
+                    Ok(Credentials {
+                        identity: authority.issue_agent(id.as_str())?,
+                        ca_pem: authority.ca_pem().to_owned(),
+                    })
+                }),
+            }
+        }
+    };
+    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
+        folder: folder.join("workspaces"),
+        agent,
+        shell: config.process.shell.clone(),
+        environment: BTreeMap::new(),
+        reach,
+    })))
+}
+
+/// Returns the address by which this host reaches a listener of its own.
+fn reachable(listener: &TcpListener) -> Result<String, StartError> {
+    let mut address = listener.local_addr().map_err(StartError::NoAddress)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(address.to_string())
 }
 
 /// Starts one part, and remembers its name for when it ends.
@@ -192,10 +256,9 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
     names
 }
 
-fn local_address(listener: &TcpListener) -> String {
-    listener
-        .local_addr()
-        .map_or_else(|_| String::new(), |address: SocketAddr| address.to_string())
+fn local_address(listener: &TcpListener) -> Result<String, StartError> {
+    let address = listener.local_addr().map_err(StartError::NoAddress)?;
+    Ok(address.to_string())
 }
 
 fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {
