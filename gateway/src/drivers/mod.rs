@@ -4,6 +4,11 @@
 //! a boxed future costs nothing that matters, and the lifecycle isn't compiled once
 //! more for each driver.
 
+pub mod process;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;

@@ -86,6 +86,14 @@ impl Problem {
     }
 }
 
+/// Returns an answer that is an error with no code of its own; `detail` says what to
+/// do next.
+pub fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("error");
+    let code = title.to_lowercase().replace(' ', "-");
+    Problem::new(status, &code, detail).into_response()
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let (status, code) = match &error {

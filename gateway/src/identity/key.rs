@@ -222,7 +222,7 @@ fn check(key: &PublicKey) -> Result<(), KeyRefused> {
 }
 
 /// Returns the line from the key's type on. Options are one field, in which
-/// quotes hide spaces (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+/// quotes hide spaces (sshd(8), "`AUTHORIZED_KEYS` FILE FORMAT").
 fn without_options(line: &str) -> Option<&str> {
     if is_key_type(line) {
         return Some(line);

@@ -95,9 +95,9 @@ impl Default for LockoutOptions {
     fn default() -> Self {
         Self {
             failures: 20,
-            window: Duration::from_secs(10 * 60),
-            locked_for: Duration::from_secs(15 * 60),
-            trusted_for: Duration::from_secs(24 * 60 * 60),
+            window: Duration::from_mins(10),
+            locked_for: Duration::from_mins(15),
+            trusted_for: Duration::from_hours(24),
             remembered: 10_000,
         }
     }

@@ -109,9 +109,9 @@ impl Default for LifecycleOptions {
         Self {
             start_timeout: Duration::from_secs(30),
             stop_grace: Duration::from_secs(10),
-            open_timeout: Duration::from_secs(60),
+            open_timeout: Duration::from_mins(1),
             crash_limit: 5,
-            crash_window: Duration::from_secs(60),
+            crash_window: Duration::from_mins(1),
             concurrent_starts: 16,
         }
     }
@@ -329,3 +329,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         error!(%failure, "a workspace's task panicked; restart devgate to take it up again");
     }
 }
+
+#[cfg(test)]
+mod tests;
