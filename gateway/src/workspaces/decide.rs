@@ -54,10 +54,7 @@ pub(super) fn decide(state: &State, intent: Intent, verb: Verb) -> Decision {
             Refused(CommandError::Failed(reason.clone()))
         }
         (State::Created, Verb::Stop) => Go(Intent::Stop, State::Stopped),
-        (
-            State::Starting | State::Running | State::Stopping | State::Failed(_),
-            Verb::Restart,
-        )
+        (State::Starting | State::Running | State::Stopping | State::Failed(_), Verb::Restart)
         | (State::Stopping, Verb::Start | Verb::Wake(Wake::Interactive)) => {
             Go(Intent::Run, State::Stopping)
         }
