@@ -8,6 +8,7 @@ pub mod http;
 pub mod identity;
 pub mod names;
 pub mod person;
+pub mod refusal;
 pub mod server;
 pub mod ssh;
 pub mod store;

@@ -7,7 +7,9 @@ use devgate::cli::{self, Cli, Failure, Kind};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(cli::run(cli)),
         Err(error) => Err(Failure::new(Kind::Failed, format!("cannot start: {error}"))),

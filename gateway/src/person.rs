@@ -39,7 +39,9 @@ pub fn user_name() -> UserName {
 pub fn operator(users: &[User]) -> Option<&User> {
     let own = user_name();
     let admins = || users.iter().filter(|user| user.role == Role::Admin);
-    admins().find(|user| user.name == own).or_else(|| admins().next())
+    admins()
+        .find(|user| user.name == own)
+        .or_else(|| admins().next())
 }
 
 fn absolute(variable: &str) -> Option<PathBuf> {

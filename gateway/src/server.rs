@@ -22,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::http::Readiness;
 use crate::http::admin::Server;
 use crate::store::Store;
+use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
 pub use error::StartError;
@@ -62,8 +64,10 @@ pub struct Running {
     drain_timeout: Duration,
     parts: JoinSet<&'static str>,
     stop: CancellationToken,
+    readiness: Readiness,
     store: Store,
     workspaces: Workspaces,
+    tunnels: Tunnels,
     _ready: Option<ReadyFile>,
     /// Last, so that the folder is free only once everything has ended.
     _folder: DataFolder,
@@ -92,13 +96,20 @@ impl Prepared {
         if let Some(path) = &start.ready_file {
             ReadyFile::prepare(path, &config.data_dir).map_err(ready_file(path))?;
         }
-        Ok(Self { start, agent, ssh, http })
+        Ok(Self {
+            start,
+            agent,
+            ssh,
+            http,
+        })
     }
 
     /// Starts everything. Returns once all of it accepts connections.
     pub async fn start(self) -> Result<Running, StartError> {
         let ready_file_path = self.start.ready_file.clone();
-        let mut running = assemble::start(self).await?;
+        let running = assemble::start(self).await?;
+        let (ssh, http) = (&running.server.ssh, &running.server.http);
+        info!(%ssh, %http, "ready");
         if let Some(path) = ready_file_path {
             let ready = Ready {
                 ssh: &running.server.ssh,
@@ -107,10 +118,11 @@ impl Prepared {
                 pid: std::process::id(),
             };
             let file = ReadyFile::write(&path, &ready).map_err(ready_file(&path))?;
-            running._ready = Some(file);
+            return Ok(Running {
+                _ready: Some(file),
+                ..running
+            });
         }
-        let (ssh, http) = (&running.server.ssh, &running.server.http);
-        info!(%ssh, %http, "ready");
         Ok(running)
     }
 }
@@ -142,6 +154,7 @@ impl Running {
             error!(?part, "a part of the server ended by itself");
         }
         info!("draining");
+        self.readiness.set_unready();
         self.stop.cancel();
         let drained = async { while self.parts.join_next().await.is_some() {} };
         let drained = tokio::select! {
@@ -153,6 +166,7 @@ impl Running {
             self.parts.shutdown().await;
         }
         self.workspaces.shutdown().await;
+        self.tunnels.shutdown().await;
         self.store.close().await;
         info!("ended");
         match (failed, drained) {

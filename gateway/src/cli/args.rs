@@ -21,10 +21,14 @@ pub struct Cli {
 
 /// Where the configuration comes from.
 #[derive(Debug, Default, Args)]
-pub struct Source {
-    /// Folder of the server's data [env: DEVGATE_DATA_DIR] [default:
-    /// $XDG_DATA_HOME/devgate or ~/.local/share/devgate]
-    #[arg(long, value_name = "DIR", global = true)]
+pub(super) struct Source {
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        help = "Folder of the server's data [env: DEVGATE_DATA_DIR] [default: \
+                $XDG_DATA_HOME/devgate or ~/.local/share/devgate]"
+    )]
     data_dir: Option<PathBuf>,
     /// Configuration file in TOML; `devgate config print` shows all keys
     #[arg(long, value_name = "FILE", global = true, env = "DEVGATE_CONFIG")]
@@ -33,14 +37,20 @@ pub struct Source {
 
 /// Where the server listens.
 #[derive(Debug, Default, Args)]
-pub struct Listeners {
-    /// Where to take SSH connections; port 0 takes a free one [env:
-    /// DEVGATE_SSH_LISTEN] [default: 127.0.0.1:2222]
-    #[arg(long, value_name = "HOST:PORT")]
+pub(super) struct Listeners {
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        help = "Where to take SSH connections; port 0 takes a free one \
+                [env: DEVGATE_SSH_LISTEN] [default: 127.0.0.1:2222]"
+    )]
     ssh_listen: Option<String>,
-    /// Where to take HTTPS connections; port 0 takes a free one [env:
-    /// DEVGATE_HTTP_LISTEN] [default: 127.0.0.1:8443]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        help = "Where to take HTTPS connections; port 0 takes a free one \
+                [env: DEVGATE_HTTP_LISTEN] [default: 127.0.0.1:8443]"
+    )]
     http_listen: Option<String>,
 }
 
@@ -114,10 +124,15 @@ impl Source {
         let data_dir = self.data_dir.as_ref().map(|path| path.display());
         flags.set("--data-dir", "data-dir", data_dir);
         flags.set("--ssh-listen", "ssh.listen", listeners.ssh_listen.as_ref());
-        flags.set("--http-listen", "http.listen", listeners.http_listen.as_ref());
+        flags.set(
+            "--http-listen",
+            "http.listen",
+            listeners.http_listen.as_ref(),
+        );
         // Variables that aren't UTF-8 are none of ours.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         let loaded = load(self.config.as_deref(), environment, &flags)?;
         for warning in &loaded.warnings {
             output::note(&format!("devgate: warning: {warning}"));
@@ -139,9 +154,22 @@ mod tests {
     #[test]
     fn the_flags_that_other_programs_rely_on_are_there() {
         Cli::try_parse_from([
-            "devgate", "up", "--data-dir", "/d", "--ssh-listen", "127.0.0.1:0", "--http-listen",
-            "127.0.0.1:0", "--authorized-key", "/k1", "--authorized-key", "/k2", "--workspace",
-            "api", "--ready-file", "/r",
+            "devgate",
+            "up",
+            "--data-dir",
+            "/d",
+            "--ssh-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--authorized-key",
+            "/k1",
+            "--authorized-key",
+            "/k2",
+            "--workspace",
+            "api",
+            "--ready-file",
+            "/r",
         ])
         .unwrap();
         Cli::try_parse_from(["devgate", "serve", "--config", "/c.toml"]).unwrap();
@@ -151,9 +179,18 @@ mod tests {
     #[test]
     fn a_bad_name_is_refused_at_the_edge() {
         for name in ["../etc", "a b", &"x".repeat(300)] {
-            assert!(Cli::try_parse_from(["devgate", "create", name]).is_err(), "{name}");
-            assert!(Cli::try_parse_from(["devgate", "start", name]).is_err(), "{name}");
-            assert!(Cli::try_parse_from(["devgate", "users", "add", name]).is_err(), "{name}");
+            assert!(
+                Cli::try_parse_from(["devgate", "create", name]).is_err(),
+                "{name}"
+            );
+            assert!(
+                Cli::try_parse_from(["devgate", "start", name]).is_err(),
+                "{name}"
+            );
+            assert!(
+                Cli::try_parse_from(["devgate", "users", "add", name]).is_err(),
+                "{name}"
+            );
         }
     }
 }

@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Asks the server of one data folder.
-pub struct Client {
+pub(super) struct Client {
     data_dir: PathBuf,
     /// The connections' own tasks; they end when this is dropped.
     connections: JoinSet<()>,
@@ -38,7 +38,7 @@ pub struct Client {
 
 impl Client {
     /// Returns a client for the server of a data folder.
-    pub fn new(data_dir: &Path) -> Self {
+    pub(super) fn new(data_dir: &Path) -> Self {
         Self {
             data_dir: data_dir.to_owned(),
             connections: JoinSet::new(),
@@ -46,13 +46,13 @@ impl Client {
     }
 
     /// Asks for something.
-    pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
         let answer = self.send(Method::GET, path, None).await?;
         self.read(answer).await
     }
 
     /// Sends something.
-    pub async fn post<T: DeserializeOwned>(
+    pub(super) async fn post<T: DeserializeOwned>(
         &mut self,
         path: &str,
         body: &impl Serialize,
@@ -63,13 +63,13 @@ impl Client {
     }
 
     /// Removes something.
-    pub async fn delete(&mut self, path: &str) -> Result<(), Failure> {
+    pub(super) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
         let answer = self.send(Method::DELETE, path, None).await?;
         self.bytes(answer).await.map(|_| ())
     }
 
     /// Asks for something that comes piece by piece.
-    pub async fn stream(&mut self, path: &str) -> Result<Incoming, Failure> {
+    pub(super) async fn stream(&mut self, path: &str) -> Result<Incoming, Failure> {
         self.send(Method::GET, path, None).await
     }
 
@@ -108,9 +108,12 @@ impl Client {
 
     async fn connect(&self) -> Result<UnixStream, Failure> {
         let folder = self.data_dir.display();
-        let connected = timeout(CONNECT_TIMEOUT, socket::connect(&admin_socket(&self.data_dir)))
-            .await
-            .map_err(|_| self.silent())?;
+        let connected = timeout(
+            CONNECT_TIMEOUT,
+            socket::connect(&admin_socket(&self.data_dir)),
+        )
+        .await
+        .map_err(|_| self.silent())?;
         let stream = connected.map_err(|error| {
             let message = match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
@@ -179,13 +182,20 @@ fn refused(status: StatusCode, text: &[u8]) -> Failure {
 }
 
 /// Returns a text so that it stands as one segment in a path (RFC 3986 §3.3).
-pub fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let [high, low] = [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16));
+            encoded.push('%');
+            encoded.extend(
+                [high, low]
+                    .into_iter()
+                    .flatten()
+                    .map(|digit| digit.to_ascii_uppercase()),
+            );
         }
     }
     encoded

@@ -19,16 +19,19 @@ pub(super) fn up(running: &Running, config: &Config) -> String {
 /// Says where it listens.
 pub(super) fn serve(running: &Running) -> String {
     let server = running.server();
-    let mut text = format!(
+    let mut lines = vec![format!(
         "devgate {} serves SSH on {} and HTTPS on {}.\n",
         env!("CARGO_PKG_VERSION"),
         server.ssh,
         server.http
-    );
+    )];
     for key in &server.host_keys {
-        text.push_str(&format!("Host key {} ({})\n", key.fingerprint, key.algorithm));
+        lines.push(format!(
+            "Host key {} ({})\n",
+            key.fingerprint, key.algorithm
+        ));
     }
-    text
+    lines.concat()
 }
 
 fn text(server: &Server, ground: &Ground, host: &str) -> String {
@@ -38,19 +41,35 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
     let (flag, known, url) = if port == 22 {
         (String::new(), host.to_owned(), host.to_owned())
     } else {
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        (format!("-p {port} "), format!("[{host}]:{port}"), format!("{bracketed}:{port}"))
+        let bracketed = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        (
+            format!("-p {port} "),
+            format!("[{host}]:{port}"),
+            format!("{bracketed}:{port}"),
+        )
     };
-    let mut text = format!("devgate {} runs.\n\n", env!("CARGO_PKG_VERSION"));
-    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<10}{value}\n"));
+    let mut lines = vec![format!("devgate {} runs.\n\n", env!("CARGO_PKG_VERSION"))];
+    let mut line = |name: &str, value: &str| lines.push(format!("  {name:<10}{value}\n"));
     line("connect", &format!("ssh {flag}{workspace}@{host}"));
-    line("VS Code", &format!("code --remote ssh-remote+{workspace}@{url}"));
+    line(
+        "VS Code",
+        &format!("code --remote ssh-remote+{workspace}@{url}"),
+    );
     for key in &server.host_keys {
-        line("host key", &format!("{} ({})", key.fingerprint, key.algorithm));
+        line(
+            "host key",
+            &format!("{} ({})", key.fingerprint, key.algorithm),
+        );
     }
     line(
         "trust it",
-        &format!("echo \"{known} $(cat '{data}/certs/ssh_host_ed25519_key.pub')\" >> ~/.ssh/known_hosts"),
+        &format!(
+            "echo \"{known} $(cat '{data}/certs/ssh_host_ed25519_key.pub')\" >> ~/.ssh/known_hosts"
+        ),
     );
     line("HTTPS", &format!("https://{}/healthz", server.http));
     line("data", &data);
@@ -58,13 +77,13 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
         line("note", &printable(note));
     }
     if ground.keys == 0 {
-        text.push_str(&format!(
+        lines.push(format!(
             "\nNo key may connect yet. Make one, if you have none, and add it:\n\
              \n  ssh-keygen -t ed25519\n  devgate --data-dir '{data}' keys add ~/.ssh/id_ed25519.pub\n"
         ));
     }
-    text.push_str("\nCtrl-C ends the server; the workspaces go on and are found again.\n");
-    text
+    lines.push("\nCtrl-C ends the server; the workspaces go on and are found again.\n".to_owned());
+    lines.concat()
 }
 
 /// Returns the name or address by which people reach the server.
@@ -83,7 +102,9 @@ fn public_host(server: &Server, config: &Config) -> String {
 }
 
 fn port_of(address: &str) -> u16 {
-    address.parse::<SocketAddr>().map_or(22, |address| address.port())
+    address
+        .parse::<SocketAddr>()
+        .map_or(22, |address| address.port())
 }
 
 #[cfg(test)]

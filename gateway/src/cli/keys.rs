@@ -33,8 +33,11 @@ pub(super) enum Command {
 /// `devgate keys add`.
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// Files with public keys, as in ~/.ssh/id_ed25519.pub; `-` is stdin
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(
+        required = true,
+        value_name = "FILE",
+        help = "Files with public keys, as in ~/.ssh/id_ed25519.pub; - is stdin"
+    )]
     files: Vec<PathBuf>,
     /// Whose they are [default: the user named like you, else the only one]
     #[arg(long, value_name = "USER")]
@@ -86,10 +89,17 @@ async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {
         added.push(client.post::<KeyView>(&path, &request).await?);
     }
     command.format.print(&added, |added| {
-        added
+        let lines: Vec<_> = added
             .iter()
-            .map(|key| format!("{} may connect with {}\n", key.user, printable(&key.fingerprint)))
-            .collect()
+            .map(|key| {
+                format!(
+                    "{} may connect with {}\n",
+                    key.user,
+                    printable(&key.fingerprint)
+                )
+            })
+            .collect();
+        lines.concat()
     })
 }
 
@@ -120,7 +130,9 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
 
 async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
     for fingerprint in &command.fingerprints {
-        client.delete(&format!("/keys/{}", segment(fingerprint))).await?;
+        client
+            .delete(&format!("/keys/{}", segment(fingerprint)))
+            .await?;
         output::write(&format!("{} is removed\n", printable(fingerprint)))?;
     }
     Ok(())
@@ -212,8 +224,14 @@ mod tests {
             (format!("{KEY}\nrubbish\n"), "line 2: not an SSH public key"),
             (format!("command=\"x\" {KEY}\n"), "line 1: options"),
             ("# nothing\n".to_owned(), "no public key"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\n".to_owned(), "private key"),
-            ("ssh-ed25519-cert-v01@openssh.com AAAA x\n".to_owned(), "line 1: certificates"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\n".to_owned(),
+                "private key",
+            ),
+            (
+                "ssh-ed25519-cert-v01@openssh.com AAAA x\n".to_owned(),
+                "line 1: certificates",
+            ),
         ] {
             let problem = parse(&text).unwrap_err();
             assert!(problem.contains(expected), "{problem}");

@@ -50,5 +50,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
 /// Returns a client of the server that the flags, the environment or the
 /// configuration file name.
 fn client(source: &args::Source) -> Result<Client, Failure> {
-    Ok(Client::new(&source.load(&args::Listeners::default())?.data_dir))
+    Ok(Client::new(
+        &source.load(&args::Listeners::default())?.data_dir,
+    ))
 }

@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(80);
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Format {
+pub(super) struct Format {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -24,7 +24,7 @@ pub struct Format {
 
 impl Format {
     /// Prints `value` as JSON, or what `text` makes of it.
-    pub fn print<T: Serialize>(
+    pub(super) fn print<T: Serialize>(
         self,
         value: &T,
         text: impl FnOnce(&T) -> String,
@@ -39,20 +39,20 @@ impl Format {
 }
 
 /// Writes text to stdout.
-pub fn write(text: &str) -> Result<(), Failure> {
+pub(super) fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Writes a line to stderr for the person who watches.
-pub fn note(text: &str) {
+pub(super) fn note(text: &str) {
     // Where stderr is closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Lays rows out in columns under their headings.
-pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = headings.map(|heading| heading.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -62,11 +62,12 @@ pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Strin
     let mut text = String::new();
     let lines = std::iter::once(headings.map(str::to_owned)).chain(rows.iter().cloned());
     for line in lines {
-        let mut laid = String::new();
-        for (cell, width) in line.iter().zip(widths) {
-            laid.push_str(&format!("{:width$}  ", printable(cell)));
-        }
-        text.push_str(laid.trim_end());
+        let cells: Vec<_> = line
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{:width$}", printable(cell)))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text
@@ -74,14 +75,14 @@ pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Strin
 
 /// Returns the text with control characters made visible: a key's comment is no
 /// way into somebody's terminal.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
 
 /// Returns a time as people and programs read it, in seconds.
-pub fn time(at: OffsetDateTime) -> String {
+pub(super) fn time(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0)
         .unwrap_or(at)
         .format(&Rfc3339)
@@ -90,24 +91,21 @@ pub fn time(at: OffsetDateTime) -> String {
 
 /// Shows on a terminal that something goes on, until it is dropped.
 #[must_use]
-pub struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// Begins to show `message`.
-    pub fn start(message: String) -> Self {
+    pub(super) fn start(message: String) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
+        let bar = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(message);
         bar.enable_steady_tick(TICK);
         Self(bar)
-    }
-
-    /// Shows another message.
-    pub fn say(&self, message: String) {
-        self.0.set_message(message);
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn up(source: &Source, command: Up) -> Result<(), Failure> {
         first_run: Some(first_run),
         ready_file: command.ready_file,
     };
-    run(start, |running, config| greeting::up(running, config)).await
+    run(start, greeting::up).await
 }
 
 /// Runs the server of an installation.
@@ -46,10 +46,7 @@ pub(super) async fn serve(source: &Source, command: Serve) -> Result<(), Failure
     run(start, |running, _| greeting::serve(running)).await
 }
 
-async fn run(
-    start: Start,
-    greet: impl FnOnce(&Running, &Config) -> String,
-) -> Result<(), Failure> {
+async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> Result<(), Failure> {
     log_to_stderr(&start.config.log);
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new()?;

@@ -79,7 +79,10 @@ async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {
     let user: UserView = client.post("/users", &request).await?;
     command.format.print(&user, |user| {
         let next = if user.keys == 0 {
-            format!("; add a key with: devgate keys add --user {} FILE", user.name)
+            format!(
+                "; add a key with: devgate keys add --user {} FILE",
+                user.name
+            )
         } else {
             String::new()
         };
@@ -115,7 +118,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         workspaces::confirm(&format!("Remove {} and their keys?", names.join(", ")))?;
     }
     for name in &command.names {
-        client.delete(&format!("/users/{}", segment(name.as_str()))).await?;
+        client
+            .delete(&format!("/users/{}", segment(name.as_str())))
+            .await?;
         output::write(&format!("{name} is removed\n"))?;
     }
     Ok(())

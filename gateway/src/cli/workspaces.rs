@@ -13,9 +13,7 @@ use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
 use crate::config::Period;
-use crate::http::admin::wire::{
-    AfterCreate, NewWorkspace, ServerStatus, StateName, WorkspaceView,
-};
+use crate::http::admin::wire::{AfterCreate, NewWorkspace, ServerStatus, StateName, WorkspaceView};
 use crate::identity::Target;
 use crate::names::{UserName, WorkspaceName};
 
@@ -99,7 +97,6 @@ pub(super) struct Logs {
 pub(super) struct Waiting {
     /// Wait until it is done (the default)
     #[arg(long, overrides_with = "no_wait")]
-    #[expect(dead_code, reason = "it is the default; the flag undoes an earlier --no-wait")]
     wait: bool,
     /// Return as soon as the server has taken it
     #[arg(long, overrides_with = "wait")]
@@ -186,7 +183,11 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
     let mut views = Vec::new();
     // All are asked for before any is waited for, so that they go side by side.
     for target in &command.workspaces {
-        let path = format!("/workspaces/{}/{}", segment(&target.to_string()), action.path());
+        let path = format!(
+            "/workspaces/{}/{}",
+            segment(&target.to_string()),
+            action.path()
+        );
         views.push(client.post::<WorkspaceView>(&path, &json!({})).await?);
     }
     if !command.waiting.no_wait {
@@ -201,7 +202,9 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
     }
     match views.as_slice() {
         [only] => command.format.print(only, sentence)?,
-        all => command.format.print(&all, |all| all.iter().map(sentence).collect())?,
+        all => command
+            .format
+            .print(&all, |all| all.iter().map(sentence).collect())?,
     }
     views.iter().try_for_each(|view| succeeded(view, action))
 }
@@ -213,12 +216,17 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
         views.push(show(client, target).await?);
     }
     if !command.yes {
-        let names: Vec<_> = views.iter().map(|view| format!("{}.{}", view.name, view.owner)).collect();
+        let names: Vec<_> = views
+            .iter()
+            .map(|view| format!("{}.{}", view.name, view.owner))
+            .collect();
         let question = format!("Delete {} and all files in it?", names.join(", "));
         confirm(&question)?;
     }
     for view in &views {
-        client.delete(&format!("/workspaces/{}", segment(view.id.as_str()))).await?;
+        client
+            .delete(&format!("/workspaces/{}", segment(view.id.as_str())))
+            .await?;
     }
     for view in views {
         let (name, owner) = (view.name.clone(), view.owner.clone());
@@ -229,7 +237,9 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
             let end = wait(client, view, &command.waiting).await;
             drop(progress);
             if let Some(left) = end? {
-                let why = left.failure.map_or_else(String::new, |failure| failure.detail);
+                let why = left
+                    .failure
+                    .map_or_else(String::new, |failure| failure.detail);
                 let message = format!("{name}.{owner} is not deleted: {}", printable(&why));
                 return Err(Failure::new(Kind::Failed, message));
             }
@@ -248,11 +258,11 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
     };
     let view = show(client, &target).await?;
     command.format.print(&view, |view| {
-        let mut text = rows(std::slice::from_ref(view));
-        if let Some(failure) = &view.failure {
-            text.push_str(&format!("\n{}\n", printable(&failure.detail)));
+        let rows = rows(std::slice::from_ref(view));
+        match &view.failure {
+            Some(failure) => format!("{rows}\n{}\n", printable(&failure.detail)),
+            None => rows,
         }
-        text
     })
 }
 
@@ -296,7 +306,9 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
 }
 
 async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
-    client.get(&format!("/workspaces/{}", segment(&target.to_string()))).await
+    client
+        .get(&format!("/workspaces/{}", segment(&target.to_string())))
+        .await
 }
 
 /// Waits until a workspace neither starts nor stops; `None` is gone.
@@ -321,10 +333,7 @@ async fn wait(
             return Err(Failure::new(Kind::TimedOut, message));
         }
         let seconds = left.as_secs().clamp(1, WAIT_STEP);
-        let path = format!(
-            "/workspaces/{}?wait={seconds}",
-            segment(view.id.as_str())
-        );
+        let path = format!("/workspaces/{}?wait={seconds}", segment(view.id.as_str()));
         view = match client.get(&path).await {
             Err(failure) if failure.kind() == Kind::NotFound => return Ok(None),
             answer => answer?,
@@ -346,7 +355,9 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
             .failure
             .as_ref()
             .map_or_else(String::new, |failure| printable(&failure.detail)),
-        (StateName::Stopped, Action::Start | Action::Restart) => "it was stopped meanwhile".to_owned(),
+        (StateName::Stopped, Action::Start | Action::Restart) => {
+            "it was stopped meanwhile".to_owned()
+        }
         (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
         _ => return Ok(()),
     };
@@ -393,8 +404,8 @@ const fn word(state: StateName) -> &'static str {
 }
 
 fn server(status: &ServerStatus) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<12}{value}\n"));
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| lines.push(format!("{name:<12}{value}\n"));
     line("version", status.version.clone());
     line("pid", status.pid.to_string());
     line("started", output::time(status.started));
@@ -402,12 +413,15 @@ fn server(status: &ServerStatus) -> String {
     line("ssh", status.ssh.clone());
     line("https", format!("https://{}/", status.http));
     for key in &status.host_keys {
-        line("host key", format!("{} ({})", key.fingerprint, key.algorithm));
+        line(
+            "host key",
+            format!("{} ({})", key.fingerprint, key.algorithm),
+        );
     }
     line("users", status.users.to_string());
     line(
         "workspaces",
         format!("{}, {} running", status.workspaces, status.running),
     );
-    text
+    lines.concat()
 }

@@ -17,7 +17,11 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     let ssh = &config.ssh;
     period("drain-timeout", config.drain_timeout, 0, DAY)?;
     period("ssh.login-grace", ssh.login_grace, 1, 600)?;
-    count("ssh.max-unauthenticated", ssh.max_unauthenticated, 1_000_000)?;
+    count(
+        "ssh.max-unauthenticated",
+        ssh.max_unauthenticated,
+        1_000_000,
+    )?;
     size("ssh.window", ssh.window, Size::kib(64), Size::kib(64 << 10))?;
     period("ssh.keepalive-interval", ssh.keepalive_interval, 1, 3600)?;
     count("ssh.keepalive-count", ssh.keepalive_count, 1000)?;

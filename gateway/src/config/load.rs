@@ -323,7 +323,9 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    1 + text.get(..at).map_or(0, |before| before.matches('\n').count())
+    1 + text
+        .get(..at)
+        .map_or(0, |before| before.matches('\n').count())
 }
 
 fn from_environment(
@@ -477,7 +479,10 @@ mod tests {
     #[test]
     fn the_environment_sets_numbers_lists_and_what_is_absent_by_default() {
         let variables = [
-            ("DEVGATE_SSH_MAX_UNAUTHENTICATED".to_owned(), "12".to_owned()),
+            (
+                "DEVGATE_SSH_MAX_UNAUTHENTICATED".to_owned(),
+                "12".to_owned(),
+            ),
             (
                 "DEVGATE_HTTP_NAMES".to_owned(),
                 "a.example, 10.0.0.1".to_owned(),
@@ -530,7 +535,8 @@ mod tests {
                 .starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
         );
         assert!(
-            error_of("[ssh]\nmax-unauthenticated = -1").starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
+            error_of("[ssh]\nmax-unauthenticated = -1")
+                .starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
         );
         assert!(error_of("[http]\nnames = [1]").starts_with("devgate.toml:2: http.names"));
 

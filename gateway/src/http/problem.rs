@@ -39,20 +39,24 @@ impl Problem {
     }
 
     /// Answers what no route leads to.
-    pub async fn no_route() -> Self {
+    pub fn no_route() -> Self {
         let detail = "there is nothing at this address";
         Self::new(StatusCode::NOT_FOUND, "no-such-route", detail)
     }
 
     /// Answers a method that the route doesn't have.
-    pub async fn no_method() -> Self {
+    pub fn no_method() -> Self {
         let detail = "this address doesn't take this method";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail)
     }
 
     /// A name that isn't valid.
     pub fn bad_name(error: &dyn std::error::Error) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-name", error.to_string())
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-name",
+            error.to_string(),
+        )
     }
 
     /// A workspace that isn't there.
@@ -80,6 +84,14 @@ impl Problem {
         let detail = format!("{chain}: the server's log may tell more");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
+}
+
+/// Returns an answer that is an error with no code of its own; `detail` says what to
+/// do next.
+pub fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("error");
+    let code = title.to_lowercase().replace(' ', "-");
+    Problem::new(status, &code, detail).into_response()
 }
 
 impl From<StoreError> for Problem {
@@ -125,7 +137,11 @@ impl From<DriverError> for Problem {
 
 impl From<KeyRefused> for Problem {
     fn from(error: KeyRefused) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-refused", error.to_string())
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key-refused",
+            error.to_string(),
+        )
     }
 }
 
@@ -143,11 +159,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(self)).into_response();
         let media_type = HeaderValue::from_static(MEDIA_TYPE);
-        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type);
         response
     }
 }

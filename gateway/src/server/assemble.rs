@@ -1,7 +1,8 @@
 //! Puts the parts of the server together.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,14 +15,17 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::folder::DataFolder;
 use super::{Prepared, Running, StartError, first_run};
-use crate::config::{Config, admin_socket};
+use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
+use crate::drivers::Driver;
+use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
+use crate::http::{self, HttpState, Limits, Readiness};
 use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::{LifecycleOptions, Workspaces};
@@ -35,12 +39,11 @@ const OPEN_MARGIN: Duration = Duration::from_secs(30);
 /// Finds the agent's binary.
 pub(super) fn agent_binary(configured: Option<&Path>) -> Result<PathBuf, StartError> {
     if let Some(path) = configured {
-        return match is_program(path) {
-            true => Ok(std::path::absolute(path).unwrap_or(path.to_owned())),
-            false => Err(StartError::NoAgent {
-                place: format!("at {}", path.display()),
-            }),
-        };
+        if is_program(path) {
+            return Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        }
+        let place = format!("at {}", path.display());
+        return Err(StartError::NoAgent { place });
     }
     let own = env::current_exe().ok();
     let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -62,17 +65,22 @@ fn is_program(path: &Path) -> bool {
 
 /// Starts the parts, from the records up to the listeners.
 pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
-    let Prepared { start, agent, ssh, http } = prepared;
+    let Prepared {
+        start,
+        agent,
+        ssh: listener,
+        http: https,
+    } = prepared;
     let config = start.config;
     let folder = DataFolder::take(&config.data_dir)?;
-    let (authority, host_keys) = certificates(&config, &folder, &http).await?;
+    let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
-    let tunnels = Arc::new(Tunnels::default());
-    let driver = todo!();
+    let tunnels = Tunnels::new(Arc::clone(&authority));
+    let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
     let workspaces =
-        Workspaces::load(store.clone(), driver, Arc::clone(&tunnels), lifecycle).await?;
+        Workspaces::load(store.clone(), driver, Arc::new(tunnels.clone()), lifecycle).await?;
     let ground = match &start.first_run {
         Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
         None => None,
@@ -81,8 +89,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let server = Server {
         started: OffsetDateTime::now_utc(),
         data_dir: config.data_dir.clone(),
-        ssh: local_address(&ssh),
-        http: local_address(&http),
+        ssh: local_address(&listener)?,
+        http: local_address(&https)?,
         host_keys: fingerprints(&host_keys),
     };
     let stop = CancellationToken::new();
@@ -97,7 +105,28 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         host_keys.keys().to_vec(),
         ssh_options(&config),
     );
-    part(&mut parts, "the SSH listener", ssh::serve(ssh, Arc::new(gateway), stop.child_token()));
+    let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
+    part(&mut parts, "the SSH listener", serve);
+
+
+    let readiness = Readiness::default();
+    let known = workspaces.clone();
+    let router = http::router(HttpState {
+        agents: http::Agents {
+            tunnels: tunnels.clone(),
+            authority: Arc::clone(&authority),
+            accepts: Arc::new(move |id| {
+                let expected = known.expects_agent(&id);
+                Box::pin(std::future::ready(expected))
+            }),
+        },
+        readiness: readiness.clone(),
+    });
+    let tls = authority.server_config()?;
+    let serve = http::serve(https, tls, router, Limits::default(), stop.child_token());
+    part(&mut parts, "the HTTPS listener", serve);
+    let renew = devgate_certs::renew_forever(authority, stop.child_token());
+    part(&mut parts, "the renewal of certificates", renew);
 
     let path = admin_socket(&config.data_dir);
     let socket = socket::bind(&path)
@@ -109,7 +138,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         server: server.clone(),
         stop: stop.child_token(),
     }));
-    part(&mut parts, "the administration socket", admin::serve(socket, router, stop.child_token()));
+    let serve = admin::serve(socket, router, stop.child_token());
+    part(&mut parts, "the administration socket", serve);
+    readiness.set_ready();
 
     Ok(Running {
         server,
@@ -117,11 +148,56 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         drain_timeout: config.drain_timeout.get(),
         parts,
         stop,
+        readiness,
         store,
         workspaces,
+        tunnels,
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Returns what runs the workspaces' agents.
+fn driver(
+    config: &Config,
+    agent: PathBuf,
+    folder: &DataFolder,
+    authority: &Arc<Authority>,
+    https: &TcpListener,
+) -> Result<Arc<dyn Driver>, StartError> {
+    let reach = match config.process.reach {
+        ReachBy::Unix => ProcessReach::Socket,
+        ReachBy::Dial => {
+            let authority = Arc::clone(authority);
+            ProcessReach::Dial {
+                gateways: vec![reachable(https)?],
+                issue: Arc::new(move |id| {
+                    Ok(Credentials {
+                        identity: authority.issue_agent(id.as_str())?,
+                        ca_pem: authority.ca_pem().to_owned(),
+                    })
+                }),
+            }
+        }
+    };
+    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
+        folder: folder.join("workspaces"),
+        agent,
+        shell: config.process.shell.clone(),
+        environment: BTreeMap::new(),
+        reach,
+    })))
+}
+
+/// Returns the address by which this host reaches a listener of its own.
+fn reachable(listener: &TcpListener) -> Result<String, StartError> {
+    let mut address = listener.local_addr().map_err(StartError::NoAddress)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(address.to_string())
 }
 
 /// Starts one part, and remembers its name for when it ends.
@@ -156,7 +232,11 @@ async fn certificates(
 
 /// Returns the names and addresses that the gateway's certificate carries.
 fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let own = nix::unistd::gethostname().ok();
     names.extend(own.and_then(|name| name.into_string().ok()));
     names.push(config.http.listen.host().to_owned());
@@ -165,9 +245,7 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
     }
     names.extend(config.http.names.iter().cloned());
     names.retain(|name| match ServerName::try_from(name.as_str()) {
-        Ok(ServerName::IpAddress(address)) => {
-            !std::net::IpAddr::from(address).is_unspecified()
-        }
+        Ok(ServerName::IpAddress(address)) => !std::net::IpAddr::from(address).is_unspecified(),
         Ok(_) => true,
         // A host's own name may have characters that no certificate takes; what
         // the configuration names was checked.
@@ -178,16 +256,18 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
     names
 }
 
-fn local_address(listener: &TcpListener) -> String {
-    listener
-        .local_addr()
-        .map_or_else(|_| String::new(), |address: SocketAddr| address.to_string())
+fn local_address(listener: &TcpListener) -> Result<String, StartError> {
+    let address = listener.local_addr().map_err(StartError::NoAddress)?;
+    Ok(address.to_string())
 }
 
 fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {
     keys.fingerprints()
         .into_iter()
-        .map(|(algorithm, fingerprint)| HostKey { algorithm, fingerprint })
+        .map(|(algorithm, fingerprint)| HostKey {
+            algorithm,
+            fingerprint,
+        })
         .collect()
 }
 

@@ -67,6 +67,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A listener has no address.
+    #[error("a listener has lost its address")]
+    NoAddress(#[source] io::Error),
     /// There is no agent to run.
     #[error(
         "the program devgate-agent is not {place}: build it with `make build`, or name it with \

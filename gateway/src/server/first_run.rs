@@ -141,7 +141,10 @@ mod tests {
         for (name, text) in [
             ("id_ed25519.pub", KEY),
             ("id_ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----"),
-            ("id_ed25519-cert.pub", "ssh-ed25519-cert-v01@openssh.com AAAA"),
+            (
+                "id_ed25519-cert.pub",
+                "ssh-ed25519-cert-v01@openssh.com AAAA",
+            ),
             ("broken.pub", "nonsense"),
             ("config", "Host *"),
         ] {

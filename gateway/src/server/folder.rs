@@ -43,7 +43,7 @@ impl DataFolder {
                 }
                 // Its mode will be narrowed: nothing that should happen to a home
                 // or to /tmp by a slip.
-                let private = found.mode() & 0o077 == 0;
+                let private = matches!(found.mode() & 0o077, 0);
                 let ours = path.join(LOCK).exists();
                 if !private && !ours && !is_empty(path).map_err(refused)? {
                     return Err(StartError::NotOurs {
@@ -202,7 +202,10 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("below")] {
             let error = DataFolder::inspect(&path).unwrap_err();
-            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
         }
     }
 }

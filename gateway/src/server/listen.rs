@@ -47,7 +47,10 @@ pub(super) async fn bind(port: Port, listen: &Listen) -> Result<TcpListener, Sta
         source,
     };
     let mut last = io::ErrorKind::AddrNotAvailable.into();
-    for address in lookup_host((listen.host(), listen.port())).await.map_err(failed)? {
+    for address in lookup_host((listen.host(), listen.port()))
+        .await
+        .map_err(failed)?
+    {
         match bind_to(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,
@@ -57,7 +60,11 @@ pub(super) async fn bind(port: Port, listen: &Listen) -> Result<TcpListener, Sta
 }
 
 fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A server that starts again takes its port over from connections in TIME_WAIT.
     socket.set_reuse_address(true)?;
     // `[::]` is for IPv4 clients too, whatever the system's default.

@@ -94,6 +94,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_told_before_anything_starts() {
-        assert!(ReadyFile::prepare(Path::new("/nowhere/at/all/ready.json"), Path::new("/data")).is_err());
+        assert!(
+            ReadyFile::prepare(Path::new("/nowhere/at/all/ready.json"), Path::new("/data"))
+                .is_err()
+        );
     }
 }

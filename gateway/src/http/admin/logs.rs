@@ -28,9 +28,16 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
     let record = workspaces::find(&admin, &text).await?;
-    let follow = if asked.follow { Follow::Yes } else { Follow::No };
+    let follow = if asked.follow {
+        Follow::Yes
+    } else {
+        Follow::No
+    };
     let lines = asked.lines.unwrap_or(LINES).min(MAX_LINES);
-    let logs = admin.workspaces.logs(&record.workspace.id, lines, follow).await?;
+    let logs = admin
+        .workspaces
+        .logs(&record.workspace.id, lines, follow)
+        .await?;
     let logs = logs.take_until(admin.stop.clone().cancelled_owned());
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((kind, Body::from_stream(logs)).into_response())

@@ -86,7 +86,10 @@ pub fn router(admin: Arc<Admin>) -> Router {
     let workspace = get(workspaces::show).delete(workspaces::remove);
     let api = Router::new()
         .route("/status", get(status))
-        .route("/workspaces", get(workspaces::list).post(workspaces::create))
+        .route(
+            "/workspaces",
+            get(workspaces::list).post(workspaces::create),
+        )
         .route("/workspaces/{workspace}", workspace)
         .route("/workspaces/{workspace}/start", post(workspaces::start))
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
@@ -94,13 +97,16 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/logs", get(logs::read))
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
-        .route("/users/{user}/keys", get(people::list_keys_of).post(people::add_key))
+        .route(
+            "/users/{user}/keys",
+            get(people::list_keys_of).post(people::add_key),
+        )
         .route("/keys", get(people::list_keys))
         .route("/keys/{fingerprint}", delete(people::remove_key));
     Router::new()
         .nest("/api/v1", api)
-        .fallback(Problem::no_route)
-        .method_not_allowed_fallback(Problem::no_method)
+        .fallback(async || Problem::no_route())
+        .method_not_allowed_fallback(async || Problem::no_method())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(admin)
 }
@@ -144,7 +150,9 @@ async fn answer(stream: UnixStream, router: Router, stop: CancellationToken) {
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended: Result<(), hyper::Error> = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -21,7 +21,9 @@ pub(super) async fn list_users(
     let workspaces = admin.workspaces.list().await?;
     let mut views = Vec::new();
     for user in admin.store.users().await? {
-        let theirs = workspaces.iter().filter(|record| record.workspace.owner == user.id);
+        let theirs = workspaces
+            .iter()
+            .filter(|record| record.workspace.owner == user.id);
         views.push(UserView {
             id: user.id.clone(),
             name: user.name.clone(),
@@ -49,7 +51,10 @@ pub(super) async fn add_user(
         }
         keys.push(key);
     }
-    let user = admin.store.add_user(&request.name, request.role.into()).await?;
+    let user = admin
+        .store
+        .add_user(&request.name, request.role.into())
+        .await?;
     for key in &keys {
         if let Err(error) = admin.store.add_key(&user, key).await {
             // Somebody else took the key in between.
@@ -108,7 +113,9 @@ pub(super) async fn add_key(
     let key = AuthorizedKey::parse(&request.key)?;
     admin.store.add_key(&user, &key).await?;
     let keys = keys_of(&admin, &user).await?;
-    let added = keys.into_iter().find(|view| view.fingerprint == key.fingerprint());
+    let added = keys
+        .into_iter()
+        .find(|view| view.fingerprint == key.fingerprint());
     let added = added.ok_or_else(|| Problem::no_key(key.fingerprint()))?;
     Ok((StatusCode::CREATED, Json(added)))
 }

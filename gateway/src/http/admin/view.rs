@@ -12,11 +12,9 @@ pub(super) fn workspace(record: &Record) -> WorkspaceView {
             code: code(reason).to_owned(),
             detail: reason.to_string(),
         }),
-        State::Created
-        | State::Starting
-        | State::Running
-        | State::Stopping
-        | State::Stopped => None,
+        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
+            None
+        }
     };
     WorkspaceView {
         id: record.workspace.id.clone(),

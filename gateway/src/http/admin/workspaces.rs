@@ -40,7 +40,10 @@ pub(super) async fn create(State(admin): State<Arc<Admin>>, bytes: Bytes) -> Acc
         AfterCreate::Start => Intent::Run,
         AfterCreate::Nothing => Intent::Stop,
     };
-    let record = admin.workspaces.create(&owner, &request.name, intent).await?;
+    let record = admin
+        .workspaces
+        .create(&owner, &request.name, intent)
+        .await?;
     Ok((StatusCode::CREATED, Json(view::workspace(&record))))
 }
 
@@ -107,7 +110,10 @@ async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
 /// name and have it taken for that one.
 pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
     let records = admin.workspaces.list().await?;
-    if let Some(found) = records.iter().find(|record| record.workspace.id.as_str() == text) {
+    if let Some(found) = records
+        .iter()
+        .find(|record| record.workspace.id.as_str() == text)
+    {
         return Ok(found.clone());
     }
     let target: Target = text.parse().map_err(|error| Problem::bad_name(&error))?;
@@ -126,14 +132,20 @@ pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
                 .map(|record| format!("{}.{}", record.workspace.name, record.workspace.owner_name))
                 .collect();
             let detail = format!("there are several: say which one, {}", names.join(" or "));
-            Err(Problem::new(StatusCode::CONFLICT, "ambiguous-workspace", detail))
+            Err(Problem::new(
+                StatusCode::CONFLICT,
+                "ambiguous-workspace",
+                detail,
+            ))
         }
     }
 }
 
 async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Problem> {
     let records = admin.workspaces.list().await?;
-    let found = records.into_iter().find(|record| record.workspace.id == *id);
+    let found = records
+        .into_iter()
+        .find(|record| record.workspace.id == *id);
     found.ok_or_else(|| CommandError::Gone.into())
 }
 
