@@ -38,7 +38,7 @@ pub struct Agent {
     account: Account,
     shell: PathBuf,
     children: Arc<Children>,
-    waiting: Waiting,
+    waiting: Arc<Waiting>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -65,7 +65,7 @@ impl Agent {
             config,
             account,
             children,
-            waiting: Waiting::default(),
+            waiting: Arc::default(),
             tasks,
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
@@ -92,7 +92,8 @@ impl Agent {
         &self.shell
     }
 
-    /// Returns a token that is cancelled once the agent ends: sessions stop.
+    /// Returns a token that is cancelled once the agent has ended: listeners close, and
+    /// streams that are still open shortly after are cut.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
     }
@@ -107,7 +108,7 @@ impl Agent {
         &self.children
     }
 
-    pub(crate) fn waiting(&self) -> &Waiting {
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
         &self.waiting
     }
 

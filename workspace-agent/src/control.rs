@@ -17,10 +17,10 @@ use crate::agent::Agent;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub const FEATURES: [&str; 1] = ["x11"];
+pub(crate) const FEATURES: [&str; 1] = ["x11"];
 
 /// Returns the first message of a control connection.
-pub fn hello(agent: &Agent) -> FromAgent {
+pub(crate) fn hello(agent: &Agent) -> FromAgent {
     FromAgent::Hello {
         protocol: VERSION,
         version: crate::VERSION.to_owned(),

@@ -16,16 +16,17 @@ mod agent;
 mod control;
 pub mod dial;
 mod forward;
+pub mod init;
 pub mod listen;
 mod process;
 mod serve;
-pub mod shutdown;
+mod session;
 mod splice;
 mod waiting;
 
 pub use account::Account;
 pub use agent::{Agent, AgentError};
-pub use process::Orphans;
+pub use process::{Orphans, raise_open_files};
 pub use serve::{serve, serve_opened};
 
 /// The agent's version, as it tells it to gateways.

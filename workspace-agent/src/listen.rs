@@ -21,7 +21,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: what failed, a lack of descriptors say, lasts.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long streams have to end once the agent stops.
+/// How long streams have to end once the agent has.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Listens at `path`, with mode 0600.
@@ -32,7 +32,8 @@ pub async fn bind(path: &Path) -> io::Result<UnixListener> {
     socket::bind(path).await
 }
 
-/// Serves every stream that arrives until `stop`.
+/// Serves every stream that arrives until `stop`, and those that did to their end or
+/// until shortly after the agent's.
 pub async fn run(agent: Arc<Agent>, listener: UnixListener, stop: CancellationToken) {
     let mut streams = JoinSet::new();
     loop {
@@ -51,15 +52,25 @@ pub async fn run(agent: Arc<Agent>, listener: UnixListener, stop: CancellationTo
         }
     }
     drop(listener);
-    let drained = timeout(DRAIN_TIMEOUT, async {
+    let stopping = agent.stopping();
+    let drained = async {
         while let Some(ended) = streams.join_next().await {
             report(ended);
         }
-    });
-    if drained.await.is_err() {
-        info!(streams = streams.len(), "ending streams that are still open");
-        streams.shutdown().await;
+    };
+    let overdue = async {
+        stopping.cancelled().await;
+        sleep(DRAIN_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = drained => return,
+        () = overdue => {}
     }
+    info!(
+        streams = streams.len(),
+        "ending streams that are still open"
+    );
+    streams.shutdown().await;
 }
 
 async fn receive(agent: Arc<Agent>, stream: UnixStream) {

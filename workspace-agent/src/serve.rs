@@ -6,7 +6,7 @@ use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake};
 use tracing::debug;
 
 use crate::agent::Agent;
-use crate::{control, forward};
+use crate::{control, forward, session};
 
 /// Serves one stream from its header to its end.
 ///
@@ -23,10 +23,7 @@ pub async fn serve(agent: Arc<Agent>, mut stream: Stream) {
 /// Serves one stream whose header was read.
 pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
     let ended = match open {
-        Open::Session(_) => {
-            let reason = RefusalReason::Unsupported;
-            refuse(stream, reason, "session channels are not served".into()).await
-        }
+        Open::Session(open) => session::serve(&agent, stream, open).await,
         Open::DirectTcpip { host, port } => forward::direct_tcpip(stream, &host, port).await,
         Open::DirectStreamlocal { path } => {
             forward::direct_streamlocal(stream, &agent.path(&path)).await

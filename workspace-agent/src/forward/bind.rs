@@ -42,6 +42,12 @@ pub(super) async fn tcp(address: &str, port: u16) -> io::Result<(Vec<TcpListener
     }
 }
 
+/// Listens on that port of both loopback addresses.
+pub(crate) fn loopback(port: u16) -> io::Result<Vec<TcpListener>> {
+    let both = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    all(&both, port).map(|(listeners, _)| listeners)
+}
+
 fn all(addresses: &[IpAddr], mut port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let mut listeners = Vec::new();
     let mut absent = None;

@@ -35,7 +35,9 @@ pub(super) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAdd
         let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         return Ok(loopback.map(|ip| SocketAddr::new(ip, port)).to_vec());
     }
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     if let Ok(ip) = literal.unwrap_or(host).parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }

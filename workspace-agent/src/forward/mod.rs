@@ -6,15 +6,13 @@ mod bind;
 mod dial;
 mod relay;
 
-pub(crate) use bind::SocketFile;
+pub(crate) use bind::{SocketFile, loopback};
 pub(crate) use relay::{Listener, relay};
 
 use std::path::Path;
 
 use devgate_protocol::frame::{FrameReader, Kind, write_json};
-use devgate_protocol::{
-    Accepted, Answer, Refusal, RefusalReason, Stream, StreamError, handshake, socket,
-};
+use devgate_protocol::{Accepted, Answer, RefusalReason, Stream, StreamError, handshake, socket};
 use tokio::net::TcpStream;
 use tracing::{debug, info};
 
@@ -41,10 +39,7 @@ pub(crate) async fn direct_tcpip(
 }
 
 /// Serves `direct-streamlocal@openssh.com`: connects to a Unix socket.
-pub(crate) async fn direct_streamlocal(
-    mut stream: Stream,
-    path: &Path,
-) -> Result<(), StreamError> {
+pub(crate) async fn direct_streamlocal(mut stream: Stream, path: &Path) -> Result<(), StreamError> {
     let target = match socket::connect(path).await {
         Ok(target) => target,
         Err(error) => {
@@ -66,7 +61,10 @@ pub(crate) async fn tcpip_forward(
     let (listeners, port) = match bind::tcp(address, port).await {
         Ok(bound) => bound,
         Err(error) => {
-            let detail = format!("listen on {address:?} port {port}: {}", dial::reason(&error));
+            let detail = format!(
+                "listen on {address:?} port {port}: {}",
+                dial::reason(&error)
+            );
             return refuse(stream, RefusalReason::BindFailed, detail).await;
         }
     };
@@ -151,9 +149,4 @@ async fn listen(agent: &Agent, stream: Stream, listener: &Listener) -> Result<()
         () = stopping.cancelled() => Ok(()),
     }
     .map_err(StreamError::Io)
-}
-
-/// Returns a refusal for a program that can't be started.
-pub(crate) fn refusal(reason: RefusalReason, detail: String) -> Refusal {
-    Refusal { reason, detail }
 }

@@ -41,7 +41,7 @@ static OPEN_FILES: OnceLock<Rlimit> = OnceLock::new();
 
 /// Raises this process's own limit of open files as far as it may go; a stream takes a
 /// few. Programs keep the limit that was.
-pub(crate) fn raise_open_files() {
+pub fn raise_open_files() {
     let before = getrlimit(Resource::Nofile);
     if OPEN_FILES.set(before.clone()).is_ok() {
         let raised = Rlimit {

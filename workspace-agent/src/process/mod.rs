@@ -10,15 +10,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait, waitpid,
-};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use launch::Program;
+pub use launch::raise_open_files;
 
 /// What becomes of processes whose parent died and that fall to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +73,12 @@ pub(crate) struct Children {
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
-    exit: oneshot::Receiver<Exit>,
     children: Arc<Children>,
 }
+
+/// The end of a program, to be waited for.
+#[derive(Debug)]
+pub(crate) struct End(oneshot::Receiver<Exit>);
 
 impl Children {
     pub(crate) fn new(orphans: Orphans) -> Self {
@@ -107,14 +109,14 @@ impl Children {
     ///
     /// # Errors
     /// What the system said to the fork or to the program's execution.
-    pub(crate) async fn spawn(self: &Arc<Self>, program: Program) -> io::Result<Child> {
+    pub(crate) async fn spawn(self: &Arc<Self>, program: Program) -> io::Result<(Child, End)> {
         let children = Arc::clone(self);
         // Executing may wait for a slow file system: not on a worker of the runtime.
         let started = spawn_blocking(move || children.spawn_blocking(&program));
         started.await.map_err(io::Error::other)?
     }
 
-    fn spawn_blocking(self: Arc<Self>, program: &Program) -> io::Result<Child> {
+    fn spawn_blocking(self: Arc<Self>, program: &Program) -> io::Result<(Child, End)> {
         let (report, failure) = launch::report_pipe()?;
         let (sender, exit) = oneshot::channel();
         let mut running = self.lock();
@@ -123,11 +125,11 @@ impl Children {
         drop(running);
         drop(failure);
         launch::started(report)?;
-        Ok(Child {
+        let child = Child {
             pid,
-            exit,
             children: self,
-        })
+        };
+        Ok((child, End(exit)))
     }
 
     fn reap_all(&self) {
@@ -157,16 +159,18 @@ impl Children {
     }
 }
 
-impl Child {
+impl End {
     /// Waits for the program's end. Cancel-safe; to be called no more once it returned.
-    pub(crate) async fn exit(&mut self) -> Exit {
-        match (&mut self.exit).await {
+    pub(crate) async fn wait(&mut self) -> Exit {
+        match (&mut self.0).await {
             Ok(exit) => exit,
             // Nobody watches any more: the agent is ending.
             Err(_) => std::future::pending().await,
         }
     }
+}
 
+impl Child {
     /// Signals the program's process group, unless the program has ended.
     pub(crate) fn signal_group(&self, signal: Signal) {
         let running = self.children.lock();
@@ -174,11 +178,6 @@ impl Child {
             // It may have left its group, which is then empty.
             let _ = kill_process_group(self.pid, signal);
         }
-    }
-
-    /// Returns the program's process id.
-    pub(crate) fn pid(&self) -> Pid {
-        self.pid
     }
 }
 
