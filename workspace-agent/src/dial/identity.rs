@@ -37,9 +37,8 @@ impl<'a> Identity<'a> {
             path: path.to_owned(),
             source: std::io::ErrorKind::NotFound.into(),
         };
-        let read = |path: &std::path::Path, access| {
-            read_file(path, access)?.ok_or_else(|| missing(path))
-        };
+        let read =
+            |path: &std::path::Path, access| read_file(path, access)?.ok_or_else(|| missing(path));
         let ca_pem = read(&dial.ca, Access::Public)?;
         let chain = read(&dial.certificate, Access::Public)?;
         let key = read(&dial.key, Access::Private)?;

@@ -99,7 +99,11 @@ where
                 if text == last_failure {
                     debug!(gateway, error = text, "still can't reach the gateway");
                 } else {
-                    warn!(gateway, error = text, "can't reach the gateway, trying again");
+                    warn!(
+                        gateway,
+                        error = text,
+                        "can't reach the gateway, trying again"
+                    );
                 }
                 last_failure = text;
             }
