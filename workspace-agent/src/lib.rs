@@ -14,6 +14,7 @@
 mod account;
 mod agent;
 mod control;
+pub mod dial;
 mod forward;
 pub mod init;
 pub mod listen;

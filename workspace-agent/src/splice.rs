@@ -89,6 +89,6 @@ async fn gone(from_gateway: &ReadHalf) {
             }
         },
         // TCP tells a close from a half-close only when it is written to.
-        ReadHalf::Shared(_) => pending().await,
+        ReadHalf::Tls(_) | ReadHalf::WebSocket(_) => pending().await,
     }
 }
