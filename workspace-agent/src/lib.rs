@@ -1,1 +1,3 @@
 //! What runs inside a workspace.
+
+pub mod sftp;
