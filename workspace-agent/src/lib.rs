@@ -22,6 +22,7 @@ mod process;
 mod send;
 mod serve;
 mod session;
+pub mod sftp;
 mod splice;
 mod waiting;
 

@@ -33,6 +33,7 @@ use tracing::debug;
 use crate::agent::Agent;
 use crate::process::Exit;
 use crate::send::{send, send_json};
+use crate::sftp;
 use setup::{Request, Setup};
 
 /// How long a gateway may take to close a stream whose session ended. Closing it
@@ -51,7 +52,7 @@ pub(crate) async fn serve(
     let mut setup = Setup::default();
     let served = match setup.read(&mut reader).await? {
         None => Ok(()),
-        Some(Request::Subsystem(name)) => subsystem(&name, reader, writer).await,
+        Some(Request::Subsystem(name)) => subsystem(agent, &name, reader, writer).await,
         Some(Request::Program(program)) => {
             let started = start::start(agent, &open, setup, program).await;
             self::program(started, reader, writer).await
@@ -62,10 +63,17 @@ pub(crate) async fn serve(
 
 /// Serves the subsystem of that name.
 async fn subsystem(
+    agent: &Agent,
     name: &str,
     mut reader: FrameReader<ReadHalf>,
     mut writer: WriteHalf,
 ) -> io::Result<()> {
+    if name == "sftp" {
+        let mut ended = sftp::serve(reader, writer, agent.home().to_owned()).await?;
+        let status = ended.status.to_be_bytes();
+        send(&mut ended.writer, Kind::ExitStatus, &status).await?;
+        return finish(&mut FrameReader::new(ended.reader), &mut ended.writer).await;
+    }
     let detail = format!("the subsystem {name:?} is not known here");
     fail(&mut writer, RefusalReason::Unsupported, detail).await?;
     finish(&mut reader, &mut writer).await
