@@ -32,7 +32,8 @@ const MAX_SOCKET_PATH: usize = 107;
 const MAX_ANNOUNCED: usize = 4;
 
 /// Displays that are tried; lower ones are left to real X servers, as sshd does.
-const DISPLAYS: std::ops::Range<u16> = 10..1000;
+const FIRST_DISPLAY: u16 = 10;
+const MAX_DISPLAY: u16 = 999;
 
 /// TCP port of the first display.
 const X11_PORT: u16 = 6000;
@@ -106,7 +107,7 @@ impl Relays {
         let xauth = environment
             .find_program("xauth")
             .ok_or(io::ErrorKind::NotFound)?;
-        let (listeners, display) = DISPLAYS
+        let (listeners, display) = (FIRST_DISPLAY..=MAX_DISPLAY)
             .find_map(|display| Some((loopback(X11_PORT + display).ok()?, display)))
             .ok_or(io::ErrorKind::AddrInUse)?;
         let screen = request.screen;

@@ -1,7 +1,7 @@
 //! A gateway's side of the protocol, as small as tests need it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Deadline of everything that a test waits for.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits under the deadline.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -39,7 +39,7 @@ impl Workspace {
 
     pub(crate) async fn with_environment(environment: BTreeMap<String, String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path().to_owned(), environment);
+        let config = config(folder.path(), environment);
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         let listener = listen::bind(&folder.path().join("run/agent.sock"))
             .await
@@ -90,7 +90,7 @@ impl Workspace {
 }
 
 /// What a test's agent is told.
-pub(crate) fn config(folder: PathBuf, environment: BTreeMap<String, String>) -> AgentConfig {
+pub(crate) fn config(folder: &Path, environment: BTreeMap<String, String>) -> AgentConfig {
     AgentConfig {
         workspace: format!("ws-{:016x}", rand::random::<u64>()),
         home: folder.join("home"),

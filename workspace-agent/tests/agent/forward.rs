@@ -111,7 +111,7 @@ async fn a_target_that_resets_ends_its_own_stream_only() {
     let (mut good_end, _) = listener.accept().await.unwrap();
     let (mut bad, _) = workspace.open(&direct("127.0.0.1", port)).await;
     let (bad_end, _) = listener.accept().await.unwrap();
-    bad.write_all(&[1; 100_000]).await.unwrap();
+    bad.write_all(&vec![1; 100_000]).await.unwrap();
     socket2::SockRef::from(&bad_end)
         .set_linger(Some(Duration::ZERO))
         .unwrap();

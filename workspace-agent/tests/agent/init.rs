@@ -24,7 +24,7 @@ struct Process {
 impl Process {
     async fn start(wrapper: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path().to_owned(), BTreeMap::new());
+        let config = config(folder.path(), BTreeMap::new());
         fs::write(
             folder.path().join("agent.toml"),
             toml::to_string(&config).unwrap(),
@@ -187,11 +187,8 @@ async fn as_process_one_it_reaps_orphans_keeps_its_own_statuses_and_ends_with_ev
         assert_eq!(session.outcome().await.status, Some(round));
     }
     let deadline = Instant::now() + DEADLINE;
-    while process
-        .run("grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null")
-        .await
-        != ""
-    {
+    let zombies = "grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null";
+    while !process.run(zombies).await.is_empty() {
         assert!(Instant::now() < deadline, "orphans weren't reaped");
     }
     process

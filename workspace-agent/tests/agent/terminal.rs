@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use devgate_protocol::frame::{Frame, Kind, Size, write_json};
+use devgate_protocol::frame::{Kind, Size, write_json};
 
 use crate::client::{DEADLINE, Workspace};
 
@@ -151,12 +151,13 @@ async fn an_interrupt_typed_or_sent_ends_the_foreground_job_only() {
 #[tokio::test]
 async fn output_before_the_end_is_complete_on_a_terminal() {
     let workspace = Workspace::start().await;
+    let lines: Vec<String> = (1..=5000).map(|number| number.to_string()).collect();
+    let expected = lines.join("\n") + "\n";
     for _ in 0..20 {
         let mut session = workspace.session().await;
         session.pty(raw()).await;
         session.exec("seq 1 5000; exit 9").await;
         let outcome = session.outcome().await;
-        let expected: String = (1..=5000).map(|n| format!("{n}\n")).collect();
         assert!(outcome.text() == expected, "{}", outcome.stdout.len());
         assert_eq!(outcome.status, Some(9));
     }
@@ -202,13 +203,7 @@ async fn stderr_of_a_terminal_is_its_output() {
     let mut session = workspace.session().await;
     session.pty(vec![]).await;
     session.exec("echo err >&2").await;
-    loop {
-        match session.frame().await {
-            Some(Frame::Data(bytes)) => {
-                assert_eq!(&bytes[..], b"err\r\n");
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
+    let outcome = session.outcome().await;
+    assert_eq!(outcome.text(), "err\r\n");
+    assert_eq!(outcome.stderr, b"");
 }
