@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// What is needed to run the tests and the package that brings it.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("curl", "curl"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
     ("ip", "iproute2"),

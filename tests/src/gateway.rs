@@ -19,10 +19,10 @@ use crate::wait::eventually;
 
 /// How long a gateway may take to be ready: keys are made on its first run, by
 /// an unoptimised build on a loaded machine.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// How long the command line may take.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 
 /// What the gateway writes once it accepts connections.
 #[derive(Clone, Debug, Deserialize)]

@@ -40,7 +40,7 @@ impl Proxy {
                 };
                 client.set_nodelay(true).ok();
                 server.set_nodelay(true).ok();
-                let ends = [&client, &server, &server, &client].map(|end| end.try_clone());
+                let ends = [&client, &server, &server, &client].map(TcpStream::try_clone);
                 if let [Ok(a), Ok(b), Ok(c), Ok(d)] = ends {
                     shared
                         .state
@@ -97,7 +97,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, network: &Network) {
         while state.stalled {
             state = network
                 .changed
-                .wait_timeout(state, Duration::from_secs(600))
+                .wait_timeout(state, Duration::from_mins(10))
                 .unwrap()
                 .0;
         }

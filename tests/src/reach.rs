@@ -50,35 +50,36 @@ impl Subject {
 
 /// Runs a test against a workspace that is reached in one way.
 #[track_caller]
-pub fn run(reach: Reach, test: impl FnOnce(&Target)) {
+pub fn run(reach: Reach, test: impl FnOnce(&mut Target)) {
     match Subject::asked_for() {
-        Subject::Devgate => test(&Target::devgate(reach)),
-        Subject::Sshd if reach == Reach::Unix => test(&Target::sshd()),
+        Subject::Devgate => test(&mut Target::devgate(reach)),
+        Subject::Sshd if reach == Reach::Unix => test(&mut Target::sshd()),
         // There is no hop behind sshd: once is enough.
         Subject::Sshd => eprintln!("{}: not for sshd", Location::caller()),
     }
 }
 
-/// Makes of each function a module with one test for each [`Reach`].
+/// Makes of each function (of `&Target` or `&mut Target`) a module with one test
+/// for each [`Reach`].
 #[macro_export]
 macro_rules! over_both_reaches {
-    ($($(#[$meta:meta])* fn $name:ident($target:ident: &Target) $body:block)+) => {
+    ($($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block)+) => {
         $(
             $(#[$meta])*
             mod $name {
                 #[allow(unused_imports, reason = "short tests need little")]
                 use super::*;
 
-                fn check($target: &$crate::target::Target) $body
+                fn check($target: $type) $body
 
                 #[test]
                 fn over_a_unix_socket() {
-                    $crate::reach::run($crate::reach::Reach::Unix, check);
+                    $crate::reach::run($crate::reach::Reach::Unix, |target| check(target));
                 }
 
                 #[test]
                 fn over_tls() {
-                    $crate::reach::run($crate::reach::Reach::Dial, check);
+                    $crate::reach::run($crate::reach::Reach::Dial, |target| check(target));
                 }
             }
         )+

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::component::program;
@@ -15,7 +15,7 @@ use crate::process::{Finished, Running, run, run_between};
 pub const HOST: &str = "ws";
 
 /// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What a client needs to know to connect.
 pub struct Access {
@@ -98,6 +98,19 @@ impl Ssh {
         self
     }
 
+    /// Asks for another user name: another workspace.
+    #[must_use]
+    pub fn user(self, name: &str) -> Self {
+        self.option(&format!("User={name}"))
+    }
+
+    /// Logs in with another key.
+    #[must_use]
+    pub fn identity(self, file: &Path) -> Self {
+        // A file of the configuration would be tried as well.
+        self.option(&format!("IdentityFile={}", file.display()))
+    }
+
     /// Connects to another address, such as a proxy's.
     #[must_use]
     pub fn via(self, address: SocketAddr) -> Self {
@@ -133,6 +146,13 @@ impl Ssh {
         run_between(&mut self.command, from, to, self.limit)
     }
 
+    /// Runs a connection without a command to its end, as for `-W`.
+    #[track_caller]
+    pub fn run_without_command(mut self) -> Finished {
+        self.command.arg(HOST);
+        run(&mut self.command, &self.input, self.limit)
+    }
+
     /// Starts `remote` and goes on.
     #[track_caller]
     pub fn start(mut self, remote: impl AsRef<OsStr>) -> Running {
@@ -147,10 +167,17 @@ impl Ssh {
         Running::start(&mut self.command)
     }
 
-    /// Returns the command line with the host's name at its end.
-    pub fn into_command(mut self) -> Command {
-        self.command.arg(HOST);
-        self.command
+    /// Starts `remote` with the caller's own standard input and output.
+    #[track_caller]
+    pub fn start_between(
+        mut self,
+        remote: &str,
+        input: impl Into<Stdio>,
+        output: impl Into<Stdio>,
+    ) -> Running {
+        self.command.arg(HOST).arg(remote);
+        self.command.stdin(input).stdout(output);
+        Running::start_as_it_is(&mut self.command)
     }
 }
 

@@ -2,11 +2,73 @@
 //! what they were started with holds it.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
 
+use tempfile::TempDir;
+
 use crate::process::{contains, is_running, signal};
+
+/// Ends what belongs to a test once that test's process is gone, however it went:
+/// a test that takes too long is killed and drops nothing.
+const WATCH: &str = r#"
+read nothing
+for pid in $(grep -lsaF -- "$1" /proc/[0-9]*/cmdline /proc/[0-9]*/environ | cut -d/ -f3 | sort -u); do
+    [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null
+done
+rm -rf -- "$1"
+"#;
+
+/// A folder for one test, with a name that is unique and short: paths of Unix
+/// sockets have at most 107 bytes. It goes, and with it every process whose
+/// command line or environment names it, when this is dropped or the test dies.
+pub struct Folder {
+    folder: TempDir,
+    watch: Child,
+}
+
+impl Folder {
+    /// Makes one.
+    #[track_caller]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("dgt-")
+            .tempdir_in("/tmp")
+            .expect("/tmp is writable");
+        let watch = Command::new("/bin/sh")
+            .args(["-c", WATCH, "watch"])
+            .arg(folder.path())
+            .stdin(Stdio::piped()) // ends with this process
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("/bin/sh runs");
+        Self { folder, watch }
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.watch.kill().ok();
+        self.watch.wait().ok();
+        kill(self.folder.path());
+    }
+}
 
 /// One process of a test.
 #[derive(Clone, Debug)]

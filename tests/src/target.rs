@@ -4,20 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
 use crate::gateway::Gateway;
 use crate::reach::Reach;
 use crate::ssh::{Access, Ssh, plain};
 use crate::sshd::Sshd;
-use crate::survivors;
+use crate::survivors::Folder;
 
 /// A workspace, whatever serves it.
 pub struct Target {
     // Dropped in this order: the server, its folder.
     server: Server,
     config: PathBuf,
-    folder: TempDir,
+    folder: Folder,
 }
 
 enum Server {
@@ -36,7 +34,7 @@ impl Target {
     /// configuration.
     #[track_caller]
     pub fn devgate_with(reach: Reach, settings: &[(&str, &str)]) -> Self {
-        let folder = folder();
+        let folder = Folder::new();
         let gateway = Gateway::start_with(folder.path(), reach, settings);
         let config = gateway.access().write(folder.path());
         Self {
@@ -49,7 +47,7 @@ impl Target {
     /// Starts OpenSSH's server.
     #[track_caller]
     pub fn sshd() -> Self {
-        let folder = folder();
+        let folder = Folder::new();
         let sshd = Sshd::start(folder.path());
         let config = sshd.access().write(folder.path());
         Self {
@@ -111,6 +109,11 @@ impl Target {
         }
     }
 
+    /// Says whether devgate serves it.
+    pub fn is_devgate(&self) -> bool {
+        matches!(self.server, Server::Devgate(_))
+    }
+
     /// Returns the gateway, which tests that are about devgate alone need.
     #[track_caller]
     pub fn gateway(&self) -> &Gateway {
@@ -146,23 +149,4 @@ impl Target {
         fs::create_dir_all(&path).expect("the test's folder is writable");
         path
     }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // What sshd's commands have left; the gateway ends its own.
-        if matches!(self.server, Server::Sshd(_)) {
-            survivors::kill(self.folder.path());
-        }
-    }
-}
-
-/// Makes a folder with a name that is unique and short: paths of Unix sockets
-/// have at most 107 bytes.
-#[track_caller]
-pub fn folder() -> TempDir {
-    tempfile::Builder::new()
-        .prefix("dgt-")
-        .tempdir_in("/tmp")
-        .expect("/tmp is writable")
 }

@@ -18,6 +18,10 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
+/// Lengths that announce a longer one of two or eight bytes.
+const MEDIUM: u8 = 0x7e;
+const LONG: u8 = 0x7f;
+
 /// Kind, id, acknowledged id, length.
 const HEADER: usize = 1 + 4 + 4 + 4;
 
@@ -143,13 +147,13 @@ impl Protocol {
         const FINAL: u8 = 0x80;
         let mut frame = vec![FINAL | opcode];
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (Ok(short), _) if short < 126 => frame.push(MASKED | short),
+            (Ok(short), _) if short < MEDIUM => frame.push(MASKED | short),
             (_, Ok(medium)) => {
-                frame.push(MASKED | 126);
+                frame.push(MASKED | MEDIUM);
                 frame.extend_from_slice(&medium.to_be_bytes());
             }
             _ => {
-                frame.push(MASKED | 127);
+                frame.push(MASKED | LONG);
                 let long = u64::try_from(payload.len()).expect("it fits");
                 frame.extend_from_slice(&long.to_be_bytes());
             }
@@ -174,8 +178,8 @@ impl Protocol {
     fn receive_frame(&mut self) {
         let [first, second] = self.read();
         let length = match second & 0x7f {
-            126 => u64::from(u16::from_be_bytes(self.read())),
-            127 => u64::from_be_bytes(self.read()),
+            MEDIUM => u64::from(u16::from_be_bytes(self.read())),
+            LONG => u64::from_be_bytes(self.read()),
             short => u64::from(short),
         };
         let mut payload = vec![0; usize::try_from(length).expect("it fits")];

@@ -13,7 +13,7 @@ use e2e::ssh::plain;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn finish(command: &mut Command) -> Finished {
     run(command, b"", LIMIT)
@@ -24,7 +24,10 @@ fn finish(command: &mut Command) -> Finished {
 fn make_tree(root: &Path) {
     fs::create_dir_all(root.join("deep/er/and/deeper")).unwrap();
     fs::write(root.join("empty"), b"").unwrap();
-    let large: Vec<u8> = (0..3_000_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).take(8_000_000).collect();
+    let large: Vec<u8> = (0..3_000_000u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
+        .take(8_000_000)
+        .collect();
     fs::write(root.join("large"), large).unwrap();
     fs::write(root.join("with space and ü"), b"odd name").unwrap();
     fs::write(root.join("deep/er/and/deeper/file"), b"deep").unwrap();
@@ -32,16 +35,30 @@ fn make_tree(root: &Path) {
     fs::set_permissions(root.join("script"), fs::Permissions::from_mode(0o751)).unwrap();
     symlink("deep/er", root.join("link")).unwrap();
     for number in 0..200 {
-        fs::write(root.join(format!("deep/er/small-{number}")), number.to_string()).unwrap();
+        fs::write(
+            root.join(format!("deep/er/small-{number}")),
+            number.to_string(),
+        )
+        .unwrap();
     }
-    let old = fs::File::options().append(true).open(root.join("empty")).unwrap();
-    old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    let old = fs::File::options()
+        .append(true)
+        .open(root.join("empty"))
+        .unwrap();
+    old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+        .unwrap();
 }
 
 #[track_caller]
 fn assert_same_tree(one: &Path, other: &Path) {
     let mut command = Command::new("diff");
-    let done = finish(command.arg("-r").arg("--no-dereference").arg(one).arg(other));
+    let done = finish(
+        command
+            .arg("-r")
+            .arg("--no-dereference")
+            .arg(one)
+            .arg(other),
+    );
     assert!(done.status.success(), "{done:?}");
 }
 
@@ -61,7 +78,7 @@ over_both_reaches! {
         let batch = format!(
             "pwd\nmkdir {r}\nput -p {l}/large {r}/large\nput {l}/empty {r}/empty\nrename {r}/large {r}/renamed\n\
              ln {r}/renamed {r}/hard\nln -s renamed {r}/soft\nchmod 640 {r}/renamed\nls -l {r}\ndf {r}\n\
-             get {r}/renamed {l}/back\nreput {l}/large {r}/renamed\nrm {r}/empty\nmkdir {r}/sub\nrmdir {r}/sub\n\
+             get {r}/renamed {l}/back\nrm {r}/empty\nmkdir {r}/sub\nrmdir {r}/sub\n\
              -rm {r}/missing\n",
             r = remote.display(), l = target.path("local").display(),
         );
@@ -154,7 +171,11 @@ over_both_reaches! {
 }
 
 fn copy_with_scp(target: &Target, mode: &[&str]) {
-    let (here, there, back) = (target.make_folder("here"), target.path("there"), target.path("back"));
+    let (here, there, back) = (
+        target.make_folder("here"),
+        target.path("there"),
+        target.path("back"),
+    );
     make_tree(&here);
     // scp follows links; a copy of one isn't the same tree.
     fs::remove_file(here.join("link")).unwrap();
@@ -162,15 +183,30 @@ fn copy_with_scp(target: &Target, mode: &[&str]) {
         let mut scp = target.client("scp");
         let _ = finish(scp.args(mode).args(["-rp", from, to])).ok();
     };
-    scp(&here.display().to_string(), &format!("ws:{}", there.display()));
+    scp(
+        &here.display().to_string(),
+        &format!("ws:{}", there.display()),
+    );
     assert_same_tree(&here, &there);
-    scp(&format!("ws:{}", there.display()), &back.display().to_string());
+    scp(
+        &format!("ws:{}", there.display()),
+        &back.display().to_string(),
+    );
     assert_same_tree(&here, &back);
-    assert_eq!(fs::metadata(back.join("empty")).unwrap().mtime(), 1_000_000_000);
-    assert_eq!(fs::metadata(back.join("script")).unwrap().mode() & 0o777, 0o751);
+    assert_eq!(
+        fs::metadata(back.join("empty")).unwrap().mtime(),
+        1_000_000_000
+    );
+    assert_eq!(
+        fs::metadata(back.join("script")).unwrap().mode() & 0o777,
+        0o751
+    );
     // A relative path starts at the home directory.
     let name = format!("{}.copied", target.folder().file_name().unwrap().display());
-    scp(&here.join("script").display().to_string(), &format!("ws:{name}"));
+    scp(
+        &here.join("script").display().to_string(),
+        &format!("ws:{name}"),
+    );
     let done = target.ssh().run(format!("cat {name}; rm {name}")).ok();
     assert_eq!(done.out(), "#!/bin/sh\n");
 }

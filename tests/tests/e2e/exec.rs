@@ -183,10 +183,12 @@ over_both_reaches! {
     }
 
     fn a_channel_closes_when_its_command_exits_though_a_child_holds_its_pipes(target: &Target) {
+        if !target.is_devgate() {
+            return; // sshd waits for the pipes: this is what a gateway does better
+        }
         let started = Instant::now();
         let done = target.ssh().run("sleep 600 & echo $!; exit 8");
         let elapsed = started.elapsed();
-        // sshd waits for the pipes, so this is what a gateway must do better.
         assert_eq!(done.code(), 8, "{done:?}");
         assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
         let pid = done.out().trim().parse().expect("a process id");

@@ -61,6 +61,11 @@ over_both_reaches! {
             ("localhost", four.port(), "four"),
             ("localhost", six.port(), "six"),
         ] {
+            // Where the host's own file doesn't give localhost an IPv6 address,
+            // only a gateway tries ::1 all the same.
+            if (host, expected) == ("localhost", "six") && !target.is_devgate() {
+                continue;
+            }
             let stream = socks::connect(proxy, host, port).unwrap_or_else(|error| panic!("{host}: {error:?}"));
             assert_eq!(String::from_utf8(round_trip(stream, b"")).unwrap(), expected, "{host}");
         }
@@ -83,7 +88,7 @@ over_both_reaches! {
 
     fn a_refused_connection_is_told_as_such(target: &Target) {
         let closed = ports::free();
-        let done = target.ssh().args(["-W", &format!("127.0.0.1:{closed}")]).run("");
+        let done = target.ssh().option("LogLevel=INFO").args(["-W", &format!("127.0.0.1:{closed}")]).run_without_command();
         assert_eq!(done.code(), 255, "{done:?}");
         assert!(done.err().contains("connect failed"), "{done:?}");
     }
@@ -207,7 +212,7 @@ over_both_reaches! {
         }
         // Once it reads again, nothing has been lost.
         stalled.shutdown(Shutdown::Write).unwrap();
-        stalled.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stalled.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let rest = std::io::copy(&mut stalled, &mut std::io::sink()).unwrap();
         assert_eq!(rest, 49_999_999);
     }

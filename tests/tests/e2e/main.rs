@@ -18,6 +18,7 @@ mod exec;
 mod faults;
 mod forwards;
 mod hostile_peers;
+mod lifecycle;
 mod many_channels;
 mod rekeying;
 mod shell;

@@ -17,14 +17,14 @@ over_both_reaches! {
             .map(|number| target.ssh().option(&control).option("ControlMaster=no").start(format!("echo open-{number}; read line; echo got-$line; exit 3")))
             .collect();
         for (number, channel) in channels.iter().enumerate() {
-            channel.wait_for(&format!("open-{number}\n"), Duration::from_secs(60));
+            channel.wait_for(&format!("open-{number}\n"), Duration::from_mins(1));
         }
         // All hundred are open now; each still answers for itself.
         for (number, channel) in channels.iter_mut().enumerate() {
             channel.write(format!("{number}\n").as_bytes());
         }
         for (number, channel) in channels.into_iter().enumerate() {
-            let done = channel.finish(Duration::from_secs(60));
+            let done = channel.finish(Duration::from_mins(1));
             assert_eq!((done.out(), done.code()), (format!("open-{number}\ngot-{number}\n"), 3), "{done:?}");
         }
     }

@@ -15,7 +15,9 @@ const LIMIT: Duration = Duration::from_secs(150);
 
 fn make(target: &Target) -> std::path::PathBuf {
     let path = target.path("data");
-    let chunk: Vec<u8> = (0..250_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let chunk: Vec<u8> = (0..250_000u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
     let mut content = Vec::with_capacity(SIZE);
     for number in 0..SIZE / chunk.len() {
         content.extend_from_slice(&chunk);
@@ -29,13 +31,17 @@ fn make(target: &Target) -> std::path::PathBuf {
 
 fn sum(path: &std::path::Path) -> String {
     let mut command = Command::new("sha256sum");
-    run(command.stdin(File::open(path).unwrap()).arg(path), b"", SOON)
-        .ok()
-        .out()
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned()
+    run(
+        command.stdin(File::open(path).unwrap()).arg(path),
+        b"",
+        SOON,
+    )
+    .ok()
+    .out()
+    .split(' ')
+    .next()
+    .unwrap()
+    .to_owned()
 }
 
 over_both_reaches! {

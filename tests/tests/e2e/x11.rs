@@ -17,15 +17,34 @@ fn start_x(target: &Target) -> (Running, String, PathBuf) {
     let cookie = "0123456789abcdef0123456789abcdef";
     let add = |display: &str| {
         let mut xauth = Command::new(program("xauth"));
-        let _ = run(xauth.arg("-f").arg(&authority).args(["add", display, ".", cookie]), b"", SOON).ok();
+        let _ = run(
+            xauth
+                .arg("-f")
+                .arg(&authority)
+                .args(["add", display, ".", cookie]),
+            b"",
+            SOON,
+        )
+        .ok();
     };
     add(":0");
     let mut command = Command::new(program("Xvfb"));
     command
-        .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "640x480x24", "-auth"])
+        .args([
+            "-displayfd",
+            "1",
+            "-nolisten",
+            "tcp",
+            "-screen",
+            "0",
+            "640x480x24",
+            "-auth",
+        ])
         .arg(&authority);
     let server = Running::start(&mut command);
-    until(SOON, "the display's number", || server.output().contains('\n'));
+    until(SOON, "the display's number", || {
+        server.output().contains('\n')
+    });
     let display = format!(":{}", server.output().trim());
     add(&display);
     (server, display, authority)
