@@ -108,9 +108,9 @@ fn impossible_names_are_refused_in_one_sentence() {
     assert_eq!(target.ssh().run("echo good").ok().out(), "good\n");
     let log = target.gateway().log();
     assert!(!log.contains("panicked"), "{log}");
-    let workspaces = fs::read_dir(target.gateway().data().join("workspaces")).unwrap();
+    let folders = fs::read_dir(target.gateway().data().join("workspaces")).unwrap();
     assert_eq!(
-        workspaces.count(),
+        folders.count(),
         1,
         "a refused name left something behind"
     );

@@ -64,7 +64,9 @@ fn people_reach_their_own_workspaces_and_do_not_learn_of_others() {
     );
 
     // A key that is taken away no longer lets in.
-    let keys = gateway.cli(&["keys", "list", "--user", "bob", "--json"]).ok();
+    let keys = gateway
+        .cli(&["keys", "list", "--user", "bob", "--json"])
+        .ok();
     let keys: serde_json::Value = serde_json::from_slice(&keys.stdout).unwrap();
     let fingerprint = keys[0]["fingerprint"]
         .as_str()
