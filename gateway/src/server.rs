@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, admin_socket};
 use crate::http::Readiness;
 use crate::http::admin::Server;
 use crate::store::Store;
@@ -168,6 +168,8 @@ impl Running {
         self.workspaces.shutdown().await;
         self.tunnels.shutdown().await;
         self.store.close().await;
+        // Nobody else's: the folder is still locked. One that stays is replaced.
+        let _ = std::fs::remove_file(admin_socket(&self.server.data_dir));
         info!("ended");
         match (failed, drained) {
             (Some(_), _) => Ended::Failed,
@@ -178,8 +180,8 @@ impl Running {
 }
 
 fn ready_file(path: &Path) -> impl Fn(io::Error) -> StartError {
-    move |source| StartError::ReadyFile {
+    move |cause| StartError::ReadyFile {
         path: path.to_owned(),
-        source,
+        cause,
     }
 }

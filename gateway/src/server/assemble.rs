@@ -108,7 +108,6 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
     part(&mut parts, "the SSH listener", serve);
 
-
     let readiness = Readiness::default();
     let known = workspaces.clone();
     let router = http::router(HttpState {
@@ -131,7 +130,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let path = admin_socket(&config.data_dir);
     let socket = socket::bind(&path)
         .await
-        .map_err(|source| StartError::AdminSocket { path, source })?;
+        .map_err(|cause| StartError::AdminSocket { path, cause })?;
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),

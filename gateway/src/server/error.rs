@@ -27,7 +27,7 @@ pub enum StartError {
     },
     /// The folder can't be used.
     #[error(
-        "the data folder {} can't be used ({source}): make it writable, or choose another \
+        "the data folder {} can't be used ({cause}): make it writable, or choose another \
          with --data-dir",
         path.display()
     )]
@@ -35,7 +35,7 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The folder belongs to another user.
     #[error(
@@ -58,14 +58,14 @@ pub enum StartError {
         path: PathBuf,
     },
     /// A port can't be bound.
-    #[error("cannot listen on {listen} for {}: {}", port.protocol(), remedy(source, *port))]
+    #[error("cannot listen on {listen} for {}: {}", port.protocol(), remedy(cause, *port))]
     Listen {
         /// For what.
         port: Port,
         /// Where.
         listen: Listen,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A listener has no address.
     #[error("a listener has lost its address")]
@@ -80,20 +80,20 @@ pub enum StartError {
         place: String,
     },
     /// The ready file can't be written.
-    #[error("the ready file {} can't be written ({source}): choose another --ready-file", path.display())]
+    #[error("the ready file {} can't be written ({cause}): choose another --ready-file", path.display())]
     ReadyFile {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The administration socket can't be made.
-    #[error("cannot listen on the administration socket {} ({source})", path.display())]
+    #[error("cannot listen on the administration socket {} ({cause})", path.display())]
     AdminSocket {
         /// The socket.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The certificates or host keys can't be used.
     #[error(transparent)]

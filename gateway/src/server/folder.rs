@@ -26,9 +26,9 @@ pub(super) struct DataFolder {
 impl DataFolder {
     /// Tells whether the folder can be used, without changing anything.
     pub(super) fn inspect(path: &Path) -> Result<(), StartError> {
-        let refused = |source| StartError::Folder {
+        let refused = |cause| StartError::Folder {
             path: path.to_owned(),
-            source,
+            cause,
         };
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => {
@@ -68,9 +68,9 @@ impl DataFolder {
     /// Makes the folder where it is missing, with mode 0700, and takes it for
     /// this process.
     pub(super) fn take(path: &Path) -> Result<Self, StartError> {
-        let refused = |source| StartError::Folder {
+        let refused = |cause| StartError::Folder {
             path: path.to_owned(),
-            source,
+            cause,
         };
         DirBuilder::new()
             .recursive(true)

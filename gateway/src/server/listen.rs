@@ -41,10 +41,10 @@ impl Port {
 
 /// Binds a listener, to the first address that the name has.
 pub(super) async fn bind(port: Port, listen: &Listen) -> Result<TcpListener, StartError> {
-    let failed = |source| StartError::Listen {
+    let failed = |cause| StartError::Listen {
         port,
         listen: listen.clone(),
-        source,
+        cause,
     };
     let mut last = io::ErrorKind::AddrNotAvailable.into();
     for address in lookup_host((listen.host(), listen.port()))

@@ -38,7 +38,10 @@ impl ReadyFile {
         if folder(path).is_dir() || folder(path) == data_dir {
             return Ok(());
         }
-        Err(io::ErrorKind::NotFound.into())
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "its folder doesn't exist",
+        ))
     }
 
     /// Writes the file: nobody sees it half-written.

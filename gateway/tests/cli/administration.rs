@@ -6,7 +6,9 @@ use crate::home::{Home, KEYS, unread};
 
 fn names(listed: &Value) -> Vec<&str> {
     let entries = listed.as_array().unwrap().iter();
-    entries.map(|entry| entry["name"].as_str().unwrap()).collect()
+    entries
+        .map(|entry| entry["name"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -50,27 +52,40 @@ fn one_command_takes_several_workspaces_and_need_not_wait() {
 fn users_and_their_keys_come_and_go() {
     let home = Home::new();
     let _server = home.up(&[]);
-    let (one, two) = (home.write("one.pub", KEYS[0]), home.write("two.pub", KEYS[1]));
+    let (one, two) = (
+        home.write("one.pub", KEYS[0]),
+        home.write("two.pub", KEYS[1]),
+    );
     let bob = home.json(&["users", "add", "bob", "--key", &one]);
     assert_eq!((&bob["role"], &bob["keys"]), (&"member".into(), &1.into()));
     home.run(&["users", "add", "bob"]).failed(1, &["bob"]);
-    home.run(&["users", "add", "eve", "--key", &one]).failed(1, &["another user"]);
+    home.run(&["users", "add", "eve", "--key", &one])
+        .failed(1, &["another user"]);
     assert_eq!(home.json(&["users", "list"]).as_array().unwrap().len(), 2);
 
     let added = home.json(&["keys", "add", "--user", "bob", &two]);
     let fingerprint = added[0]["fingerprint"].as_str().unwrap().to_owned();
     assert!(fingerprint.starts_with("SHA256:"));
-    assert_eq!(home.json(&["keys", "list", "--user", "bob"]).as_array().unwrap().len(), 2);
+    assert_eq!(
+        home.json(&["keys", "list", "--user", "bob"])
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     assert_eq!(home.run(&["keys", "remove", &fingerprint]).code, Some(0));
-    home.run(&["keys", "remove", &fingerprint]).failed(3, &["devgate keys list"]);
+    home.run(&["keys", "remove", &fingerprint])
+        .failed(3, &["devgate keys list"]);
     assert_eq!(home.json(&["keys", "list"]).as_array().unwrap().len(), 1);
 
     let created = home.json(&["create", "api", "--owner", "bob", "--no-start"]);
     assert_eq!(created["owner"], "bob");
-    home.run(&["users", "remove", "--yes", "bob"]).failed(1, &["workspaces"]);
+    home.run(&["users", "remove", "--yes", "bob"])
+        .failed(1, &["workspaces"]);
     assert_eq!(home.run(&["delete", "--yes", "api.bob"]).code, Some(0));
     assert_eq!(home.run(&["users", "remove", "--yes", "bob"]).code, Some(0));
-    home.run(&["users", "remove", "--yes", "bob"]).failed(3, &["bob"]);
+    home.run(&["users", "remove", "--yes", "bob"])
+        .failed(3, &["bob"]);
 }
 
 #[test]
@@ -92,7 +107,10 @@ fn the_servers_status_tells_where_it_listens() {
     assert_eq!(status["data_dir"], home.data().to_str().unwrap());
     assert_eq!(status["host_keys"].as_array().unwrap().len(), 2);
     let text = home.run(&["status"]);
-    assert!(text.out.contains(status["ssh"].as_str().unwrap()), "{text:?}");
+    assert!(
+        text.out.contains(status["ssh"].as_str().unwrap()),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -100,9 +118,11 @@ fn what_is_wrong_is_one_line_with_its_exit_code() {
     let home = Home::new();
     home.run(&["list"]).failed(4, &["devgate up"]);
     let _server = home.up(&[]);
-    home.run(&["start", "nowhere"]).failed(3, &["nowhere", "devgate list"]);
+    home.run(&["start", "nowhere"])
+        .failed(3, &["nowhere", "devgate list"]);
     home.run(&["create", "default"]).failed(1, &["default"]);
-    home.run(&["create", "x", "--owner", "nobody"]).failed(3, &["nobody"]);
+    home.run(&["create", "x", "--owner", "nobody"])
+        .failed(3, &["nobody"]);
     home.run(&["delete", "default"]).failed(2, &["--yes"]);
     for name in ["../etc", "a b", "", &"x".repeat(300)] {
         assert_eq!(home.run(&["create", name]).code, Some(2), "{name}");

@@ -16,7 +16,10 @@ fn an_unknown_key_is_one_line_with_the_nearest_one() {
     let home = Home::new();
     let file = home.write("c.toml", "[ssh]\nlistn = \"127.0.0.1:0\"\n");
     let said = home.run(&["serve", "--config", &file]);
-    said.failed(2, &["c.toml:2", "ssh.listn", "did you mean \"ssh.listen\"?"]);
+    said.failed(
+        2,
+        &["c.toml:2", "ssh.listn", "did you mean \"ssh.listen\"?"],
+    );
     assert!(!home.data().exists());
 }
 
@@ -26,7 +29,10 @@ fn a_bad_value_is_one_line_wherever_it_comes_from() {
     home.run(&["up", "--ssh-listen", "nowhere"])
         .failed(2, &["--ssh-listen", "HOST:PORT"]);
     let mut command = home.command(&["up"]);
-    let output = command.env("DEVGATE_SSH_LISTEN", "nowhere").output().unwrap();
+    let output = command
+        .env("DEVGATE_SSH_LISTEN", "nowhere")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("DEVGATE_SSH_LISTEN"), "{said}");
@@ -41,7 +47,10 @@ fn serve_without_a_file_says_what_to_do() {
 #[test]
 fn what_config_prints_is_what_the_layers_make() {
     let home = Home::new();
-    let file = home.write("c.toml", "drain-timeout = \"5s\"\n[ssh]\nwindow = \"1MiB\"\n");
+    let file = home.write(
+        "c.toml",
+        "drain-timeout = \"5s\"\n[ssh]\nwindow = \"1MiB\"\n",
+    );
     let said = home.run(&["config", "print", "--config", &file]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("drain-timeout = \"5s\""), "{said:?}");

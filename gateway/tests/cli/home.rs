@@ -87,12 +87,19 @@ impl Home {
         let args = [args, &["--json"]].concat();
         let said = self.run(&args);
         assert_eq!(said.code, Some(0), "{args:?}: {said:?}");
-        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {said:?}"))
+        serde_json::from_str(&said.out)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}: {said:?}"))
     }
 
     /// Starts a server on free ports and waits until it accepts connections.
     pub(crate) fn up(&self, args: &[&str]) -> Server<'_> {
-        let fixed = ["up", "--ssh-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+        let fixed = [
+            "up",
+            "--ssh-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+        ];
         let mut child = self
             .command(&[&fixed, args].concat())
             .stdout(Stdio::piped())
@@ -105,7 +112,11 @@ impl Home {
             let read = said.read_line(&mut greeting).unwrap();
             assert_ne!(read, 0, "the server ended: {}", self.log());
         }
-        Server { home: self, child, greeting }
+        Server {
+            home: self,
+            child,
+            greeting,
+        }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -172,10 +183,23 @@ impl Said {
 
 /// Runs a command whose stdout nobody reads.
 pub(crate) fn unread(mut command: Command) -> Said {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut err = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
     let code = child.wait().unwrap().code();
-    Said { code, out: String::new(), err }
+    Said {
+        code,
+        out: String::new(),
+        err,
+    }
 }

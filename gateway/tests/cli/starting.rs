@@ -11,7 +11,13 @@ use crate::home::{Home, KEYS};
 fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
     let home = Home::new();
     let (key, ready) = (home.write("key.pub", KEYS[0]), home.path("ready.json"));
-    let args = ["--authorized-key", &key, "--workspace", "api", "--ready-file"];
+    let args = [
+        "--authorized-key",
+        &key,
+        "--workspace",
+        "api",
+        "--ready-file",
+    ];
     let mut server = home.up(&[&args[..], &[ready.to_str().unwrap()]].concat());
 
     let told: Value = serde_json::from_str(&fs::read_to_string(&ready).unwrap()).unwrap();
@@ -23,7 +29,12 @@ fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
     let port = told["ssh"].as_str().unwrap().rsplit_once(':').unwrap().1;
     let connect = format!("ssh -p {port} api@127.0.0.1");
     assert!(server.greeting.contains(&connect), "{}", server.greeting);
-    assert_eq!(server.greeting.matches("SHA256:").count(), 2, "{}", server.greeting);
+    assert_eq!(
+        server.greeting.matches("SHA256:").count(),
+        2,
+        "{}",
+        server.greeting
+    );
 
     assert_eq!(home.run(&["delete", "--yes", "api"]).code, Some(0));
     assert_eq!(server.terminate(), Some(0), "{}", home.log());
@@ -52,7 +63,11 @@ fn a_later_run_finds_everything_and_adds_what_is_new() {
 fn without_a_key_it_serves_and_says_how_to_add_one() {
     let home = Home::new();
     let server = home.up(&[]);
-    assert!(server.greeting.contains("ssh-keygen -t ed25519"), "{}", server.greeting);
+    assert!(
+        server.greeting.contains("ssh-keygen -t ed25519"),
+        "{}",
+        server.greeting
+    );
     assert!(server.greeting.contains("keys add"), "{}", server.greeting);
     let key = home.write("key.pub", KEYS[0]);
     assert_eq!(home.run(&["keys", "add", &key]).code, Some(0));
@@ -62,7 +77,13 @@ fn without_a_key_it_serves_and_says_how_to_add_one() {
 fn a_second_server_on_the_same_folder_is_told_the_first_ones_pid() {
     let home = Home::new();
     let server = home.up(&[]);
-    let said = home.run(&["up", "--ssh-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+    let said = home.run(&[
+        "up",
+        "--ssh-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+    ]);
     said.failed(1, &["runs already", &server.pid().to_string()]);
 }
 
@@ -71,7 +92,10 @@ fn a_port_in_use_is_one_line_and_leaves_nothing_behind() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (flag, other) in [("--ssh-listen", "--http-listen"), ("--http-listen", "--ssh-listen")] {
+    for (flag, other) in [
+        ("--ssh-listen", "--http-listen"),
+        ("--http-listen", "--ssh-listen"),
+    ] {
         let said = home.run(&["up", flag, &address, other, "127.0.0.1:0"]);
         said.failed(1, &[&address, "another program uses the port", flag]);
         assert!(!home.data().exists());
@@ -83,7 +107,12 @@ fn a_folder_that_can_not_be_used_is_one_line() {
     let home = Home::new();
     let file = home.write("file", "");
     let below = format!("{file}/data");
-    let ports = ["--ssh-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+    let ports = [
+        "--ssh-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+    ];
     for folder in [file.as_str(), &below, "/proc/devgate"] {
         let said = home.run(&[&["up", "--data-dir", folder], &ports[..]].concat());
         said.failed(1, &[folder, "--data-dir"]);
@@ -95,7 +124,12 @@ fn a_folder_with_other_things_in_it_is_left_alone() {
     let home = Home::new();
     let ssh = home.path(".ssh");
     fs::write(ssh.join("config"), "").unwrap();
-    let ports = ["--ssh-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+    let ports = [
+        "--ssh-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+    ];
     let said = home.run(&[&["up", "--data-dir", ssh.to_str().unwrap()], &ports[..]].concat());
     said.failed(1, &["other files", "--data-dir"]);
     assert_eq!(fs::read_dir(&ssh).unwrap().count(), 1);
@@ -107,9 +141,11 @@ fn a_bad_key_file_is_one_line_before_anything_is_made() {
     let private = home.write("id", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
     let empty = home.write("empty.pub", "\n");
     for (file, words) in [(&private, "private key"), (&empty, "no public key")] {
-        home.run(&["up", "--authorized-key", file]).failed(2, &[file, words]);
+        home.run(&["up", "--authorized-key", file])
+            .failed(2, &[file, words]);
     }
-    home.run(&["up", "--authorized-key", "/nowhere/key.pub"]).failed(2, &["/nowhere/key.pub"]);
+    home.run(&["up", "--authorized-key", "/nowhere/key.pub"])
+        .failed(2, &["/nowhere/key.pub"]);
     assert!(!home.data().exists());
 }
 
@@ -117,6 +153,23 @@ fn a_bad_key_file_is_one_line_before_anything_is_made() {
 fn an_agent_that_is_not_there_is_one_line_before_anything_is_made() {
     let home = Home::new();
     let file = home.write("c.toml", "[process]\nagent = \"/nowhere/devgate-agent\"\n");
-    home.run(&["up", "--config", &file]).failed(1, &["/nowhere/devgate-agent"]);
+    home.run(&["up", "--config", &file])
+        .failed(1, &["/nowhere/devgate-agent"]);
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn a_ready_file_without_a_folder_is_one_line_before_anything_is_made() {
+    let home = Home::new();
+    let said = home.run(&[
+        "up",
+        "--ssh-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+        "--ready-file",
+        "/nowhere/ready.json",
+    ]);
+    said.failed(1, &["/nowhere/ready.json", "folder"]);
     assert!(!home.data().exists());
 }
