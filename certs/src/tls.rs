@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -45,6 +46,9 @@ impl Authority {
 }
 
 /// Returns the configuration of an agent: TLS 1.3, trusting the gateway's CA only.
+///
+/// `key_pem` may hold several keys; the one that the certificate belongs to is
+/// used, so that key and certificate can be replaced one after the other.
 pub fn client_config(
     ca_pem: &str,
     chain_pem: &str,
@@ -58,8 +62,8 @@ pub fn client_config(
     let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(unreadable)?;
     let provider = Arc::new(provider());
+    let key = matching_key(&chain, key_pem, &provider)?;
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
@@ -71,6 +75,22 @@ pub fn client_config(
         .with_client_auth_cert(chain, key)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
+}
+
+fn matching_key(
+    chain: &[CertificateDer<'static>],
+    key_pem: &str,
+    provider: &CryptoProvider,
+) -> Result<PrivateKeyDer<'static>, CertsError> {
+    let mut last = CertsError::Pem("no private key".into());
+    for key in PrivateKeyDer::pem_slice_iter(key_pem.as_bytes()) {
+        let key = key.map_err(|error| CertsError::Pem(error.to_string()))?;
+        match CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider) {
+            Ok(_) => return Ok(key),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 /// Returns why a handshake failed in words for the log, where the cause is a

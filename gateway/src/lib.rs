@@ -2,6 +2,7 @@
 //! workspace, wherever that runs.
 
 pub mod drivers;
+pub mod http;
 pub mod identity;
 pub mod names;
 pub mod store;

@@ -1,0 +1,42 @@
+//! The HTTPS listener: agents that dial in, health, and what others add.
+//!
+//! A connection's handshake and its first request are bounded in time, its
+//! headers in size, and all connections in number; nothing is answered before the
+//! peer has spoken valid HTTP.
+
+mod agents;
+mod health;
+mod problem;
+mod serve;
+
+use axum::Router;
+use axum::routing::get;
+use devgate_protocol::{CONTROL_PATH, DATA_PATH};
+
+pub use agents::{Accepts, Agents};
+pub use health::Readiness;
+pub use problem::problem;
+pub use serve::{Limits, PeerInfo, serve};
+
+/// What the routes of this listener need.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Agents that dial in.
+    pub agents: Agents,
+    /// Whether `/readyz` says that everything accepts connections.
+    pub readiness: Readiness,
+}
+
+/// Returns the routes of the listener; everything else is answered 404. Others
+/// merge theirs into it.
+pub fn router(state: HttpState) -> Router {
+    Router::new()
+        .route(CONTROL_PATH, get(agents::control))
+        .route(DATA_PATH, get(agents::data))
+        .with_state(state.agents)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(state.readiness)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::wrong_method)
+}
