@@ -120,7 +120,7 @@ async fn load(store: &Store, driver: &Arc<Scripted>) -> Workspaces {
 }
 
 async fn within<T>(event: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), event)
+    timeout(Duration::from_mins(1), event)
         .await
         .expect("it should have happened by now")
 }
