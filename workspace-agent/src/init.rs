@@ -95,48 +95,58 @@ fn send(pid: Pid, signal: Signal, marker: &str) {
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
         return;
     };
-    let own = getpid();
-    let mut parents = HashMap::new();
+    let mut parents = Parents::new();
     let mut next = Some(pid);
     while let Some(ancestor) = next
         && let Entry::Vacant(entry) = parents.entry(ancestor)
-        && let Some(parent) = living_parent(ancestor)
+        && let Living::Yes { parent } = look(ancestor)
     {
         entry.insert(parent);
         next = parent;
     }
-    if belongs(pid, own, &parents, marker) {
+    if belongs(pid, &parents, marker) {
         // It may have ended meanwhile.
         let _ = pidfd_send_signal(process, signal);
     }
 }
 
+/// Living processes and their parents.
+type Parents = HashMap<Pid, Option<Pid>>;
+
+/// Whether a process lives.
+enum Living {
+    /// It does; the first process of a container has no parent in it.
+    Yes { parent: Option<Pid> },
+    /// It is gone, or only waits to be reaped.
+    No,
+}
+
 /// Returns this process's descendants and the marked processes, this one and those
 /// that only wait to be reaped left out. As process 1: everything.
 fn processes(marker: &str) -> Vec<Pid> {
-    let own = getpid();
-    let mut parents = HashMap::new();
+    let mut parents = Parents::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         if let Some(pid) = entry
             .file_name()
             .to_str()
             .and_then(|name| name.parse().ok())
             .and_then(Pid::from_raw)
-            && let Some(parent) = living_parent(pid)
+            && let Living::Yes { parent } = look(pid)
         {
             parents.insert(pid, parent);
         }
     }
     let mut found: Vec<Pid> = parents.keys().copied().collect();
-    found.retain(|&pid| belongs(pid, own, &parents, marker));
+    found.retain(|&pid| belongs(pid, &parents, marker));
     found
 }
 
-fn belongs(pid: Pid, own: Pid, parents: &HashMap<Pid, Option<Pid>>, marker: &str) -> bool {
+fn belongs(pid: Pid, parents: &Parents, marker: &str) -> bool {
+    let own = getpid();
     pid != own && (own.is_init() || descends(pid, own, parents) || is_marked(pid, marker))
 }
 
-fn descends(mut pid: Pid, ancestor: Pid, parents: &HashMap<Pid, Option<Pid>>) -> bool {
+fn descends(mut pid: Pid, ancestor: Pid, parents: &Parents) -> bool {
     // The table was not read at one instant, so a cycle isn't impossible.
     for _ in 0..parents.len() {
         match parents.get(&pid).copied().flatten() {
@@ -148,17 +158,25 @@ fn descends(mut pid: Pid, ancestor: Pid, parents: &HashMap<Pid, Option<Pid>>) ->
     false
 }
 
-/// Returns a process's parent (proc(5), `stat`), or `None` where it is dead.
-fn living_parent(pid: Pid) -> Option<Option<Pid>> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+/// Reads a process's state and parent (proc(5), `stat`).
+fn look(pid: Pid) -> Living {
+    fs::read(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| parse(&stat))
+        .unwrap_or(Living::No)
+}
+
+fn parse(stat: &[u8]) -> Option<Living> {
     // The command's name may hold spaces and parentheses; the state follows the last.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(stat.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    match fields.next()? {
-        "Z" | "X" | "x" => None,
-        _ => Some(Pid::from_raw(fields.next()?.parse().ok()?)),
-    }
+    Some(match fields.next()? {
+        "Z" | "X" | "x" => Living::No,
+        _ => Living::Yes {
+            parent: Pid::from_raw(fields.next()?.parse().ok()?),
+        },
+    })
 }
 
 fn is_marked(pid: Pid, marker: &str) -> bool {
@@ -168,4 +186,19 @@ fn is_marked(pid: Pid, marker: &str) -> bool {
             .split(|&byte| byte == 0)
             .any(|variable| variable == marker.as_bytes())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_with_parentheses_hides_neither_state_nor_parent() {
+        let parent = |stat: &[u8]| match parse(stat) {
+            Some(Living::Yes { parent }) => parent,
+            _ => None,
+        };
+        assert_eq!(parent(b"7 (a) Z 9 (b)) S 5 7 7"), Pid::from_raw(5));
+        assert_eq!(parent(b"7 (sh) Z 5 7 7"), None);
+    }
 }

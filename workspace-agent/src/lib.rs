@@ -19,6 +19,7 @@ mod forward;
 pub mod init;
 pub mod listen;
 mod process;
+mod send;
 mod serve;
 mod session;
 mod splice;

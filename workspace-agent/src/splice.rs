@@ -56,7 +56,7 @@ async fn copy(
     let mut writable = true;
     while read(from, &mut buffer).await? > 0 {
         // What can't be delivered is still read, so that the source's end is noticed.
-        writable = writable && to.write_all(&buffer).await.is_ok();
+        writable = writable && deliver(to, &buffer).await.is_ok();
         buffer.clear();
     }
     if writable {
@@ -64,6 +64,12 @@ async fn copy(
         let _ = to.shutdown().await;
     }
     Ok(())
+}
+
+/// Writes all, and leaves nothing in a stream's own buffer.
+async fn deliver(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
 }
 
 /// Reads into an empty buffer, which has memory only once there is something to read.
@@ -79,16 +85,15 @@ async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::
     .await
 }
 
-/// Waits until the gateway has closed its end altogether, where that can be told.
+/// Waits until the gateway has closed its end altogether, where that can be told: TCP
+/// tells a close from a half-close only when it is written to.
 async fn gone(from_gateway: &ReadHalf) {
-    match from_gateway {
-        ReadHalf::Local(local) => loop {
-            match local.ready(Interest::WRITABLE).await {
-                Ok(ready) if !ready.is_write_closed() => sleep(PROBE_INTERVAL).await,
-                _ => return,
-            }
-        },
-        // TCP tells a close from a half-close only when it is written to.
-        ReadHalf::Tls(_) | ReadHalf::WebSocket(_) => pending().await,
+    let ReadHalf::Local(local) = from_gateway else {
+        return pending().await;
+    };
+    while let Ok(ready) = local.ready(Interest::WRITABLE).await
+        && !ready.is_write_closed()
+    {
+        sleep(PROBE_INTERVAL).await;
     }
 }

@@ -117,7 +117,7 @@ impl<'a> Announcer<'a> {
             self.announced.pop_front();
             self.waiting.lock().remove(&number);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -11,12 +11,13 @@ pub(crate) use relay::{Listener, relay};
 
 use std::path::Path;
 
-use devgate_protocol::frame::{FrameReader, Kind, write_json};
+use devgate_protocol::frame::{FrameReader, Kind};
 use devgate_protocol::{Accepted, Answer, RefusalReason, Stream, StreamError, handshake, socket};
 use tokio::net::TcpStream;
 use tracing::{debug, info};
 
 use crate::agent::Agent;
+use crate::send::send_json;
 use crate::serve::refuse;
 use crate::splice::splice;
 use crate::waiting::Connection;
@@ -133,7 +134,7 @@ async fn listen(agent: &Agent, stream: Stream, listener: &Listener) -> Result<()
     let accepting = relay(agent.waiting(), listener, announce);
     let writing = async {
         while let Some(accepted) = announced.recv().await {
-            write_json(&mut writer, Kind::Accepted, &accepted).await?;
+            send_json(&mut writer, Kind::Accepted, &accepted).await?;
         }
         Ok(())
     };

@@ -43,7 +43,7 @@ static OPEN_FILES: OnceLock<Rlimit> = OnceLock::new();
 /// few. Programs keep the limit that was.
 pub fn raise_open_files() {
     let before = getrlimit(Resource::Nofile);
-    if OPEN_FILES.set(before.clone()).is_ok() {
+    if OPEN_FILES.set(before).is_ok() {
         let raised = Rlimit {
             current: before.maximum,
             maximum: before.maximum,

@@ -55,7 +55,7 @@ impl Descriptor {
     pub(super) fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self {
-            fd: Arc::new(AsyncFd::register(fd)?),
+            fd: Arc::new(register(fd)?),
             sort,
             size: Arc::default(),
         })
@@ -124,6 +124,15 @@ impl Descriptor {
             LARGE_PIPES.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the descriptor must stay open and the same while it is registered: an OwnedFd does"
+)]
+fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open until it is dropped, and is never another.
+    unsafe { Ok(AsyncFd::register(fd)?) }
 }
 
 impl AsFd for Descriptor {

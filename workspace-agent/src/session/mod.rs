@@ -17,9 +17,10 @@ mod signals;
 mod start;
 mod terminal;
 
+use std::io;
 use std::time::Duration;
 
-use devgate_protocol::frame::{ExitSignal, Frame, FrameReader, Kind, write, write_json};
+use devgate_protocol::frame::{ExitSignal, FrameReader, Kind};
 use devgate_protocol::{
     Answer, ReadHalf, Refusal, RefusalReason, SessionOpen, Stream, StreamError, WriteHalf,
     handshake,
@@ -31,11 +32,12 @@ use tracing::debug;
 
 use crate::agent::Agent;
 use crate::process::Exit;
+use crate::send::{send, send_json};
 use setup::{Request, Setup};
 
 /// How long a gateway may take to close a stream whose session ended. Closing it
 /// first could discard what the gateway hasn't read yet.
-const LINGER: Duration = Duration::from_secs(300);
+const LINGER: Duration = Duration::from_mins(5);
 
 /// Serves one session channel.
 pub(crate) async fn serve(
@@ -44,26 +46,42 @@ pub(crate) async fn serve(
     open: SessionOpen,
 ) -> Result<(), StreamError> {
     handshake::write_answer(&mut stream, &Answer::Opened).await?;
-    let (reader, mut writer) = stream.split();
+    let (reader, writer) = stream.split();
     let mut reader = FrameReader::new(reader);
-    let served = async {
-        let mut setup = Setup::default();
-        match setup.read(&mut reader).await? {
-            None => return Ok(()),
-            Some(Request::Subsystem(name)) => {
-                let detail = format!("the subsystem {name:?} is not known here");
-                fail(&mut writer, RefusalReason::Unsupported, detail).await?;
-            }
-            Some(Request::Program(program)) => {
-                match start::start(agent, &open, setup, program).await {
-                    Ok(session) => run(session, &mut reader, &mut writer).await?,
-                    Err((reason, detail)) => fail(&mut writer, reason, detail).await?,
-                }
-            }
+    let mut setup = Setup::default();
+    let served = match setup.read(&mut reader).await? {
+        None => Ok(()),
+        Some(Request::Subsystem(name)) => subsystem(&name, reader, writer).await,
+        Some(Request::Program(program)) => {
+            let started = start::start(agent, &open, setup, program).await;
+            self::program(started, reader, writer).await
         }
-        finish(&mut reader, &mut writer).await
     };
-    served.await.map_err(StreamError::Io)
+    served.map_err(StreamError::Io)
+}
+
+/// Serves the subsystem of that name.
+async fn subsystem(
+    name: &str,
+    mut reader: FrameReader<ReadHalf>,
+    mut writer: WriteHalf,
+) -> io::Result<()> {
+    let detail = format!("the subsystem {name:?} is not known here");
+    fail(&mut writer, RefusalReason::Unsupported, detail).await?;
+    finish(&mut reader, &mut writer).await
+}
+
+/// Serves a program that was started, or says why it wasn't.
+async fn program(
+    started: Result<start::Session, (RefusalReason, String)>,
+    mut reader: FrameReader<ReadHalf>,
+    mut writer: WriteHalf,
+) -> io::Result<()> {
+    match started {
+        Ok(session) => run(session, &mut reader, &mut writer).await?,
+        Err((reason, detail)) => fail(&mut writer, reason, detail).await?,
+    }
+    finish(&mut reader, &mut writer).await
 }
 
 /// Carries a started program's bytes to its end, or to the stream's.
@@ -71,7 +89,7 @@ async fn run(
     session: start::Session,
     reader: &mut FrameReader<ReadHalf>,
     writer: &mut WriteHalf,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let start::Session {
         child,
         end,
@@ -92,7 +110,7 @@ async fn run(
         }
     };
     match exit {
-        Exit::Status(status) => write(writer, Kind::ExitStatus, &status.to_be_bytes()).await,
+        Exit::Status(status) => send(writer, Kind::ExitStatus, &status.to_be_bytes()).await,
         Exit::Signal {
             signal,
             core_dumped,
@@ -101,31 +119,20 @@ async fn run(
                 signal: signals::name(signal).to_owned(),
                 core_dumped,
             };
-            write_json(writer, Kind::ExitSignal, &signal).await
+            send_json(writer, Kind::ExitSignal, &signal).await
         }
     }
 }
 
-async fn fail(
-    writer: &mut WriteHalf,
-    reason: RefusalReason,
-    detail: String,
-) -> std::io::Result<()> {
+async fn fail(writer: &mut WriteHalf, reason: RefusalReason, detail: String) -> io::Result<()> {
     debug!(?reason, detail, "a program couldn't be started");
-    write_json(writer, Kind::Failed, &Refusal { reason, detail }).await
+    send_json(writer, Kind::Failed, &Refusal { reason, detail }).await
 }
 
 /// Ends the written direction, and reads what still comes until the gateway closes.
-async fn finish(reader: &mut FrameReader<ReadHalf>, writer: &mut WriteHalf) -> std::io::Result<()> {
+async fn finish(reader: &mut FrameReader<ReadHalf>, writer: &mut WriteHalf) -> io::Result<()> {
     writer.shutdown().await?;
-    let rest = async {
-        while let Ok(Some(frame)) = reader.next().await {
-            if let Frame::Data(_) = frame {
-                continue;
-            }
-            reader.shrink();
-        }
-    };
+    let rest = async { while let Ok(Some(_)) = reader.next().await {} };
     if timeout(LINGER, rest).await.is_err() {
         debug!("the gateway doesn't close an ended session");
     }

@@ -5,7 +5,8 @@ use rustix::termios::{
 };
 
 /// Applies a client's modes to a terminal's settings. Opcodes that Linux has no mode
-/// for are ignored: VDSUSP, VFLUSH and VSTATUS.
+/// for are ignored: VDSUSP, VFLUSH and VSTATUS. Linux's pseudo-terminals stay at eight
+/// bits without parity, whatever is asked of them.
 pub(super) fn apply(modes: &[(u8, u32)], termios: &mut Termios) {
     for &(opcode, value) in modes {
         if let Some(index) = special_code(opcode) {
@@ -112,5 +113,49 @@ fn control(opcode: u8, value: u32, termios: &mut Termios) {
         128 if value != 0 => drop(termios.set_input_speed(value)),
         129 if value != 0 => drop(termios.set_output_speed(value)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, openpt};
+    use rustix::termios::tcgetattr;
+
+    #[test]
+    fn every_opcode_of_the_rfc_sets_its_mode_and_clears_it() {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let mut termios = tcgetattr(&terminal).unwrap();
+        for opcode in 0..=255 {
+            if let Some(index) = special_code(opcode) {
+                apply(&[(opcode, 5)], &mut termios);
+                assert_eq!(termios.special_codes[index], 5);
+                apply(&[(opcode, 255)], &mut termios);
+                assert_eq!(termios.special_codes[index], 0);
+            } else if let Some(mode) = input(opcode) {
+                apply(&[(opcode, 1)], &mut termios);
+                assert!(termios.input_modes.contains(mode));
+                apply(&[(opcode, 0)], &mut termios);
+                assert!(!termios.input_modes.contains(mode));
+            } else if let Some(mode) = local(opcode) {
+                apply(&[(opcode, 1)], &mut termios);
+                assert!(termios.local_modes.contains(mode));
+                apply(&[(opcode, 0)], &mut termios);
+                assert!(!termios.local_modes.contains(mode));
+            } else if let Some(mode) = output(opcode) {
+                apply(&[(opcode, 1)], &mut termios);
+                assert!(termios.output_modes.contains(mode));
+                apply(&[(opcode, 0)], &mut termios);
+                assert!(!termios.output_modes.contains(mode));
+            }
+        }
+        apply(&[(90, 1), (91, 0), (92, 1), (93, 1)], &mut termios);
+        let size = termios.control_modes & ControlModes::CSIZE;
+        assert_eq!(size, ControlModes::CS7);
+        let parity = ControlModes::PARENB | ControlModes::PARODD;
+        assert!(termios.control_modes.contains(parity));
+        apply(&[(128, 19200), (129, 115_200)], &mut termios);
+        assert_eq!(termios.input_speed(), 19200);
+        assert_eq!(termios.output_speed(), 115_200);
     }
 }

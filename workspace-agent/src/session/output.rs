@@ -12,13 +12,14 @@ use std::io;
 use std::time::Duration;
 
 use devgate_protocol::WriteHalf;
-use devgate_protocol::frame::{Kind, write, write_json};
+use devgate_protocol::frame::Kind;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::descriptor::{Descriptor, READ_SIZE};
 use super::relays::Relays;
 use crate::process::{End, Exit};
+use crate::send::{send, send_json};
 
 /// How long the descriptors may be silent after the program's end.
 const IDLE: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ impl Output {
             self.buffer = Vec::new();
             return Ok(());
         };
-        write(writer, self.kind, &self.buffer).await?;
+        send(writer, self.kind, &self.buffer).await?;
         let delivered = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
         self.owed = self.owed.saturating_sub(delivered);
         if self.buffer.len() < READ_SIZE {
@@ -114,8 +115,8 @@ pub(super) async fn run(
                 stderr.deliver(read, writer).await?;
                 idle = Instant::now() + IDLE;
             }
-            accepted = relays.next() => write_json(writer, Kind::Accepted, &accepted).await?,
-            () = stalled.notified() => write(writer, Kind::Data, &[]).await?,
+            accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
+            () = stalled.notified() => send(writer, Kind::Data, &[]).await?,
             () = sleep_until(idle.min(limit)), if exit.is_some() => {
                 if stdout.owed == 0 && stderr.owed == 0 {
                     break;
@@ -126,7 +127,7 @@ pub(super) async fn run(
             }
         }
     }
-    write(writer, Kind::Eof, &[]).await?;
+    send(writer, Kind::Eof, &[]).await?;
     loop {
         if let Some(exit) = exit {
             return Ok(exit);
@@ -134,8 +135,8 @@ pub(super) async fn run(
         // The program goes on without its descriptors.
         tokio::select! {
             ended = end.wait() => exit = Some(ended),
-            accepted = relays.next() => write_json(writer, Kind::Accepted, &accepted).await?,
-            () = stalled.notified() => write(writer, Kind::Data, &[]).await?,
+            accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
+            () = stalled.notified() => send(writer, Kind::Data, &[]).await?,
         }
     }
 }

@@ -107,8 +107,7 @@ impl Relays {
             .find_program("xauth")
             .ok_or(io::ErrorKind::NotFound)?;
         let (listeners, display) = DISPLAYS
-            .filter_map(|display| Some((loopback(X11_PORT + display).ok()?, display)))
-            .next()
+            .find_map(|display| Some((loopback(X11_PORT + display).ok()?, display)))
             .ok_or(io::ErrorKind::AddrInUse)?;
         let screen = request.screen;
         let folder = Folder::make(agent, "x11", "Xauthority")?;

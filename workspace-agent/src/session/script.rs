@@ -1,6 +1,6 @@
 //! Command lines that are longer than one argument may be.
 //!
-//! The kernel takes 128 KiB a string (execve(2), MAX_ARG_STRLEN). A longer line is put
+//! The kernel takes 128 KiB a string (execve(2), `MAX_ARG_STRLEN`). A longer line is put
 //! into memory that the shell reads with its `.` command, so that everything but its
 //! length stays as it was: `$0`, stdin, the exit status.
 

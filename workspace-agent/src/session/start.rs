@@ -162,10 +162,10 @@ fn on_pipes() -> io::Result<(Stdio, Ends)> {
             output(from_stderr, Kind::Stderr)?,
         ],
     };
-    let stdio = Stdio::Pipes {
+    let theirs = Stdio::Pipes {
         stdin,
         stdout,
         stderr,
     };
-    Ok((stdio, ends))
+    Ok((theirs, ends))
 }

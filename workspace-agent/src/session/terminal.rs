@@ -20,7 +20,7 @@ pub(super) struct Terminal {
     pub(super) master: OwnedFd,
     /// The program's side.
     pub(super) slave: OwnedFd,
-    /// Its device, for SSH_TTY.
+    /// Its device, for `SSH_TTY`.
     pub(super) name: OsString,
 }
 
