@@ -73,7 +73,10 @@ pub fn explain(refused: &Refused) -> String {
 /// Returns why a forwarding channel doesn't open.
 pub fn channel_failure(refused: &Refused) -> ChannelOpenFailure {
     let reason = explain(refused);
-    ChannelOpenFailure::Other { code: code(refused) as u32, reason }
+    ChannelOpenFailure::Other {
+        code: code(refused) as u32,
+        reason,
+    }
 }
 
 fn code(refused: &Refused) -> Reason {

@@ -198,7 +198,10 @@ impl Lockout {
     /// longer. It counts nothing.
     pub fn delay(&self, address: IpAddr, name: &str) -> Duration {
         let mut counts = self.counts();
-        let by_address = counts.addresses.get(&Network::of(address)).map_or(0, Failures::count);
+        let by_address = counts
+            .addresses
+            .get(&Network::of(address))
+            .map_or(0, Failures::count);
         let by_name = counts.names.get(&bounded(name)).map_or(0, Failures::count);
         delay_after(by_address.max(by_name))
     }

@@ -80,7 +80,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
     let workspaces =
-        Workspaces::load(store.clone(), driver, Arc::new(tunnels.clone()), lifecycle).await?;
+        Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let ground = match &start.first_run {
         Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
         None => None,

@@ -47,7 +47,17 @@ impl Connection {
         (tasks, ended): (TaskTracker, CancellationToken),
     ) -> Self {
         let (channels, channel_ended) = (Mutex::default(), Notify::new());
-        Self { gateway, peer, user, login, handle, tasks, ended, channels, channel_ended }
+        Self {
+            gateway,
+            peer,
+            user,
+            login,
+            handle,
+            tasks,
+            ended,
+            channels,
+            channel_ended,
+        }
     }
 
     /// Decides anew, for every channel, what the caller may reach.
@@ -151,9 +161,13 @@ impl Connection {
         accepted: Accepted,
         listener: &Listener,
     ) -> Result<(Channel<Msg>, Stream), String> {
-        let open = Open::Accept { connection: accepted.connection };
-        let (stream, _) =
-            self.open(&open, Wake::Background).await.map_err(|error| refusal::explain(&error))?;
+        let open = Open::Accept {
+            connection: accepted.connection,
+        };
+        let (stream, _) = self
+            .open(&open, Wake::Background)
+            .await
+            .map_err(|error| refusal::explain(&error))?;
         let opened = match (accepted.originator, listener) {
             (Originator::Tcpip { address, port }, Listener::Tcpip { bound, bound_port }) => {
                 self.handle
@@ -166,24 +180,34 @@ impl Connection {
                     .await
             }
             (Originator::Streamlocal, Listener::Streamlocal { path }) => {
-                self.handle.channel_open_forwarded_streamlocal(path.as_str()).await
+                self.handle
+                    .channel_open_forwarded_streamlocal(path.as_str())
+                    .await
             }
             (Originator::AuthAgent, Listener::Session) => self.handle.channel_open_agent().await,
             (Originator::X11 { address, port }, Listener::Session) => {
-                self.handle.channel_open_x11(address.to_string(), u32::from(port)).await
+                self.handle
+                    .channel_open_x11(address.to_string(), u32::from(port))
+                    .await
             }
             (originator, listener) => {
                 return Err(format!("{originator:?} announced on {listener:?}"));
             }
         };
-        Ok((opened.map_err(|error| format!("the client refused: {error}"))?, stream))
+        Ok((
+            opened.map_err(|error| format!("the client refused: {error}"))?,
+            stream,
+        ))
     }
 
     /// Passes on how a program was ended by a signal.
     pub(super) async fn exit_signal(
         &self,
         channel: ChannelId,
-        ExitSignal { signal, core_dumped }: ExitSignal,
+        ExitSignal {
+            signal,
+            core_dumped,
+        }: ExitSignal,
     ) -> Result<(), russh::Error> {
         self.handle
             .exit_signal_request(

@@ -58,9 +58,10 @@ impl Forwards {
             return Err(Refused::TooManyListeners);
         }
         let open = match &key {
-            Key::Tcpip(address, port) => {
-                Open::TcpipForward { address: address.clone(), port: *port }
-            }
+            Key::Tcpip(address, port) => Open::TcpipForward {
+                address: address.clone(),
+                port: *port,
+            },
             Key::Streamlocal(path) => Open::StreamlocalForward { path: path.clone() },
         };
         let opening = connection.open(&open, Wake::Background);
@@ -70,12 +71,17 @@ impl Forwards {
         let (key, listener, bound_port) = match (key, answer) {
             (Key::Tcpip(bound, _), Answer::Listening { port }) => (
                 Key::Tcpip(bound.clone(), port),
-                Listener::Tcpip { bound, bound_port: port },
+                Listener::Tcpip {
+                    bound,
+                    bound_port: port,
+                },
                 port,
             ),
-            (Key::Streamlocal(path), _) => {
-                (Key::Streamlocal(path.clone()), Listener::Streamlocal { path }, 0)
-            }
+            (Key::Streamlocal(path), _) => (
+                Key::Streamlocal(path.clone()),
+                Listener::Streamlocal { path },
+                0,
+            ),
             (Key::Tcpip(..), _) => return Err(Refused::AgentLost),
         };
         let forward = serve(connection, stream, listener);
@@ -90,7 +96,10 @@ impl Forwards {
             return false;
         };
         forward.cancel.cancel();
-        if tokio::time::timeout(CANCEL_TIMEOUT, forward.freed).await.is_err() {
+        if tokio::time::timeout(CANCEL_TIMEOUT, forward.freed)
+            .await
+            .is_err()
+        {
             debug!(?key, "agent was slow to free a listener");
         }
         true

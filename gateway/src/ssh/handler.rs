@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use devgate_protocol::{Open, Peer};
 use russh::keys::{HashAlg, ssh_key};
-use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::server::{
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, Pty};
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
@@ -72,13 +74,25 @@ impl Handler {
         (tasks, ended): (TaskTracker, CancellationToken),
     ) -> Self {
         let (forwards, started) = (Forwards::default(), HashSet::new());
-        Self { gateway, peer, login, user: None, tasks, ended, forwards, started }
+        Self {
+            gateway,
+            peer,
+            login,
+            user: None,
+            tasks,
+            ended,
+            forwards,
+            started,
+        }
     }
 
     /// Returns the connection; there is one once the log-in has succeeded, and
     /// russh asks for nothing else before.
     fn connection(&self) -> Result<&Arc<Connection>, russh::Error> {
-        self.login.connection.get().ok_or(russh::Error::NotAuthenticated)
+        self.login
+            .connection
+            .get()
+            .ok_or(russh::Error::NotAuthenticated)
     }
 
     /// Returns whose key it is, where the log-in may go on with it.
@@ -101,7 +115,10 @@ impl Handler {
                 None
             }
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "keys can't be looked up");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "keys can't be looked up"
+                );
                 None
             }
         }
@@ -123,15 +140,16 @@ impl Handler {
         reply: ChannelOpenHandle,
         (kind, open): (&'static str, Open),
     ) -> Result<(), russh::Error> {
-        self.connection()?.serve(channel.id(), kind, |connection, closed| async move {
-            match connection.open(&open, Wake::Background).await {
-                Ok((stream, _)) => {
-                    reply.accept().await;
-                    splice::splice(channel, stream, &closed).await;
+        self.connection()?
+            .serve(channel.id(), kind, |connection, closed| async move {
+                match connection.open(&open, Wake::Background).await {
+                    Ok((stream, _)) => {
+                        reply.accept().await;
+                        splice::splice(channel, stream, &closed).await;
+                    }
+                    Err(refused) => reply.reject(refusal::channel_failure(&refused)).await,
                 }
-                Err(refused) => reply.reject(refusal::channel_failure(&refused)).await,
-            }
-        });
+            });
         Ok(())
     }
 
@@ -176,7 +194,11 @@ impl server::Handler for Handler {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         self.user = self.user_of(name, key.public_key).await;
-        Ok(if self.user.is_some() { Auth::Accept } else { Auth::reject() })
+        Ok(if self.user.is_some() {
+            Auth::Accept
+        } else {
+            Auth::reject()
+        })
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
@@ -204,7 +226,9 @@ impl server::Handler for Handler {
     ) -> Result<(), Self::Error> {
         let connection = self.connection()?;
         if connection.channels() >= MAX_CHANNELS {
-            reply.reject(refusal::channel_failure(&Refused::TooManyChannels)).await;
+            reply
+                .reject(refusal::channel_failure(&Refused::TooManyChannels))
+                .await;
             return Ok(());
         }
         connection.serve_session(channel);
@@ -223,10 +247,15 @@ impl server::Handler for Handler {
         _: &mut Session,
     ) -> Result<(), Self::Error> {
         let Ok(port) = u16::try_from(port) else {
-            reply.reject(refusal::channel_failure(&Refused::Port(port))).await;
+            reply
+                .reject(refusal::channel_failure(&Refused::Port(port)))
+                .await;
             return Ok(());
         };
-        let open = Open::DirectTcpip { host: host.to_owned(), port };
+        let open = Open::DirectTcpip {
+            host: host.to_owned(),
+            port,
+        };
         self.forward(channel, reply, ("direct-tcpip", open))
     }
 
@@ -237,7 +266,9 @@ impl server::Handler for Handler {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        let open = Open::DirectStreamlocal { path: path.to_owned() };
+        let open = Open::DirectStreamlocal {
+            path: path.to_owned(),
+        };
         self.forward(channel, reply, ("direct-streamlocal", open))
     }
 
@@ -336,7 +367,10 @@ impl server::Handler for Handler {
         let Ok(port) = u16::try_from(port) else {
             return Ok(false);
         };
-        Ok(self.forwards.cancel(&Key::Tcpip(address.to_owned(), port)).await)
+        Ok(self
+            .forwards
+            .cancel(&Key::Tcpip(address.to_owned(), port))
+            .await)
     }
 
     async fn streamlocal_forward(
@@ -344,7 +378,10 @@ impl server::Handler for Handler {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self.listen(Key::Streamlocal(path.to_owned())).await.is_some())
+        Ok(self
+            .listen(Key::Streamlocal(path.to_owned()))
+            .await
+            .is_some())
     }
 
     async fn cancel_streamlocal_forward(
@@ -352,7 +389,10 @@ impl server::Handler for Handler {
         path: &str,
         _: &mut Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self.forwards.cancel(&Key::Streamlocal(path.to_owned())).await)
+        Ok(self
+            .forwards
+            .cancel(&Key::Streamlocal(path.to_owned()))
+            .await)
     }
 }
 

@@ -71,7 +71,14 @@ impl Gateway {
     ) -> Self {
         let config = Arc::new(options.config(host_keys));
         let unauthenticated = Arc::new(Semaphore::new(options.max_unauthenticated));
-        Self { identity, lockout, workspaces, config, options, unauthenticated }
+        Self {
+            identity,
+            lockout,
+            workspaces,
+            config,
+            options,
+            unauthenticated,
+        }
     }
 }
 
@@ -196,6 +203,8 @@ async fn drain(connection: &Connection, handle: server::Handle, stop: &Cancellat
     connection.idle().await;
     let goodbye = "the gateway is shutting down; connect again in a moment".to_owned();
     // It fails only where the connection has ended.
-    let _ = handle.disconnect(Disconnect::ByApplication, goodbye, String::new()).await;
+    let _ = handle
+        .disconnect(Disconnect::ByApplication, goodbye, String::new())
+        .await;
     sleep(GOODBYE_TIMEOUT).await;
 }

@@ -91,7 +91,7 @@ pub(super) async fn run(
             let mut first = preface.frames;
             first.extend_from_slice(&early);
             tokio::select! {
-                result = writer.write_all(&first) => if let Err(error) = result {
+                result = splice::write(&mut writer, &first) => if let Err(error) = result {
                     debug!(%error, "agent took no requests");
                 },
                 () = closed.cancelled() => return,
@@ -134,7 +134,11 @@ async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
             return Err(Unstarted::Refused(io::Error::other(error)));
         }
         if starts {
-            return Ok(Preface { frames, terminal, wake });
+            return Ok(Preface {
+                frames,
+                terminal,
+                wake,
+            });
         }
     }
 }
@@ -251,6 +255,11 @@ async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
                 }
             }
         };
+        // TLS keeps what it hasn't sent.
+        let result = match result {
+            Ok(()) => writer.flush().await,
+            error => error,
+        };
         if let Err(error) = result {
             debug!(%error, "session stream takes no more");
             return UploadEnd::Broken;
@@ -298,7 +307,11 @@ async fn download(
         }
         .map_err(io::Error::other)?;
     }
-    if exited { Ok(Ended::Exited) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if exited {
+        Ok(Ended::Exited)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Ends a channel: EOF (again, where it was sent, does no harm) and CLOSE.
@@ -316,7 +329,11 @@ async fn tell(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str, status
 }
 
 async fn say(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str) {
-    let end = if terminal == Terminal::Pty { "\r\n" } else { "\n" };
+    let end = if terminal == Terminal::Pty {
+        "\r\n"
+    } else {
+        "\n"
+    };
     let line = Bytes::from(format!("devgate: {text}{end}"));
     // It fails only where the connection has ended.
     let _ = tx.extended_data_bytes(STDERR, line).await;
@@ -349,7 +366,12 @@ fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> {
                 .collect();
             json(frames, Kind::Pty, &frame::PtyRequest { term, size, modes })
         }
-        ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
+        ChannelMsg::WindowChange {
+            col_width,
+            row_height,
+            pix_width,
+            pix_height,
+        } => {
             let size = frame::Size {
                 columns: col_width,
                 rows: row_height,
@@ -358,13 +380,17 @@ fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> {
             };
             json(frames, Kind::WindowChange, &size)
         }
-        ChannelMsg::SetEnv { variable_name: name, variable_value: value, .. } => {
-            json(frames, Kind::Environment, &frame::Variable { name, value })
-        }
+        ChannelMsg::SetEnv {
+            variable_name: name,
+            variable_value: value,
+            ..
+        } => json(frames, Kind::Environment, &frame::Variable { name, value }),
         ChannelMsg::RequestShell { .. } => raw(frames, Kind::Shell, &[]),
         ChannelMsg::Exec { command, .. } => raw(frames, Kind::Exec, &command),
         ChannelMsg::RequestSubsystem { name, .. } => raw(frames, Kind::Subsystem, name.as_bytes()),
-        ChannelMsg::Signal { signal } => raw(frames, Kind::Signal, signals::name(&signal).as_bytes()),
+        ChannelMsg::Signal { signal } => {
+            raw(frames, Kind::Signal, signals::name(&signal).as_bytes())
+        }
         ChannelMsg::AgentForward { .. } => raw(frames, Kind::AuthAgent, &[]),
         ChannelMsg::RequestX11 {
             single_connection,
@@ -375,7 +401,12 @@ fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> {
         } => json(
             frames,
             Kind::X11,
-            &frame::X11Request { single_connection, protocol, cookie, screen },
+            &frame::X11Request {
+                single_connection,
+                protocol,
+                cookie,
+                screen,
+            },
         ),
         _ => Ok(()),
     }

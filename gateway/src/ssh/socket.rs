@@ -44,7 +44,10 @@ impl Socket {
         if let Err(error) = limit_unsent(&tcp) {
             debug!(%error, "TCP_NOTSENT_LOWAT refused");
         }
-        Self { tcp: Arc::new(tcp), quick_reads: QUICK_READS }
+        Self {
+            tcp: Arc::new(tcp),
+            quick_reads: QUICK_READS,
+        }
     }
 
     pub(super) fn cutter(&self) -> Cutter {
@@ -60,7 +63,10 @@ impl Cutter {
     }
 }
 
-#[expect(unsafe_code, reason = "no kept library offers TCP_NOTSENT_LOWAT (tcp(7))")]
+#[expect(
+    unsafe_code,
+    reason = "no kept library offers TCP_NOTSENT_LOWAT (tcp(7))"
+)]
 fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
     let value = NOTSENT_LOWAT;
     let length = nix::libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
@@ -74,7 +80,11 @@ fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
             length,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 impl AsyncRead for Socket {
@@ -135,10 +145,12 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match socket2::SockRef::from(&*self.tcp).shutdown(Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-            _ => Ok(()),
-        })
+        Poll::Ready(
+            match socket2::SockRef::from(&*self.tcp).shutdown(Shutdown::Write) {
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
+                _ => Ok(()),
+            },
+        )
     }
 }
 
@@ -151,7 +163,9 @@ mod tests {
     #[tokio::test]
     async fn a_cut_ends_a_read_that_waits() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let mut socket = Socket::new(listener.accept().await.unwrap().0);
         let cutter = socket.cutter();
         let mut byte = [0];

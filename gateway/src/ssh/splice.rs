@@ -76,7 +76,7 @@ enum UploadEnd {
 async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
     while let Some(message) = rx.wait().await {
         let result = match message {
-            ChannelMsg::Data { data } => writer.write_all(&data).await,
+            ChannelMsg::Data { data } => write(&mut writer, &data).await,
             ChannelMsg::Eof => match writer.shutdown().await {
                 Ok(()) => return UploadEnd::Eof,
                 Err(error) => Err(error),
@@ -92,16 +92,21 @@ async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
     UploadEnd::Closed
 }
 
-async fn download(
-    mut reader: ReadHalf,
-    tx: &ChannelWriteHalf<Msg>,
-) -> io::Result<()> {
+/// TLS keeps what it hasn't sent: hence the flush.
+pub(super) async fn write(writer: &mut WriteHalf, data: &[u8]) -> io::Result<()> {
+    writer.write_all(data).await?;
+    writer.flush().await
+}
+
+async fn download(mut reader: ReadHalf, tx: &ChannelWriteHalf<Msg>) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_SIZE);
         if reader.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        tx.data_bytes(buffer.split().freeze()).await.map_err(io::Error::other)?;
+        tx.data_bytes(buffer.split().freeze())
+            .await
+            .map_err(io::Error::other)?;
     }
 }

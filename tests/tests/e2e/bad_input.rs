@@ -109,11 +109,7 @@ fn impossible_names_are_refused_in_one_sentence() {
     let log = target.gateway().log();
     assert!(!log.contains("panicked"), "{log}");
     let folders = fs::read_dir(target.gateway().data().join("workspaces")).unwrap();
-    assert_eq!(
-        folders.count(),
-        1,
-        "a refused name left something behind"
-    );
+    assert_eq!(folders.count(), 1, "a refused name left something behind");
 }
 
 #[test]

@@ -141,12 +141,21 @@ fn whoever_has_no_agents_certificate_opens_no_tunnel() {
     let http = target.gateway().ready().http;
     for path in ["/agent/v1/control", "/agent/v1/data"] {
         let mut curl = Command::new(program("curl"));
-        curl.args(["-sS", "-i", "--http1.1", "--noproxy", "*", "--max-time", "20", "--cacert"])
-            .arg(target.gateway().data().join("certs/ca.pem"))
-            .args(["-H", "Connection: Upgrade", "-H", "Upgrade: websocket"])
-            .args(["-H", "Sec-WebSocket-Version: 13"])
-            .args(["-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
-            .arg(format!("https://{http}{path}"));
+        curl.args([
+            "-sS",
+            "-i",
+            "--http1.1",
+            "--noproxy",
+            "*",
+            "--max-time",
+            "20",
+            "--cacert",
+        ])
+        .arg(target.gateway().data().join("certs/ca.pem"))
+        .args(["-H", "Connection: Upgrade", "-H", "Upgrade: websocket"])
+        .args(["-H", "Sec-WebSocket-Version: 13"])
+        .args(["-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
+        .arg(format!("https://{http}{path}"));
         let done = run(&mut curl, b"", SOON);
         let status = done.out();
         let refused = !done.status.success() || status.starts_with("HTTP/1.1 4");
