@@ -103,17 +103,13 @@ fn impossible_names_are_refused_in_one_sentence() {
         long.as_str(),
     ] {
         let done = target.ssh().user(name).run("echo never");
-        assert_refused(&done, &["not a valid"]);
+        assert_refused(&done, &["does not name a workspace"]);
     }
     assert_eq!(target.ssh().run("echo good").ok().out(), "good\n");
     let log = target.gateway().log();
     assert!(!log.contains("panicked"), "{log}");
     let folders = fs::read_dir(target.gateway().data().join("workspaces")).unwrap();
-    assert_eq!(
-        folders.count(),
-        1,
-        "a refused name left something behind"
-    );
+    assert_eq!(folders.count(), 1, "a refused name left something behind");
 }
 
 #[test]
