@@ -64,14 +64,13 @@ impl Authority {
                 key
             }
         };
-        let ca_pem = match certificate {
-            Some(pem) => pem,
-            None => {
-                let pem = issue::ca(clock.now()).self_signed(&key)?.pem();
-                files::write(&certificate_path, Access::Public, &pem)?;
-                info!(folder = %folder.display(), "made a certificate authority");
-                pem
-            }
+        let ca_pem = if let Some(pem) = certificate {
+            pem
+        } else {
+            let pem = issue::ca(clock.now()).self_signed(&key)?.pem();
+            files::write(&certificate_path, Access::Public, &pem)?;
+            info!(folder = %folder.display(), "made a certificate authority");
+            pem
         };
         Self::assemble(folder, clock, key, ca_pem)
     }

@@ -66,15 +66,14 @@ fn open_key(folder: &Path, kind: Kind) -> Result<PrivateKey, CertsError> {
     };
     let path = folder.join(name);
     let public_path = folder.join(format!("{name}.pub"));
-    let key = match files::read(&path, Access::Private)? {
-        Some(text) => parse(&path, &text, kind)?,
-        None => {
-            let key = make(kind)?;
-            let text = key.to_openssh(LineEnding::LF)?;
-            files::write(&path, Access::Private, &text)?;
-            info!(key = name, "made an SSH host key");
-            key
-        }
+    let key = if let Some(text) = files::read(&path, Access::Private)? {
+        parse(&path, &text, kind)?
+    } else {
+        let key = make(kind)?;
+        let text = key.to_openssh(LineEnding::LF)?;
+        files::write(&path, Access::Private, &text)?;
+        info!(key = name, "made an SSH host key");
+        key
     };
     let public = format!("{}\n", key.public_key().to_openssh()?);
     if files::read(&public_path, Access::Public)?.as_deref() != Some(&public) {

@@ -9,10 +9,10 @@ use tracing::error;
 use crate::Authority;
 
 /// Longest sleep between two looks: a clock that jumps is noticed within it.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Pause after a renewal that failed.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// Renews the gateway's certificate at two thirds of its life, each time, until
 /// `stop`. A failure is logged and tried again: the old certificate still has a

@@ -334,26 +334,52 @@ fn a_request_gets_the_identity_of_its_tunnel_whatever_it_says() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_gateways_certificate_is_renewed_without_a_restart() {
     let (_root, folder) = folder();
     let (clock, days) = clock_with_days();
     let authority = Arc::new(Authority::open_at(&folder, clock).unwrap());
     let first = authority.gateway_leaf(&names()).unwrap();
+    let server = authority.server_config().unwrap();
+    days.store(61, Ordering::SeqCst);
     let stop = CancellationToken::new();
     let renewing = renew_forever(Arc::clone(&authority), stop.clone());
     let renewed = async {
-        days.store(61, Ordering::SeqCst);
-        loop {
-            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-            if authority.leaf.validity().unwrap() != first {
-                break;
-            }
+        let mut looks = tokio::time::interval(std::time::Duration::from_millis(10));
+        while authority.leaf.validity().unwrap() == first {
+            looks.tick().await;
         }
         stop.cancel();
     };
     tokio::join!(renewing, renewed);
     assert!(authority.leaf.validity().unwrap().not_after > first.not_after);
+    // The configuration that was made before shows it.
+    let pem = std::fs::read_to_string(folder.join("gateway.pem")).unwrap();
+    let shown = server_leaf(server, authority.ca_pem()).await;
+    assert_eq!(shown, chain(&pem)[0]);
+}
+
+/// Returns the certificate that a server shows, whatever its dates.
+async fn server_leaf(server: Arc<ServerConfig>, ca: &str) -> CertificateDer<'static> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(chain(ca).remove(0)).unwrap();
+    let clock = Clock::from_fn(|| OffsetDateTime::now_utc() + Duration::days(61));
+    let client = rustls::ClientConfig::builder_with_details(
+        Arc::new(crate::tls::provider()),
+        Arc::new(clock),
+    )
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_no_client_auth();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let acceptor = TlsAcceptor::from(server);
+    let (dialled, accepted) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+    accepted.unwrap();
+    let stream = dialled.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use devgate_agent::{Agent, Orphans, init, listen, raise_open_files};
+use devgate_agent::dial::{self, Dial};
+use devgate_agent::{Agent, Orphans, init, listen, raise_open_files, serve_opened};
 use devgate_protocol::config::{AgentConfig, Reach};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,16 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
     let workspace = config.workspace.clone();
     let reach = config.reach.clone();
     let agent = Agent::start(config, Orphans::Reap)?;
+    let ended = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("ending the workspace");
+        stop.cancel();
+        init::end_everything(&workspace, grace).await;
+        agent.close().await;
+    };
     match reach {
         Reach::Socket { path } => {
             let listener = listen::bind(&path)
@@ -93,19 +104,28 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
                 .with_context(|| format!("can't listen on {}", path.display()))?;
             info!(workspace, elapsed = ?started.elapsed(), "agent ready");
             let serve = listen::run(Arc::clone(&agent), listener, stop.clone());
-            let ended = async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                info!("ending the workspace");
-                stop.cancel();
-                init::end_everything(&workspace, grace).await;
-                agent.close().await;
-            };
             tokio::join!(serve, ended);
         }
-        Reach::Dial { .. } => bail!("this build can't dial a gateway: reach it by a socket"),
+        Reach::Dial {
+            gateways,
+            ca,
+            certificate,
+            key,
+            data,
+        } => {
+            let dial = Dial {
+                workspace: workspace.clone(),
+                gateways,
+                ca,
+                certificate,
+                key,
+                data,
+            };
+            let agent = Arc::clone(&agent);
+            let take = move |stream, open| serve_opened(Arc::clone(&agent), stream, open);
+            info!(workspace, elapsed = ?started.elapsed(), "agent ready");
+            tokio::join!(dial::run(dial, take, stop.clone()), ended);
+        }
     }
     info!("agent ended");
     Ok(())

@@ -61,7 +61,7 @@ pub(crate) fn workspace() -> Workspace {
 }
 
 pub(crate) async fn within<T>(event: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), event)
+    timeout(Duration::from_mins(1), event)
         .await
         .expect("it should have happened by now")
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::AnyPool;
-use sqlx::Executor as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
+
 use sqlx::migrate::MigrateError;
 
 use super::{Store, StoreError, migrations};
@@ -34,8 +34,8 @@ pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
         path: path.to_owned(),
         source: sqlx::Error::Io(source),
     })?;
+    check(path).await?;
     let writer = connect(path, 1).await?;
-    check(path, &writer).await?;
     migrations::all()
         .run(&writer)
         .await
@@ -72,10 +72,19 @@ async fn connect(path: &Path, connections: u32) -> Result<AnyPool, StoreError> {
         .map_err(failed)
 }
 
-/// Refuses a damaged file before anything is written to it.
-async fn check(path: &Path, pool: &AnyPool) -> Result<(), StoreError> {
-    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(pool)
+/// Refuses a damaged file before anything is written to it. On a connection of its
+/// own: a pool tries one that fails again until its time is up.
+async fn check(path: &Path) -> Result<(), StoreError> {
+    let verdict = async {
+        let mut connection = AnyConnection::connect(&url(path)).await?;
+        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut connection)
+            .await?;
+        connection.execute(SET_UP).await?;
+        connection.close().await?;
+        Ok(verdict)
+    };
+    let verdict = verdict
         .await
         .map_err(|source| opening_failed(path, source))?;
     if verdict == "ok" {

@@ -23,7 +23,7 @@ use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
 /// Longest wait for an agent's answer to a stream's header: it may have to dial.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);

@@ -84,7 +84,7 @@ struct Inner {
 struct Shared {
     store: Store,
     driver: Arc<dyn Driver>,
-    tunnels: Arc<Tunnels>,
+    tunnels: Tunnels,
     options: LifecycleOptions,
     starts: Semaphore,
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
@@ -124,7 +124,7 @@ impl Workspaces {
     pub async fn load(
         store: Store,
         driver: Arc<dyn Driver>,
-        tunnels: Arc<Tunnels>,
+        tunnels: Tunnels,
         options: LifecycleOptions,
     ) -> Result<Self, StoreError> {
         let records = store.workspaces().await?;

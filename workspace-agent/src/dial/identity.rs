@@ -13,7 +13,7 @@ use tracing::info;
 use super::Dial;
 
 /// Wait after a request that wasn't answered.
-const ASK_AGAIN: Duration = Duration::from_secs(600);
+const ASK_AGAIN: Duration = Duration::from_mins(10);
 
 /// The agent's certificate, and the TLS configuration that shows it.
 pub(super) struct Identity<'a> {

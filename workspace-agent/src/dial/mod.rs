@@ -11,9 +11,11 @@ mod spares;
 mod tunnel;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
+use devgate_protocol::config::DataTransport;
 use devgate_protocol::{Open, Stream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -21,6 +23,9 @@ use tracing::{debug, info, warn};
 use backoff::Backoff;
 use identity::Identity;
 use tunnel::{End, Tunnel};
+
+/// How long streams have to end once the agent stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How and where an agent dials.
 #[derive(Clone, Debug)]
@@ -39,34 +44,12 @@ pub struct Dial {
     pub data: DataTransport,
 }
 
-impl Dial {
-    /// Returns how the agent dials, or `None` where the gateway connects to it.
-    pub fn from_config(config: &AgentConfig) -> Option<Self> {
-        match &config.reach {
-            Reach::Socket { .. } => None,
-            Reach::Dial {
-                gateways,
-                ca,
-                certificate,
-                key,
-                data,
-            } => Some(Self {
-                workspace: config.workspace.clone(),
-                gateways: gateways.clone(),
-                ca: ca.clone(),
-                certificate: certificate.clone(),
-                key: key.clone(),
-                data: *data,
-            }),
-        }
-    }
-}
-
 /// Keeps a tunnel to one of the gateways until `stop`, dialling again whenever it
 /// breaks, and hands each stream with its header to `serve`.
 ///
-/// Returns when the streams have ended, too; the caller bounds that. Dropping the
-/// future ends the tunnel and detaches the streams.
+/// After `stop`, the streams have [`DRAIN_TIMEOUT`] to end; what still runs then
+/// ends with the process. Dropping the future ends the tunnel and detaches the
+/// streams.
 pub async fn run<S, F>(dial: Dial, serve: S, stop: CancellationToken)
 where
     S: Fn(Stream, Open) -> F + Clone + Send + Sync + 'static,
@@ -114,7 +97,12 @@ where
         }
     }
     streams.close();
-    streams.wait().await;
+    if timeout(DRAIN_TIMEOUT, streams.wait()).await.is_err() {
+        info!(
+            streams = streams.len(),
+            "leaving streams that are still open"
+        );
+    }
 }
 
 async fn one<S, F>(tunnel: &Tunnel<'_, S>) -> Result<End, tunnel::DialError>

@@ -194,7 +194,7 @@ async fn speak(
 async fn renew(identity: &Identity<'_>, outgoing: &mpsc::Sender<FromAgent>) -> End {
     loop {
         // A longer sleep would overflow the timer; the time is looked up again.
-        let longest = Duration::from_secs(3600);
+        let longest = Duration::from_hours(1);
         let left = identity.renew_in();
         sleep(left.min(longest)).await;
         if left > longest {
@@ -209,6 +209,6 @@ async fn renew(identity: &Identity<'_>, outgoing: &mpsc::Sender<FromAgent>) -> E
             }
             Err(error) => warn!(%error, "can't make a certificate request"),
         }
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
     }
 }

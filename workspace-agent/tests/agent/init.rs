@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devgate_protocol::config::AgentConfig;
 use devgate_protocol::control::{self, FromAgent, FromGateway};
@@ -63,6 +63,12 @@ impl Process {
         let mut session = self.session().await;
         session.exec(line).await;
         session.outcome().await.text()
+    }
+
+    /// Returns its resident memory, in bytes.
+    fn resident(&self) -> u64 {
+        let pages = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
     }
 
     fn signal(&self, signal: Signal) {
@@ -230,4 +236,29 @@ async fn a_control_stream_greets_and_answers_pings_and_several_are_fine() {
         let pong: FromAgent = within(control::read(&mut stream)).await.unwrap().unwrap();
         assert_eq!(pong, FromAgent::Pong { number: 9 });
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_stops_the_program_and_takes_no_memory() {
+    let process = Process::start(&[]).await;
+    let mut session = process.session().await;
+    session.exec("echo $$; head -c 300000000 /dev/zero").await;
+    let pid = session.until("\n").await.lines().next().unwrap().to_owned();
+    let before = process.resident();
+    let io = format!("/proc/{pid}/io");
+    // Its writes stand still once the pipe and the socket are full.
+    let mut last = fs::read_to_string(&io).unwrap();
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = fs::read_to_string(&io).unwrap();
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 8_000_000, "{grown} bytes");
+    let outcome = session.outcome().await;
+    assert!(outcome.stdout.len() > 299_000_000);
+    assert_eq!(outcome.status, Some(0));
 }

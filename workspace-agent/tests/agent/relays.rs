@@ -71,7 +71,7 @@ async fn a_forwarded_agent_serves_several_at_once_is_private_and_goes_with_its_c
     let mut session = workspace.session().await;
     session.send(Kind::AuthAgent, &[]).await;
     session
-        .exec("echo at $SSH_AUTH_SOCK.; cat; for i in 1 2 3; do ssh-add -l & done; wait")
+        .exec("echo at $SSH_AUTH_SOCK.; cat; for i in 1 2 3; do ssh-add -l > list$i & done; wait; cat list*")
         .await;
     let text = session.until(".\n").await;
     let socket = text.trim().strip_prefix("at ").unwrap();

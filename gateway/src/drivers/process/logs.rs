@@ -151,7 +151,6 @@ fn aside(path: &Path) -> PathBuf {
 mod tests {
     use std::io::Write as _;
 
-    use futures_util::Stream as _;
     use std::future::poll_fn;
 
     use super::*;

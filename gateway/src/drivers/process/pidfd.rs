@@ -163,6 +163,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::zombie_processes,
+        reason = "waiting for it by its descriptor is what is tested"
+    )]
     fn sleeper() -> Process {
         let child = Command::new("sleep")
             .arg("600")

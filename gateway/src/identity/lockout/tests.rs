@@ -31,7 +31,7 @@ fn failures_past_the_limit_lock_the_address_out_for_a_while() {
     lockout.failed(bad, "last");
     let locked = lockout.check_address(bad).unwrap_err();
     assert_eq!(locked.subject, Subject::Address);
-    assert_eq!(locked.left, Duration::from_secs(900));
+    assert_eq!(locked.left, Duration::from_mins(15));
     assert!(lockout.check(bad, "new").is_err());
     assert!(lockout.check_address(address("192.0.2.2")).is_ok());
     wait(899);

@@ -61,7 +61,7 @@ struct Inner {
 struct Agent {
     pid: u32,
     exit: watch::Sender<Option<Exit>>,
-    serving: JoinSet<()>,
+    _serving: JoinSet<()>,
 }
 
 struct Active<'a>(&'a watch::Sender<u32>);
@@ -86,6 +86,10 @@ impl Scripted {
             active: watch::Sender::new(0),
             calls: AtomicU32::new(0),
         }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -192,7 +196,7 @@ impl Scripted {
             let agent = Agent {
                 pid,
                 exit: watch::Sender::new(None),
-                serving,
+                _serving: serving,
             };
             inner.kept.insert(id.clone(), Some(agent));
             pid
