@@ -101,7 +101,7 @@ impl Ssh {
     /// Asks for another user name: another workspace.
     #[must_use]
     pub fn user(self, name: &str) -> Self {
-        self.option(&format!("User={name}"))
+        self.args(["-l", name])
     }
 
     /// Logs in with another key.

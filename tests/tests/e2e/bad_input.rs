@@ -91,19 +91,19 @@ fn an_unknown_workspace_is_named_in_one_sentence() {
 fn impossible_names_are_refused_in_one_sentence() {
     let target = Target::devgate(Reach::Unix);
     let long = "x".repeat(300);
+    // What OpenSSH's client lets through; the rest is tested beside the parser.
     for name in [
         "../etc",
         "a/../../b",
         "two words",
         "Upper",
         "a--b",
-        "-",
         "a.b.c",
         "ä",
         long.as_str(),
     ] {
         let done = target.ssh().user(name).run("echo never");
-        assert_refused(&done, &["not a valid"]);
+        assert_refused(&done, &["does not name a workspace"]);
     }
     assert_eq!(target.ssh().run("echo good").ok().out(), "good\n");
     let log = target.gateway().log();

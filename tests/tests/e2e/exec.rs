@@ -78,6 +78,14 @@ over_both_reaches! {
         assert_eq!(done.code(), 9, "{done:?}");
     }
 
+    fn a_status_arrives_though_both_directions_have_ended_before(target: &Target) {
+        // OpenSSH's client closes the channel by itself once it has sent and got EOF.
+        for _ in 0..3 {
+            let done = target.ssh().run("exec >&- 2>&-; sleep 0.5; exit 9");
+            assert_eq!(done.code(), 9, "{done:?}");
+        }
+    }
+
     fn bytes_pass_unchanged_both_ways(target: &Target) {
         let mut bytes: Vec<u8> = (0..=255).collect();
         bytes.extend(noise(2_000_000, 7));

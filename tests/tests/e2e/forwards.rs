@@ -103,7 +103,12 @@ over_both_reaches! {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..5 {
-                        let mut stream = socks::connect(proxy, "127.0.0.1", resetter.port()).unwrap();
+                        // It may be reset before it is even reported as open.
+                        let Ok(mut stream) =
+                            socks::connect(proxy, "127.0.0.1", resetter.port())
+                        else {
+                            continue;
+                        };
                         // Both directions are busy when the reset comes.
                         let mut writer = stream.try_clone().unwrap();
                         let flood = std::thread::spawn(move || {

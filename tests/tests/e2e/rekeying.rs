@@ -14,7 +14,7 @@ const SIZE: usize = 200_000_000;
 const LIMIT: Duration = Duration::from_secs(150);
 
 fn make(target: &Target) -> std::path::PathBuf {
-    let path = target.path("data");
+    let path = target.path("original");
     let chunk: Vec<u8> = (0..250_000u32)
         .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
         .collect();
