@@ -21,7 +21,7 @@ build: vendor ## release binaries devgate and devgate-agent
 	$(CARGO) build --release --locked -p devgate -p devgate-agent
 	@echo "built $(target)/$(host)/release/devgate and devgate-agent"
 
-vendor: ## make vendor/russh: the published crate and our patch
+vendor: ## make the patched russh: the published crate and our patch
 	@sh scripts/patch-russh.sh
 
 test: ## install what the tests need, and run them all (TESTS="…" selects)
@@ -44,4 +44,4 @@ format: ## format the code
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf vendor/russh
+	rm -rf vendor

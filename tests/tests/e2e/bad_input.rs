@@ -90,7 +90,7 @@ fn an_unknown_workspace_is_named_in_one_sentence() {
 #[test]
 fn impossible_names_are_refused_in_one_sentence() {
     let target = Target::devgate(Reach::Unix);
-    let long = "x".repeat(300);
+    let overlong = "x".repeat(300);
     // What OpenSSH's client lets through; the rest is tested beside the parser.
     for name in [
         "../etc",
@@ -100,7 +100,7 @@ fn impossible_names_are_refused_in_one_sentence() {
         "a--b",
         "a.b.c",
         "ä",
-        long.as_str(),
+        overlong.as_str(),
     ] {
         let done = target.ssh().user(name).run("echo never");
         assert_refused(&done, &["does not name a workspace"]);
