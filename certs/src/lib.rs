@@ -1,1 +1,38 @@
 //! The certificate authority, TLS certificates and SSH host keys of devgate.
+//!
+//! One folder of mode 0700 holds everything, each private key in a file of mode
+//! 0600 that is written atomically:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `ca.key`, `ca.pem` | the CA, made on first use |
+//! | `gateway.pem` | the gateway's TLS key and certificate, renewed before it expires |
+//! | `ssh_host_ed25519_key`, `ssh_host_rsa_key` and their `.pub` | the SSH host keys |
+//!
+//! Agents' certificates are issued and not kept: an agent's identity is the URI
+//! `devgate://workspace/ID` in its certificate.
+
+mod agents;
+mod authority;
+mod clock;
+mod error;
+mod files;
+mod gateway;
+mod host_keys;
+mod issue;
+mod renew;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+pub use agents::{AgentIdentity, AgentRequest, UnknownAgent, agent_request};
+pub use authority::Authority;
+pub use clock::Clock;
+pub use error::CertsError;
+pub use files::{Access, read as read_file, write as write_file};
+pub use host_keys::HostKeys;
+pub use issue::{Validity, validity};
+pub use renew::renew_forever;
+pub use secret::Secret;
+pub use tls::{client_config, why_refused};

@@ -1,5 +1,16 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+pub mod cli;
+pub mod config;
+pub mod drivers;
+pub mod http;
+pub mod identity;
 pub mod names;
+pub mod person;
+pub mod refusal;
+pub mod server;
+pub mod ssh;
+pub mod store;
 pub mod tunnel;
+pub mod workspaces;

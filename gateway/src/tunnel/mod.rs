@@ -1,5 +1,87 @@
 //! The tunnels to the workspaces' agents.
 //!
 //! A tunnel is a control connection and a way to get streams. Those of agents on
-//! this host are dialled by the gateway; others dial in. An agent may hold
-//! several; the newest that takes streams gets them.
+//! this host are dialled by the gateway ([`local`]); others dial in
+//! ([`dialled`]). An agent may hold several; the newest that takes streams gets
+//! them.
+
+mod control;
+mod dialled;
+mod local;
+mod registry;
+
+pub use registry::{OfferError, Tunnels};
+
+use std::io;
+
+use devgate_protocol::control::FromAgent;
+use devgate_protocol::{OLDEST_VERSION, Refusal, StreamError, VERSION};
+
+use crate::names::WorkspaceId;
+
+/// Optional capabilities of this gateway, told to agents.
+const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
+
+/// What an agent said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentInfo {
+    /// Its own version.
+    pub version: String,
+    /// Its process id, as it sees it.
+    pub pid: u32,
+    /// Names of its optional capabilities.
+    pub features: Vec<String>,
+}
+
+/// Why there is no stream to an agent.
+#[derive(Debug, thiserror::Error)]
+pub enum TunnelError {
+    /// No agent of the workspace is connected.
+    #[error("the workspace's agent is not connected")]
+    NotConnected,
+    /// The agent refused the stream.
+    #[error("the agent refused: {0}")]
+    Refused(Refusal),
+    /// The connection broke, or what came is not our protocol.
+    #[error("the connection to the workspace's agent broke")]
+    Stream(#[from] StreamError),
+    /// The agent didn't answer in time.
+    #[error("the workspace's agent did not answer in time")]
+    TimedOut,
+}
+
+impl From<io::Error> for TunnelError {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error.into())
+    }
+}
+
+/// Checks an agent's first message and returns what it says.
+///
+/// # Errors
+/// Where it isn't a hello, speaks a version that this side doesn't, or serves
+/// another workspace.
+fn welcome_of(id: &WorkspaceId, hello: Option<FromAgent>) -> Result<AgentInfo, TunnelError> {
+    let Some(FromAgent::Hello {
+        protocol,
+        version,
+        workspace,
+        pid,
+        features,
+    }) = hello
+    else {
+        return Err(StreamError::NotOurs.into());
+    };
+    if !(OLDEST_VERSION..=VERSION).contains(&protocol) {
+        return Err(StreamError::Version(protocol).into());
+    }
+    if workspace != id.as_str() {
+        let message = "the agent serves another workspace";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message).into());
+    }
+    Ok(AgentInfo {
+        version,
+        pid,
+        features,
+    })
+}

@@ -220,6 +220,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
+    /// Returns the stream and what was read of it beyond the last frame, for a
+    /// reader that goes on in its own way.
+    pub fn into_parts(self) -> (R, BytesMut) {
+        (self.inner, self.buffer)
+    }
+
     /// Gives the buffer's memory back; for a stream that has fallen idle.
     pub fn shrink(&mut self) {
         if self.buffer.is_empty() {

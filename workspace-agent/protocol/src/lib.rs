@@ -25,6 +25,7 @@ pub mod handshake;
 mod open;
 pub mod socket;
 mod stream;
+pub mod websocket;
 
 pub use open::{
     Accepted, Answer, Open, Originator, Peer, Refusal, RefusalReason, SessionOpen, StreamError,
@@ -47,3 +48,11 @@ pub const DATA_PATH: &str = "/agent/v1/data";
 /// Token of the HTTP `Upgrade` that turns a data connection into a raw stream
 /// (RFC 9110 §7.8).
 pub const UPGRADE_TOKEN: &str = "devgate-stream";
+
+/// HTTP header with which an agent numbers its tunnel: a random text of its own
+/// choice on the control connection, and the same on each data connection, so
+/// that the spares of an agent that died aren't taken for its successor's.
+pub const TUNNEL_HEADER: &str = "devgate-tunnel";
+
+/// Longest value of [`TUNNEL_HEADER`], in bytes.
+pub const MAX_TUNNEL_NAME: usize = 64;

@@ -8,15 +8,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, unix};
 use tokio_rustls::TlsStream;
 
+use crate::websocket::WebSocketBytes;
+
 /// One connection between a gateway and an agent, of any kind.
 ///
-/// `shutdown` ends the written direction only; the other one stays open.
+/// `shutdown` ends the written direction only; the other one stays open. What is
+/// written may wait in a buffer until the next write, so a writer that pauses
+/// calls `flush` first.
 #[derive(Debug)]
 pub enum Stream {
     /// On the same host.
     Local(UnixStream),
     /// Over TLS 1.3, whichever side dialled.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Over WebSocket messages, where a proxy lets nothing else through.
+    WebSocket(Box<WebSocketBytes>),
 }
 
 /// The reading half of a [`Stream`].
@@ -24,8 +30,10 @@ pub enum Stream {
 pub enum ReadHalf {
     /// On the same host.
     Local(unix::OwnedReadHalf),
-    /// Over anything else.
-    Shared(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+    /// Over TLS.
+    Tls(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+    /// Over WebSocket messages.
+    WebSocket(tokio::io::ReadHalf<Box<WebSocketBytes>>),
 }
 
 /// The writing half of a [`Stream`]. Dropping it doesn't end its direction;
@@ -34,8 +42,10 @@ pub enum ReadHalf {
 pub enum WriteHalf {
     /// On the same host.
     Local(unix::OwnedWriteHalf),
-    /// Over anything else.
-    Shared(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+    /// Over TLS.
+    Tls(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+    /// Over WebSocket messages.
+    WebSocket(tokio::io::WriteHalf<Box<WebSocketBytes>>),
 }
 
 impl Stream {
@@ -48,7 +58,11 @@ impl Stream {
             }
             Self::Tls(stream) => {
                 let (read, write) = tokio::io::split(stream);
-                (ReadHalf::Shared(read), WriteHalf::Shared(write))
+                (ReadHalf::Tls(read), WriteHalf::Tls(write))
+            }
+            Self::WebSocket(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                (ReadHalf::WebSocket(read), WriteHalf::WebSocket(write))
             }
         }
     }
@@ -63,6 +77,12 @@ impl From<UnixStream> for Stream {
 impl<S: Into<TlsStream<TcpStream>>> From<Box<S>> for Stream {
     fn from(stream: Box<S>) -> Self {
         Self::Tls(Box::new((*stream).into()))
+    }
+}
+
+impl From<WebSocketBytes> for Stream {
+    fn from(stream: WebSocketBytes) -> Self {
+        Self::WebSocket(Box::new(stream))
     }
 }
 
@@ -126,7 +146,7 @@ macro_rules! write_by_variant {
     };
 }
 
-read_by_variant!(Stream, Local, Tls);
-write_by_variant!(Stream, Local, Tls);
-read_by_variant!(ReadHalf, Local, Shared);
-write_by_variant!(WriteHalf, Local, Shared);
+read_by_variant!(Stream, Local, Tls, WebSocket);
+write_by_variant!(Stream, Local, Tls, WebSocket);
+read_by_variant!(ReadHalf, Local, Tls, WebSocket);
+write_by_variant!(WriteHalf, Local, Tls, WebSocket);

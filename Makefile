@@ -1,0 +1,47 @@
+# The build of devgate. `make help` lists the targets.
+#
+# CARGO_TARGET_DIR is honoured; PROFILE chooses nextest's profile (.config/nextest.toml).
+
+CARGO ?= cargo
+PROFILE ?= $(if $(CI),ci,default)
+target = $(or $(CARGO_TARGET_DIR),target)
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help run build vendor test check bench format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, and run `devgate up` (ARGS="…" adds flags)
+	sh scripts/setup.sh
+	$(MAKE) --no-print-directory build
+	$(target)/$(host)/release/devgate up $(ARGS)
+
+build: vendor ## release binaries devgate and devgate-agent
+	$(CARGO) build --release --locked -p devgate -p devgate-agent
+	@echo "built $(target)/$(host)/release/devgate and devgate-agent"
+
+vendor: ## make vendor/russh: the published crate and our patch
+	@sh scripts/patch-russh.sh
+
+test: ## install what the tests need, and run them all (TESTS="…" selects)
+	sh scripts/setup-tests.sh
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) nextest run --workspace --locked --profile $(PROFILE) $(TESTS)
+
+check: vendor ## what CI runs, and format and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) --no-print-directory test
+
+bench: vendor ## print the numbers, against OpenSSH on this machine
+	sh scripts/setup-tests.sh
+	$(CARGO) build --release --locked --workspace --bins
+	$(target)/$(host)/release/bench $(ARGS)
+
+format: ## format the code
+	$(CARGO) fmt --all
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf vendor/russh

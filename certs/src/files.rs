@@ -1,0 +1,117 @@
+//! Files that are whole or absent, and private where they hold a key.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use tracing::warn;
+
+use crate::CertsError;
+
+/// Largest file that is read, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// Begins the names of files that are being written.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its owner only: mode 0600.
+    Private,
+    /// Everybody who gets into its folder: mode 0644.
+    Public,
+}
+
+/// Makes the folder where it is missing, closes it to others, clears what an
+/// interrupted write left, and locks it against other processes for as long as
+/// the returned handle lives.
+pub(crate) fn open_folder(folder: &Path) -> Result<File, CertsError> {
+    let failed = |action| move |source| file_error(action, folder, source);
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(failed("create"))?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(file_error("create", folder, error));
+        }
+        _ => {}
+    }
+    let handle = File::open(folder).map_err(failed("open"))?;
+    let metadata = handle.metadata().map_err(failed("inspect"))?;
+    if !metadata.is_dir() {
+        let source = io::ErrorKind::NotADirectory.into();
+        return Err(file_error("open", folder, source));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        warn!(folder = %folder.display(), "closing the folder of private keys to others");
+        let closed = Permissions::from_mode(0o700);
+        handle.set_permissions(closed).map_err(failed("close"))?;
+    }
+    handle.lock().map_err(failed("lock"))?;
+    for entry in std::fs::read_dir(folder).map_err(failed("list"))? {
+        let entry = entry.map_err(failed("list"))?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(|source| file_error("remove", &path, source))?;
+        }
+    }
+    Ok(handle)
+}
+
+/// Returns the text of a file, or `None` where there is none.
+///
+/// # Errors
+/// [`CertsError::Exposed`] for a private file that others can read.
+pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(file_error("read", path, error)),
+    };
+    let failed = |source| file_error("read", path, source);
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    if access == Access::Private && mode & 0o077 != 0 {
+        let path = path.to_owned();
+        return Err(CertsError::Exposed { path, mode });
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(Some(text))
+}
+
+/// Replaces a file as a whole: a crash leaves the old one or the new one.
+pub fn write(path: &Path, access: Access, text: &str) -> Result<(), CertsError> {
+    let failed = |source| file_error("write", path, source);
+    let folder = path
+        .parent()
+        .ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    let mode = match access {
+        Access::Private => 0o600,
+        Access::Public => 0o644,
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    // The name has to survive a power cut as well, not only the content.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> CertsError {
+    let path = path.to_owned();
+    CertsError::File {
+        action,
+        path,
+        source,
+    }
+}

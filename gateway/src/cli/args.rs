@@ -1,0 +1,196 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::failure::{EXIT_CODES, Failure};
+use super::{configuration, keys, output, users, workspaces};
+use crate::config::{Config, Flags, load};
+use crate::names::WorkspaceName;
+
+/// devgate: a self-hosted backend for remote development.
+#[derive(Debug, Parser)]
+#[command(name = "devgate", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) source: Source,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default, Args)]
+pub(super) struct Source {
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        help = "Folder of the server's data [env: DEVGATE_DATA_DIR] [default: \
+                $XDG_DATA_HOME/devgate or ~/.local/share/devgate]"
+    )]
+    data_dir: Option<PathBuf>,
+    /// Configuration file in TOML; `devgate config print` shows all keys
+    #[arg(long, value_name = "FILE", global = true, env = "DEVGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Where the server listens.
+#[derive(Debug, Default, Args)]
+pub(super) struct Listeners {
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        help = "Where to take SSH connections; port 0 takes a free one \
+                [env: DEVGATE_SSH_LISTEN] [default: 127.0.0.1:2222]"
+    )]
+    ssh_listen: Option<String>,
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        help = "Where to take HTTPS connections; port 0 takes a free one \
+                [env: DEVGATE_HTTP_LISTEN] [default: 127.0.0.1:8443]"
+    )]
+    http_listen: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run everything on this machine, set up on the first run
+    Up(Up),
+    /// Run the server of an installation
+    Serve(Serve),
+    /// List workspaces
+    #[command(visible_alias = "ls")]
+    List(workspaces::List),
+    /// Create a workspace and start it
+    Create(workspaces::Create),
+    /// Start workspaces
+    Start(workspaces::Act),
+    /// Stop workspaces; they stay stopped until somebody logs in or starts them
+    Stop(workspaces::Act),
+    /// Stop workspaces and start them again
+    Restart(workspaces::Act),
+    /// Delete workspaces and all files in them
+    #[command(visible_alias = "rm")]
+    Delete(workspaces::Delete),
+    /// Show the server, or workspaces
+    Status(workspaces::Status),
+    /// Print what a workspace's agent logged
+    Logs(workspaces::Logs),
+    /// Manage the people who may connect
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Manage the public keys that they connect with
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(configuration::Command),
+}
+
+/// `devgate up`.
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    #[command(flatten)]
+    pub(super) listeners: Listeners,
+    /// File with public keys that may connect; may be given several times
+    /// [default: ~/.ssh/*.pub on the first run]
+    #[arg(long, value_name = "FILE", env = "DEVGATE_AUTHORIZED_KEY")]
+    pub(super) authorized_key: Vec<PathBuf>,
+    /// Workspace to create if it isn't there [default: `default` on the first run]
+    #[arg(long, value_name = "NAME", env = "DEVGATE_WORKSPACE")]
+    pub(super) workspace: Option<WorkspaceName>,
+    /// File to write, as JSON, once everything accepts connections
+    #[arg(long, value_name = "FILE", env = "DEVGATE_READY_FILE")]
+    pub(super) ready_file: Option<PathBuf>,
+}
+
+/// `devgate serve`.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) listeners: Listeners,
+    /// File to write, as JSON, once everything accepts connections
+    #[arg(long, value_name = "FILE", env = "DEVGATE_READY_FILE")]
+    pub(super) ready_file: Option<PathBuf>,
+}
+
+impl Source {
+    /// Returns the configuration, and tells what looks odd in it.
+    pub(super) fn load(&self, listeners: &Listeners) -> Result<Config, Failure> {
+        let mut flags = Flags::default();
+        let data_dir = self.data_dir.as_ref().map(|path| path.display());
+        flags.set("--data-dir", "data-dir", data_dir);
+        flags.set("--ssh-listen", "ssh.listen", listeners.ssh_listen.as_ref());
+        flags.set(
+            "--http-listen",
+            "http.listen",
+            listeners.http_listen.as_ref(),
+        );
+        // Variables that aren't UTF-8 are none of ours.
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let loaded = load(self.config.as_deref(), environment, &flags)?;
+        for warning in &loaded.warnings {
+            output::note(&format!("devgate: warning: {warning}"));
+        }
+        Ok(loaded.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_flags_that_other_programs_rely_on_are_there() {
+        Cli::try_parse_from([
+            "devgate",
+            "up",
+            "--data-dir",
+            "/d",
+            "--ssh-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--authorized-key",
+            "/k1",
+            "--authorized-key",
+            "/k2",
+            "--workspace",
+            "api",
+            "--ready-file",
+            "/r",
+        ])
+        .unwrap();
+        Cli::try_parse_from(["devgate", "serve", "--config", "/c.toml"]).unwrap();
+        Cli::try_parse_from(["devgate", "--data-dir", "/d", "list", "--json"]).unwrap();
+    }
+
+    #[test]
+    fn a_bad_name_is_refused_at_the_edge() {
+        for name in ["../etc", "a b", &"x".repeat(300)] {
+            assert!(
+                Cli::try_parse_from(["devgate", "create", name]).is_err(),
+                "{name}"
+            );
+            assert!(
+                Cli::try_parse_from(["devgate", "start", name]).is_err(),
+                "{name}"
+            );
+            assert!(
+                Cli::try_parse_from(["devgate", "users", "add", name]).is_err(),
+                "{name}"
+            );
+        }
+    }
+}

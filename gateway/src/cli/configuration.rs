@@ -1,0 +1,38 @@
+//! `devgate config`: what the server would run with.
+
+use clap::{Args, Subcommand};
+
+use super::args::{Listeners, Source};
+use super::failure::{Failure, Kind};
+use super::output::Format;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print the configuration as TOML, as the file, the environment and the
+    /// flags make it
+    Print(Print),
+    /// Check the configuration and say nothing if it is good
+    Check,
+}
+
+/// `devgate config print`.
+#[derive(Debug, Args)]
+pub(super) struct Print {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Runs one of them.
+pub(super) fn run(source: &Source, command: &Command) -> Result<(), Failure> {
+    let config = source.load(&Listeners::default())?;
+    match command {
+        Command::Check => Ok(()),
+        Command::Print(print) => {
+            let toml = config
+                .to_toml()
+                .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+            print.format.print(&config, |_| toml)
+        }
+    }
+}

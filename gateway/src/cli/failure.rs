@@ -1,0 +1,109 @@
+//! How a command fails, and what its exit code says.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::http::problem::Problem;
+
+/// What `--help` says of exit codes.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  no such workspace, user or key
+  4  the server can't be reached
+  5  it took too long; what was asked for goes on";
+
+/// Kinds of failure, as far as scripts tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What was asked for didn't work.
+    Failed,
+    /// It was asked for in the wrong way.
+    Usage,
+    /// It doesn't exist.
+    NotFound,
+    /// There is no server to ask.
+    Unreachable,
+    /// It took too long.
+    TimedOut,
+    /// Whoever read the output has gone; nothing is to be said.
+    Silent,
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+impl Failure {
+    /// Returns a failure with one line that says what to do next.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// Returns what kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Says it on stderr and returns the exit code.
+    pub fn report(&self) -> ExitCode {
+        let code = match self.kind {
+            Kind::Silent => return ExitCode::SUCCESS,
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::NotFound => 3,
+            Kind::Unreachable => 4,
+            Kind::TimedOut => 5,
+        };
+        // Where stderr is closed there is nobody to tell.
+        let _ = io::Write::write_all(
+            &mut io::stderr(),
+            format!("devgate: {}\n", self.message).as_bytes(),
+        );
+        ExitCode::from(code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Kind::Usage, error.to_string())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let kind = match problem.status {
+            400 | 415 | 422 => Kind::Usage,
+            404 => Kind::NotFound,
+            504 => Kind::TimedOut,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, problem.detail)
+    }
+}
+
+/// For reading and writing standard streams.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Kind::Silent, ""),
+            _ => Self::new(Kind::Failed, error.to_string()),
+        }
+    }
+}

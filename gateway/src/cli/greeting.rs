@@ -1,0 +1,164 @@
+//! What a server says once it accepts connections.
+
+use std::net::SocketAddr;
+
+use super::output::printable;
+use crate::config::Config;
+use crate::http::admin::Server;
+use crate::server::{Ground, Running};
+
+/// Says how to connect.
+pub(super) fn up(running: &Running, config: &Config) -> String {
+    let server = running.server();
+    match running.ground() {
+        Some(ground) => text(server, ground, &public_host(server, config)),
+        None => serve(running),
+    }
+}
+
+/// Says where it listens.
+pub(super) fn serve(running: &Running) -> String {
+    let server = running.server();
+    let mut lines = vec![format!(
+        "devgate {} serves SSH on {} and HTTPS on {}.\n",
+        env!("CARGO_PKG_VERSION"),
+        server.ssh,
+        server.http
+    )];
+    for key in &server.host_keys {
+        lines.push(format!(
+            "Host key {} ({})\n",
+            key.fingerprint, key.algorithm
+        ));
+    }
+    lines.concat()
+}
+
+fn text(server: &Server, ground: &Ground, host: &str) -> String {
+    let port = port_of(&server.ssh);
+    let workspace = &ground.workspace;
+    let data = printable(&server.data_dir.display().to_string());
+    let (flag, known, url) = if port == 22 {
+        (String::new(), host.to_owned(), host.to_owned())
+    } else {
+        let bracketed = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        (
+            format!("-p {port} "),
+            format!("[{host}]:{port}"),
+            format!("{bracketed}:{port}"),
+        )
+    };
+    let mut lines = vec![format!("devgate {} runs.\n\n", env!("CARGO_PKG_VERSION"))];
+    let mut line = |name: &str, value: &str| lines.push(format!("  {name:<10}{value}\n"));
+    line("connect", &format!("ssh {flag}{workspace}@{host}"));
+    line(
+        "VS Code",
+        &format!("code --remote ssh-remote+{workspace}@{url}"),
+    );
+    for key in &server.host_keys {
+        line(
+            "host key",
+            &format!("{} ({})", key.fingerprint, key.algorithm),
+        );
+    }
+    line(
+        "trust it",
+        &format!(
+            "echo \"{known} $(cat '{data}/certs/ssh_host_ed25519_key.pub')\" >> ~/.ssh/known_hosts"
+        ),
+    );
+    line("HTTPS", &format!("https://{}/healthz", server.http));
+    line("data", &data);
+    for note in &ground.notes {
+        line("note", &printable(note));
+    }
+    if ground.keys == 0 {
+        lines.push(format!(
+            "\nNo key may connect yet. Make one, if you have none, and add it:\n\
+             \n  ssh-keygen -t ed25519\n  devgate --data-dir '{data}' keys add ~/.ssh/id_ed25519.pub\n"
+        ));
+    }
+    lines.push("\nCtrl-C ends the server; the workspaces go on and are found again.\n".to_owned());
+    lines.concat()
+}
+
+/// Returns the name or address by which people reach the server.
+fn public_host(server: &Server, config: &Config) -> String {
+    if let Some(name) = config.http.names.first() {
+        return name.clone();
+    }
+    match server.ssh.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_else(|| "localhost".to_owned()),
+        Ok(address) => address.ip().to_string(),
+        Err(_) => "localhost".to_owned(),
+    }
+}
+
+fn port_of(address: &str) -> u16 {
+    address
+        .parse::<SocketAddr>()
+        .map_or(22, |address| address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::admin::wire::HostKey;
+    use crate::identity::{Role, User};
+    use crate::names::UserId;
+
+    fn server(ssh: &str) -> Server {
+        Server {
+            started: time::OffsetDateTime::UNIX_EPOCH,
+            data_dir: "/d".into(),
+            ssh: ssh.to_owned(),
+            http: "127.0.0.1:8443".to_owned(),
+            host_keys: vec![HostKey {
+                algorithm: "ssh-ed25519".to_owned(),
+                fingerprint: "SHA256:abc".to_owned(),
+            }],
+        }
+    }
+
+    fn ground(keys: usize) -> Ground {
+        Ground {
+            user: User {
+                id: UserId::random(),
+                name: "anna".parse().unwrap(),
+                role: Role::Admin,
+            },
+            keys,
+            workspace: "api".parse().unwrap(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_commands_can_be_copied() {
+        let said = text(&server("127.0.0.1:2222"), &ground(1), "127.0.0.1");
+        assert!(said.contains("ssh -p 2222 api@127.0.0.1\n"), "{said}");
+        assert!(said.contains("\"[127.0.0.1]:2222 $(cat"), "{said}");
+        assert!(said.contains("SHA256:abc (ssh-ed25519)"), "{said}");
+        assert!(!said.contains("ssh-keygen"), "{said}");
+    }
+
+    #[test]
+    fn the_usual_port_is_left_out() {
+        let said = text(&server("192.0.2.1:22"), &ground(1), "dev.example");
+        assert!(said.contains("ssh api@dev.example\n"), "{said}");
+    }
+
+    #[test]
+    fn without_a_key_it_says_how_to_add_one() {
+        let said = text(&server("[::1]:2222"), &ground(0), "::1");
+        assert!(said.contains("ssh-keygen -t ed25519"), "{said}");
+        assert!(said.contains("ssh-remote+api@[::1]:2222"), "{said}");
+    }
+}

@@ -1,0 +1,140 @@
+//! What commands print: tables or JSON on stdout, progress on stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::failure::Failure;
+
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(80);
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Format {
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+impl Format {
+    /// Prints `value` as JSON, or what `text` makes of it.
+    pub(super) fn print<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            let json = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+            write(&format!("{json}\n"))
+        } else {
+            write(&text(value))
+        }
+    }
+}
+
+/// Writes text to stdout.
+pub(super) fn write(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Writes a line to stderr for the person who watches.
+pub(super) fn note(text: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Lays rows out in columns under their headings.
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = headings.map(|heading| heading.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let lines = std::iter::once(headings.map(str::to_owned)).chain(rows.iter().cloned());
+    for line in lines {
+        let cells: Vec<_> = line
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{:width$}", printable(cell)))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns the text with control characters made visible: a key's comment is no
+/// way into somebody's terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Returns a time as people and programs read it, in seconds.
+pub(super) fn time(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0)
+        .unwrap_or(at)
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| at.to_string())
+}
+
+/// Shows on a terminal that something goes on, until it is dropped.
+#[must_use]
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Begins to show `message`.
+    pub(super) fn start(message: String) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(message);
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            ["api".to_owned(), "running".to_owned()],
+            ["frontend".to_owned(), "stopped".to_owned()],
+        ];
+        assert_eq!(
+            table(["NAME", "STATE"], &rows),
+            "NAME      STATE\napi       running\nfrontend  stopped\n"
+        );
+    }
+
+    #[test]
+    fn a_cell_can_not_control_the_terminal() {
+        let text = table(["COMMENT"], &[["\u{1b}[2Jevil\r\n".to_owned()]]);
+        assert!(!text.contains('\u{1b}'));
+        assert_eq!(text.lines().count(), 2);
+    }
+}

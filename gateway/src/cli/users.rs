@@ -1,0 +1,127 @@
+//! `devgate users`: the people who may connect.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::client::{Client, segment};
+use super::failure::Failure;
+use super::output::{self, Format, table};
+use super::{keys, workspaces};
+use crate::http::admin::wire::{NewUser, RoleName, UserView};
+use crate::names::UserName;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add a user
+    Add(Add),
+    /// List the users
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Remove users who have no workspaces, with their keys
+    #[command(visible_alias = "rm")]
+    Remove(Remove),
+}
+
+/// `devgate users add`.
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// Name of the user: a-z, 0-9 and hyphens, at most 40
+    name: UserName,
+    /// What the user may do
+    #[arg(long, value_enum, default_value_t = RoleName::Member)]
+    role: RoleName,
+    /// File with public keys of the user; may be given several times
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate users list`.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate users remove`.
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Names of users
+    #[arg(required = true, value_name = "USER")]
+    names: Vec<UserName>,
+    /// Don't ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Runs one of them.
+pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Add(command) => add(client, command).await,
+        Command::List(command) => list(client, command).await,
+        Command::Remove(command) => remove(client, command).await,
+    }
+}
+
+async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for file in &command.key {
+        lines.extend(keys::read(file)?.iter().map(keys::line));
+    }
+    let request = NewUser {
+        name: command.name,
+        role: command.role,
+        keys: lines,
+    };
+    let user: UserView = client.post("/users", &request).await?;
+    command.format.print(&user, |user| {
+        let next = if user.keys == 0 {
+            format!(
+                "; add a key with: devgate keys add --user {} FILE",
+                user.name
+            )
+        } else {
+            String::new()
+        };
+        format!("{} is added{next}\n", user.name)
+    })
+}
+
+async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
+    let users: Vec<UserView> = client.get("/users").await?;
+    command.format.print(&users, |users| {
+        let rows: Vec<_> = users
+            .iter()
+            .map(|user| {
+                let role = match user.role {
+                    RoleName::Admin => "admin",
+                    RoleName::Member => "member",
+                };
+                [
+                    user.name.to_string(),
+                    role.to_owned(),
+                    user.keys.to_string(),
+                    user.workspaces.to_string(),
+                ]
+            })
+            .collect();
+        table(["NAME", "ROLE", "KEYS", "WORKSPACES"], &rows)
+    })
+}
+
+async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
+    if !command.yes {
+        let names: Vec<_> = command.names.iter().map(UserName::as_str).collect();
+        workspaces::confirm(&format!("Remove {} and their keys?", names.join(", ")))?;
+    }
+    for name in &command.names {
+        client
+            .delete(&format!("/users/{}", segment(name.as_str())))
+            .await?;
+        output::write(&format!("{name} is removed\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! The commands about workspaces.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::BodyExt;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use super::client::{Client, segment};
+use super::failure::{Failure, Kind};
+use super::output::{self, Format, Progress, printable, table};
+use crate::config::Period;
+use crate::http::admin::wire::{AfterCreate, NewWorkspace, ServerStatus, StateName, WorkspaceView};
+use crate::identity::Target;
+use crate::names::{UserName, WorkspaceName};
+
+/// How long one request waits at most, in seconds.
+const WAIT_STEP: u64 = 30;
+
+/// `devgate list`.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate create`.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Name of the workspace: a-z, 0-9 and hyphens, at most 40
+    name: WorkspaceName,
+    /// Whose it will be [default: the administrator named like the server's account]
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+    /// Leave it stopped until the first connection
+    #[arg(long)]
+    no_start: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate start`, `stop` and `restart`.
+#[derive(Debug, Args)]
+pub(super) struct Act {
+    /// WORKSPACE, or WORKSPACE.OWNER
+    #[arg(required = true, value_name = "WORKSPACE")]
+    workspaces: Vec<Target>,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate delete`.
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// WORKSPACE, or WORKSPACE.OWNER
+    #[arg(required = true, value_name = "WORKSPACE")]
+    workspaces: Vec<Target>,
+    /// Don't ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// `devgate status`.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// WORKSPACE, or WORKSPACE.OWNER; without one, the server
+    #[arg(value_name = "WORKSPACE")]
+    workspace: Option<Target>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// `devgate logs`.
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// WORKSPACE, or WORKSPACE.OWNER
+    workspace: Target,
+    /// Go on as more is written
+    #[arg(long, short)]
+    follow: bool,
+    /// How many of the last lines
+    #[arg(long, short = 'n', default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    lines: u32,
+}
+
+/// Whether to wait for the end of what was asked for.
+#[derive(Debug, Args)]
+pub(super) struct Waiting {
+    /// Wait until it is done (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Return as soon as the server has taken it
+    #[arg(long, overrides_with = "wait")]
+    no_wait: bool,
+    /// How long to wait; what was asked for goes on afterwards
+    #[arg(long, value_name = "TIME", default_value = "2m")]
+    timeout: Period,
+}
+
+/// What can be done with a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+}
+
+impl Action {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+
+    const fn doing(self) -> &'static str {
+        match self {
+            Self::Start => "starting",
+            Self::Stop => "stopping",
+            Self::Restart => "restarting",
+        }
+    }
+}
+
+impl StateName {
+    const fn is_settled(self) -> bool {
+        !matches!(self, Self::Starting | Self::Stopping)
+    }
+}
+
+/// Lists workspaces.
+pub(super) async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
+    let workspaces: Vec<WorkspaceView> = client.get("/workspaces").await?;
+    command.format.print(&workspaces, |workspaces| {
+        if workspaces.is_empty() {
+            return "No workspaces. Make one with: devgate create NAME\n".to_owned();
+        }
+        rows(workspaces)
+    })
+}
+
+/// Creates a workspace.
+pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), Failure> {
+    let then = if command.no_start {
+        AfterCreate::Nothing
+    } else {
+        AfterCreate::Start
+    };
+    let request = NewWorkspace {
+        name: command.name,
+        owner: command.owner,
+        then,
+    };
+    let mut view: WorkspaceView = client.post("/workspaces", &request).await?;
+    if then == AfterCreate::Start && !command.waiting.no_wait {
+        let progress = Progress::start(format!("starting {}", view.name));
+        let reached = wait(client, view, &command.waiting).await;
+        drop(progress);
+        view = reached?.ok_or_else(deleted_meanwhile)?;
+    }
+    command.format.print(&view, sentence)?;
+    match then {
+        AfterCreate::Start => succeeded(&view, Action::Start),
+        AfterCreate::Nothing => Ok(()),
+    }
+}
+
+/// Starts, stops or restarts workspaces.
+pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Result<(), Failure> {
+    let mut views = Vec::new();
+    // All are asked for before any is waited for, so that they go side by side.
+    for target in &command.workspaces {
+        let path = format!(
+            "/workspaces/{}/{}",
+            segment(&target.to_string()),
+            action.path()
+        );
+        views.push(client.post::<WorkspaceView>(&path, &json!({})).await?);
+    }
+    if !command.waiting.no_wait {
+        let mut reached = Vec::new();
+        for view in views {
+            let progress = Progress::start(format!("{} {}", action.doing(), view.name));
+            let end = wait(client, view, &command.waiting).await;
+            drop(progress);
+            reached.push(end?.ok_or_else(deleted_meanwhile)?);
+        }
+        views = reached;
+    }
+    match views.as_slice() {
+        [only] => command.format.print(only, sentence)?,
+        all => command
+            .format
+            .print(&all, |all| all.iter().map(sentence).collect())?,
+    }
+    views.iter().try_for_each(|view| succeeded(view, action))
+}
+
+/// Deletes workspaces.
+pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
+    let mut views = Vec::new();
+    for target in &command.workspaces {
+        views.push(show(client, target).await?);
+    }
+    if !command.yes {
+        let names: Vec<_> = views
+            .iter()
+            .map(|view| format!("{}.{}", view.name, view.owner))
+            .collect();
+        let question = format!("Delete {} and all files in it?", names.join(", "));
+        confirm(&question)?;
+    }
+    for view in &views {
+        client
+            .delete(&format!("/workspaces/{}", segment(view.id.as_str())))
+            .await?;
+    }
+    for view in views {
+        let (name, owner) = (view.name.clone(), view.owner.clone());
+        let word = if command.waiting.no_wait {
+            "is being deleted"
+        } else {
+            let progress = Progress::start(format!("deleting {name}"));
+            let end = wait(client, view, &command.waiting).await;
+            drop(progress);
+            if let Some(left) = end? {
+                let why = left
+                    .failure
+                    .map_or_else(String::new, |failure| failure.detail);
+                let message = format!("{name}.{owner} is not deleted: {}", printable(&why));
+                return Err(Failure::new(Kind::Failed, message));
+            }
+            "is deleted"
+        };
+        output::write(&format!("{name}.{owner} {word}\n"))?;
+    }
+    Ok(())
+}
+
+/// Shows the server, or a workspace.
+pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), Failure> {
+    let Some(target) = command.workspace else {
+        let status: ServerStatus = client.get("/status").await?;
+        return command.format.print(&status, server);
+    };
+    let view = show(client, &target).await?;
+    command.format.print(&view, |view| {
+        let rows = rows(std::slice::from_ref(view));
+        match &view.failure {
+            Some(failure) => format!("{rows}\n{}\n", printable(&failure.detail)),
+            None => rows,
+        }
+    })
+}
+
+/// Prints a workspace's log.
+pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failure> {
+    let path = format!(
+        "/workspaces/{}/logs?lines={}&follow={}",
+        segment(&command.workspace.to_string()),
+        command.lines,
+        command.follow
+    );
+    let mut body = client.stream(&path).await?;
+    let mut out = tokio::io::stdout();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Failure::new(Kind::Unreachable, format!("the log broke off: {error}"))
+        })?;
+        if let Some(data) = frame.data_ref() {
+            out.write_all(data).await?;
+            out.flush().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks on a terminal, and refuses elsewhere.
+pub(super) fn confirm(question: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "this can't be undone: say --yes where nobody can be asked",
+        ));
+    }
+    output::note(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Failed, "nothing was deleted"))
+}
+
+async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
+    client
+        .get(&format!("/workspaces/{}", segment(&target.to_string())))
+        .await
+}
+
+/// Waits until a workspace neither starts nor stops; `None` is gone.
+async fn wait(
+    client: &mut Client,
+    mut view: WorkspaceView,
+    waiting: &Waiting,
+) -> Result<Option<WorkspaceView>, Failure> {
+    let timeout: Duration = waiting.timeout.get();
+    let end = Instant::now() + timeout;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let message = format!(
+                "{} is still {} after {}: `devgate status {}.{}` tells how it goes on",
+                view.name,
+                word(view.state),
+                waiting.timeout,
+                view.name,
+                view.owner
+            );
+            return Err(Failure::new(Kind::TimedOut, message));
+        }
+        let seconds = left.as_secs().clamp(1, WAIT_STEP);
+        let path = format!("/workspaces/{}?wait={seconds}", segment(view.id.as_str()));
+        view = match client.get(&path).await {
+            Err(failure) if failure.kind() == Kind::NotFound => return Ok(None),
+            answer => answer?,
+        };
+        if view.state.is_settled() {
+            return Ok(Some(view));
+        }
+    }
+}
+
+/// Says how it went, as far as that is known yet.
+fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
+    let verb = match action {
+        Action::Stop => "stop",
+        Action::Start | Action::Restart => "start",
+    };
+    let why = match (view.state, action) {
+        (StateName::Failed, _) => view
+            .failure
+            .as_ref()
+            .map_or_else(String::new, |failure| printable(&failure.detail)),
+        (StateName::Stopped, Action::Start | Action::Restart) => {
+            "it was stopped meanwhile".to_owned()
+        }
+        (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
+        _ => return Ok(()),
+    };
+    let message = format!("{}.{} didn't {verb}: {why}", view.name, view.owner);
+    Err(Failure::new(Kind::Failed, message))
+}
+
+fn deleted_meanwhile() -> Failure {
+    Failure::new(Kind::NotFound, "the workspace was deleted meanwhile")
+}
+
+fn rows(workspaces: &[WorkspaceView]) -> String {
+    let rows: Vec<_> = workspaces
+        .iter()
+        .map(|view| {
+            let state = match &view.failure {
+                Some(failure) => format!("{} ({})", word(view.state), failure.code),
+                None => word(view.state).to_owned(),
+            };
+            [
+                view.name.to_string(),
+                view.owner.to_string(),
+                state,
+                output::time(view.created),
+            ]
+        })
+        .collect();
+    table(["NAME", "OWNER", "STATE", "CREATED"], &rows)
+}
+
+fn sentence(view: &WorkspaceView) -> String {
+    format!("{}.{} is {}\n", view.name, view.owner, word(view.state))
+}
+
+const fn word(state: StateName) -> &'static str {
+    match state {
+        StateName::Created => "created",
+        StateName::Starting => "starting",
+        StateName::Running => "running",
+        StateName::Stopping => "stopping",
+        StateName::Stopped => "stopped",
+        StateName::Failed => "failed",
+    }
+}
+
+fn server(status: &ServerStatus) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| lines.push(format!("{name:<12}{value}\n"));
+    line("version", status.version.clone());
+    line("pid", status.pid.to_string());
+    line("started", output::time(status.started));
+    line("data", printable(&status.data_dir.display().to_string()));
+    line("ssh", status.ssh.clone());
+    line("https", format!("https://{}/", status.http));
+    for key in &status.host_keys {
+        line(
+            "host key",
+            format!("{} ({})", key.fingerprint, key.algorithm),
+        );
+    }
+    line("users", status.users.to_string());
+    line(
+        "workspaces",
+        format!("{}, {} running", status.workspaces, status.running),
+    );
+    lines.concat()
+}

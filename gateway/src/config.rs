@@ -1,0 +1,286 @@
+//! What an installation can set, and where each value comes from.
+//!
+//! Later wins: the defaults, a TOML file, the environment, the flags of the
+//! command line. `config.example.toml` documents every key for its reader and is
+//! tested to be equal to [`Config::default`].
+
+mod check;
+mod load;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, Flags, Loaded, load};
+pub use units::{Listen, Period, Size, UnitError};
+
+/// Configuration of the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Folder of everything that the server keeps. Default:
+    /// `$XDG_DATA_HOME/devgate`, else `~/.local/share/devgate`.
+    pub data_dir: PathBuf,
+    /// How long open connections may go on after SIGTERM. Default: 30 s.
+    pub drain_timeout: Period,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The SSH listener.
+    pub ssh: SshConfig,
+    /// The HTTPS listener.
+    pub http: HttpConfig,
+    /// How guessing is stopped.
+    pub lockout: LockoutConfig,
+    /// How workspaces start and stop.
+    pub workspaces: WorkspacesConfig,
+    /// Workspaces as processes on this host.
+    pub process: ProcessConfig,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogConfig {
+    /// Directives of `tracing-subscriber`, such as `info,devgate::ssh=debug`.
+    /// Default: `info`.
+    pub filter: String,
+    /// Form of a line. Default: text.
+    pub format: LogFormat,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// The SSH listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SshConfig {
+    /// Where it listens, `HOST:PORT`; port 0 takes a free one. Default:
+    /// `127.0.0.1:2222`.
+    pub listen: Listen,
+    /// Time from the first byte to the end of user authentication. Default: 60 s.
+    pub login_grace: Period,
+    /// Most connections at once that haven't authenticated. Default: 200.
+    pub max_unauthenticated: u32,
+    /// Window of a channel (RFC 4254 §5.2), in bytes: what a stalled channel may
+    /// hold in memory, and what a long path may have in flight. Default: 2 MiB.
+    pub window: Size,
+    /// Silence after which the peer is asked for a sign of life. Default: 15 s.
+    pub keepalive_interval: Period,
+    /// Unanswered signs of life after which the peer is dead. Default: 6.
+    pub keepalive_count: u32,
+    /// When the cipher `chacha20-poly1305@openssh.com` is offered. Default:
+    /// without AES hardware.
+    pub chacha20: OfferChacha20,
+}
+
+/// When the cipher `chacha20-poly1305@openssh.com` is offered. Where the processor
+/// has instructions for AES it is half as fast as AES-GCM, and OpenSSH chooses it
+/// wherever it is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfferChacha20 {
+    /// Where the processor has no instructions for AES.
+    WithoutAesHardware,
+    /// Always.
+    Always,
+}
+
+/// The HTTPS listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HttpConfig {
+    /// Where it listens, `HOST:PORT`; port 0 takes a free one. Default:
+    /// `127.0.0.1:8443`.
+    pub listen: Listen,
+    /// Names and addresses that the certificate is made for, beside `localhost`,
+    /// the loopback addresses, the host's name and where it listens. Default: none.
+    pub names: Vec<String>,
+}
+
+/// How guessing is stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockoutConfig {
+    /// Failed log-ins of one address, or for one user, that lock it out.
+    /// Default: 20.
+    pub failures: u32,
+    /// Time in which they are counted. Default: 10 min.
+    pub period: Period,
+    /// How long the lock-out lasts. Default: 15 min.
+    pub duration: Period,
+}
+
+/// How workspaces start and stop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WorkspacesConfig {
+    /// Time in which a started agent has to report. Default: 30 s.
+    pub start_timeout: Period,
+    /// Time that a stopped workspace's programs have to end by themselves.
+    /// Default: 10 s.
+    pub stop_grace: Period,
+}
+
+/// Workspaces as processes on this host. They are not isolated from each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProcessConfig {
+    /// The binary `devgate-agent`. Absent: the one beside `devgate`, else the
+    /// first in `PATH`.
+    pub agent: Option<PathBuf>,
+    /// How the gateway reaches the agents. Default: unix.
+    pub reach: ReachBy,
+    /// Login shell of the workspaces. Absent: that of the account that devgate
+    /// runs as.
+    pub shell: Option<PathBuf>,
+}
+
+/// How the gateway reaches an agent on its own host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReachBy {
+    /// By the agent's Unix socket.
+    Unix,
+    /// The agent dials the HTTPS listener, as it would from another host.
+    Dial,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: crate::person::data_folder(),
+            drain_timeout: Period::seconds(30),
+            log: LogConfig::default(),
+            ssh: SshConfig::default(),
+            http: HttpConfig::default(),
+            lockout: LockoutConfig::default(),
+            workspaces: WorkspacesConfig::default(),
+            process: ProcessConfig::default(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Default for SshConfig {
+    fn default() -> Self {
+        Self {
+            listen: Listen::new("127.0.0.1", 2222),
+            login_grace: Period::seconds(60),
+            max_unauthenticated: 200,
+            window: Size::kib(2048),
+            keepalive_interval: Period::seconds(15),
+            // 6 × 15 s: a network that is gone for a minute is survived.
+            keepalive_count: 6,
+            chacha20: OfferChacha20::WithoutAesHardware,
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: Listen::new("127.0.0.1", 8443),
+            names: Vec::new(),
+        }
+    }
+}
+
+impl Default for LockoutConfig {
+    fn default() -> Self {
+        Self {
+            failures: 20,
+            period: Period::seconds(10 * 60),
+            duration: Period::seconds(15 * 60),
+        }
+    }
+}
+
+impl Default for WorkspacesConfig {
+    fn default() -> Self {
+        Self {
+            start_timeout: Period::seconds(30),
+            stop_grace: Period::seconds(10),
+        }
+    }
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self {
+            agent: None,
+            reach: ReachBy::Unix,
+            shell: None,
+        }
+    }
+}
+
+impl Config {
+    /// Returns the path of the administration socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        admin_socket(&self.data_dir)
+    }
+
+    /// Returns the configuration as TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+/// Returns the path of the administration socket of a data folder.
+pub fn admin_socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+    #[test]
+    fn the_example_is_equal_to_the_defaults() {
+        // Keys whose default depends on the machine stand in it as comments.
+        let example: toml::Table = EXAMPLE.parse().unwrap();
+        let mut defaults = toml::Table::try_from(Config::default()).unwrap();
+        defaults.remove("data-dir");
+        assert_eq!(example, defaults);
+    }
+
+    #[test]
+    fn the_example_names_every_key_that_there_is() {
+        for key in load::keys() {
+            let last = key.rsplit('.').next().unwrap();
+            let named = EXAMPLE.lines().any(|line| {
+                line.trim_start_matches("# ")
+                    .starts_with(&format!("{last} = "))
+            });
+            assert!(named, "config.example.toml doesn't document {key}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let printed = Config::default().to_toml().unwrap();
+        assert_eq!(
+            toml::from_str::<Config>(&printed).unwrap(),
+            Config::default()
+        );
+    }
+}

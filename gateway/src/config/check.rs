@@ -1,0 +1,108 @@
+//! What the types can't say: ranges and forms.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, Period, Size};
+
+const DAY: u64 = 24 * 3600;
+
+/// Says of which key's value what is wrong.
+pub(super) type Finding = (&'static str, String);
+
+/// Checks what the types leave open.
+pub(super) fn check(config: &Config) -> Result<(), Finding> {
+    let ssh = &config.ssh;
+    period("drain-timeout", config.drain_timeout, 0, DAY)?;
+    period("ssh.login-grace", ssh.login_grace, 1, 600)?;
+    count(
+        "ssh.max-unauthenticated",
+        ssh.max_unauthenticated,
+        1_000_000,
+    )?;
+    size("ssh.window", ssh.window, Size::kib(64), Size::kib(64 << 10))?;
+    period("ssh.keepalive-interval", ssh.keepalive_interval, 1, 3600)?;
+    count("ssh.keepalive-count", ssh.keepalive_count, 1000)?;
+    for name in &config.http.names {
+        let valid = rustls::pki_types::ServerName::try_from(name.as_str()).is_ok();
+        if !valid {
+            let problem = format!("{name:?} is neither a DNS name nor an IP address");
+            return Err(("http.names", problem));
+        }
+    }
+    count("lockout.failures", config.lockout.failures, 1_000_000)?;
+    period("lockout.period", config.lockout.period, 1, DAY)?;
+    period("lockout.duration", config.lockout.duration, 1, 7 * DAY)?;
+    period(
+        "workspaces.start-timeout",
+        config.workspaces.start_timeout,
+        1,
+        3600,
+    )?;
+    period(
+        "workspaces.stop-grace",
+        config.workspaces.stop_grace,
+        0,
+        600,
+    )?;
+    if let Err(error) = EnvFilter::builder().parse(&config.log.filter) {
+        let problem = format!(
+            "{error}: use error, warn, info, debug or trace, or something like \
+             \"info,devgate::ssh=debug\""
+        );
+        return Err(("log.filter", problem));
+    }
+    if config.data_dir.as_os_str().is_empty() {
+        return Err(("data-dir", "it is empty: name a folder".to_owned()));
+    }
+    Ok(())
+}
+
+fn period(key: &'static str, value: Period, least: u64, most: u64) -> Result<(), Finding> {
+    if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value.get()) {
+        return Ok(());
+    }
+    out_of_range(key, value, Period::seconds(least), Period::seconds(most))
+}
+
+fn size(key: &'static str, value: Size, least: Size, most: Size) -> Result<(), Finding> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    out_of_range(key, value, least, most)
+}
+
+fn count(key: &'static str, value: u32, most: u32) -> Result<(), Finding> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    out_of_range(key, value, 1, most)
+}
+
+fn out_of_range<T: Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Finding> {
+    Err((
+        key,
+        format!("{value} is out of range: {least} to {most} are allowed"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_pass() {
+        assert_eq!(check(&Config::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_the_range() {
+        let mut config = Config::default();
+        config.ssh.window = Size::kib(1);
+        let (key, problem) = check(&config).unwrap_err();
+        assert_eq!(key, "ssh.window");
+        assert_eq!(problem, "1KiB is out of range: 64KiB to 64MiB are allowed");
+    }
+}

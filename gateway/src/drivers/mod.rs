@@ -1,0 +1,218 @@
+//! What runs agents.
+//!
+//! [`Driver`] is dispatched through `dyn`: its calls start and stop whole agents, so
+//! a boxed future costs nothing that matters, and the lifecycle isn't compiled once
+//! more for each driver.
+
+pub mod process;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::{Deserialize, Serialize};
+
+use crate::names::WorkspaceId;
+use crate::workspaces::Workspace;
+
+/// What a driver's method returns: a future of `T`.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The output of an agent, in chunks that end at line ends where lines are short.
+pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
+/// Runs the agents of workspaces, and nothing else: it holds facts, not intent.
+///
+/// The contract, which `drivers::contract` tests:
+///
+/// - Every method is idempotent: called again, or after the gateway was killed in
+///   the middle of it, it finishes what is left to do.
+/// - Calls for one workspace come one after another, except that `inspect`,
+///   `exited`, `reach` and `logs` come at any time; calls for different workspaces
+///   run side by side.
+/// - Dropping a method's future leaves the workspace in one of the states that
+///   `inspect` tells, and nothing half-made that a later call can't finish.
+/// - Agents survive their gateway, however it ends. A driver made anew finds them
+///   again: `inspect` says `Running` and `start` leaves them as they are.
+/// - No method ever harms a process that isn't the workspace's own.
+pub trait Driver: fmt::Debug + Send + Sync + 'static {
+    /// Makes what the workspace keeps while it is stopped: its home.
+    fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>>;
+
+    /// Starts the workspace's agent, unless it runs. Doesn't wait until it can be
+    /// reached. `create` comes first.
+    fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>>;
+
+    /// Ends the agent and everything that runs in the workspace: asks, and after
+    /// `grace` kills. `Ok` where nothing ran; once it returns nothing does.
+    fn stop<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        grace: Duration,
+    ) -> Pending<'a, Result<(), DriverError>>;
+
+    /// Removes everything that the workspace keeps. `stop` comes first.
+    fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>>;
+
+    /// Tells what there is of the workspace now.
+    fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>>;
+
+    /// Waits until no agent runs, and tells how the last one ended. Returns at once
+    /// where none runs. Cancel-safe.
+    fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>>;
+
+    /// Tells how the agent is reached.
+    fn reach(&self, id: &WorkspaceId) -> Reach;
+
+    /// Returns the agent's output: the last `lines`, then what follows.
+    fn logs<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        lines: usize,
+        follow: Follow,
+    ) -> Pending<'a, Result<Logs, DriverError>>;
+}
+
+/// What there is of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing: not created, or removed.
+    Absent,
+    /// Its home, without an agent.
+    Stopped,
+    /// Its agent.
+    Running {
+        /// The agent's process id, as the host sees it.
+        pid: u32,
+    },
+}
+
+/// The agent that runs after a start; its process id as the host sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It was started.
+    New(u32),
+    /// It ran before.
+    Found(u32),
+}
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "exit", content = "with", rename_all = "kebab-case")]
+pub enum Exit {
+    /// By itself, with a status.
+    Status(i32),
+    /// By a signal.
+    Signal(i32),
+    /// Nobody was there to see.
+    Unseen,
+}
+
+/// How the gateway reaches an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// By connecting to a Unix socket.
+    Socket(PathBuf),
+    /// The agent dials in.
+    Dial,
+}
+
+/// Whether logs end with what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// They end.
+    No,
+    /// They go on as long as they are read.
+    Yes,
+}
+
+/// What a driver can't do.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// There is no agent to start.
+    #[error("the agent's program {} is missing", path.display())]
+    AgentMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The system refuses to start the agent.
+    #[error("the agent's program {} can't be started", path.display())]
+    SpawnFailed {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The home can't be made or written to.
+    #[error("the home {} can't be written to", path.display())]
+    HomeUnwritable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file or folder can't be handled.
+    #[error("can't {action} {}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A process can't be watched or signalled.
+    #[error("can't {action} the agent's process {pid}")]
+    Process {
+        /// What was tried.
+        action: &'static str,
+        /// Its id.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Processes of the workspace can't be ended.
+    #[error("{count} processes of the workspace don't end")]
+    Unstoppable {
+        /// How many are left.
+        count: usize,
+    },
+    /// An agent runs that the driver can't find.
+    #[error("another agent holds {}", lock.display())]
+    LostAgent {
+        /// The file that it has locked.
+        lock: PathBuf,
+    },
+    /// No certificate can be made for the agent.
+    #[error("can't make the agent's certificate")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Started {
+    /// Returns the agent's process id.
+    pub fn pid(self) -> u32 {
+        match self {
+            Self::New(pid) | Self::Found(pid) => pid,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unseen => f.write_str("an unknown status"),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The files of one workspace.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
+
+use super::{ProcessOptions, ProcessReach};
+use crate::drivers::DriverError;
+use crate::names::WorkspaceId;
+use crate::workspaces::Workspace;
+
+/// Where the files of one workspace are.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    all: PathBuf,
+    root: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(all: &Path, id: &WorkspaceId) -> Self {
+        Self {
+            all: all.to_owned(),
+            root: all.join(id.as_str()),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.run().join("agent.sock")
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.run().join("agent.toml")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.run().join("agent.lock")
+    }
+
+    pub(super) fn pid(&self) -> PathBuf {
+        self.run().join("agent.pid")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.root.join("log").join("agent.log")
+    }
+
+    /// Makes all folders, and checks that the home can be written to.
+    pub(super) fn create(&self) -> Result<(), DriverError> {
+        for folder in [
+            self.all.clone(),
+            self.root.clone(),
+            self.run(),
+            self.root.join("log"),
+        ] {
+            make_folder(&folder).map_err(|source| DriverError::File {
+                action: "make the folder",
+                path: folder,
+                source,
+            })?;
+        }
+        let home = self.home();
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        make_folder(&home)
+            .and_then(|()| Ok(rustix::fs::access(&home, access)?))
+            .map_err(|source| DriverError::HomeUnwritable { path: home, source })
+    }
+
+    /// Removes everything; what a removal that was cut short has left, too.
+    pub(super) fn remove(&self) -> Result<(), DriverError> {
+        let failed = |path: &Path, source| DriverError::File {
+            action: "remove",
+            path: path.to_owned(),
+            source,
+        };
+        let name = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let removed = self.all.join(format!(".removed-{name}"));
+        // First out of the way, so that it never looks like one that can be used.
+        match fs::rename(&self.root, &removed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // One is there from a removal that was cut short before.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                remove_tree(&removed).map_err(|source| failed(&removed, source))?;
+                fs::rename(&self.root, &removed).map_err(|source| failed(&self.root, source))?;
+            }
+            Err(source) => return Err(failed(&self.root, source)),
+            Ok(()) => {}
+        }
+        remove_tree(&removed).map_err(|source| failed(&removed, source))
+    }
+
+    /// Writes what the agent is told when it starts.
+    pub(super) fn write_config(
+        &self,
+        options: &ProcessOptions,
+        workspace: &Workspace,
+    ) -> Result<(), DriverError> {
+        let reach = match &options.reach {
+            ProcessReach::Socket => Reach::Socket {
+                path: self.socket(),
+            },
+            ProcessReach::Dial { gateways, issue } => {
+                let credentials = issue(&workspace.id).map_err(DriverError::Certificate)?;
+                let (ca, certificate, key) = (
+                    self.run().join("ca.pem"),
+                    self.run().join("agent.pem"),
+                    self.run().join("agent.key"),
+                );
+                write(&ca, credentials.ca_pem.as_bytes())?;
+                write(&certificate, credentials.identity.chain_pem.as_bytes())?;
+                write(&key, credentials.identity.key_pem.expose().as_bytes())?;
+                Reach::Dial {
+                    gateways: gateways.clone(),
+                    ca,
+                    certificate,
+                    key,
+                    data: DataTransport::Auto,
+                }
+            }
+        };
+        let config = AgentConfig {
+            workspace: workspace.id.to_string(),
+            home: self.home(),
+            runtime: self.run(),
+            shell: options.shell.clone(),
+            reach,
+            environment: environment(options, workspace),
+        };
+        let path = self.config();
+        let text = toml::to_string(&config).map_err(|error| DriverError::File {
+            action: "write",
+            path: path.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidData, error),
+        })?;
+        write(&path, text.as_bytes())
+    }
+}
+
+fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {
+    let mut environment = options.environment.clone();
+    environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
+    environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
+    environment
+}
+
+/// Replaces a file as a whole, with mode 0600.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), DriverError> {
+    let replace = || {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    replace().map_err(|source| DriverError::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Opens a log to be appended to, with mode 0600.
+pub(super) fn open_log(path: &Path) -> Result<File, DriverError> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| DriverError::File {
+            action: "open",
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// Removes a folder with everything in it, even where folders in it forbid that to
+/// their owner (Go's module cache does).
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            permit(path)?;
+            fs::remove_dir_all(path)
+        }
+        result => result,
+    }
+}
+
+/// Makes all folders below one writable to their owner; links aren't followed.
+fn permit(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}

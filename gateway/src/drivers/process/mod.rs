@@ -1,0 +1,393 @@
+//! Workspaces as local processes: each agent is a process of the gateway's user.
+//!
+//! It doesn't isolate workspaces from each other or from the gateway: it is for one
+//! person, or for people who trust each other.
+//!
+//! Each agent has a session of its own and no pipe to the gateway, so neither the
+//! gateway's end nor a Ctrl-C on its terminal reaches it. The next gateway finds it
+//! by the file `agent.pid` and holds it by a pidfd.
+
+mod find;
+mod folder;
+mod logs;
+mod pidfd;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::os::unix::process::CommandExt as _;
+use std::panic;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use devgate_certs::AgentIdentity;
+use rustix::process::Signal;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tracing::{debug, warn};
+
+use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use crate::names::WorkspaceId;
+use crate::workspaces::Workspace;
+use folder::Folder;
+use pidfd::Process;
+
+/// What an agent inherits from the gateway's environment. Nothing else: that may
+/// hold the gateway's own secrets.
+const INHERITED: [&str; 11] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "DEVGATE_AGENT_LOG",
+];
+
+/// How often the logs' sizes are looked at.
+const ROTATION: Duration = Duration::from_secs(30);
+
+/// How the process driver runs agents.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// Folder that holds one folder a workspace.
+    pub folder: PathBuf,
+    /// The agent's program.
+    pub agent: PathBuf,
+    /// Login shell of all workspaces; the user's own where absent.
+    pub shell: Option<PathBuf>,
+    /// Environment of everything that runs in the workspaces.
+    pub environment: BTreeMap<String, String>,
+    /// How agents are reached.
+    pub reach: ProcessReach,
+}
+
+/// How agents are reached.
+#[derive(Clone)]
+pub enum ProcessReach {
+    /// By a Unix socket in the workspace's folder.
+    Socket,
+    /// They dial in.
+    Dial {
+        /// The gateway's HTTPS addresses, `host:port`.
+        gateways: Vec<String>,
+        /// Makes an agent's certificate; called at each start, may block.
+        issue: Issue,
+    },
+}
+
+/// Makes the certificate of a workspace's agent.
+pub type Issue = Arc<
+    dyn Fn(&WorkspaceId) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>
+        + Send
+        + Sync,
+>;
+
+/// What an agent needs to dial in.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Its certificate and key.
+    pub identity: AgentIdentity,
+    /// The gateway's CA, PEM.
+    pub ca_pem: String,
+}
+
+/// Runs agents as processes of this host.
+#[derive(Debug)]
+pub struct ProcessDriver {
+    options: Arc<ProcessOptions>,
+    agents: Agents,
+    /// Keeps the logs small; aborted when this is dropped.
+    _rotation: JoinSet<()>,
+}
+
+type Agents = Arc<Mutex<HashMap<WorkspaceId, Arc<Slot>>>>;
+
+/// The last known agent of a workspace. Held while one is looked for or started,
+/// so that even a start whose caller has gone comes to its end first. Locked on
+/// threads that may block only.
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<Arc<Process>>>);
+
+impl fmt::Debug for ProcessReach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket => f.write_str("Socket"),
+            Self::Dial { gateways, .. } => f
+                .debug_struct("Dial")
+                .field("gateways", gateways)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+impl ProcessDriver {
+    /// Runs agents with these options. Needs tokio's context.
+    pub fn new(options: ProcessOptions) -> Self {
+        let options = Arc::new(options);
+        let agents = Agents::default();
+        let mut rotation = JoinSet::new();
+        rotation.spawn(rotate_logs(Arc::clone(&options), Arc::clone(&agents)));
+        Self {
+            options,
+            agents,
+            _rotation: rotation,
+        }
+    }
+
+    fn folder(&self, id: &WorkspaceId) -> Folder {
+        Folder::new(&self.options.folder, id)
+    }
+
+    fn slot(&self, id: &WorkspaceId) -> Arc<Slot> {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(agents.entry(id.clone()).or_default())
+    }
+
+    /// Returns the agent that runs now, or how the last one ended.
+    async fn agent(&self, id: &WorkspaceId) -> Result<Result<Arc<Process>, Exit>, DriverError> {
+        let (slot, folder) = (self.slot(id), self.folder(id));
+        blocking(move || slot.find(&folder)).await
+    }
+}
+
+impl Slot {
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, folder: &Folder) -> Result<Result<Arc<Process>, Exit>, DriverError> {
+        find_in(&mut self.held(), folder)
+    }
+
+    fn start(
+        &self,
+        folder: &Folder,
+        options: &ProcessOptions,
+        workspace: &Workspace,
+    ) -> Result<Started, DriverError> {
+        let mut held = self.held();
+        if let Ok(agent) = find_in(&mut held, folder)? {
+            return Ok(Started::Found(agent.pid()));
+        }
+        if !options.agent.is_file() {
+            return Err(DriverError::AgentMissing {
+                path: options.agent.clone(),
+            });
+        }
+        folder.write_config(options, workspace)?;
+        if let Err(error) = logs::rotate(&folder.log()) {
+            warn!(%error, "can't set a full log aside");
+        }
+        let agent = Arc::new(spawn(folder, options, &workspace.id)?);
+        let pid = agent.pid();
+        *held = Some(Arc::clone(&agent));
+        find::record(folder, &agent)?;
+        Ok(Started::New(pid))
+    }
+}
+
+fn find_in(
+    held: &mut Option<Arc<Process>>,
+    folder: &Folder,
+) -> Result<Result<Arc<Process>, Exit>, DriverError> {
+    if let Some(agent) = held {
+        if !agent.has_ended() {
+            return Ok(Ok(Arc::clone(agent)));
+        }
+        agent.reap();
+    }
+    // It may have ended while another one, which nobody recorded, lives.
+    match find::agent(folder)? {
+        Some(agent) => Ok(Ok(Arc::clone(held.insert(Arc::new(agent))))),
+        None => Ok(Err(held
+            .as_ref()
+            .map_or(Exit::Unseen, |agent| agent.reap()))),
+    }
+}
+
+/// Starts an agent in a session of its own.
+fn spawn(
+    folder: &Folder,
+    options: &ProcessOptions,
+    id: &WorkspaceId,
+) -> Result<Process, DriverError> {
+    let log = folder::open_log(&folder.log())?;
+    let failed = |source| DriverError::SpawnFailed {
+        path: options.agent.clone(),
+        source,
+    };
+    let errors = log.try_clone().map_err(failed)?;
+    let mut command = Command::new(&options.agent);
+    command
+        .arg("--config")
+        .arg(folder.config())
+        .current_dir(folder.root())
+        .env_clear()
+        .envs(
+            INHERITED
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
+        .env(find::MARKER, id.as_str())
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors);
+    in_new_session(&mut command);
+    let child = command.spawn().map_err(failed)?;
+    // The child isn't waited for here: its pidfd is, by whoever asks for its end.
+    Process::hold(child.id()).map_err(failed)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the only way to call setsid between fork and exec; it is async-signal-safe"
+)]
+fn in_new_session(command: &mut Command) {
+    // SAFETY: the closure makes one system call and touches no memory.
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
+    }
+}
+
+async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
+    let mut ticks = interval(ROTATION);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let ids: Vec<_> = {
+            let agents = agents.lock().unwrap_or_else(PoisonError::into_inner);
+            agents.keys().cloned().collect()
+        };
+        let options = Arc::clone(&options);
+        blocking(move || {
+            for id in ids {
+                if let Err(error) = logs::rotate(&Folder::new(&options.folder, &id).log()) {
+                    debug!(workspace = %id, %error, "can't set a full log aside");
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Runs what blocks on a thread that may. It comes to its end even where the
+/// caller goes away.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panicked) => panic::resume_unwind(panicked),
+            // Cancelled: the runtime shuts down, and polls this no more.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+impl Driver for ProcessDriver {
+    fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
+        let folder = self.folder(&workspace.id);
+        Box::pin(blocking(move || folder.create()))
+    }
+
+    fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
+        let (slot, folder) = (self.slot(&workspace.id), self.folder(&workspace.id));
+        let (options, workspace) = (Arc::clone(&self.options), workspace.clone());
+        Box::pin(blocking(move || slot.start(&folder, &options, &workspace)))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        grace: Duration,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            let deadline = Instant::now() + grace;
+            if let Ok(agent) = self.agent(id).await? {
+                let asked = agent.signal(Signal::TERM);
+                asked.map_err(|source| DriverError::Process {
+                    action: "end",
+                    pid: agent.pid(),
+                    source,
+                })?;
+                if timeout_at(deadline, agent.ended()).await.is_err() {
+                    warn!(
+                        pid = agent.pid(),
+                        ?grace,
+                        "killing an agent that doesn't end"
+                    );
+                    find::kill(&agent).await?;
+                }
+            }
+            find::sweep(id, deadline).await
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        let folder = self.folder(id);
+        let (agents, id) = (Arc::clone(&self.agents), id.clone());
+        Box::pin(blocking(move || {
+            folder.remove()?;
+            let mut agents = agents.lock().unwrap_or_else(PoisonError::into_inner);
+            agents.remove(&id);
+            Ok(())
+        }))
+    }
+
+    fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
+        Box::pin(async move {
+            let folder = self.folder(id);
+            if !folder.home().is_dir() {
+                return Ok(Presence::Absent);
+            }
+            Ok(match self.agent(id).await? {
+                Ok(agent) => Presence::Running { pid: agent.pid() },
+                Err(_) => Presence::Stopped,
+            })
+        })
+    }
+
+    fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>> {
+        Box::pin(async move {
+            match self.agent(id).await? {
+                Ok(agent) => agent.ended().await.map_err(|source| DriverError::Process {
+                    action: "watch",
+                    pid: agent.pid(),
+                    source,
+                }),
+                Err(exit) => Ok(exit),
+            }
+        })
+    }
+
+    fn reach(&self, id: &WorkspaceId) -> Reach {
+        match &self.options.reach {
+            ProcessReach::Socket => Reach::Socket(self.folder(id).socket()),
+            ProcessReach::Dial { .. } => Reach::Dial,
+        }
+    }
+
+    fn logs<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        lines: usize,
+        follow: Follow,
+    ) -> Pending<'a, Result<Logs, DriverError>> {
+        let path = self.folder(id).log();
+        Box::pin(blocking(move || {
+            logs::read(path.clone(), lines, follow).map_err(|source| DriverError::File {
+                action: "read",
+                path,
+                source,
+            })
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

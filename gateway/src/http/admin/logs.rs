@@ -1,0 +1,44 @@
+//! `/workspaces/{workspace}/logs`: what an agent wrote.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use http::header;
+
+use super::wire::LogQuery;
+use super::{Admin, query, workspaces};
+use crate::drivers::Follow;
+use crate::http::problem::Problem;
+
+/// Lines that are sent unless others are asked for.
+const LINES: usize = 200;
+
+/// Most lines that are sent.
+const MAX_LINES: usize = 100_000;
+
+/// `GET /workspaces/{workspace}/logs?lines=N&follow=BOOL`
+pub(super) async fn read(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    asked: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let asked = query(asked)?;
+    let record = workspaces::find(&admin, &text).await?;
+    let follow = if asked.follow {
+        Follow::Yes
+    } else {
+        Follow::No
+    };
+    let lines = asked.lines.unwrap_or(LINES).min(MAX_LINES);
+    let logs = admin
+        .workspaces
+        .logs(&record.workspace.id, lines, follow)
+        .await?;
+    let logs = logs.take_until(admin.stop.clone().cancelled_owned());
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((kind, Body::from_stream(logs)).into_response())
+}

@@ -1,0 +1,203 @@
+//! The administration API, on a Unix socket in the data folder.
+//!
+//! Whoever can connect administers: the socket has mode 0600 in a folder of mode
+//! 0700, and the peer must run as the server's own user or as root.
+
+mod logs;
+mod people;
+mod view;
+pub mod wire;
+mod workspaces;
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::routing::{delete, get, post};
+use devgate_protocol::socket;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+use tracing::{debug, warn};
+
+use super::problem::Problem;
+use crate::store::Store;
+use crate::workspaces::Workspaces;
+use wire::{HostKey, ServerStatus, StateName};
+
+/// Largest request body, in bytes: some hundred public keys.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Time in which a client says what it wants.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most connections at once; more wait in the socket's backlog.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Pause after an accept failed, as it does for want of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time that answers under way have to end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What the handlers need.
+#[derive(Debug)]
+pub struct Admin {
+    /// The records.
+    pub store: Store,
+    /// The workspaces.
+    pub workspaces: Workspaces,
+    /// What doesn't change while the server runs.
+    pub server: Server,
+    /// Ends what would go on for ever: logs that are followed, waits.
+    pub stop: CancellationToken,
+}
+
+/// What doesn't change while the server runs.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// When it started.
+    pub started: OffsetDateTime,
+    /// Its data folder.
+    pub data_dir: PathBuf,
+    /// Where it takes SSH connections.
+    pub ssh: String,
+    /// Where it takes HTTPS connections.
+    pub http: String,
+    /// Its SSH host keys.
+    pub host_keys: Vec<HostKey>,
+}
+
+/// Returns the API's routes.
+pub fn router(admin: Arc<Admin>) -> Router {
+    let workspace = get(workspaces::show).delete(workspaces::remove);
+    let api = Router::new()
+        .route("/status", get(status))
+        .route(
+            "/workspaces",
+            get(workspaces::list).post(workspaces::create),
+        )
+        .route("/workspaces/{workspace}", workspace)
+        .route("/workspaces/{workspace}/start", post(workspaces::start))
+        .route("/workspaces/{workspace}/stop", post(workspaces::stop))
+        .route("/workspaces/{workspace}/restart", post(workspaces::restart))
+        .route("/workspaces/{workspace}/logs", get(logs::read))
+        .route("/users", get(people::list_users).post(people::add_user))
+        .route("/users/{user}", delete(people::remove_user))
+        .route(
+            "/users/{user}/keys",
+            get(people::list_keys_of).post(people::add_key),
+        )
+        .route("/keys", get(people::list_keys))
+        .route("/keys/{fingerprint}", delete(people::remove_key));
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(async || Problem::no_route())
+        .method_not_allowed_fallback(async || Problem::no_method())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(admin)
+}
+
+/// Serves the API until `stop` is cancelled and answers under way had a moment to
+/// end.
+pub async fn serve(listener: UnixListener, router: Router, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next(), if connections.len() >= MAX_CONNECTIONS => {}
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _)) => match socket::check_peer(&stream) {
+                    Ok(_) => {
+                        connections.spawn(answer(stream, router.clone(), stop.clone()));
+                    }
+                    Err(error) => warn!(%error, "administration refused"),
+                },
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(GOODBYE, ended).await.is_err() {
+        debug!("administration cut short");
+    }
+}
+
+async fn answer(stream: UnixStream, router: Router, stop: CancellationToken) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut router = router.clone();
+        async move {
+            let answer = router.call(request.map(Body::new)).await;
+            answer.map_err(|never: Infallible| match never {})
+        }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended: Result<(), hyper::Error> = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "an administration connection broke");
+    }
+}
+
+async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStatus>, Problem> {
+    let workspaces = admin.workspaces.list().await?;
+    let running = workspaces
+        .iter()
+        .filter(|record| view::state(&record.state) == StateName::Running)
+        .count();
+    Ok(axum::Json(ServerStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: admin.server.started,
+        data_dir: admin.server.data_dir.clone(),
+        ssh: admin.server.ssh.clone(),
+        http: admin.server.http.clone(),
+        host_keys: admin.server.host_keys.clone(),
+        users: admin.store.users().await?.len(),
+        workspaces: workspaces.len(),
+        running,
+    }))
+}
+
+/// Reads a request's body.
+fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let detail = format!("the request can't be read: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    })
+}
+
+/// Reads a request's query.
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|rejection| {
+        let detail = format!("the query can't be read: {}", rejection.body_text());
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    })
+}

@@ -1,0 +1,167 @@
+//! `/workspaces`: what there is, and what is wanted of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use tokio::time::timeout;
+
+use super::wire::{AfterCreate, NewWorkspace, Wait, WorkspaceView};
+use super::{Admin, body, query, view};
+use crate::http::problem::Problem;
+use crate::identity::{Target, User};
+use crate::names::{UserName, WorkspaceId};
+use crate::person;
+use crate::workspaces::{CommandError, Intent, Record};
+
+/// Longest wait of one request, in seconds.
+const MAX_WAIT: u64 = 60;
+
+/// What a lifecycle action answers: what was asked for is recorded and goes on.
+type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
+
+/// `GET /workspaces`
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+) -> Result<Json<Vec<WorkspaceView>>, Problem> {
+    let records = admin.workspaces.list().await?;
+    Ok(Json(records.iter().map(view::workspace).collect()))
+}
+
+/// `POST /workspaces`
+pub(super) async fn create(State(admin): State<Arc<Admin>>, bytes: Bytes) -> Accepted {
+    let request: NewWorkspace = body(&bytes)?;
+    let owner = owner(&admin, request.owner.as_ref()).await?;
+    let intent = match request.then {
+        AfterCreate::Start => Intent::Run,
+        AfterCreate::Nothing => Intent::Stop,
+    };
+    let record = admin
+        .workspaces
+        .create(&owner, &request.name, intent)
+        .await?;
+    Ok((StatusCode::CREATED, Json(view::workspace(&record))))
+}
+
+/// `GET /workspaces/{workspace}?wait=SECONDS`
+pub(super) async fn show(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    wait: Result<Query<Wait>, QueryRejection>,
+) -> Result<Json<WorkspaceView>, Problem> {
+    let seconds = query(wait)?.wait.min(MAX_WAIT);
+    let mut record = find(&admin, &text).await?;
+    if seconds > 0 {
+        let id = record.workspace.id.clone();
+        let settled = timeout(Duration::from_secs(seconds), admin.workspaces.settled(&id));
+        tokio::select! {
+            _ = settled => {}
+            () = admin.stop.cancelled() => {}
+        }
+        // By its id: meanwhile another may have got its name.
+        record = by_id(&admin, &id).await?;
+    }
+    Ok(Json(view::workspace(&record)))
+}
+
+/// `POST /workspaces/{workspace}/start`
+pub(super) async fn start(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
+    let id = find(&admin, &text).await?.workspace.id;
+    admin.workspaces.start(&id).await?;
+    accepted(&admin, &id).await
+}
+
+/// `POST /workspaces/{workspace}/stop`
+pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
+    let id = find(&admin, &text).await?.workspace.id;
+    admin.workspaces.stop(&id).await?;
+    accepted(&admin, &id).await
+}
+
+/// `POST /workspaces/{workspace}/restart`
+pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
+    let id = find(&admin, &text).await?.workspace.id;
+    admin.workspaces.restart(&id).await?;
+    accepted(&admin, &id).await
+}
+
+/// `DELETE /workspaces/{workspace}`
+pub(super) async fn remove(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = find(&admin, &text).await?.workspace.id;
+    admin.workspaces.delete(&id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
+    let record = by_id(admin, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(view::workspace(&record))))
+}
+
+/// Finds a workspace by its id, by `NAME.OWNER`, or by a name that only one has.
+///
+/// An id wins over a name: nobody can give a workspace the id of another as its
+/// name and have it taken for that one.
+pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
+    let records = admin.workspaces.list().await?;
+    if let Some(found) = records
+        .iter()
+        .find(|record| record.workspace.id.as_str() == text)
+    {
+        return Ok(found.clone());
+    }
+    let target: Target = text.parse().map_err(|error| Problem::bad_name(&error))?;
+    let fits = |record: &&Record| {
+        let owner = &record.workspace.owner_name;
+        record.workspace.name == target.workspace
+            && target.owner.as_ref().is_none_or(|named| named == owner)
+    };
+    let found: Vec<_> = records.iter().filter(fits).collect();
+    match found.as_slice() {
+        [] => Err(Problem::no_workspace(&target)),
+        [only] => Ok((*only).clone()),
+        several => {
+            let names: Vec<_> = several
+                .iter()
+                .map(|record| format!("{}.{}", record.workspace.name, record.workspace.owner_name))
+                .collect();
+            let detail = format!("there are several: say which one, {}", names.join(" or "));
+            Err(Problem::new(
+                StatusCode::CONFLICT,
+                "ambiguous-workspace",
+                detail,
+            ))
+        }
+    }
+}
+
+async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Problem> {
+    let records = admin.workspaces.list().await?;
+    let found = records
+        .into_iter()
+        .find(|record| record.workspace.id == *id);
+    found.ok_or_else(|| CommandError::Gone.into())
+}
+
+/// Returns whose a new workspace will be.
+async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> {
+    let users = admin.store.users().await?;
+    let found = match name {
+        Some(name) => users.into_iter().find(|user| user.name == *name),
+        None => person::operator(&users).cloned(),
+    };
+    found.ok_or_else(|| match name {
+        Some(name) => Problem::no_user(name),
+        None => Problem::new(
+            StatusCode::CONFLICT,
+            "no-owner",
+            "there is no administrator whose it could be: say --owner USER",
+        ),
+    })
+}

@@ -1,0 +1,259 @@
+//! Where agents dial in.
+//!
+//! Both addresses ask for a client certificate of this gateway's CA, over TLS
+//! 1.3, of a workspace that still has an agent; everything else is refused.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use devgate_certs::{Authority, UnknownAgent};
+use devgate_protocol::websocket::{self, Side, WebSocketBytes};
+use devgate_protocol::{MAX_TUNNEL_NAME, Stream, TUNNEL_HEADER, UPGRADE_TOKEN};
+use futures_util::future::BoxFuture;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+use tokio_rustls::server;
+use tracing::{debug, warn};
+
+use super::problem::problem;
+use super::serve::PeerInfo;
+use crate::names::WorkspaceId;
+use crate::tunnel::Tunnels;
+
+/// Says whether a workspace has an agent that may dial in.
+pub type Accepts = Arc<dyn Fn(WorkspaceId) -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// What the agents' addresses need.
+#[derive(Clone)]
+pub struct Agents {
+    /// Where tunnels are registered.
+    pub tunnels: Tunnels,
+    /// Who knows the agents' certificates.
+    pub authority: Arc<Authority>,
+    /// Which workspaces' agents may dial in.
+    pub accepts: Accepts,
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents")
+            .field("tunnels", &self.tunnels)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an agent is sent away.
+#[derive(Debug, thiserror::Error)]
+enum AgentRefused {
+    #[error("{0}")]
+    Unknown(#[from] UnknownAgent),
+    #[error("the connection is not TLS 1.3")]
+    OldTls,
+    #[error("the workspace is unknown here")]
+    Workspace,
+    #[error("the request doesn't ask for an upgrade that is offered here")]
+    NoUpgrade,
+    #[error("the tunnel's name is missing or malformed")]
+    Name,
+    #[error("the tunnel is not there")]
+    Tunnel,
+}
+
+impl AgentRefused {
+    fn answer(&self) -> Response {
+        let (status, detail) = match self {
+            Self::Unknown(_) => (
+                StatusCode::UNAUTHORIZED,
+                "Agents show a valid certificate of this gateway; start the workspace again to get one.",
+            ),
+            Self::OldTls => (StatusCode::FORBIDDEN, "Agents speak TLS 1.3."),
+            Self::Workspace => (
+                StatusCode::FORBIDDEN,
+                "No agent of this workspace is expected; start the workspace.",
+            ),
+            Self::NoUpgrade => (
+                StatusCode::UPGRADE_REQUIRED,
+                "Only upgrades to WebSocket or a devgate stream are served here.",
+            ),
+            Self::Name => (
+                StatusCode::BAD_REQUEST,
+                "The devgate-tunnel header must name the tunnel.",
+            ),
+            Self::Tunnel => (
+                StatusCode::CONFLICT,
+                "Open the control connection before offering data connections.",
+            ),
+        };
+        let mut response = problem(status, detail);
+        if matches!(self, Self::NoUpgrade) {
+            let upgrades = HeaderValue::from_static("websocket, devgate-stream");
+            response.headers_mut().insert(header::UPGRADE, upgrades);
+        }
+        response
+    }
+}
+
+/// A control connection: a WebSocket.
+pub(super) async fn control(
+    State(agents): State<Agents>,
+    Extension(peer): Extension<PeerInfo>,
+    mut request: Request,
+) -> Response {
+    let (id, name) = match agents.check(&peer, request.headers()).await {
+        Ok(agent) => agent,
+        Err(refused) => return log(&peer, &refused),
+    };
+    let Some(response) = websocket_response(request.headers()) else {
+        return log(&peer, &AgentRefused::NoUpgrade);
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let tunnels = agents.tunnels.clone();
+    agents.tunnels.spawn(async move {
+        let Some((tls, read)) = upgraded(upgrade).await else {
+            return;
+        };
+        let socket = websocket::control(tls, read, Side::Server).await;
+        if let Err(error) = tunnels.accept(&id, name, socket).await {
+            warn!(workspace = %id, peer = %peer.address, %error, "an agent's control connection failed");
+        }
+    });
+    response
+}
+
+/// A spare data connection: raw, or a WebSocket where a proxy wants that.
+pub(super) async fn data(
+    State(agents): State<Agents>,
+    Extension(peer): Extension<PeerInfo>,
+    mut request: Request,
+) -> Response {
+    let (id, name) = match agents.check(&peer, request.headers()).await {
+        Ok(agent) => agent,
+        Err(refused) => return log(&peer, &refused),
+    };
+    if !agents.tunnels.takes_offers(&id, &name) {
+        return log(&peer, &AgentRefused::Tunnel);
+    }
+    let raw = has_token(request.headers(), &header::UPGRADE, UPGRADE_TOKEN)
+        && has_token(request.headers(), &header::CONNECTION, "upgrade");
+    let response = if raw {
+        Some(switching(UPGRADE_TOKEN, None))
+    } else {
+        websocket_response(request.headers())
+    };
+    let Some(response) = response else {
+        return log(&peer, &AgentRefused::NoUpgrade);
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let tunnels = agents.tunnels.clone();
+    agents.tunnels.spawn(async move {
+        let Some((tls, read)) = upgraded(upgrade).await else {
+            return;
+        };
+        let stream = if raw {
+            if !read.is_empty() {
+                warn!(workspace = %id, "an agent spoke before it was asked");
+                return;
+            }
+            Stream::Tls(Box::new(tls))
+        } else {
+            WebSocketBytes::new(tls, read, Side::Server).await.into()
+        };
+        if let Err(error) = tunnels.offer(&id, &name, stream) {
+            debug!(workspace = %id, %error, "an offered connection came too late");
+        }
+    });
+    response
+}
+
+impl Agents {
+    /// Returns the workspace and the tunnel's name of an agent that may dial in.
+    async fn check(
+        &self,
+        peer: &PeerInfo,
+        headers: &HeaderMap,
+    ) -> Result<(WorkspaceId, String), AgentRefused> {
+        let id = self.authority.agent_of(&peer.certificates)?;
+        if !peer.tls13 {
+            return Err(AgentRefused::OldTls);
+        }
+        let id: WorkspaceId = id.parse().map_err(|_| AgentRefused::Workspace)?;
+        if !(self.accepts)(id.clone()).await {
+            return Err(AgentRefused::Workspace);
+        }
+        let name = headers.get(TUNNEL_HEADER).map(HeaderValue::to_str);
+        match name {
+            Some(Ok(name)) if (1..=MAX_TUNNEL_NAME).contains(&name.len()) => {
+                Ok((id, name.to_owned()))
+            }
+            _ => Err(AgentRefused::Name),
+        }
+    }
+}
+
+fn log(peer: &PeerInfo, refused: &AgentRefused) -> Response {
+    match refused {
+        // A browser that strays here, or an agent ahead of its tunnel.
+        AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
+            debug!(peer = %peer.address, why = %refused, "refused an agent's connection");
+        }
+        _ => warn!(peer = %peer.address, why = %refused, "refused an agent's connection"),
+    }
+    refused.answer()
+}
+
+/// Returns the connection beneath an upgrade, and what was read of it already.
+async fn upgraded(upgrade: OnUpgrade) -> Option<(TlsStream<TcpStream>, Vec<u8>)> {
+    let upgraded: Upgraded = match upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
+            debug!(%error, "an upgrade failed");
+            return None;
+        }
+    };
+    match upgraded.downcast::<TokioIo<server::TlsStream<TcpStream>>>() {
+        Ok(parts) => Some((parts.io.into_inner().into(), parts.read_buf.to_vec())),
+        Err(_) => {
+            warn!("an agent's connection isn't TLS beneath");
+            None
+        }
+    }
+}
+
+/// Returns the answer to a WebSocket's opening handshake (RFC 6455 §4.2.2), or
+/// `None` where it is none.
+fn websocket_response(headers: &HeaderMap) -> Option<Response> {
+    let version = headers.get(header::SEC_WEBSOCKET_VERSION)?;
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    let asked = has_token(headers, &header::UPGRADE, "websocket")
+        && has_token(headers, &header::CONNECTION, "upgrade")
+        && version == "13";
+    asked.then(|| switching("websocket", Some(&websocket::accept_key(key.as_bytes()))))
+}
+
+fn switching(protocol: &'static str, accept: Option<&str>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(protocol));
+    if let Some(Ok(accept)) = accept.map(HeaderValue::from_str) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+/// Whether a header that lists tokens has this one.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    let mut texts = values.filter_map(|value| value.to_str().ok());
+    texts.any(|text| {
+        let mut tokens = text.split(',');
+        tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
+    })
+}

@@ -1,0 +1,45 @@
+//! Whether the gateway lives, and whether it is ready.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::problem::problem;
+
+/// Whether everything accepts connections. Clones share it; it begins unready.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Everything accepts connections.
+    pub fn set_ready(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// The gateway starts, or drains before its end.
+    pub fn set_unready(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    /// Whether everything accepts connections.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+pub(super) async fn alive() -> Response {
+    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })).into_response()
+}
+
+pub(super) async fn ready(State(readiness): State<Readiness>) -> Response {
+    if readiness.is_ready() {
+        return Json(json!({ "status": "ready" })).into_response();
+    }
+    let detail = "The gateway is starting or stopping; try again in a moment.";
+    problem(StatusCode::SERVICE_UNAVAILABLE, detail)
+}

@@ -1,0 +1,45 @@
+//! The HTTP side: the HTTPS listener for agents that dial in, health, and what
+//! others add; and the administration API on its Unix socket.
+//!
+//! A connection's handshake and its first request are bounded in time, its
+//! headers in size, and all connections in number; nothing is answered before the
+//! peer has spoken valid HTTP.
+
+pub mod admin;
+mod agents;
+mod health;
+pub mod problem;
+mod serve;
+
+use axum::Router;
+use axum::routing::get;
+use devgate_protocol::{CONTROL_PATH, DATA_PATH};
+
+pub use agents::{Accepts, Agents};
+pub use health::Readiness;
+pub use serve::{Limits, PeerInfo, serve};
+
+use problem::Problem;
+
+/// What the routes of the HTTPS listener need.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Agents that dial in.
+    pub agents: Agents,
+    /// Whether `/readyz` says that everything accepts connections.
+    pub readiness: Readiness,
+}
+
+/// Returns the routes of the HTTPS listener; everything else is answered 404.
+/// Others merge theirs into it.
+pub fn router(state: HttpState) -> Router {
+    Router::new()
+        .route(CONTROL_PATH, get(agents::control))
+        .route(DATA_PATH, get(agents::data))
+        .with_state(state.agents)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(state.readiness)
+        .fallback(async || Problem::no_route())
+        .method_not_allowed_fallback(async || Problem::no_method())
+}

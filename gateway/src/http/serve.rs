@@ -1,0 +1,253 @@
+//! Accepts connections and serves HTTP/1.1 over TLS on them.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use devgate_certs::why_refused;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::{ProtocolVersion, ServerConfig};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+/// Pause after an accept that failed, for want of file descriptors most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Largest head of a request, and read buffer of a connection, in bytes.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+
+/// What one listener puts up with.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest TLS handshake.
+    pub handshake: Duration,
+    /// Longest wait for a request's headers, from the first moment on.
+    pub headers: Duration,
+    /// Most connections whose TLS handshake isn't finished; others wait in the
+    /// kernel's queue.
+    pub handshakes: usize,
+    /// Most connections that haven't been upgraded; others wait likewise.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            headers: Duration::from_secs(10),
+            handshakes: 256,
+            connections: 8192,
+        }
+    }
+}
+
+/// The other end of a request's connection; an extension of each request.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The client certificates that it showed, leaf first, verified; empty for most.
+    pub certificates: Arc<[CertificateDer<'static>]>,
+    /// Whether the connection is TLS 1.3.
+    pub tls13: bool,
+}
+
+/// Serves `router` on `listener` until `stop`, then lets the requests that are
+/// under way finish. Dropping the future ends all connections at once, but for
+/// those that were upgraded.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+    let open = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            (accepted, permits) = accept(&listener, &handshakes, &open) => match accepted {
+                Ok((stream, address)) => {
+                    let connection = Connection {
+                        stream,
+                        address,
+                        acceptor: acceptor.clone(),
+                        router: router.clone(),
+                        limits,
+                        stop: stop.clone(),
+                    };
+                    let span = info_span!("http-connection", peer = %address);
+                    connections.spawn(connection.run(permits).instrument(span));
+                }
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+/// Room for a connection.
+struct Permits {
+    handshake: OwnedSemaphorePermit,
+    connection: OwnedSemaphorePermit,
+}
+
+/// Accepts the next connection once there is room for it. Cancel-safe.
+async fn accept(
+    listener: &TcpListener,
+    handshakes: &Arc<Semaphore>,
+    open: &Arc<Semaphore>,
+) -> (io::Result<(TcpStream, SocketAddr)>, Option<Permits>) {
+    let handshake = Arc::clone(handshakes).acquire_owned().await;
+    let connection = Arc::clone(open).acquire_owned().await;
+    let permits = match (handshake, connection) {
+        (Ok(handshake), Ok(connection)) => Some(Permits {
+            handshake,
+            connection,
+        }),
+        // Nobody closes the semaphores.
+        _ => None,
+    };
+    (listener.accept().await, permits)
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!(%error, "the task of a connection panicked");
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl Connection {
+    async fn run(self, permits: Option<Permits>) {
+        let Self {
+            stream,
+            address,
+            acceptor,
+            router,
+            limits,
+            stop,
+        } = self;
+        if let Err(error) = prepare(&stream) {
+            debug!(%error, "a socket refused its options");
+        }
+        let shaken = tokio::select! {
+            shaken = timeout(limits.handshake, acceptor.accept(stream)) => shaken,
+            () = stop.cancelled() => return,
+        };
+        let tls = match shaken {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => return log_refused(&error),
+            Err(_) => {
+                debug!("a TLS handshake took too long");
+                return;
+            }
+        };
+        // What is held from here on is the connection, not the handshake.
+        let _connection = permits.map(|permits| {
+            drop(permits.handshake);
+            permits.connection
+        });
+        let peer = PeerInfo {
+            address,
+            certificates: tls
+                .get_ref()
+                .1
+                .peer_certificates()
+                .unwrap_or_default()
+                .into(),
+            tls13: tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+        };
+        if let Err(error) = speak(tls, peer, router, limits, stop).await {
+            debug!(%error, "an HTTP connection broke");
+        }
+    }
+}
+
+async fn speak(
+    tls: TlsStream<TcpStream>,
+    peer: PeerInfo,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(tls), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// Sends at once what is written, and finds out when the peer's host is gone.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// A refused certificate is worth a warning, other noise isn't.
+fn log_refused(error: &io::Error) {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause.and_then(why_refused) {
+        Some(why) => warn!(why, "refused a client's certificate"),
+        None => debug!(%error, "a TLS handshake failed"),
+    }
+}

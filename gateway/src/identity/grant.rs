@@ -1,0 +1,137 @@
+//! The proof that a user may reach a workspace.
+
+use super::{Target, User};
+use crate::store::{Store, StoreError};
+use crate::workspaces::{Intent, Workspace};
+
+/// Proof that a user may reach a workspace; only [`authorize`] makes one.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    user: User,
+    workspace: Workspace,
+}
+
+/// Why a user isn't let through.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// There is no such workspace, or the user may not see it.
+    #[error("there is no workspace {target}: `devgate list` shows yours")]
+    NoSuchWorkspace {
+        /// What was asked for.
+        target: Target,
+    },
+    /// The records can't be read.
+    #[error("can't look the workspace up")]
+    Store(#[from] StoreError),
+}
+
+impl Grant {
+    /// Returns who may.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Returns what they may reach.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+}
+
+pub(super) async fn authorize(
+    store: &Store,
+    user: &User,
+    target: &Target,
+) -> Result<Grant, Denied> {
+    let owner = target.owner.as_ref().unwrap_or(&user.name);
+    // Looked up whether it may be theirs or not: both answers take as long.
+    let found = store.workspace_named(owner, &target.workspace).await?;
+    match found {
+        Some(record) if record.workspace.owner == user.id && record.intent != Intent::Delete => {
+            Ok(Grant {
+                user: user.clone(),
+                workspace: record.workspace,
+            })
+        }
+        _ => Err(Denied::NoSuchWorkspace {
+            target: target.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Identity, Role};
+
+    async fn two_people() -> (tempfile::TempDir, Store, User, User) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("devgate.db"))
+            .await
+            .unwrap();
+        let ada = store
+            .add_user(&"ada".parse().unwrap(), Role::Admin)
+            .await
+            .unwrap();
+        let bob = store
+            .add_user(&"bob".parse().unwrap(), Role::Member)
+            .await
+            .unwrap();
+        store
+            .add_workspace(&bob, &"api".parse().unwrap(), Intent::Run)
+            .await
+            .unwrap();
+        (folder, store, ada, bob)
+    }
+
+    #[tokio::test]
+    async fn an_owner_reaches_a_workspace_by_both_of_its_names() {
+        let (_folder, store, _, bob) = two_people().await;
+        let identity = Identity::new(store);
+        for name in ["api", "api.bob"] {
+            let grant = identity
+                .authorize(&bob, &name.parse().unwrap())
+                .await
+                .unwrap();
+            assert_eq!(grant.workspace().name.as_str(), "api");
+            assert_eq!(grant.user(), &bob);
+        }
+    }
+
+    #[tokio::test]
+    async fn anothers_workspace_looks_like_one_that_is_not_there() {
+        let (_folder, store, ada, _) = two_people().await;
+        let identity = Identity::new(store);
+        let mut texts = Vec::new();
+        for name in ["api.bob", "nil.bob", "api.eve", "api"] {
+            let denied = identity
+                .authorize(&ada, &name.parse().unwrap())
+                .await
+                .unwrap_err();
+            texts.push(denied.to_string().replace(name, "NAME"));
+        }
+        texts.dedup();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+    }
+
+    #[tokio::test]
+    async fn a_workspace_on_its_way_out_is_gone_already() {
+        let (_folder, store, _, bob) = two_people().await;
+        let record = store
+            .workspace_named(&bob.name, &"api".parse().unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        store
+            .set_intent(
+                &record.workspace.id,
+                Intent::Delete,
+                &crate::workspaces::State::Stopping,
+            )
+            .await
+            .unwrap();
+        let denied = Identity::new(store)
+            .authorize(&bob, &"api".parse().unwrap())
+            .await;
+        assert!(matches!(denied, Err(Denied::NoSuchWorkspace { .. })));
+    }
+}

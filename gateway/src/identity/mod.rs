@@ -1,0 +1,104 @@
+//! Who calls, and what they may reach.
+//!
+//! A person is known by their key alone, never by the name that they log in with:
+//! that one only says where they want to go (a [`Target`]). What reaches a
+//! workspace's agent takes a [`Grant`], and only [`Identity::authorize`] makes one.
+
+mod grant;
+mod key;
+mod lockout;
+mod target;
+
+use std::fmt;
+use std::str::FromStr;
+
+use ssh_key::{HashAlg, PublicKey};
+
+use crate::names::{UserId, UserName};
+use crate::store::{Store, StoreError};
+
+pub use grant::{Denied, Grant};
+pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
+pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
+pub use target::{InvalidTarget, Target};
+
+/// A person with an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// Their name.
+    pub name: UserName,
+    /// What they may administer.
+    pub role: Role,
+}
+
+/// What a user may administer. Nobody's role opens others' workspaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The installation.
+    Admin,
+    /// Their own workspaces and keys.
+    Member,
+}
+
+/// A text that names no role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a role is 'admin' or 'member'")]
+pub struct InvalidRole;
+
+/// Tells who calls and what they may reach, from the records. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    store: Store,
+}
+
+impl Role {
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = InvalidRole;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRole> {
+        match text {
+            "admin" => Ok(Self::Admin),
+            "member" => Ok(Self::Member),
+            _ => Err(InvalidRole),
+        }
+    }
+}
+
+impl Identity {
+    /// Reads from these records.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Returns the user whom a key signs in, or `None`.
+    pub async fn user_of_key(&self, key: &PublicKey) -> Result<Option<User>, StoreError> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        self.store.user_of_fingerprint(&fingerprint).await
+    }
+
+    /// Lets a user through to a workspace: their own, and nobody else's.
+    ///
+    /// # Errors
+    /// `NoSuchWorkspace` alike where there is none and where it isn't theirs.
+    pub async fn authorize(&self, user: &User, target: &Target) -> Result<Grant, Denied> {
+        grant::authorize(&self.store, user, target).await
+    }
+}

@@ -1,0 +1,306 @@
+//! Puts the parts of the server together.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use devgate_certs::{Authority, HostKeys};
+use devgate_protocol::socket;
+use rustls::pki_types::ServerName;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::folder::DataFolder;
+use super::{Prepared, Running, StartError, first_run};
+use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
+use crate::drivers::Driver;
+use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
+use crate::http::admin::wire::HostKey;
+use crate::http::admin::{self, Admin, Server};
+use crate::http::{self, HttpState, Limits, Readiness};
+use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::ssh::{self, Chacha20};
+use crate::store::Store;
+use crate::tunnel::Tunnels;
+use crate::workspaces::{LifecycleOptions, Workspaces};
+
+/// Name of the agent's binary.
+const AGENT: &str = "devgate-agent";
+
+/// How long a stream waits beyond the time that a start may take.
+const OPEN_MARGIN: Duration = Duration::from_secs(30);
+
+/// Finds the agent's binary.
+pub(super) fn agent_binary(configured: Option<&Path>) -> Result<PathBuf, StartError> {
+    if let Some(path) = configured {
+        if is_program(path) {
+            return Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        }
+        let place = format!("at {}", path.display());
+        return Err(StartError::NoAgent { place });
+    }
+    let own = env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let path = env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(env::split_paths(&path).filter(|folder| folder.is_absolute()))
+        .map(|folder| folder.join(AGENT))
+        .find(|candidate| is_program(candidate))
+        .ok_or_else(|| StartError::NoAgent {
+            place: "beside devgate and not in PATH".to_owned(),
+        })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// Starts the parts, from the records up to the listeners.
+pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
+    let Prepared {
+        start,
+        agent,
+        ssh: listener,
+        http: https,
+    } = prepared;
+    let config = start.config;
+    let folder = DataFolder::take(&config.data_dir)?;
+    let (authority, host_keys) = certificates(&config, &folder, &https).await?;
+    let store = Store::open(&folder.join("devgate.db")).await?;
+
+    let tunnels = Tunnels::new(Arc::clone(&authority));
+    let driver = driver(&config, agent, &folder, &authority, &https)?;
+    let lifecycle = lifecycle(&config);
+    let workspaces =
+        Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let ground = match &start.first_run {
+        Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
+        None => None,
+    };
+
+    let server = Server {
+        started: OffsetDateTime::now_utc(),
+        data_dir: config.data_dir.clone(),
+        ssh: local_address(&listener)?,
+        http: local_address(&https)?,
+        host_keys: fingerprints(&host_keys),
+    };
+    let stop = CancellationToken::new();
+    let mut parts = JoinSet::new();
+
+    let identity = Arc::new(Identity::new(store.clone()));
+    let lockout = Arc::new(Lockout::new(lockout_options(&config)));
+    let gateway = ssh::Gateway::new(
+        identity,
+        lockout,
+        workspaces.clone(),
+        host_keys.keys().to_vec(),
+        ssh_options(&config),
+    );
+    let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
+    part(&mut parts, "the SSH listener", serve);
+
+    let readiness = Readiness::default();
+    let known = workspaces.clone();
+    let router = http::router(HttpState {
+        agents: http::Agents {
+            tunnels: tunnels.clone(),
+            authority: Arc::clone(&authority),
+            accepts: Arc::new(move |id| {
+                let expected = known.expects_agent(&id);
+                Box::pin(std::future::ready(expected))
+            }),
+        },
+        readiness: readiness.clone(),
+    });
+    let tls = authority.server_config()?;
+    let serve = http::serve(https, tls, router, Limits::default(), stop.child_token());
+    part(&mut parts, "the HTTPS listener", serve);
+    let renew = devgate_certs::renew_forever(authority, stop.child_token());
+    part(&mut parts, "the renewal of certificates", renew);
+
+    let path = admin_socket(&config.data_dir);
+    let socket = socket::bind(&path)
+        .await
+        .map_err(|cause| StartError::AdminSocket { path, cause })?;
+    let router = admin::router(Arc::new(Admin {
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+        server: server.clone(),
+        stop: stop.child_token(),
+    }));
+    let serve = admin::serve(socket, router, stop.child_token());
+    part(&mut parts, "the administration socket", serve);
+    readiness.set_ready();
+
+    Ok(Running {
+        server,
+        ground,
+        drain_timeout: config.drain_timeout.get(),
+        parts,
+        stop,
+        readiness,
+        store,
+        workspaces,
+        tunnels,
+        _ready: None,
+        _folder: folder,
+    })
+}
+
+/// Returns what runs the workspaces' agents.
+fn driver(
+    config: &Config,
+    agent: PathBuf,
+    folder: &DataFolder,
+    authority: &Arc<Authority>,
+    https: &TcpListener,
+) -> Result<Arc<dyn Driver>, StartError> {
+    let reach = match config.process.reach {
+        ReachBy::Unix => ProcessReach::Socket,
+        ReachBy::Dial => {
+            let authority = Arc::clone(authority);
+            ProcessReach::Dial {
+                gateways: vec![reachable(https)?],
+                issue: Arc::new(move |id| {
+                    Ok(Credentials {
+                        identity: authority.issue_agent(id.as_str())?,
+                        ca_pem: authority.ca_pem().to_owned(),
+                    })
+                }),
+            }
+        }
+    };
+    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
+        folder: folder.join("workspaces"),
+        agent,
+        shell: config.process.shell.clone(),
+        environment: BTreeMap::new(),
+        reach,
+    })))
+}
+
+/// Returns the address by which this host reaches a listener of its own.
+fn reachable(listener: &TcpListener) -> Result<String, StartError> {
+    let mut address = listener.local_addr().map_err(StartError::NoAddress)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(address.to_string())
+}
+
+/// Starts one part, and remembers its name for when it ends.
+fn part(
+    parts: &mut JoinSet<&'static str>,
+    name: &'static str,
+    run: impl Future<Output = ()> + Send + 'static,
+) {
+    parts.spawn(async move {
+        run.await;
+        name
+    });
+}
+
+/// Loads the CA and the keys, or makes them, and has the gateway's certificate
+/// carry its names.
+async fn certificates(
+    config: &Config,
+    folder: &DataFolder,
+    http: &TcpListener,
+) -> Result<(Arc<Authority>, HostKeys), StartError> {
+    let names = certificate_names(config, http);
+    let path = folder.join("certs");
+    // An RSA key takes seconds to make, once.
+    spawn_blocking(move || {
+        let authority = Authority::open(&path)?;
+        authority.gateway_leaf(&names)?;
+        Ok((Arc::new(authority), HostKeys::open(&path)?))
+    })
+    .await?
+}
+
+/// Returns the names and addresses that the gateway's certificate carries.
+fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
+    let own = nix::unistd::gethostname().ok();
+    names.extend(own.and_then(|name| name.into_string().ok()));
+    names.push(config.http.listen.host().to_owned());
+    if let Ok(address) = http.local_addr() {
+        names.push(address.ip().to_string());
+    }
+    names.extend(config.http.names.iter().cloned());
+    names.retain(|name| match ServerName::try_from(name.as_str()) {
+        Ok(ServerName::IpAddress(address)) => !std::net::IpAddr::from(address).is_unspecified(),
+        Ok(_) => true,
+        // A host's own name may have characters that no certificate takes; what
+        // the configuration names was checked.
+        Err(_) => false,
+    });
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn local_address(listener: &TcpListener) -> Result<String, StartError> {
+    let address = listener.local_addr().map_err(StartError::NoAddress)?;
+    Ok(address.to_string())
+}
+
+fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {
+    keys.fingerprints()
+        .into_iter()
+        .map(|(algorithm, fingerprint)| HostKey {
+            algorithm,
+            fingerprint,
+        })
+        .collect()
+}
+
+fn lifecycle(config: &Config) -> LifecycleOptions {
+    let start_timeout = config.workspaces.start_timeout.get();
+    LifecycleOptions {
+        start_timeout,
+        stop_grace: config.workspaces.stop_grace.get(),
+        open_timeout: start_timeout + OPEN_MARGIN,
+        ..LifecycleOptions::default()
+    }
+}
+
+fn lockout_options(config: &Config) -> LockoutOptions {
+    LockoutOptions {
+        failures: usize::try_from(config.lockout.failures).unwrap_or(usize::MAX),
+        window: config.lockout.period.get(),
+        locked_for: config.lockout.duration.get(),
+        ..LockoutOptions::default()
+    }
+}
+
+fn ssh_options(config: &Config) -> ssh::Options {
+    let ssh = &config.ssh;
+    ssh::Options {
+        // Both are checked with the configuration.
+        window: u32::try_from(ssh.window.bytes()).unwrap_or(u32::MAX),
+        chacha20: match ssh.chacha20 {
+            OfferChacha20::WithoutAesHardware => Chacha20::WithoutAesHardware,
+            OfferChacha20::Always => Chacha20::Always,
+        },
+        login_grace: ssh.login_grace.get(),
+        max_unauthenticated: usize::try_from(ssh.max_unauthenticated).unwrap_or(usize::MAX),
+        keepalive_interval: ssh.keepalive_interval.get(),
+        keepalive_max: usize::try_from(ssh.keepalive_count).unwrap_or(usize::MAX),
+    }
+}

@@ -1,0 +1,110 @@
+//! Why a server doesn't start.
+
+use std::io;
+use std::path::PathBuf;
+
+use devgate_certs::CertsError;
+
+use super::listen::{Port, remedy};
+use crate::config::Listen;
+use crate::store::StoreError;
+use crate::workspaces::CommandError;
+
+/// Why a server doesn't start; each is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another server uses the folder.
+    #[error(
+        "devgate runs already on {} (process {pid}): end that one, or choose another folder \
+         with --data-dir",
+        path.display()
+    )]
+    Running {
+        /// The folder.
+        path: PathBuf,
+        /// The other's process id.
+        pid: String,
+    },
+    /// The folder can't be used.
+    #[error(
+        "the data folder {} can't be used ({cause}): make it writable, or choose another \
+         with --data-dir",
+        path.display()
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The folder belongs to another user.
+    #[error(
+        "the data folder {} belongs to another user: run devgate as that user, or choose \
+         another folder with --data-dir",
+        path.display()
+    )]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder is used for something else.
+    #[error(
+        "{} has other files in it and is open to other users: choose a new or an empty folder \
+         with --data-dir, or `chmod 700` it if it is meant for devgate",
+        path.display()
+    )]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A port can't be bound.
+    #[error("cannot listen on {listen} for {}: {}", port.protocol(), remedy(cause, *port))]
+    Listen {
+        /// For what.
+        port: Port,
+        /// Where.
+        listen: Listen,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A listener has no address.
+    #[error("a listener has lost its address")]
+    NoAddress(#[source] io::Error),
+    /// There is no agent to run.
+    #[error(
+        "the program devgate-agent is not {place}: build it with `make build`, or name it with \
+         process.agent in the configuration or DEVGATE_PROCESS_AGENT"
+    )]
+    NoAgent {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The ready file can't be written.
+    #[error("the ready file {} can't be written ({cause}): choose another --ready-file", path.display())]
+    ReadyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The administration socket can't be made.
+    #[error("cannot listen on the administration socket {} ({cause})", path.display())]
+    AdminSocket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The certificates or host keys can't be used.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// The records can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was to be set up can't be.
+    #[error(transparent)]
+    SetUp(#[from] CommandError),
+    /// A part of the start failed by itself.
+    #[error("the start broke off")]
+    Task(#[from] tokio::task::JoinError),
+}

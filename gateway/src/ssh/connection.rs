@@ -1,0 +1,238 @@
+//! One client's connection once it is authenticated: whose it is, where it
+//! leads, and the channels open on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use devgate_protocol::frame::ExitSignal;
+use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
+use russh::server::{Handle, Msg};
+use russh::{Channel, ChannelId};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, debug_span};
+
+use super::{Gateway, session, signals, splice};
+use crate::identity::{Grant, Target, User};
+use crate::refusal::{self, Refused};
+use crate::workspaces::Wake;
+
+/// How many channels one connection may have open.
+///
+/// Editors open hundreds; a client that opens more than this has lost count.
+pub(super) const MAX_CHANNELS: usize = 4096;
+
+/// One authenticated connection.
+pub(super) struct Connection {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) peer: Peer,
+    pub(super) user: User,
+    /// The login name, as the client gave it.
+    pub(super) login: String,
+    pub(super) handle: Handle,
+    tasks: TaskTracker,
+    /// Cancelled when the connection ends.
+    ended: CancellationToken,
+    channels: Mutex<HashMap<ChannelId, CancellationToken>>,
+    channel_ended: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        peer: Peer,
+        (user, login): (User, String),
+        handle: Handle,
+        (tasks, ended): (TaskTracker, CancellationToken),
+    ) -> Self {
+        let (channels, channel_ended) = (Mutex::default(), Notify::new());
+        Self {
+            gateway,
+            peer,
+            user,
+            login,
+            handle,
+            tasks,
+            ended,
+            channels,
+            channel_ended,
+        }
+    }
+
+    /// Decides anew, for every channel, what the caller may reach.
+    pub(super) async fn grant(&self) -> Result<Grant, Refused> {
+        let target: Target = self.login.parse().map_err(Refused::Target)?;
+        Ok(self.gateway.identity.authorize(&self.user, &target).await?)
+    }
+
+    /// Waits for the workspace and opens a stream to its agent.
+    pub(super) async fn open(&self, open: &Open, wake: Wake) -> Result<(Stream, Answer), Refused> {
+        let grant = self.grant().await?;
+        Ok(self.gateway.workspaces.open(&grant, open, wake).await?)
+    }
+
+    /// Runs a channel's task until it ends; its token is cancelled when the
+    /// client closes the channel or the connection ends.
+    pub(super) fn serve<F>(
+        self: &Arc<Self>,
+        id: ChannelId,
+        kind: &'static str,
+        task: impl FnOnce(Arc<Self>, CancellationToken) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let closed = self.ended.child_token();
+        self.lock().insert(id, closed.clone());
+        let serving = task(Arc::clone(self), closed);
+        let connection = Arc::clone(self);
+        let span = debug_span!("channel", channel = u32::from(id), kind);
+        self.tasks.spawn(
+            async move {
+                debug!("channel open");
+                serving.await;
+                connection.lock().remove(&id);
+                connection.channel_ended.notify_waiters();
+                debug!("channel ended");
+            }
+            .instrument(span),
+        );
+    }
+
+    /// Serves a session channel.
+    pub(super) fn serve_session(self: &Arc<Self>, channel: Channel<Msg>) {
+        self.serve(channel.id(), "session", |connection, closed| async move {
+            session::run(&connection, channel, &closed).await;
+        });
+    }
+
+    /// Notes that the client closed a channel.
+    pub(super) fn closed(&self, id: ChannelId) {
+        if let Some(closed) = self.lock().remove(&id) {
+            closed.cancel();
+        }
+    }
+
+    /// Waits until no channel is open.
+    pub(super) async fn idle(&self) {
+        loop {
+            let ended = self.channel_ended.notified();
+            if self.channels() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Returns how many channels are open.
+    pub(super) fn channels(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Collects a connection that waits in the agent and carries it to the client.
+    pub(super) fn collect(self: &Arc<Self>, accepted: Accepted, listener: Listener) {
+        let connection = Arc::clone(self);
+        let carry = async move {
+            match connection.fetch(accepted, &listener).await {
+                Ok((channel, stream)) => {
+                    connection.serve(channel.id(), "forwarded", |_, closed| async move {
+                        splice::splice(channel, stream, &closed).await;
+                    });
+                }
+                Err(reason) => debug!(%reason, "accepted connection dropped"),
+            }
+        };
+        self.spawn(carry);
+    }
+
+    /// Runs a task that the connection's end waits for.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task.in_current_span());
+    }
+
+    /// Returns a token that is cancelled when the connection ends.
+    pub(super) fn token(&self) -> CancellationToken {
+        self.ended.child_token()
+    }
+
+    /// Returns an accepted connection's stream and the channel opened for it.
+    async fn fetch(
+        &self,
+        accepted: Accepted,
+        listener: &Listener,
+    ) -> Result<(Channel<Msg>, Stream), String> {
+        let open = Open::Accept {
+            connection: accepted.connection,
+        };
+        let (stream, _) = self
+            .open(&open, Wake::Background)
+            .await
+            .map_err(|error| refusal::explain(&error))?;
+        let opened = match (accepted.originator, listener) {
+            (Originator::Tcpip { address, port }, Listener::Tcpip { bound, bound_port }) => {
+                self.handle
+                    .channel_open_forwarded_tcpip(
+                        bound.as_str(),
+                        u32::from(*bound_port),
+                        address.to_string(),
+                        u32::from(port),
+                    )
+                    .await
+            }
+            (Originator::Streamlocal, Listener::Streamlocal { path }) => {
+                self.handle
+                    .channel_open_forwarded_streamlocal(path.as_str())
+                    .await
+            }
+            (Originator::AuthAgent, Listener::Session) => self.handle.channel_open_agent().await,
+            (Originator::X11 { address, port }, Listener::Session) => {
+                self.handle
+                    .channel_open_x11(address.to_string(), u32::from(port))
+                    .await
+            }
+            (originator, listener) => {
+                return Err(format!("{originator:?} announced on {listener:?}"));
+            }
+        };
+        Ok((
+            opened.map_err(|error| format!("the client refused: {error}"))?,
+            stream,
+        ))
+    }
+
+    /// Passes on how a program was ended by a signal.
+    pub(super) async fn exit_signal(
+        &self,
+        channel: ChannelId,
+        ExitSignal {
+            signal,
+            core_dumped,
+        }: ExitSignal,
+    ) -> Result<(), russh::Error> {
+        self.handle
+            .exit_signal_request(
+                channel,
+                signals::parse(signal),
+                core_dumped,
+                String::new(),
+                String::new(),
+            )
+            .await
+            .map_err(|()| russh::Error::SendError)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChannelId, CancellationToken>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What announced an accepted connection.
+#[derive(Clone, Debug)]
+pub(super) enum Listener {
+    /// A session: its forwarded authentication agent, or its X11 display.
+    Session,
+    /// `tcpip-forward`, by the address and port that the client knows.
+    Tcpip { bound: String, bound_port: u16 },
+    /// `streamlocal-forward@openssh.com`.
+    Streamlocal { path: String },
+}

@@ -1,0 +1,401 @@
+//! What a client asks of its connection, as russh tells it.
+//!
+//! Invariant: nothing here waits for a workspace, because the whole connection
+//! waits with it. The exceptions are the requests whose answer must come in
+//! order (`tcpip-forward` and its kin); their waiting is bounded.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use devgate_protocol::{Open, Peer};
+use russh::keys::{HashAlg, ssh_key};
+use russh::server::{
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, Pty};
+use tokio::sync::SetOnce;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::connection::{Connection, MAX_CHANNELS};
+use super::forward::{Forwards, Key};
+use super::{Gateway, splice};
+use crate::identity::{Lockout, User};
+use crate::refusal::{self, Refused};
+use crate::workspaces::Wake;
+
+/// What the owner of a connection wants to know of its log-in.
+#[derive(Default)]
+pub(super) struct Login {
+    /// Set when the log-in has succeeded.
+    pub(super) connection: SetOnce<Arc<Connection>>,
+    attempts: Mutex<Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    /// The name that the client gave last.
+    name: String,
+    /// How many keys it offered in vain.
+    refused: u32,
+}
+
+impl Login {
+    /// Counts a connection that ended without a log-in against its address and
+    /// the name that it gave, where it tried at all.
+    pub(super) fn failed(&self, lockout: &Lockout, client: IpAddr) {
+        let attempts = lock(&self.attempts);
+        if !attempts.name.is_empty() {
+            lockout.failed(client, &attempts.name);
+        }
+    }
+}
+
+/// Answers one connection's requests.
+pub(super) struct Handler {
+    gateway: Arc<Gateway>,
+    peer: Peer,
+    login: Arc<Login>,
+    user: Option<User>,
+    tasks: TaskTracker,
+    ended: CancellationToken,
+    forwards: Forwards,
+    /// Session channels whose program was asked for.
+    started: HashSet<ChannelId>,
+}
+
+impl Handler {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        peer: Peer,
+        login: Arc<Login>,
+        (tasks, ended): (TaskTracker, CancellationToken),
+    ) -> Self {
+        let (forwards, started) = (Forwards::default(), HashSet::new());
+        Self {
+            gateway,
+            peer,
+            login,
+            user: None,
+            tasks,
+            ended,
+            forwards,
+            started,
+        }
+    }
+
+    /// Returns the connection; there is one once the log-in has succeeded, and
+    /// russh asks for nothing else before.
+    fn connection(&self) -> Result<&Arc<Connection>, russh::Error> {
+        self.login
+            .connection
+            .get()
+            .ok_or(russh::Error::NotAuthenticated)
+    }
+
+    /// Returns whose key it is, where the log-in may go on with it.
+    async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
+        let lockout = &self.gateway.lockout;
+        if let Err(locked) = lockout.check(self.peer.client, name) {
+            warn!(login = name, %locked, "log-in refused");
+            return None;
+        }
+        match self.gateway.identity.user_of_key(key).await {
+            Ok(Some(user)) => Some(user),
+            Ok(None) => {
+                let refused = {
+                    let mut attempts = lock(&self.login.attempts);
+                    attempts.refused += 1;
+                    attempts.refused
+                };
+                info!(login = name, refused, key = %key.fingerprint(HashAlg::Sha256), "unknown key");
+                tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
+                None
+            }
+            Err(error) => {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "keys can't be looked up"
+                );
+                None
+            }
+        }
+    }
+
+    /// Starts a session's program once; a second request on its channel fails.
+    fn start(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        if self.started.insert(channel) {
+            session.channel_success(channel)
+        } else {
+            session.channel_failure(channel)
+        }
+    }
+
+    /// Opens a stream for a forwarding channel and joins the two.
+    fn forward(
+        &self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        (kind, open): (&'static str, Open),
+    ) -> Result<(), russh::Error> {
+        self.connection()?
+            .serve(channel.id(), kind, |connection, closed| async move {
+                match connection.open(&open, Wake::Background).await {
+                    Ok((stream, _)) => {
+                        reply.accept().await;
+                        splice::splice(channel, stream, &closed).await;
+                    }
+                    Err(refused) => reply.reject(refusal::channel_failure(&refused)).await,
+                }
+            });
+        Ok(())
+    }
+
+    async fn listen(&mut self, key: Key) -> Option<u16> {
+        let connection = Arc::clone(self.connection().ok()?);
+        match self.forwards.listen(&connection, key.clone()).await {
+            Ok(port) => Some(port),
+            Err(refused) => {
+                info!(?key, error = %refusal::explain(&refused), "listener refused");
+                None
+            }
+        }
+    }
+}
+
+impl server::Handler for Handler {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, name: &str) -> Result<Auth, Self::Error> {
+        name.clone_into(&mut lock(&self.login.attempts).name);
+        Ok(Auth::reject())
+    }
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        let locked = self.gateway.lockout.check_address(self.peer.client).err();
+        Ok(locked.map(|locked| format!("devgate: {locked}\n")))
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        name: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        name.clone_into(&mut lock(&self.login.attempts).name);
+        let known = self.user_of(name, offer.public_key).await.is_some();
+        Ok(if known { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        name: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        self.user = self.user_of(name, key.public_key).await;
+        Ok(if self.user.is_some() {
+            Auth::Accept
+        } else {
+            Auth::reject()
+        })
+    }
+
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
+        let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
+        let name = lock(&self.login.attempts).name.clone();
+        self.gateway.lockout.succeeded(self.peer.client, &name);
+        info!(user = %user.name, login = name, "logged in");
+        let connection = Connection::new(
+            Arc::clone(&self.gateway),
+            self.peer.clone(),
+            (user, name),
+            session.handle(),
+            (self.tasks.clone(), self.ended.clone()),
+        );
+        // It is empty: russh authenticates a connection once.
+        let _ = self.login.connection.set(Arc::new(connection));
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let connection = self.connection()?;
+        if connection.channels() >= MAX_CHANNELS {
+            reply
+                .reject(refusal::channel_failure(&Refused::TooManyChannels))
+                .await;
+            return Ok(());
+        }
+        connection.serve_session(channel);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let Ok(port) = u16::try_from(port) else {
+            reply
+                .reject(refusal::channel_failure(&Refused::Port(port)))
+                .await;
+            return Ok(());
+        };
+        let open = Open::DirectTcpip {
+            host: host.to_owned(),
+            port,
+        };
+        self.forward(channel, reply, ("direct-tcpip", open))
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let open = Open::DirectStreamlocal {
+            path: path.to_owned(),
+        };
+        self.forward(channel, reply, ("direct-streamlocal", open))
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.started.remove(&id);
+        self.connection()?.closed(id);
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        _: &str,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        _: &str,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)
+    }
+
+    async fn x11_request(
+        &mut self,
+        id: ChannelId,
+        _: bool,
+        _: &str,
+        _: &str,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)
+    }
+
+    async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.start(id, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        _: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.start(id, session)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.start(id, session)
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        _: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        let Ok(wanted) = u16::try_from(*port) else {
+            return Ok(false);
+        };
+        let bound = self.listen(Key::Tcpip(address.to_owned(), wanted)).await;
+        *port = bound.map_or(*port, u32::from);
+        Ok(bound.is_some())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        let Ok(port) = u16::try_from(port) else {
+            return Ok(false);
+        };
+        Ok(self
+            .forwards
+            .cancel(&Key::Tcpip(address.to_owned(), port))
+            .await)
+    }
+
+    async fn streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        Ok(self
+            .listen(Key::Streamlocal(path.to_owned()))
+            .await
+            .is_some())
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        path: &str,
+        _: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        Ok(self
+            .forwards
+            .cancel(&Key::Streamlocal(path.to_owned()))
+            .await)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

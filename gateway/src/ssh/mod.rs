@@ -1,0 +1,210 @@
+//! The SSH side: accepts connections, knows who calls, and bridges their channels
+//! to the workspace's agent, one stream a channel.
+//!
+//! Every connection is one task, and its channels are tasks that it owns. The
+//! handshake begins at once, whatever state the workspace is in: the first
+//! channel waits for it, not the log-in.
+
+mod connection;
+mod forward;
+mod handler;
+mod options;
+mod session;
+mod signals;
+mod socket;
+mod splice;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devgate_protocol::Peer;
+use russh::{Disconnect, server};
+use tokio::io::BufReader;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::identity::{Identity, Lockout};
+use crate::workspaces::Workspaces;
+use connection::Connection;
+use handler::{Handler, Login};
+use socket::Socket;
+
+pub use options::{Chacha20, Options};
+
+/// How much is read from a client at once, in bytes.
+const READ_BUFFER: usize = 256 * 1024;
+
+/// How long to wait after an accept failed, which it does for want of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take to close a connection that it was told to.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the tasks of a connection that ended may take to finish.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What every connection needs.
+pub struct Gateway {
+    identity: Arc<Identity>,
+    lockout: Arc<Lockout>,
+    workspaces: Workspaces,
+    config: Arc<server::Config>,
+    options: Options,
+    /// One permit a connection that hasn't logged in.
+    unauthenticated: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// Gathers what connections need; `host_keys` in the order of preference.
+    pub fn new(
+        identity: Arc<Identity>,
+        lockout: Arc<Lockout>,
+        workspaces: Workspaces,
+        host_keys: Vec<russh::keys::PrivateKey>,
+        options: Options,
+    ) -> Self {
+        let config = Arc::new(options.config(host_keys));
+        let unauthenticated = Arc::new(Semaphore::new(options.max_unauthenticated));
+        Self {
+            identity,
+            lockout,
+            workspaces,
+            config,
+            options,
+            unauthenticated,
+        }
+    }
+}
+
+/// Serves connections until `stop` is cancelled and they have ended.
+///
+/// Once it is, nothing new is accepted and a connection is ended as soon as no
+/// channel is open on it. Dropping the future ends all connections at once.
+pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, peer)) => {
+                    let run = run(Arc::clone(&gateway), tcp, peer, stop.clone());
+                    connections.spawn(run.instrument(info_span!("connection", %peer)));
+                }
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+/// Serves one connection to its end, and waits for its channels' tasks.
+async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    let Ok(permit) = Arc::clone(&gateway.unauthenticated).try_acquire_owned() else {
+        return warn!("connection refused: too many haven't logged in yet");
+    };
+    let Ok(server) = tcp.local_addr() else {
+        return; // It has ended already.
+    };
+    let peer = Peer {
+        client: peer.ip().to_canonical(),
+        client_port: peer.port(),
+        server: server.ip().to_canonical(),
+        server_port: server.port(),
+    };
+    let socket = Socket::new(tcp);
+    let cutter = socket.cutter();
+    let login = Arc::new(Login::default());
+    let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+    let end = ended.clone().drop_guard();
+    let handler = Handler::new(
+        Arc::clone(&gateway),
+        peer.clone(),
+        Arc::clone(&login),
+        (tasks.clone(), ended),
+    );
+    let deadline = Instant::now() + gateway.options.login_grace;
+    let stream = BufReader::with_capacity(READ_BUFFER, socket);
+    let starting = server::run_stream(Arc::clone(&gateway.config), stream, handler);
+    let mut session = tokio::select! {
+        started = timeout_at(deadline, starting) => match started {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => return debug!(%error, "no SSH client"),
+            Err(_) => return info!("log-in took too long"),
+        },
+        () = stop.cancelled() => return,
+    };
+    let result = tokio::select! {
+        result = &mut session => Some(result),
+        _ = login.connection.wait() => None,
+        () = sleep_until(deadline) => {
+            info!("log-in took too long");
+            cutter.cut();
+            None
+        }
+        () = stop.cancelled() => {
+            cutter.cut();
+            None
+        }
+    };
+    drop(permit);
+    let result = match (result, login.connection.get()) {
+        (Some(result), _) => result,
+        (None, None) => session.await,
+        (None, Some(connection)) => {
+            let drained = drain(connection, session.handle(), &stop);
+            tokio::pin!(drained);
+            tokio::select! {
+                result = &mut session => result,
+                () = &mut drained => {
+                    cutter.cut();
+                    session.await
+                }
+            }
+        }
+    };
+    if let Err(error) = result {
+        debug!(%error, "connection broke");
+    }
+    if login.connection.get().is_none() {
+        login.failed(&gateway.lockout, peer.client);
+    }
+    drop(end);
+    tasks.close();
+    if timeout(TASKS_TIMEOUT, tasks.wait()).await.is_err() {
+        warn!("channels outlived their connection");
+    }
+}
+
+/// Once `stop` is cancelled, ends the connection as soon as no channel is open
+/// on it; returns when the client had time to close it.
+async fn drain(connection: &Connection, handle: server::Handle, stop: &CancellationToken) {
+    stop.cancelled().await;
+    connection.idle().await;
+    let goodbye = "the gateway is shutting down; connect again in a moment".to_owned();
+    // It fails only where the connection has ended.
+    let _ = handle
+        .disconnect(Disconnect::ByApplication, goodbye, String::new())
+        .await;
+    sleep(GOODBYE_TIMEOUT).await;
+}

@@ -1,0 +1,158 @@
+//! What the operator may choose of SSH, and the algorithms on offer.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
+use russh::server::Config;
+use russh::{Limits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
+
+/// Options of the SSH side.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much a client may send on a channel before it is consumed, in bytes:
+    /// the memory bound of a channel that stalls.
+    pub window: u32,
+    /// Whether chacha20-poly1305 is offered although the processor does AES:
+    /// stock OpenSSH then picks it, at half the speed.
+    pub chacha20: Chacha20,
+    /// How long a log-in may take, from the first byte.
+    pub login_grace: Duration,
+    /// How many connections may be between their first byte and their log-in.
+    pub max_unauthenticated: usize,
+    /// Silence after which a client is asked for a sign of life.
+    pub keepalive_interval: Duration,
+    /// How many such questions may stay unanswered.
+    pub keepalive_max: usize,
+}
+
+/// Whether chacha20-poly1305 is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chacha20 {
+    /// Where the processor has no instructions for AES.
+    WithoutAesHardware,
+    /// Always.
+    Always,
+}
+
+/// Keys that a client may offer before it is disconnected: people carry many in
+/// their authentication agents.
+const MAX_KEYS_OFFERED: usize = 20;
+
+/// Data after which keys are exchanged anew, each way, in bytes (RFC 4253 §9).
+const REKEY_AFTER: usize = 1 << 30;
+
+const REKEY_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Queue of a connection's outgoing messages; writers wait where it is full.
+const OUTGOING: usize = 64;
+
+/// Incoming messages of a channel after which small ones are merged.
+const INCOMING: usize = 100;
+
+/// Largest payload of a data packet, in bytes (RFC 4253 §6.1 asks for no more).
+const PACKET: u32 = 32 * 1024;
+
+const KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G16_SHA512,
+    kex::DH_G14_SHA256,
+    kex::EXTENSION_SUPPORT_AS_SERVER,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+];
+
+const KEYS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::SkEd25519,
+    Algorithm::SkEcdsaSha2NistP256,
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
+];
+
+const MACS: &[mac::Name] = &[
+    mac::HMAC_SHA256_ETM,
+    mac::HMAC_SHA512_ETM,
+    mac::HMAC_SHA256,
+    mac::HMAC_SHA512,
+];
+
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::AES_128_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_256_CTR,
+];
+
+impl Options {
+    /// Returns russh's configuration; `host_keys` in the order of preference.
+    pub(super) fn config(&self, host_keys: Vec<PrivateKey>) -> Config {
+        let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
+        Config {
+            server_id: SshId::Standard(Cow::Borrowed(concat!(
+                "SSH-2.0-devgate_",
+                env!("CARGO_PKG_VERSION")
+            ))),
+            methods,
+            // Refusals are slowed by the lock-out, which knows who is asking.
+            auth_rejection_time: Duration::ZERO,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys: host_keys,
+            window_size: self.window,
+            maximum_packet_size: PACKET,
+            channel_buffer_size: INCOMING,
+            event_buffer_size: OUTGOING,
+            limits: Limits::new(REKEY_AFTER, REKEY_AFTER, REKEY_INTERVAL),
+            preferred: self.preferred(),
+            max_auth_attempts: MAX_KEYS_OFFERED,
+            inactivity_timeout: None,
+            keepalive_interval: Some(self.keepalive_interval),
+            keepalive_max: self.keepalive_max,
+            nodelay: true,
+            ..Config::default()
+        }
+    }
+
+    fn preferred(&self) -> Preferred {
+        let mut ciphers = CIPHERS.to_vec();
+        if self.chacha20 == Chacha20::Always || !aes_hardware() {
+            ciphers.insert(0, cipher::CHACHA20_POLY1305);
+        }
+        Preferred {
+            kex: Cow::Borrowed(KEX),
+            key: Cow::Borrowed(KEYS),
+            cipher: Cow::Owned(ciphers),
+            mac: Cow::Borrowed(MACS),
+            compression: Cow::Borrowed(&[compression::NONE]),
+            ..Preferred::default()
+        }
+    }
+}
+
+/// Whether the processor has instructions for AES.
+fn aes_hardware() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}

@@ -1,0 +1,423 @@
+//! Joins a session channel to a `session` stream of the workspace's agent.
+//!
+//! What a client asks for before its `shell`, `exec` or `subsystem` is gathered,
+//! so that the stream is opened once and everything reaches the agent in one
+//! write. While the workspace starts, what the client types is kept and a PTY's
+//! Ctrl-C still ends the wait.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use devgate_protocol::frame::{self, Frame, FrameReader, Kind};
+use devgate_protocol::{Open, ReadHalf, SessionOpen, Stream, WriteHalf};
+use russh::server::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use serde::Serialize;
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::connection::{Connection, Listener};
+use super::{signals, splice};
+use crate::refusal::{self, Refused};
+use crate::workspaces::Wake;
+
+/// Largest sum of what a client may ask for before its program starts, and of
+/// what it may type while the workspace starts, in bytes each.
+const MAX_PREFACE: usize = 4 * 1024 * 1024;
+const MAX_EARLY: usize = 64 * 1024;
+
+/// How long a person waits for a workspace before being told so.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Exit status of `ssh` itself when something other than the program failed.
+const FAILED: u32 = 255;
+
+/// Exit status of a program that Ctrl-C ended (128 + SIGINT).
+const INTERRUPTED: u32 = 130;
+
+/// What Ctrl-C sends on a PTY.
+const ETX: u8 = 3;
+
+/// The code of stderr (RFC 4254 §5.2).
+const STDERR: u32 = 1;
+
+/// Whether a client asked for a PTY: its terminal is then raw and needs a
+/// carriage return, and somebody sits in front of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Terminal {
+    Pty,
+    None,
+}
+
+/// What a client asked for, as frames for the agent.
+struct Preface {
+    frames: Vec<u8>,
+    terminal: Terminal,
+    /// Whether a person waits: a shell on a PTY.
+    wake: Wake,
+}
+
+/// Why nothing is to be started.
+enum Unstarted {
+    /// The client closed the channel.
+    Closed,
+    /// The client asked for too much, or for what doesn't fit a frame.
+    Refused(io::Error),
+}
+
+/// Serves one session channel to its end.
+///
+/// `closed` is cancelled when the client closed the channel or its connection ended.
+pub(super) async fn run(
+    connection: &Arc<Connection>,
+    channel: Channel<Msg>,
+    closed: &CancellationToken,
+) {
+    let (mut rx, tx) = channel.split();
+    let preface = match gather(&mut rx).await {
+        Ok(preface) => preface,
+        Err(Unstarted::Closed) => return,
+        Err(Unstarted::Refused(error)) => {
+            return tell(&tx, Terminal::None, &error.to_string(), FAILED).await;
+        }
+    };
+    let terminal = preface.terminal;
+    match open(connection, &mut rx, &tx, &preface).await {
+        Opening::Opened(stream, early) => {
+            let (reader, mut writer) = stream.split();
+            let mut first = preface.frames;
+            first.extend_from_slice(&early);
+            tokio::select! {
+                result = splice::write(&mut writer, &first) => if let Err(error) = result {
+                    debug!(%error, "agent took no requests");
+                },
+                () = closed.cancelled() => return,
+            }
+            drop(first);
+            bridge(connection, (rx, &tx), (reader, writer), (terminal, closed)).await;
+        }
+        Opening::Refused(refused) => {
+            tell(&tx, terminal, &refusal::explain(&refused), FAILED).await;
+        }
+        Opening::Interrupted => tell(&tx, terminal, "interrupted", INTERRUPTED).await,
+        Opening::Closed => {}
+    }
+}
+
+/// Collects a client's requests up to the one that starts its program.
+async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
+    let mut frames = Vec::new();
+    let mut terminal = Terminal::None;
+    let mut wake = Wake::Background;
+    loop {
+        let message = rx.wait().await.ok_or(Unstarted::Closed)?;
+        let starts = matches!(
+            message,
+            ChannelMsg::RequestShell { .. }
+                | ChannelMsg::Exec { .. }
+                | ChannelMsg::RequestSubsystem { .. }
+        );
+        match &message {
+            ChannelMsg::Close => return Err(Unstarted::Closed),
+            ChannelMsg::RequestPty { .. } => {
+                terminal = Terminal::Pty;
+                wake = Wake::Interactive;
+            }
+            _ => {}
+        }
+        push(&mut frames, message).map_err(Unstarted::Refused)?;
+        if frames.len() > MAX_PREFACE {
+            let error = "the client set more environment than a session can hold; send less";
+            return Err(Unstarted::Refused(io::Error::other(error)));
+        }
+        if starts {
+            return Ok(Preface {
+                frames,
+                terminal,
+                wake,
+            });
+        }
+    }
+}
+
+/// How waiting for a stream ended.
+enum Opening {
+    /// With what the client sent meanwhile, as frames.
+    Opened(Stream, Vec<u8>),
+    Refused(Refused),
+    /// Ctrl-C on a PTY.
+    Interrupted,
+    Closed,
+}
+
+async fn open(
+    connection: &Arc<Connection>,
+    rx: &mut ChannelReadHalf,
+    tx: &ChannelWriteHalf<Msg>,
+    preface: &Preface,
+) -> Opening {
+    let request = Open::Session(SessionOpen {
+        peer: Some(connection.peer.clone()),
+        ..SessionOpen::default()
+    });
+    let opening = connection.open(&request, preface.wake);
+    let quiet = tokio::time::sleep(QUIET);
+    tokio::pin!(opening, quiet);
+    let mut early = Vec::new();
+    let mut told = preface.terminal == Terminal::None;
+    loop {
+        let message = tokio::select! {
+            result = &mut opening => return match result {
+                Ok((stream, _)) => Opening::Opened(stream, early),
+                Err(refused) => Opening::Refused(refused),
+            },
+            () = &mut quiet, if !told => {
+                told = true;
+                say(tx, preface.terminal, "waiting for the workspace to start (Ctrl-C ends the wait)").await;
+                continue;
+            }
+            message = rx.wait(), if early.len() < MAX_EARLY => message,
+        };
+        match message {
+            None | Some(ChannelMsg::Close) => return Opening::Closed,
+            Some(ChannelMsg::Data { data })
+                if preface.terminal == Terminal::Pty && data.contains(&ETX) =>
+            {
+                return Opening::Interrupted;
+            }
+            Some(message) => {
+                if let Err(error) = push(&mut early, message) {
+                    debug!(%error, "request dropped");
+                }
+            }
+        }
+    }
+}
+
+/// The client's side of a session and the agent's.
+type ClientSide<'a> = (ChannelReadHalf, &'a ChannelWriteHalf<Msg>);
+type AgentSide = (ReadHalf, WriteHalf);
+
+/// Carries frames both ways until the agent ends the stream or the client
+/// closes the channel.
+async fn bridge(
+    connection: &Arc<Connection>,
+    (rx, tx): ClientSide<'_>,
+    (reader, writer): AgentSide,
+    (terminal, closed): (Terminal, &CancellationToken),
+) {
+    let up = upload(rx, writer);
+    let down = download(connection, reader, tx);
+    let drained = splice::drained(closed);
+    tokio::pin!(up, down, drained);
+    let mut writable = true;
+    let ended = loop {
+        tokio::select! {
+            end = &mut up, if writable => match end {
+                UploadEnd::Closed => return,
+                UploadEnd::Broken => writable = false,
+            },
+            ended = &mut down => break ended,
+            () = closed.cancelled(), if !writable => return,
+            () = &mut drained => return,
+        }
+    };
+    match ended {
+        Ok(Ended::Exited) => finish(tx).await,
+        Ok(Ended::Failed(detail)) => tell(tx, terminal, &detail, FAILED).await,
+        Err(error) => {
+            debug!(%error, "session stream broke");
+            tell(tx, terminal, &refusal::explain(&Refused::AgentLost), FAILED).await;
+        }
+    }
+}
+
+/// How the direction from the client ended.
+enum UploadEnd {
+    Closed,
+    /// The agent takes no more; it may still have something to say.
+    Broken,
+}
+
+async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
+    while let Some(message) = rx.wait().await {
+        let result = match message {
+            ChannelMsg::Data { data } => frame::write(&mut writer, Kind::Data, &data).await,
+            ChannelMsg::Close => break,
+            message => {
+                let mut frames = Vec::new();
+                match push(&mut frames, message) {
+                    Ok(()) => writer.write_all(&frames).await,
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        // TLS keeps what it hasn't sent.
+        let result = match result {
+            Ok(()) => writer.flush().await,
+            error => error,
+        };
+        if let Err(error) = result {
+            debug!(%error, "session stream takes no more");
+            return UploadEnd::Broken;
+        }
+    }
+    UploadEnd::Closed
+}
+
+/// How a session that the agent served ended.
+enum Ended {
+    /// The program ended, and the client knows how.
+    Exited,
+    /// The program couldn't be started.
+    Failed(String),
+}
+
+/// # Errors
+/// Where the stream broke, or ended before it said how the program had.
+async fn download(
+    connection: &Arc<Connection>,
+    reader: ReadHalf,
+    tx: &ChannelWriteHalf<Msg>,
+) -> io::Result<Ended> {
+    let mut frames = FrameReader::new(reader);
+    let mut exited = false;
+    while let Some(frame) = frames.next().await? {
+        match frame {
+            Frame::Data(data) => tx.data_bytes(data).await,
+            Frame::Stderr(data) => tx.extended_data_bytes(STDERR, data).await,
+            Frame::Eof => tx.eof().await,
+            Frame::ExitStatus(status) => {
+                exited = true;
+                tx.exit_status(status).await
+            }
+            Frame::ExitSignal(signal) => {
+                exited = true;
+                connection.exit_signal(tx.id(), signal).await
+            }
+            Frame::Failed(refusal) => return Ok(Ended::Failed(refusal.detail)),
+            Frame::Accepted(accepted) => {
+                connection.collect(accepted, Listener::Session);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+        .map_err(io::Error::other)?;
+    }
+    if exited {
+        Ok(Ended::Exited)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Ends a channel: EOF (again, where it was sent, does no harm) and CLOSE.
+async fn finish(tx: &ChannelWriteHalf<Msg>) {
+    // Both fail only where the connection has ended.
+    let _ = tx.eof().await;
+    let _ = tx.close().await;
+}
+
+/// Tells the person on stderr why there is no program, and ends the channel.
+async fn tell(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str, status: u32) {
+    say(tx, terminal, text).await;
+    let _ = tx.exit_status(status).await;
+    finish(tx).await;
+}
+
+async fn say(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str) {
+    let end = if terminal == Terminal::Pty {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    let line = Bytes::from(format!("devgate: {text}{end}"));
+    // It fails only where the connection has ended.
+    let _ = tx.extended_data_bytes(STDERR, line).await;
+}
+
+/// Appends the frame that a channel's message becomes; none for what has no
+/// meaning to an agent.
+fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> {
+    match message {
+        ChannelMsg::Data { data } => raw(frames, Kind::Data, &data),
+        ChannelMsg::Eof => raw(frames, Kind::Eof, &[]),
+        ChannelMsg::RequestPty {
+            term,
+            col_width,
+            row_height,
+            pix_width,
+            pix_height,
+            terminal_modes,
+            ..
+        } => {
+            let size = frame::Size {
+                columns: col_width,
+                rows: row_height,
+                width: pix_width,
+                height: pix_height,
+            };
+            let modes = terminal_modes
+                .into_iter()
+                .map(|(mode, argument)| (mode as u8, argument))
+                .collect();
+            json(frames, Kind::Pty, &frame::PtyRequest { term, size, modes })
+        }
+        ChannelMsg::WindowChange {
+            col_width,
+            row_height,
+            pix_width,
+            pix_height,
+        } => {
+            let size = frame::Size {
+                columns: col_width,
+                rows: row_height,
+                width: pix_width,
+                height: pix_height,
+            };
+            json(frames, Kind::WindowChange, &size)
+        }
+        ChannelMsg::SetEnv {
+            variable_name: name,
+            variable_value: value,
+            ..
+        } => json(frames, Kind::Environment, &frame::Variable { name, value }),
+        ChannelMsg::RequestShell { .. } => raw(frames, Kind::Shell, &[]),
+        ChannelMsg::Exec { command, .. } => raw(frames, Kind::Exec, &command),
+        ChannelMsg::RequestSubsystem { name, .. } => raw(frames, Kind::Subsystem, name.as_bytes()),
+        ChannelMsg::Signal { signal } => {
+            raw(frames, Kind::Signal, signals::name(&signal).as_bytes())
+        }
+        ChannelMsg::AgentForward { .. } => raw(frames, Kind::AuthAgent, &[]),
+        ChannelMsg::RequestX11 {
+            single_connection,
+            x11_authentication_protocol: protocol,
+            x11_authentication_cookie: cookie,
+            x11_screen_number: screen,
+            ..
+        } => json(
+            frames,
+            Kind::X11,
+            &frame::X11Request {
+                single_connection,
+                protocol,
+                cookie,
+                screen,
+            },
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn raw(frames: &mut Vec<u8>, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    frames.extend_from_slice(&frame::header(kind, payload.len())?);
+    frames.extend_from_slice(payload);
+    Ok(())
+}
+
+fn json(frames: &mut Vec<u8>, kind: Kind, payload: &impl Serialize) -> io::Result<()> {
+    raw(frames, kind, &serde_json::to_vec(payload)?)
+}

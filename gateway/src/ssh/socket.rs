@@ -1,0 +1,175 @@
+//! A client's TCP connection, tuned for SSH and able to be cut from outside.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tracing::debug;
+
+/// How many reads after the connection began are acknowledged at once.
+///
+/// Clients with Nagle's algorithm on send the handshake in small pieces and wait
+/// for each to be acknowledged; a delayed one costs 40 ms. The handshake of a
+/// stock client takes about a dozen reads.
+const QUICK_READS: u32 = 32;
+
+/// How much unsent data the kernel keeps, in bytes, before it asks for more.
+///
+/// What waits here can't be overtaken by a keystroke's echo, so it is kept just
+/// large enough that the socket never runs dry between two wake-ups.
+const NOTSENT_LOWAT: nix::libc::c_int = 128 * 1024;
+
+/// One client's connection.
+#[derive(Debug)]
+pub(super) struct Socket {
+    tcp: Arc<TcpStream>,
+    quick_reads: u32,
+}
+
+/// Ends a [`Socket`] that is owned by somebody else.
+#[derive(Clone, Debug)]
+pub(super) struct Cutter(Arc<TcpStream>);
+
+impl Socket {
+    /// Tunes the connection: no delay, and little unsent data in the kernel.
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        if let Err(error) = tcp.set_nodelay(true) {
+            debug!(%error, "TCP_NODELAY refused");
+        }
+        if let Err(error) = limit_unsent(&tcp) {
+            debug!(%error, "TCP_NOTSENT_LOWAT refused");
+        }
+        Self {
+            tcp: Arc::new(tcp),
+            quick_reads: QUICK_READS,
+        }
+    }
+
+    pub(super) fn cutter(&self) -> Cutter {
+        Cutter(Arc::clone(&self.tcp))
+    }
+}
+
+impl Cutter {
+    /// Makes every read and write on the socket end at once.
+    pub(super) fn cut(&self) {
+        // It fails only where the connection has ended already.
+        let _ = socket2::SockRef::from(&*self.0).shutdown(Shutdown::Both);
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "no kept library offers TCP_NOTSENT_LOWAT (tcp(7))"
+)]
+fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
+    let value = NOTSENT_LOWAT;
+    let length = nix::libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length describe `value`, which outlives the call.
+    let result = unsafe {
+        nix::libc::setsockopt(
+            tcp.as_raw_fd(),
+            nix::libc::IPPROTO_TCP,
+            nix::libc::TCP_NOTSENT_LOWAT,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            ready!(this.tcp.poll_read_ready(cx))?;
+            match this.tcp.try_read(buf.initialize_unfilled()) {
+                Ok(n) => {
+                    buf.advance(n);
+                    if this.quick_reads > 0 {
+                        this.quick_reads -= 1;
+                        // The kernel takes it back after a while: hence each time.
+                        let _ = rustix::net::sockopt::set_tcp_quickack(&*this.tcp, true);
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_write_vectored(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(
+            match socket2::SockRef::from(&*self.tcp).shutdown(Shutdown::Write) {
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
+                _ => Ok(()),
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_cut_ends_a_read_that_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut socket = Socket::new(listener.accept().await.unwrap().0);
+        let cutter = socket.cutter();
+        let mut byte = [0];
+        let (read, ()) = tokio::join!(socket.read(&mut byte), async { cutter.cut() });
+        assert_eq!(read.unwrap(), 0);
+    }
+}

@@ -1,0 +1,112 @@
+//! Joins a forwarding channel to a raw stream, both ways, byte for byte.
+//!
+//! EOF ends one direction, CLOSE ends both (RFC 4254 §5.3). What a client sent
+//! before its CLOSE is still delivered. Backpressure is the kernel's on one side
+//! and the channel's window on the other; memory is one buffer a direction.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use devgate_protocol::{ReadHalf, Stream, WriteHalf};
+use russh::server::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// How much is read from a stream at once, in bytes.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How long data that a client sent before its CLOSE may take to be delivered.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Carries bytes until both directions have ended or the channel is closed.
+///
+/// `closed` is cancelled when the client closed the channel or its connection
+/// ended. Dropping the future drops the stream, which resets the agent's side.
+pub(super) async fn splice(channel: Channel<Msg>, stream: Stream, closed: &CancellationToken) {
+    let (rx, tx) = channel.split();
+    let (reader, writer) = stream.split();
+    let up = upload(rx, writer);
+    let down = download(reader, &tx);
+    let drained = drained(closed);
+    tokio::pin!(up, down, drained);
+    let (mut up_ended, mut down_ended) = (false, false);
+    while !(up_ended && down_ended) {
+        tokio::select! {
+            end = &mut up, if !up_ended => match end {
+                UploadEnd::Eof | UploadEnd::Broken => up_ended = true,
+                UploadEnd::Closed => break,
+            },
+            result = &mut down, if !down_ended => {
+                down_ended = true;
+                if let Err(error) = result {
+                    debug!(%error, "forwarded stream broke");
+                    break;
+                }
+                if tx.eof().await.is_err() {
+                    break;
+                }
+            }
+            () = closed.cancelled(), if up_ended => break,
+            () = &mut drained => break,
+        }
+    }
+    // It fails only where the connection has ended.
+    let _ = tx.close().await;
+}
+
+/// Returns [`DRAIN_TIMEOUT`] after `closed` was cancelled.
+pub(super) async fn drained(closed: &CancellationToken) {
+    closed.cancelled().await;
+    tokio::time::sleep(DRAIN_TIMEOUT).await;
+}
+
+/// How the direction from the client ended.
+enum UploadEnd {
+    /// The client sent EOF, and it was passed on.
+    Eof,
+    /// The client sent CLOSE; all that came before was delivered.
+    Closed,
+    /// The stream takes no more; it may still have something to say.
+    Broken,
+}
+
+async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
+    while let Some(message) = rx.wait().await {
+        let result = match message {
+            ChannelMsg::Data { data } => write(&mut writer, &data).await,
+            ChannelMsg::Eof => match writer.shutdown().await {
+                Ok(()) => return UploadEnd::Eof,
+                Err(error) => Err(error),
+            },
+            ChannelMsg::Close => break,
+            _ => continue,
+        };
+        if let Err(error) = result {
+            debug!(%error, "forwarded stream takes no more");
+            return UploadEnd::Broken;
+        }
+    }
+    UploadEnd::Closed
+}
+
+/// TLS keeps what it hasn't sent: hence the flush.
+pub(super) async fn write(writer: &mut WriteHalf, data: &[u8]) -> io::Result<()> {
+    writer.write_all(data).await?;
+    writer.flush().await
+}
+
+async fn download(mut reader: ReadHalf, tx: &ChannelWriteHalf<Msg>) -> io::Result<()> {
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(READ_SIZE);
+        if reader.read_buf(&mut buffer).await? == 0 {
+            return Ok(());
+        }
+        tx.data_bytes(buffer.split().freeze())
+            .await
+            .map_err(io::Error::other)?;
+    }
+}

@@ -1,0 +1,110 @@
+//! Users.
+
+use sqlx::any::AnyRow;
+
+use super::row::{now, parsed};
+use super::{Store, StoreError};
+use crate::identity::{Role, User};
+use crate::names::{UserId, UserName};
+
+impl Store {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// `UserExists` where the name is taken.
+    pub async fn add_user(&self, name: &UserName, role: Role) -> Result<User, StoreError> {
+        let user = User {
+            id: UserId::random(),
+            name: name.clone(),
+            role,
+        };
+        sqlx::query("INSERT INTO users (id, name, role, created) VALUES ($1, $2, $3, $4)")
+            .bind(user.id.as_str())
+            .bind(user.name.as_str())
+            .bind(user.role.as_str())
+            .bind(now().1)
+            .execute(&self.writer)
+            .await
+            .map_err(|error| match error.as_database_error() {
+                Some(cause) if cause.is_unique_violation() => StoreError::UserExists(name.clone()),
+                _ => error.into(),
+            })?;
+        Ok(user)
+    }
+
+    /// Returns all users, by name.
+    pub async fn users(&self) -> Result<Vec<User>, StoreError> {
+        sqlx::query("SELECT id, name, role FROM users ORDER BY name")
+            .fetch_all(&self.reader)
+            .await?
+            .iter()
+            .map(user)
+            .collect()
+    }
+
+    /// Returns the user of that name.
+    pub async fn user_named(&self, name: &UserName) -> Result<Option<User>, StoreError> {
+        sqlx::query("SELECT id, name, role FROM users WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(&self.reader)
+            .await?
+            .as_ref()
+            .map(user)
+            .transpose()
+    }
+
+    /// Returns the user whose key has that fingerprint (`SHA256:…`).
+    pub async fn user_of_fingerprint(&self, fingerprint: &str) -> Result<Option<User>, StoreError> {
+        sqlx::query(
+            "SELECT users.id, users.name, users.role FROM users \
+             JOIN ssh_keys ON ssh_keys.user_id = users.id WHERE ssh_keys.fingerprint = $1",
+        )
+        .bind(fingerprint)
+        .fetch_optional(&self.reader)
+        .await?
+        .as_ref()
+        .map(user)
+        .transpose()
+    }
+
+    /// Removes a user and their keys.
+    ///
+    /// # Errors
+    /// `NoSuchUser`; `UserHasWorkspaces` while there are any; `LastAdmin` where
+    /// nobody could administer afterwards.
+    pub async fn remove_user(&self, name: &UserName) -> Result<(), StoreError> {
+        // One statement decides and removes, so that nothing comes in between.
+        let removed = sqlx::query(
+            "DELETE FROM users WHERE name = $1 \
+             AND NOT EXISTS (SELECT 1 FROM workspaces WHERE workspaces.owner_id = users.id) \
+             AND (role <> 'admin' OR EXISTS (SELECT 1 FROM users AS other \
+                 WHERE other.role = 'admin' AND other.id <> users.id))",
+        )
+        .bind(name.as_str())
+        .execute(&self.writer)
+        .await?;
+        if removed.rows_affected() > 0 {
+            return Ok(());
+        }
+        let Some(user) = self.user_named(name).await? else {
+            return Err(StoreError::NoSuchUser(name.clone()));
+        };
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM workspaces WHERE owner_id = $1")
+            .bind(user.id.as_str())
+            .fetch_one(&self.reader)
+            .await?;
+        if count > 0 {
+            return Err(StoreError::UserHasWorkspaces(user.name));
+        }
+        Err(StoreError::LastAdmin(user.name))
+    }
+}
+
+/// Reads `id`, `name`, `role`.
+fn user(row: &AnyRow) -> Result<User, StoreError> {
+    Ok(User {
+        id: parsed(row, "id")?,
+        name: parsed(row, "name")?,
+        role: parsed(row, "role")?,
+    })
+}

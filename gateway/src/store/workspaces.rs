@@ -1,0 +1,187 @@
+//! Workspaces: what is wanted of each (its intent), and where it was last seen.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::row::{now, parsed, time, unreadable};
+use super::{Store, StoreError};
+use crate::identity::User;
+use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::workspaces::{FailureReason, Intent, Record, State, Workspace};
+
+/// Reads what [`record`] needs, with a condition to add.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT workspaces.id, workspaces.name, workspaces.owner_id, \
+             users.name AS owner_name, workspaces.created, workspaces.intent, \
+             workspaces.state, workspaces.failure, workspaces.changed \
+             FROM workspaces JOIN users ON users.id = workspaces.owner_id ",
+            $condition
+        )
+    };
+}
+
+impl Store {
+    /// Adds a workspace in the state `created`.
+    ///
+    /// # Errors
+    /// `WorkspaceExists` where the owner has one of that name; `NoSuchUser` where
+    /// the owner was removed meanwhile.
+    pub async fn add_workspace(
+        &self,
+        owner: &User,
+        name: &WorkspaceName,
+        intent: Intent,
+    ) -> Result<Record, StoreError> {
+        let (created, milliseconds) = now();
+        let workspace = Workspace {
+            id: WorkspaceId::random(),
+            name: name.clone(),
+            owner: owner.id.clone(),
+            owner_name: owner.name.clone(),
+            created,
+        };
+        sqlx::query(
+            "INSERT INTO workspaces (id, owner_id, name, created, intent, state, changed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(workspace.id.as_str())
+        .bind(workspace.owner.as_str())
+        .bind(workspace.name.as_str())
+        .bind(milliseconds)
+        .bind(intent.as_str())
+        .bind(State::Created.as_str())
+        .bind(milliseconds)
+        .execute(&self.writer)
+        .await
+        .map_err(|error| match error.as_database_error() {
+            Some(cause) if cause.is_unique_violation() => StoreError::WorkspaceExists(name.clone()),
+            Some(cause) if cause.is_foreign_key_violation() => {
+                StoreError::NoSuchUser(owner.name.clone())
+            }
+            _ => error.into(),
+        })?;
+        Ok(Record {
+            workspace,
+            intent,
+            state: State::Created,
+            changed: created,
+        })
+    }
+
+    /// Returns all workspaces, by owner and name.
+    pub async fn workspaces(&self) -> Result<Vec<Record>, StoreError> {
+        sqlx::query(select!("ORDER BY users.name, workspaces.name"))
+            .fetch_all(&self.reader)
+            .await?
+            .iter()
+            .map(record)
+            .collect()
+    }
+
+    /// Returns the workspace of that owner and name.
+    pub async fn workspace_named(
+        &self,
+        owner: &UserName,
+        name: &WorkspaceName,
+    ) -> Result<Option<Record>, StoreError> {
+        sqlx::query(select!("WHERE users.name = $1 AND workspaces.name = $2"))
+            .bind(owner.as_str())
+            .bind(name.as_str())
+            .fetch_optional(&self.reader)
+            .await?
+            .as_ref()
+            .map(record)
+            .transpose()
+    }
+
+    /// Records what is wanted of a workspace, and the state that this leads to.
+    pub(crate) async fn set_intent(
+        &self,
+        id: &WorkspaceId,
+        intent: Intent,
+        state: &State,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4 \
+             WHERE id = $5",
+        )
+        .bind(intent.as_str())
+        .bind(state.as_str())
+        .bind(failure(state))
+        .bind(now().1)
+        .bind(id.as_str())
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// Records where a workspace is.
+    pub(crate) async fn set_state(
+        &self,
+        id: &WorkspaceId,
+        state: &State,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE workspaces SET state = $1, failure = $2, changed = $3 WHERE id = $4")
+            .bind(state.as_str())
+            .bind(failure(state))
+            .bind(now().1)
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a workspace's record.
+    pub(crate) async fn remove_workspace(&self, id: &WorkspaceId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM workspaces WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+}
+
+fn failure(state: &State) -> Option<String> {
+    match state {
+        State::Failed(reason) => serde_json::to_string(reason).ok(),
+        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
+            None
+        }
+    }
+}
+
+fn record(row: &AnyRow) -> Result<Record, StoreError> {
+    Ok(Record {
+        workspace: Workspace {
+            id: parsed(row, "id")?,
+            name: parsed(row, "name")?,
+            owner: parsed::<UserId>(row, "owner_id")?,
+            owner_name: parsed(row, "owner_name")?,
+            created: time(row, "created")?,
+        },
+        intent: parsed(row, "intent")?,
+        state: state(row)?,
+        changed: time(row, "changed")?,
+    })
+}
+
+fn state(row: &AnyRow) -> Result<State, StoreError> {
+    let name: String = row.try_get("state")?;
+    Ok(match name.as_str() {
+        "created" => State::Created,
+        "starting" => State::Starting,
+        "running" => State::Running,
+        "stopping" => State::Stopping,
+        "stopped" => State::Stopped,
+        "failed" => {
+            let text: Option<String> = row.try_get("failure")?;
+            let text = text.unwrap_or_default();
+            // A reason that only another version knows is still a failure.
+            let reason = serde_json::from_str(&text).unwrap_or(FailureReason::Unknown);
+            State::Failed(reason)
+        }
+        other => return Err(unreadable("state", other)),
+    })
+}

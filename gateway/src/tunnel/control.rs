@@ -1,0 +1,201 @@
+//! The control connection of a tunnel, of either kind.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use devgate_certs::Authority;
+use devgate_protocol::control::{self, FromAgent, FromGateway};
+use devgate_protocol::websocket::{self, WebSocket};
+use devgate_protocol::{ReadHalf, Stream, VERSION, WriteHalf};
+use futures_util::StreamExt;
+use futures_util::stream::{SplitSink, SplitStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tracing::{info, warn};
+
+use super::FEATURES;
+use crate::names::WorkspaceId;
+
+/// Time between two pings.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// Silence after which an agent counts as gone.
+const DEAD_AFTER: Duration = Duration::from_secs(45);
+
+/// Least time between two certificates for one tunnel.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
+
+/// Both directions of a control connection.
+pub(super) struct Link {
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+}
+
+pub(super) enum Reader {
+    Stream(ReadHalf),
+    WebSocket(SplitStream<WebSocket>),
+}
+
+pub(super) enum Writer {
+    Stream(WriteHalf),
+    WebSocket(SplitSink<WebSocket, Message>),
+}
+
+impl From<Stream> for Link {
+    fn from(stream: Stream) -> Self {
+        let (reader, writer) = stream.split();
+        Self {
+            reader: Reader::Stream(reader),
+            writer: Writer::Stream(writer),
+        }
+    }
+}
+
+impl From<WebSocket> for Link {
+    fn from(socket: WebSocket) -> Self {
+        let (writer, reader) = socket.split();
+        Self {
+            reader: Reader::WebSocket(reader),
+            writer: Writer::WebSocket(writer),
+        }
+    }
+}
+
+impl Reader {
+    /// Returns the agent's next message, or `None` at the end. Not cancel-safe.
+    pub(super) async fn next(&mut self) -> io::Result<Option<FromAgent>> {
+        match self {
+            Self::Stream(stream) => control::read(stream).await,
+            Self::WebSocket(socket) => websocket::read_message(socket).await,
+        }
+    }
+}
+
+impl Writer {
+    /// Sends a message. Not cancel-safe.
+    pub(super) async fn send(&mut self, message: &FromGateway) -> io::Result<()> {
+        match self {
+            Self::Stream(stream) => control::write(stream, message).await,
+            Self::WebSocket(socket) => websocket::write_message(socket, message).await,
+        }
+    }
+}
+
+/// Returns the answer to an agent's hello.
+pub(super) fn welcome() -> FromGateway {
+    FromGateway::Welcome {
+        protocol: VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
+
+/// Runs a control connection until it breaks, the agent falls silent, or
+/// `outgoing` has no sender any more. Returns why, for the log.
+///
+/// Dropping the future closes the connection.
+pub(super) async fn run(
+    link: Link,
+    id: &WorkspaceId,
+    authority: &Authority,
+    replies: mpsc::Sender<FromGateway>,
+    outgoing: mpsc::Receiver<FromGateway>,
+) -> &'static str {
+    let heard = Mutex::new(Instant::now());
+    let Link { reader, writer } = link;
+    tokio::select! {
+        why = listen(reader, id, authority, replies, &heard) => why,
+        why = speak(writer, outgoing, &heard) => why,
+    }
+}
+
+async fn listen(
+    mut reader: Reader,
+    id: &WorkspaceId,
+    authority: &Authority,
+    replies: mpsc::Sender<FromGateway>,
+    heard: &Mutex<Instant>,
+) -> &'static str {
+    let mut last_certificate: Option<Instant> = None;
+    loop {
+        let message = match reader.next().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return "the agent closed it",
+            Err(error) => {
+                info!(workspace = %id, %error, "a control connection broke");
+                return "it broke";
+            }
+        };
+        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let FromAgent::CertificateRequest { request } = message else {
+            continue;
+        };
+        if last_certificate.is_some_and(|last| last.elapsed() < CERTIFICATE_EVERY) {
+            warn!(workspace = %id, "an agent asks for certificates too often");
+            continue;
+        }
+        last_certificate = Some(Instant::now());
+        match authority.sign_agent_request(id.as_str(), &request) {
+            Ok(chain) => {
+                info!(workspace = %id, "renewed an agent's certificate");
+                if replies
+                    .send(FromGateway::Certificate { chain })
+                    .await
+                    .is_err()
+                {
+                    return "it ends";
+                }
+            }
+            Err(error) => warn!(workspace = %id, %error, "an agent's certificate isn't renewed"),
+        }
+    }
+}
+
+async fn speak(
+    mut writer: Writer,
+    mut outgoing: mpsc::Receiver<FromGateway>,
+    heard: &Mutex<Instant>,
+) -> &'static str {
+    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut number = 0;
+    loop {
+        let message = tokio::select! {
+            _ = pings.tick() => {
+                let heard = *heard.lock().unwrap_or_else(PoisonError::into_inner);
+                if heard.elapsed() >= DEAD_AFTER {
+                    return "the agent fell silent";
+                }
+                number += 1;
+                FromGateway::Ping { number }
+            }
+            message = outgoing.recv() => match message {
+                Some(message) => together(message, &mut outgoing),
+                None => return "it ends",
+            },
+        };
+        match timeout(DEAD_AFTER, writer.send(&message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return "it broke",
+            Err(_) => return "the agent doesn't read",
+        }
+    }
+}
+
+/// Makes one message of all requests for connections that wait in a row.
+fn together(message: FromGateway, outgoing: &mut mpsc::Receiver<FromGateway>) -> FromGateway {
+    let FromGateway::Dial { mut count } = message else {
+        return message;
+    };
+    loop {
+        match outgoing.try_recv() {
+            Ok(FromGateway::Dial { count: more }) => count = count.saturating_add(more),
+            // Anything else is rarer and worth more than the connections, which
+            // are asked for again where they don't come.
+            Ok(other) => return other,
+            Err(_) => return FromGateway::Dial { count },
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Agents on this host: the gateway connects to their Unix socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use devgate_protocol::{Answer, Open, Stream, StreamError, handshake, socket};
+use tokio::time::timeout;
+
+use super::control::{Link, welcome};
+use super::{AgentInfo, TunnelError, welcome_of};
+use crate::names::WorkspaceId;
+
+/// Longest wait for the agent to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the answers that begin a control connection.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens a control connection to the agent that listens on `path`.
+pub(super) async fn control(
+    id: &WorkspaceId,
+    path: &Path,
+) -> Result<(Link, AgentInfo), TunnelError> {
+    let greet = async {
+        let mut stream = connect(path).await?;
+        handshake::write_open(&mut stream, &Open::Control).await?;
+        if let Answer::Refused(refusal) = handshake::read_answer(&mut stream).await? {
+            return Err(TunnelError::Refused(refusal));
+        }
+        let mut link = Link::from(stream);
+        let info = welcome_of(id, link.reader.next().await?)?;
+        link.writer.send(&welcome()).await?;
+        Ok((link, info))
+    };
+    timeout(HELLO_TIMEOUT, greet)
+        .await
+        .map_err(|_| TunnelError::TimedOut)?
+}
+
+/// Connects to the agent, and to nobody else who listens there.
+pub(super) async fn connect(path: &Path) -> Result<Stream, TunnelError> {
+    let connected = timeout(CONNECT_TIMEOUT, socket::connect(path)).await;
+    let stream = connected
+        .map_err(|_| TunnelError::TimedOut)?
+        .map_err(StreamError::from)?;
+    socket::check_peer(&stream).map_err(StreamError::from)?;
+    Ok(stream.into())
+}

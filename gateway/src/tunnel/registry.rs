@@ -1,0 +1,390 @@
+//! Which agents are connected.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use devgate_certs::Authority;
+use devgate_protocol::control::FromGateway;
+use devgate_protocol::websocket::WebSocket;
+use devgate_protocol::{Answer, Open, Stream, StreamError, handshake};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, info_span, warn};
+
+use super::control::{self, Link};
+use super::dialled::Pool;
+use super::{AgentInfo, TunnelError, local, welcome_of};
+use crate::names::WorkspaceId;
+
+/// Longest wait for an agent's answer to a stream's header: it may have to dial.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Longest wait for the hello of an agent that dialled in.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Messages that wait for a control connection; a sender waits when it is full.
+const OUTGOING: usize = 64;
+
+/// Connections that are tried for one stream.
+const ATTEMPTS: usize = 8;
+
+/// The tunnels to all agents. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Tunnels(Arc<Registry>);
+
+#[derive(Debug)]
+struct Registry {
+    authority: Arc<Authority>,
+    workspaces: Mutex<HashMap<WorkspaceId, Entry>>,
+    /// Runs the control connections.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Oldest first.
+    tunnels: Vec<Arc<Tunnel>>,
+    /// The agent that gets new streams.
+    current: watch::Sender<Option<AgentInfo>>,
+}
+
+#[derive(Debug)]
+struct Tunnel {
+    info: AgentInfo,
+    reach: Reach,
+    outgoing: mpsc::Sender<FromGateway>,
+    /// Cancelled when the control connection ends, or to end it.
+    stop: CancellationToken,
+    going_away: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Reach {
+    Local(PathBuf),
+    Dialled { name: String, pool: Pool },
+}
+
+/// Why an offered data connection isn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the tunnel that the connection belongs to is not there")]
+pub struct OfferError;
+
+impl Tunnels {
+    /// Returns a registry without tunnels. `authority` renews agents' certificates.
+    pub fn new(authority: Arc<Authority>) -> Self {
+        Self(Arc::new(Registry {
+            authority,
+            workspaces: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    /// Connects to the agent that listens on `socket` and keeps the tunnel until it
+    /// breaks. Returns once the agent has said hello.
+    pub async fn connect_local(
+        &self,
+        id: &WorkspaceId,
+        socket: &Path,
+    ) -> Result<AgentInfo, TunnelError> {
+        let (link, info) = local::control(id, socket).await.inspect_err(|error| {
+            if let TunnelError::Stream(StreamError::Version(version)) = error {
+                warn!(workspace = %id, version, "refused an agent of an unsupported version");
+            }
+        })?;
+        let reach = Reach::Local(socket.to_owned());
+        self.keep(id, link, info.clone(), reach, None);
+        Ok(info)
+    }
+
+    /// Greets an agent that dialled in and keeps the tunnel until it breaks. `name`
+    /// is the agent's own name for the tunnel. Returns once it is registered.
+    pub async fn accept(
+        &self,
+        id: &WorkspaceId,
+        name: String,
+        socket: WebSocket,
+    ) -> Result<AgentInfo, TunnelError> {
+        let mut link = Link::from(socket);
+        let hello = timeout(HELLO_TIMEOUT, link.reader.next()).await;
+        let hello = hello.map_err(|_| TunnelError::TimedOut)??;
+        let info = welcome_of(id, hello).inspect_err(|error| {
+            if let TunnelError::Stream(StreamError::Version(version)) = error {
+                warn!(workspace = %id, version, "refused an agent of an unsupported version");
+            }
+        })?;
+        let pool = Pool::default();
+        let reach = Reach::Dialled { name, pool };
+        // Registered before the agent is welcomed: it offers connections at once.
+        self.keep(id, link, info.clone(), reach, Some(control::welcome()));
+        Ok(info)
+    }
+
+    /// Takes a data connection that an agent offers for its tunnel `name`.
+    ///
+    /// # Errors
+    /// [`OfferError`] where there is no such tunnel, or it takes no streams.
+    pub fn offer(&self, id: &WorkspaceId, name: &str, stream: Stream) -> Result<(), OfferError> {
+        let tunnel = self.dialled(id, name).ok_or(OfferError)?;
+        if let Reach::Dialled { pool, .. } = &tunnel.reach {
+            pool.offer(stream);
+        }
+        Ok(())
+    }
+
+    /// Whether the agent's tunnel `name` takes data connections.
+    pub fn takes_offers(&self, id: &WorkspaceId, name: &str) -> bool {
+        self.dialled(id, name).is_some()
+    }
+
+    /// Waits until an agent of the workspace is connected. Cancel-safe.
+    pub async fn connected(&self, id: &WorkspaceId) -> AgentInfo {
+        loop {
+            let mut current = self.subscribe(id);
+            let connected = current.wait_for(Option::is_some).await;
+            if let Ok(Some(info)) = connected.as_deref() {
+                return info.clone();
+            }
+            // The entry was forgotten meanwhile: wait on the next one.
+        }
+    }
+
+    /// Waits until no agent of the workspace is connected. Cancel-safe.
+    pub async fn disconnected(&self, id: &WorkspaceId) {
+        let mut current = self.subscribe(id);
+        // An entry is removed only where it has no tunnel: that is an end as well.
+        let _ = current.wait_for(Option::is_none).await;
+    }
+
+    /// Opens a stream to the agent of the workspace.
+    ///
+    /// # Errors
+    /// [`TunnelError::Refused`] where the agent answered with a refusal.
+    pub async fn open(
+        &self,
+        id: &WorkspaceId,
+        open: &Open,
+    ) -> Result<(Stream, Answer), TunnelError> {
+        let tunnel = self.newest(id).ok_or(TunnelError::NotConnected)?;
+        tokio::select! {
+            opened = tunnel.open(open) => opened,
+            () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
+        }
+    }
+
+    /// Closes all tunnels of a workspace that stops.
+    pub fn forget(&self, id: &WorkspaceId) {
+        let mut workspaces = self.0.lock();
+        let Some(entry) = workspaces.get_mut(id) else {
+            return;
+        };
+        for tunnel in entry.tunnels.drain(..) {
+            tunnel.stop.cancel();
+        }
+        entry.current.send_replace(None);
+        if entry.current.is_closed() {
+            workspaces.remove(id);
+        }
+    }
+
+    /// Tells all agents that the tunnels take no new streams, so that they dial
+    /// elsewhere; the streams that are open live on.
+    pub fn go_away(&self) {
+        let mut workspaces = self.0.lock();
+        for entry in workspaces.values_mut() {
+            for tunnel in &entry.tunnels {
+                tunnel.going_away.store(true, Ordering::Release);
+                // A full queue means that the agent doesn't read: it will notice
+                // the end of the connection instead.
+                let _ = tunnel.outgoing.try_send(FromGateway::GoAway);
+            }
+            entry.update();
+        }
+    }
+
+    /// Ends all control connections and waits for their tasks.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Runs what an upgraded connection still needs, as one of the registry's tasks.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.0.stop.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    fn keep(
+        &self,
+        id: &WorkspaceId,
+        link: Link,
+        info: AgentInfo,
+        reach: Reach,
+        first: Option<FromGateway>,
+    ) {
+        let (outgoing, queued) = mpsc::channel(OUTGOING);
+        if let Some(first) = first {
+            // The queue is new: there is room.
+            let _ = outgoing.try_send(first);
+        }
+        let tunnel = Arc::new(Tunnel {
+            info,
+            reach,
+            outgoing: outgoing.clone(),
+            stop: self.0.stop.child_token(),
+            going_away: AtomicBool::new(false),
+        });
+        {
+            let mut workspaces = self.0.lock();
+            let entry = workspaces.entry(id.clone()).or_insert_with(Entry::new);
+            entry.tunnels.push(Arc::clone(&tunnel));
+            entry.update();
+        }
+        let registration = Registration {
+            registry: Arc::clone(&self.0),
+            id: id.clone(),
+            tunnel,
+        };
+        self.0.tasks.spawn(async move {
+            let Registration {
+                registry,
+                id,
+                tunnel,
+            } = &registration;
+            let span = info_span!("tunnel", workspace = %id);
+            span.in_scope(|| info!(version = tunnel.info.version, "an agent is connected"));
+            let why = tokio::select! {
+                why = control::run(link, id, &registry.authority, outgoing, queued) => why,
+                () = tunnel.stop.cancelled() => "the gateway closes it",
+            };
+            span.in_scope(|| info!(why, "an agent is disconnected"));
+        });
+    }
+
+    fn subscribe(&self, id: &WorkspaceId) -> watch::Receiver<Option<AgentInfo>> {
+        let mut workspaces = self.0.lock();
+        let entry = workspaces.entry(id.clone()).or_insert_with(Entry::new);
+        entry.current.subscribe()
+    }
+
+    fn newest(&self, id: &WorkspaceId) -> Option<Arc<Tunnel>> {
+        self.0.lock().get(id).and_then(Entry::newest).cloned()
+    }
+
+    fn dialled(&self, id: &WorkspaceId, wanted: &str) -> Option<Arc<Tunnel>> {
+        let workspaces = self.0.lock();
+        let tunnels = &workspaces.get(id)?.tunnels;
+        let found = tunnels.iter().find(|tunnel| match &tunnel.reach {
+            Reach::Dialled { name, .. } => name == wanted && tunnel.takes_streams(),
+            Reach::Local(_) => false,
+        });
+        found.cloned()
+    }
+}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
+        self.workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self {
+            tunnels: Vec::new(),
+            current: watch::Sender::new(None),
+        }
+    }
+
+    fn newest(&self) -> Option<&Arc<Tunnel>> {
+        let mut newest_first = self.tunnels.iter().rev();
+        newest_first.find(|tunnel| tunnel.takes_streams())
+    }
+
+    fn update(&mut self) {
+        let info = self.newest().map(|tunnel| tunnel.info.clone());
+        self.current.send_if_modified(|current| {
+            let changed = *current != info;
+            *current = info;
+            changed
+        });
+    }
+}
+
+impl Tunnel {
+    fn takes_streams(&self) -> bool {
+        !self.going_away.load(Ordering::Acquire) && !self.stop.is_cancelled()
+    }
+
+    async fn open(&self, open: &Open) -> Result<(Stream, Answer), TunnelError> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let stream = match &self.reach {
+                Reach::Local(socket) => local::connect(socket).await?,
+                Reach::Dialled { pool, .. } => pool.take(&self.outgoing).await?,
+            };
+            match ask(stream, open).await {
+                // Nothing was answered, so nothing was begun for anybody: a spare
+                // that died in the pool is no reason to fail.
+                Err(TunnelError::Stream(StreamError::Io(error)))
+                    if matches!(self.reach, Reach::Dialled { .. })
+                        && tried < ATTEMPTS
+                        && error.kind() != io::ErrorKind::InvalidData => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Sends a stream's header and awaits the answer.
+async fn ask(mut stream: Stream, open: &Open) -> Result<(Stream, Answer), TunnelError> {
+    let answered = async {
+        handshake::write_open(&mut stream, open).await?;
+        handshake::read_answer(&mut stream).await
+    };
+    let answer = timeout(ANSWER_TIMEOUT, answered).await;
+    match answer.map_err(|_| TunnelError::TimedOut)?? {
+        Answer::Refused(refusal) => Err(TunnelError::Refused(refusal)),
+        answer => Ok((stream, answer)),
+    }
+}
+
+/// A tunnel's place in the registry; leaves it when dropped, however the task ends.
+struct Registration {
+    registry: Arc<Registry>,
+    id: WorkspaceId,
+    tunnel: Arc<Tunnel>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.tunnel.stop.cancel();
+        let mut workspaces = self.registry.lock();
+        let Some(entry) = workspaces.get_mut(&self.id) else {
+            return;
+        };
+        entry
+            .tunnels
+            .retain(|tunnel| !Arc::ptr_eq(tunnel, &self.tunnel));
+        entry.update();
+        if entry.tunnels.is_empty() && entry.current.is_closed() {
+            workspaces.remove(&self.id);
+        }
+    }
+}

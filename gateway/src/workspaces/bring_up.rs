@@ -1,0 +1,114 @@
+//! Getting a workspace's agent to run and to answer.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::Shared;
+use super::state::{Workspace, chain};
+use crate::drivers::{DriverError, Exit, Reach, Started};
+use crate::names::WorkspaceId;
+
+/// How long one attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause after the first failed attempt; an agent listens within milliseconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest pause between attempts.
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Failed attempts to reach an agent again before that is worth a warning.
+const WARN_AFTER: u32 = 12;
+
+/// Why a start failed.
+#[derive(Debug)]
+pub(super) enum StartFailure {
+    /// The agent ended before it answered.
+    Ended(Exit),
+    /// It didn't answer in time.
+    TimedOut,
+    /// The driver couldn't start it.
+    Driver(DriverError),
+}
+
+impl From<DriverError> for StartFailure {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Starts or adopts an agent after a delay, and waits until it answers. Returns its
+/// process id. Dropped in the middle, it may leave an agent running.
+pub(super) async fn start(
+    shared: &Shared,
+    workspace: &Workspace,
+    after: Duration,
+) -> Result<u32, StartFailure> {
+    sleep(after).await;
+    // A closed semaphore is one more that doesn't limit; ours is never closed.
+    let _turn = shared.starts.acquire().await.ok();
+    shared.driver.create(workspace).await?;
+    let started = shared.driver.start(workspace).await?;
+    let id = &workspace.id;
+    let answered = timeout(shared.options.start_timeout, async {
+        tokio::select! {
+            exit = shared.driver.exited(id) => Err(match exit {
+                Ok(exit) => StartFailure::Ended(exit),
+                Err(error) => error.into(),
+            }),
+            () = connect(shared, id) => Ok(started.pid()),
+        }
+    })
+    .await;
+    match (answered, started) {
+        (Ok(result), _) => result,
+        (Err(_), Started::New(_)) => {
+            shared.driver.stop(id, Duration::ZERO).await?;
+            Err(StartFailure::TimedOut)
+        }
+        // People's programs run under it: ending them is theirs to decide.
+        (Err(_), Started::Found(_)) => Err(StartFailure::TimedOut),
+    }
+}
+
+/// Connects an agent again whenever its tunnel breaks while it lives.
+pub(super) async fn keep_connected(shared: &Shared, id: &WorkspaceId) -> Infallible {
+    loop {
+        shared.tunnels.disconnected(id).await;
+        debug!("tunnel lost");
+        connect(shared, id).await;
+    }
+}
+
+/// Waits until an agent answers, as long as that takes.
+async fn connect(shared: &Shared, id: &WorkspaceId) {
+    match shared.driver.reach(id) {
+        Reach::Socket(path) => connect_socket(shared, id, &path).await,
+        Reach::Dial => drop(shared.tunnels.connected(id).await),
+    }
+}
+
+async fn connect_socket(shared: &Shared, id: &WorkspaceId, path: &Path) {
+    let mut pause = FIRST_PAUSE;
+    let mut attempts: u32 = 0;
+    loop {
+        match timeout(CONNECT_TIMEOUT, shared.tunnels.connect_local(id, path)).await {
+            Ok(Ok(agent)) => {
+                debug!(version = agent.version, "agent answers");
+                return;
+            }
+            Ok(Err(error)) => debug!(error = chain(&error), "agent doesn't answer yet"),
+            Err(_) => debug!("agent doesn't answer yet"),
+        }
+        attempts = attempts.saturating_add(1);
+        if attempts == WARN_AFTER {
+            warn!(socket = %path.display(), "agent doesn't answer; trying on");
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a command leads to, from where a workspace is and what is wanted of it.
+
+use super::Wake;
+use super::error::CommandError;
+use super::state::{Intent, State};
+
+/// What can be asked of a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Delete,
+    Wake(Wake),
+}
+
+/// What comes of it.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It is so already.
+    Granted,
+    /// It can't be.
+    Refused(CommandError),
+    /// It is recorded, and the workspace enters that state.
+    Go(Intent, State),
+}
+
+/// Decides, without doing anything.
+///
+/// A stop that is under way is always finished; the intent then says what comes
+/// next. So a restart is a stop with the intent to run, and survives `kill -9` as
+/// the state `stopping` with that intent.
+pub(super) fn decide(state: &State, intent: Intent, verb: Verb) -> Decision {
+    use Decision::{Go, Granted, Refused};
+
+    if intent == Intent::Delete {
+        return match (state, verb) {
+            (State::Failed(_), Verb::Delete) => Go(Intent::Delete, State::Stopping),
+            (_, Verb::Delete) => Granted,
+            _ => Refused(CommandError::Deleting),
+        };
+    }
+    match (state, verb) {
+        (State::Starting | State::Running, Verb::Start | Verb::Wake(_))
+        | (State::Stopped, Verb::Stop) => Granted,
+        (
+            State::Created | State::Stopped | State::Failed(_),
+            Verb::Start | Verb::Wake(Wake::Interactive),
+        )
+        | (State::Created, Verb::Wake(Wake::Background))
+        | (State::Created | State::Stopped, Verb::Restart) => Go(Intent::Run, State::Starting),
+        (State::Stopped, Verb::Wake(Wake::Background)) => Refused(CommandError::Stopped),
+        (State::Failed(reason), Verb::Wake(Wake::Background)) => {
+            Refused(CommandError::Failed(reason.clone()))
+        }
+        (State::Created, Verb::Stop) => Go(Intent::Stop, State::Stopped),
+        (State::Starting | State::Running | State::Stopping | State::Failed(_), Verb::Restart)
+        | (State::Stopping, Verb::Start | Verb::Wake(Wake::Interactive)) => {
+            Go(Intent::Run, State::Stopping)
+        }
+        (State::Starting | State::Running | State::Stopping | State::Failed(_), Verb::Stop) => {
+            Go(Intent::Stop, State::Stopping)
+        }
+        (State::Stopping, Verb::Wake(Wake::Background)) => match intent {
+            Intent::Run => Granted,
+            Intent::Stop | Intent::Delete => Refused(CommandError::Stopped),
+        },
+        (_, Verb::Delete) => Go(Intent::Delete, State::Stopping),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspaces::FailureReason;
+
+    const INTERACTIVE: Verb = Verb::Wake(Wake::Interactive);
+    const BACKGROUND: Verb = Verb::Wake(Wake::Background);
+
+    #[test]
+    fn background_retries_never_start_what_a_person_stopped() {
+        for (state, intent) in [
+            (State::Stopped, Intent::Stop),
+            (State::Stopping, Intent::Stop),
+        ] {
+            assert!(matches!(
+                decide(&state, intent, BACKGROUND),
+                Decision::Refused(CommandError::Stopped)
+            ));
+            assert!(matches!(
+                decide(&state, intent, INTERACTIVE),
+                Decision::Go(Intent::Run, _)
+            ));
+        }
+        assert!(matches!(
+            decide(&State::Stopping, Intent::Run, BACKGROUND),
+            Decision::Granted
+        ));
+    }
+
+    #[test]
+    fn a_workspace_that_was_never_started_is_started_by_anyone() {
+        for verb in [Verb::Start, Verb::Restart, INTERACTIVE, BACKGROUND] {
+            assert!(matches!(
+                decide(&State::Created, Intent::Stop, verb),
+                Decision::Go(Intent::Run, State::Starting)
+            ));
+        }
+    }
+
+    #[test]
+    fn nothing_brings_back_a_workspace_that_is_being_deleted() {
+        for state in [State::Stopping, State::Failed(FailureReason::Unknown)] {
+            for verb in [
+                Verb::Start,
+                Verb::Stop,
+                Verb::Restart,
+                INTERACTIVE,
+                BACKGROUND,
+            ] {
+                assert!(matches!(
+                    decide(&state, Intent::Delete, verb),
+                    Decision::Refused(CommandError::Deleting)
+                ));
+            }
+        }
+        assert!(matches!(
+            decide(
+                &State::Failed(FailureReason::Unknown),
+                Intent::Delete,
+                Verb::Delete
+            ),
+            Decision::Go(Intent::Delete, State::Stopping)
+        ));
+    }
+
+    #[test]
+    fn a_failed_workspace_is_started_again_by_a_person_only() {
+        let failed = State::Failed(FailureReason::Unknown);
+        assert!(matches!(
+            decide(&failed, Intent::Run, BACKGROUND),
+            Decision::Refused(CommandError::Failed(_))
+        ));
+        assert!(matches!(
+            decide(&failed, Intent::Run, INTERACTIVE),
+            Decision::Go(Intent::Run, State::Starting)
+        ));
+    }
+}

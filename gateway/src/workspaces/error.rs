@@ -1,0 +1,90 @@
+//! What can't be done with a workspace.
+
+use devgate_protocol::Refusal;
+
+use super::state::{FailureReason, State};
+use crate::drivers::DriverError;
+use crate::store::StoreError;
+use crate::tunnel::TunnelError;
+
+/// Why a command isn't carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The workspace was deleted.
+    #[error("the workspace is gone: `devgate list` shows what there is")]
+    Gone,
+    /// It is being deleted.
+    #[error("the workspace is being deleted")]
+    Deleting,
+    /// A person stopped it, and what asks doesn't start it.
+    #[error("the workspace is stopped: start it with `devgate start`")]
+    Stopped,
+    /// It failed, and what asks doesn't start it again.
+    #[error("the workspace failed")]
+    Failed(#[source] FailureReason),
+    /// The gateway ends.
+    #[error("the gateway is shutting down: try again once it is back")]
+    ShuttingDown,
+    /// The records refuse.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The driver refuses.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+}
+
+/// Why no stream to a workspace's agent opens.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The workspace was deleted.
+    #[error("the workspace is gone: `devgate list` shows what there is")]
+    Gone,
+    /// A person stopped it, and what asks doesn't start it.
+    #[error("the workspace is stopped: start it with `devgate start` or an interactive log-in")]
+    Stopped,
+    /// It failed.
+    #[error("the workspace failed")]
+    Failed(#[source] FailureReason),
+    /// It didn't run in time.
+    #[error("the workspace is still {state} after {seconds} s: try again, or see `devgate logs`")]
+    TimedOut {
+        /// Where it stood.
+        state: State,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The gateway ends.
+    #[error("the gateway is shutting down: try again once it is back")]
+    ShuttingDown,
+    /// The agent refuses the stream.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The agent can't be reached.
+    #[error("the workspace's agent can't be reached: try again, or `devgate restart` it")]
+    Unreachable(#[source] TunnelError),
+    /// The records fail.
+    #[error("can't look the workspace up")]
+    Store(#[source] StoreError),
+}
+
+impl From<CommandError> for OpenError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Gone | CommandError::Deleting => Self::Gone,
+            CommandError::Stopped => Self::Stopped,
+            CommandError::Failed(reason) => Self::Failed(reason),
+            CommandError::ShuttingDown => Self::ShuttingDown,
+            CommandError::Store(error) => Self::Store(error),
+            CommandError::Driver(error) => Self::Failed(FailureReason::of_start(&error)),
+        }
+    }
+}
+
+impl From<TunnelError> for OpenError {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Unreachable(error),
+        }
+    }
+}

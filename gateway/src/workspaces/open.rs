@@ -1,0 +1,95 @@
+//! Opening streams to workspaces' agents, waking them where that is due.
+
+use std::time::Duration;
+
+use devgate_protocol::{Answer, Open, Stream, StreamError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::decide::Verb;
+use super::error::OpenError;
+use super::state::State;
+use super::{Handle, Wake, Workspaces};
+use crate::identity::Grant;
+use crate::names::WorkspaceId;
+use crate::tunnel::TunnelError;
+
+/// Attempts at a running agent whose connections break before they are answered:
+/// it may have died a moment ago, and its successor is on the way.
+const ATTEMPTS: u32 = 6;
+
+/// The pause after the first such attempt; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+impl Workspaces {
+    /// Opens a stream to a workspace's agent, once the workspace runs. `wake` says
+    /// whether one that is stopped is started for it; [`Self::watch`] shows how far
+    /// that is. Cancel-safe, and the start goes on.
+    ///
+    /// # Errors
+    /// `Stopped`, `Failed` and `TimedOut` where it doesn't run; `Refused` where the
+    /// agent refuses the stream.
+    pub async fn open(
+        &self,
+        grant: &Grant,
+        open: &Open,
+        wake: Wake,
+    ) -> Result<(Stream, Answer), OpenError> {
+        let id = &grant.workspace().id;
+        let mut handle = self.handle(id).ok_or(OpenError::Gone)?;
+        let patience = self.inner.shared.options.open_timeout;
+        let deadline = Instant::now() + patience;
+        let mut attempt = 0;
+        loop {
+            let running = timeout_at(deadline, self.running(id, &mut handle, wake)).await;
+            running.map_err(|_| OpenError::TimedOut {
+                state: handle.state.borrow().clone(),
+                seconds: patience.as_secs(),
+            })??;
+            let error = match self.inner.shared.tunnels.open(id, open).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let lost = match &error {
+                TunnelError::NotConnected => Instant::now() < deadline,
+                TunnelError::Stream(StreamError::Io(_)) => attempt < ATTEMPTS,
+                _ => false,
+            };
+            if !lost {
+                return Err(error.into());
+            }
+            tokio::select! {
+                () = sleep(FIRST_PAUSE * 2_u32.pow(attempt.min(6))) => {}
+                _ = handle.state.changed() => {}
+            }
+        }
+    }
+
+    /// Waits until a workspace runs. Cancel-safe.
+    async fn running(
+        &self,
+        id: &WorkspaceId,
+        handle: &mut Handle,
+        wake: Wake,
+    ) -> Result<(), OpenError> {
+        let mut woken = false;
+        loop {
+            let state = handle.state.borrow_and_update().clone();
+            match state {
+                State::Running => return Ok(()),
+                _ if !woken => {
+                    self.command(id, Verb::Wake(wake)).await?;
+                    woken = true;
+                    continue;
+                }
+                State::Starting | State::Stopping => {}
+                // Somebody stopped it while this waited.
+                State::Created | State::Stopped => return Err(OpenError::Stopped),
+                State::Failed(reason) => return Err(OpenError::Failed(reason)),
+            }
+            if handle.state.changed().await.is_err() {
+                return Err(self.unanswered().into());
+            }
+        }
+    }
+}

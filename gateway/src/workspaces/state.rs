@@ -1,0 +1,225 @@
+//! Where a workspace is, and where it is wanted.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::drivers::{DriverError, Exit};
+use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+
+/// A workspace, as far as it never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name among its owner's.
+    pub name: WorkspaceName,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Their name.
+    pub owner_name: UserName,
+    /// When it was made.
+    pub created: OffsetDateTime,
+}
+
+/// A workspace in the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// What is wanted of it.
+    pub intent: Intent,
+    /// Where it was last seen.
+    pub state: State,
+    /// When intent or state last changed.
+    pub changed: OffsetDateTime,
+}
+
+/// Where a workspace is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "kebab-case")]
+pub enum State {
+    /// Never started.
+    Created,
+    /// On its way to running, for the first time or after its agent died.
+    Starting,
+    /// Its agent runs.
+    Running,
+    /// On its way to a stop, a restart or its removal.
+    Stopping,
+    /// Stopped by a person.
+    Stopped,
+    /// Not running, though it should be.
+    Failed(FailureReason),
+}
+
+/// What is wanted of a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intent {
+    /// That it runs.
+    Run,
+    /// That it doesn't.
+    Stop,
+    /// That it goes away with all that it keeps.
+    Delete,
+}
+
+/// A text that names no intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an intent is 'run', 'stop' or 'delete'")]
+pub struct InvalidIntent;
+
+/// Why a workspace failed, with the next step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum FailureReason {
+    /// There is no agent to start.
+    #[error("the agent's program {} is missing: install it there, then start again", path.display())]
+    AgentMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The system refuses to start the agent.
+    #[error("the agent can't be started ({detail}): see to that, then start again")]
+    SpawnFailed {
+        /// The system's words.
+        detail: String,
+    },
+    /// The agent ended again and again.
+    #[error(
+        "the agent ended {crashes} times within a minute, at last with {last}: its log tells why"
+    )]
+    CrashLoop {
+        /// How often.
+        crashes: u32,
+        /// How, the last time.
+        last: Exit,
+    },
+    /// The agent runs but can't be reached.
+    #[error("the agent started but did not answer within {seconds} s: its log may tell why")]
+    AgentTimeout {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The home can't be made or written to.
+    #[error("the home {} can't be written to ({detail}): see to that, then start again", path.display())]
+    HomeUnwritable {
+        /// The folder.
+        path: PathBuf,
+        /// The system's words.
+        detail: String,
+    },
+    /// What runs in the workspace doesn't end.
+    #[error("the workspace can't be stopped ({detail}): see to that, then stop again")]
+    StopFailed {
+        /// What is wrong.
+        detail: String,
+    },
+    /// What the workspace keeps can't be removed.
+    #[error("the workspace can't be removed ({detail}): see to that, then delete again")]
+    RemoveFailed {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The driver can't do its work.
+    #[error("the workspace can't be started ({detail}): see to that, then start again")]
+    DriverFailed {
+        /// What is wrong.
+        detail: String,
+    },
+    /// A reason that another version recorded.
+    #[serde(other)]
+    #[error("the workspace failed: start it again to see why")]
+    Unknown,
+}
+
+impl State {
+    /// Returns its name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Tells whether it stays as it is until somebody asks for something else.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Created | Self::Running | Self::Stopped | Self::Failed(_) => true,
+            Self::Starting | Self::Stopping => false,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Intent {
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Stop => "stop",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl FromStr for Intent {
+    type Err = InvalidIntent;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIntent> {
+        match text {
+            "run" => Ok(Self::Run),
+            "stop" => Ok(Self::Stop),
+            "delete" => Ok(Self::Delete),
+            _ => Err(InvalidIntent),
+        }
+    }
+}
+
+impl FailureReason {
+    /// Says why a start failed.
+    pub(super) fn of_start(error: &DriverError) -> Self {
+        match error {
+            DriverError::AgentMissing { path } => Self::AgentMissing { path: path.clone() },
+            DriverError::SpawnFailed { source, .. } => Self::SpawnFailed {
+                detail: source.to_string(),
+            },
+            DriverError::HomeUnwritable { path, source } => Self::HomeUnwritable {
+                path: path.clone(),
+                detail: source.to_string(),
+            },
+            DriverError::File { .. }
+            | DriverError::Process { .. }
+            | DriverError::Unstoppable { .. }
+            | DriverError::LostAgent { .. }
+            | DriverError::Certificate(_) => Self::DriverFailed {
+                detail: chain(error),
+            },
+        }
+    }
+}
+
+/// Returns an error with its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

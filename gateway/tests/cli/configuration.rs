@@ -1,0 +1,71 @@
+//! `devgate config`, and configurations that can't be used.
+
+use crate::home::Home;
+
+#[test]
+fn a_broken_file_is_one_line_that_names_the_place() {
+    let home = Home::new();
+    let file = home.write("c.toml", "[ssh\n");
+    let said = home.run(&["serve", "--config", &file]);
+    said.failed(2, &["c.toml:1: not valid TOML"]);
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn an_unknown_key_is_one_line_with_the_nearest_one() {
+    let home = Home::new();
+    let file = home.write("c.toml", "[ssh]\nlistn = \"127.0.0.1:0\"\n");
+    let said = home.run(&["serve", "--config", &file]);
+    said.failed(
+        2,
+        &["c.toml:2", "ssh.listn", "did you mean \"ssh.listen\"?"],
+    );
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn a_bad_value_is_one_line_wherever_it_comes_from() {
+    let home = Home::new();
+    home.run(&["up", "--ssh-listen", "nowhere"])
+        .failed(2, &["--ssh-listen", "HOST:PORT"]);
+    let mut command = home.command(&["up"]);
+    let output = command
+        .env("DEVGATE_SSH_LISTEN", "nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("DEVGATE_SSH_LISTEN"), "{said}");
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn serve_without_a_file_says_what_to_do() {
+    Home::new().run(&["serve"]).failed(2, &["--config FILE"]);
+}
+
+#[test]
+fn what_config_prints_is_what_the_layers_make() {
+    let home = Home::new();
+    let file = home.write(
+        "c.toml",
+        "drain-timeout = \"5s\"\n[ssh]\nwindow = \"1MiB\"\n",
+    );
+    let said = home.run(&["config", "print", "--config", &file]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("drain-timeout = \"5s\""), "{said:?}");
+    let json = home.json(&["config", "print", "--config", &file]);
+    assert_eq!(json["ssh"]["window"], "1MiB");
+    assert_eq!(json["data-dir"], home.data().to_str().unwrap());
+
+    let printed = home.write("printed.toml", &said.out);
+    let said = home.run(&["config", "check", "--config", &printed]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{said:?}");
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    let said = Home::new().run(&["--help"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.contains("Exit codes:"), "{said:?}");
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what the tests drive, on Debian or Ubuntu with Rust and Node 20: real
+# clients, real servers. Quick when nothing is missing.
+set -eu
+cd "$(dirname "$0")"
+sh setup.sh
+sh apt.sh \
+    bash curl diffutils fuse3 git iproute2 openssh-client openssh-server \
+    procps python3 rsync socat sshfs tmux x11-utils xauth xvfb \
+    g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    sh apt.sh nodejs npm
+fi
+if ! cargo nextest --version >/dev/null 2>&1; then
+    echo "installing cargo-nextest" >&2
+    # Outside the checkout: its configuration would link the tool statically.
+    (cd / && cargo install cargo-nextest --locked --quiet)
+fi
+sh code-server.sh >/dev/null

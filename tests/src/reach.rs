@@ -1,0 +1,87 @@
+//! The two ways in which a gateway reaches an agent, and the macro that makes
+//! every test of the data path run over both.
+
+use std::env;
+use std::panic::Location;
+
+use crate::target::Target;
+
+/// How the gateway under test reaches its agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// By a Unix socket in the workspace's runtime folder.
+    Unix,
+    /// The agent dials in: mutual TLS and WebSocket.
+    Dial,
+}
+
+impl Reach {
+    /// Returns the value of the gateway's configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unix => "unix",
+            Self::Dial => "dial",
+        }
+    }
+}
+
+/// What the tests run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// devgate.
+    Devgate,
+    /// OpenSSH's server, on which the tests themselves are tried: one that fails
+    /// there asks for something that isn't so.
+    Sshd,
+}
+
+impl Subject {
+    /// Returns what `DEVGATE_TEST_TARGET` asks for.
+    pub fn asked_for() -> Self {
+        match env::var("DEVGATE_TEST_TARGET").as_deref() {
+            Ok("sshd") => Self::Sshd,
+            Ok(other) if other != "devgate" => {
+                panic!("DEVGATE_TEST_TARGET is {other:?}: devgate or sshd")
+            }
+            _ => Self::Devgate,
+        }
+    }
+}
+
+/// Runs a test against a workspace that is reached in one way.
+#[track_caller]
+pub fn run(reach: Reach, test: impl FnOnce(&mut Target)) {
+    match Subject::asked_for() {
+        Subject::Devgate => test(&mut Target::devgate(reach)),
+        Subject::Sshd if reach == Reach::Unix => test(&mut Target::sshd()),
+        // There is no hop behind sshd: once is enough.
+        Subject::Sshd => eprintln!("{}: not for sshd", Location::caller()),
+    }
+}
+
+/// Makes of each function (of `&Target` or `&mut Target`) a module with one test
+/// for each [`Reach`].
+#[macro_export]
+macro_rules! over_both_reaches {
+    ($($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports, reason = "short tests need little")]
+                use super::*;
+
+                fn check($target: $type) $body
+
+                #[test]
+                fn over_a_unix_socket() {
+                    $crate::reach::run($crate::reach::Reach::Unix, |target| check(target));
+                }
+
+                #[test]
+                fn over_tls() {
+                    $crate::reach::run($crate::reach::Reach::Dial, |target| check(target));
+                }
+            }
+        )+
+    };
+}

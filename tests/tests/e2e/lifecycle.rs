@@ -1,0 +1,76 @@
+//! Workspaces that come, go, sleep and wake; people who may and may not.
+
+use e2e::keys;
+use e2e::over_both_reaches;
+use e2e::process::wait_until_gone;
+use e2e::reach::Reach;
+use e2e::target::Target;
+use e2e::wait::SOON;
+
+over_both_reaches! {
+    fn a_stopped_workspace_wakes_when_a_person_logs_in(target: &Target) {
+        let agent = target.gateway().agent();
+        let _ = target.ssh().run("echo kept > file").ok();
+        let _ = target.gateway().cli(&["stop", "default"]).ok();
+        wait_until_gone(agent, SOON);
+        // Authentication comes at once, the channel waits for the start.
+        let done = target.ssh().args(["-tt"]).option("ConnectTimeout=5").run("cat file").ok();
+        assert!(done.out().contains("kept"), "{done:?}");
+        assert_ne!(target.gateway().agent(), agent);
+    }
+
+    fn a_workspace_can_be_created_restarted_and_deleted(target: &Target) {
+        let gateway = target.gateway();
+        let _ = gateway.cli(&["create", "api"]).ok();
+        assert_eq!(target.ssh().user("api").run("echo made; echo kept > file").ok().out(), "made\n");
+        assert!(gateway.cli(&["list", "--json"]).ok().out().contains("\"api\""));
+        let _ = gateway.cli(&["restart", "api"]).ok();
+        assert_eq!(target.ssh().user("api").run("cat file").ok().out(), "kept\n");
+        let _ = gateway.cli(&["delete", "api", "--yes"]).ok();
+        let done = target.ssh().user("api").run("echo never");
+        assert_eq!((done.code(), done.out().as_str()), (255, ""), "{done:?}");
+        assert_eq!(gateway.agents().len(), 1, "the deleted workspace's agent is gone");
+        assert_eq!(target.ssh().run("echo good").ok().out(), "good\n");
+    }
+}
+
+#[test]
+fn people_reach_their_own_workspaces_and_do_not_learn_of_others() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let key = keys::generate(target.folder(), "bob");
+    let public = keys::public(&key).display().to_string();
+    let _ = gateway.cli(&["users", "add", "bob", "--key", &public]).ok();
+    let _ = gateway.cli(&["create", "api", "--owner", "bob"]).ok();
+    let config = target.path("bob_config");
+    let text = std::fs::read_to_string(target.config()).unwrap();
+    let mine = target.access().identity;
+    std::fs::write(
+        &config,
+        text.replace(&mine.display().to_string(), &key.display().to_string()),
+    )
+    .unwrap();
+    let bob = || e2e::ssh::Ssh::with_config(&config);
+
+    assert_eq!(bob().user("api").run("echo mine").ok().out(), "mine\n");
+    assert_eq!(bob().user("api.bob").run("echo mine").ok().out(), "mine\n");
+    let hidden = bob().user("default.root").run("echo never");
+    let missing = bob().user("nowhere.root").run("echo never");
+    assert_eq!((hidden.code(), missing.code()), (255, 255));
+    assert_eq!(
+        hidden.err().replace("default", "NAME"),
+        missing.err().replace("nowhere", "NAME"),
+        "a workspace that one may not see looks like one that isn't there"
+    );
+
+    // A key that is taken away no longer lets in.
+    let keys = gateway
+        .cli(&["keys", "list", "--user", "bob", "--json"])
+        .ok();
+    let keys: serde_json::Value = serde_json::from_slice(&keys.stdout).unwrap();
+    let fingerprint = keys[0]["fingerprint"]
+        .as_str()
+        .expect("a key has a fingerprint");
+    let _ = gateway.cli(&["keys", "remove", fingerprint]).ok();
+    assert_eq!(bob().user("api").run("echo never").code(), 255);
+}

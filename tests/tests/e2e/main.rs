@@ -1,0 +1,27 @@
+//! End-to-end tests: the real gateway and agent, with real clients.
+//!
+//! One binary, so that the harness is linked once; a module a topic. What goes
+//! through the data path runs over both reaches (`over_both_reaches!`). With
+//! `DEVGATE_TEST_TARGET=sshd` those tests run against OpenSSH's server instead,
+//! to find out whether the tests themselves are right.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
+mod agent_forwarding;
+mod bad_input;
+mod copying;
+mod exec;
+mod faults;
+mod forwards;
+mod hostile_peers;
+mod lifecycle;
+mod many_channels;
+mod rekeying;
+mod shell;
+mod unix_forwards;
+mod vscode;
+mod x11;

@@ -1,0 +1,53 @@
+//! Many channels on one connection, many connections at once.
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::over_both_reaches;
+use e2e::target::Target;
+use e2e::wait::{SOON, until};
+
+over_both_reaches! {
+    fn one_connection_carries_a_hundred_channels_at_once(target: &Target) {
+        let socket = target.path("control");
+        let control = format!("ControlPath={}", socket.display());
+        let _master = target.ssh().option(&control).option("ControlMaster=yes").start_without_command();
+        until(SOON, "the master's socket", || socket.exists());
+        let mut channels: Vec<_> = (0..100)
+            .map(|number| target.ssh().option(&control).option("ControlMaster=no").start(format!("echo open-{number}; read line; echo got-$line; exit 3")))
+            .collect();
+        for (number, channel) in channels.iter().enumerate() {
+            channel.wait_for(&format!("open-{number}\n"), Duration::from_mins(1));
+        }
+        // All hundred are open now; each still answers for itself.
+        for (number, channel) in channels.iter_mut().enumerate() {
+            channel.write(format!("{number}\n").as_bytes());
+        }
+        for (number, channel) in channels.into_iter().enumerate() {
+            let done = channel.finish(Duration::from_mins(1));
+            assert_eq!((done.out(), done.code()), (format!("open-{number}\ngot-{number}\n"), 3), "{done:?}");
+        }
+    }
+
+    fn a_connection_is_used_for_one_command_after_another(target: &Target) {
+        let socket = target.path("control");
+        let control = format!("ControlPath={}", socket.display());
+        let _master = target.ssh().option(&control).option("ControlMaster=yes").start_without_command();
+        until(SOON, "the master's socket", || socket.exists());
+        for number in 0..100 {
+            let done = target.ssh().option(&control).run(format!("echo {number}; exit {number}"));
+            assert_eq!((done.out(), done.code()), (format!("{number}\n"), number), "{done:?}");
+        }
+    }
+
+    fn many_people_log_in_at_once(target: &Target) {
+        thread::scope(|scope| {
+            for number in 0..30 {
+                scope.spawn(move || {
+                    let done = target.ssh().run(format!("echo {number}")).ok();
+                    assert_eq!(done.out(), format!("{number}\n"));
+                });
+            }
+        });
+    }
+}

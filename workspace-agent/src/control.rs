@@ -1,0 +1,69 @@
+//! The `control` stream of a gateway that dials: signs of life.
+//!
+//! Several at once are fine, and nothing depends on them: programs live on when the
+//! last one is gone.
+
+use std::time::Duration;
+
+use devgate_protocol::control::{self, FromAgent, FromGateway};
+use devgate_protocol::{Answer, Stream, StreamError, VERSION, handshake};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::agent::Agent;
+
+/// How long a gateway may take to answer the first message.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Names of the optional capabilities of this agent.
+pub(crate) const FEATURES: [&str; 1] = ["x11"];
+
+/// Returns the first message of a control connection.
+pub(crate) fn hello(agent: &Agent) -> FromAgent {
+    FromAgent::Hello {
+        protocol: VERSION,
+        version: crate::VERSION.to_owned(),
+        workspace: agent.config().workspace.clone(),
+        pid: std::process::id(),
+        features: FEATURES.map(str::to_owned).to_vec(),
+    }
+}
+
+/// Serves a control stream until its end or the agent's.
+pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), StreamError> {
+    let stopping = agent.stopping();
+    handshake::write_answer(&mut stream, &Answer::Opened).await?;
+    control::write(&mut stream, &hello(agent)).await?;
+    match timeout(WELCOME_TIMEOUT, control::read(&mut stream)).await {
+        Ok(Ok(Some(FromGateway::Welcome {
+            protocol, version, ..
+        }))) => info!(protocol, version, "gateway connected"),
+        Ok(Ok(other)) => {
+            warn!(answer = ?other, "the gateway's first message is not a welcome");
+            return Ok(());
+        }
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => {
+            warn!("the gateway doesn't answer");
+            return Ok(());
+        }
+    }
+    loop {
+        // Not cancel-safe, but the one branch that cancels it ends the stream.
+        let message = tokio::select! {
+            message = control::read(&mut stream) => message?,
+            () = stopping.cancelled() => break,
+        };
+        match message {
+            Some(FromGateway::Ping { number }) => {
+                control::write(&mut stream, &FromAgent::Pong { number }).await?;
+            }
+            // The others concern agents that dial; a later version's are ignored.
+            Some(_) => {}
+            None => break,
+        }
+    }
+    info!("gateway disconnected");
+    Ok(stream.shutdown().await?)
+}

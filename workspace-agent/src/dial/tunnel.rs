@@ -1,0 +1,214 @@
+//! One tunnel, from its control connection's beginning to its end.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use devgate_certs::CertsError;
+use devgate_protocol::control::{FromAgent, FromGateway};
+use devgate_protocol::websocket::{self, Side, WebSocket};
+use devgate_protocol::{CONTROL_PATH, OLDEST_VERSION, Open, Stream, VERSION};
+use futures_util::StreamExt;
+use futures_util::stream::{SplitSink, SplitStream};
+use rand::RngExt;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::Dial;
+use super::connect::{ConnectError, Protocol, connect};
+use super::identity::Identity;
+use super::spares::Spares;
+
+/// Optional capabilities of this agent, told to the gateway.
+const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
+
+/// Silence after which a gateway counts as gone: three of its pings.
+const DEAD_AFTER: Duration = Duration::from_secs(45);
+
+/// Longest wait for the gateway's welcome.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Messages that wait to be written; what makes more waits.
+const OUTGOING: usize = 16;
+
+/// Requests for connections that wait to be fulfilled; the reader waits when it
+/// is full.
+const REQUESTS: usize = 16;
+
+/// What a tunnel needs.
+pub(super) struct Tunnel<'a, S> {
+    pub(super) dial: &'a Dial,
+    pub(super) gateway: &'a str,
+    pub(super) streams: &'a TaskTracker,
+    pub(super) serve: &'a S,
+}
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// No certificate to show.
+    #[error(transparent)]
+    Identity(#[from] CertsError),
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The gateway didn't welcome the agent.
+    #[error("the gateway closed the control connection; its log says why")]
+    Unwelcome,
+    /// The gateway's version is not ours.
+    #[error("the gateway speaks version {0} of the protocol, which this agent doesn't")]
+    Version(u8),
+}
+
+/// Why a tunnel that was up ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Closed,
+    Broken(io::ErrorKind),
+    Silent,
+    GoAway,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the gateway closed it"),
+            Self::Broken(kind) => write!(f, "it broke: {kind}"),
+            Self::Silent => f.write_str("the gateway fell silent"),
+            Self::GoAway => f.write_str("the gateway goes away"),
+        }
+    }
+}
+
+impl<S, F> Tunnel<'_, S>
+where
+    S: Fn(Stream, Open) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    /// Runs a tunnel to its end.
+    pub(super) async fn run(&self, identity: &Identity<'_>) -> Result<End, DialError> {
+        let name = format!("{:032x}", rand::rng().random::<u128>());
+        let config = identity.config();
+        let protocol = Protocol::Websocket;
+        let stream = connect(self.gateway, config, CONTROL_PATH, protocol, &name).await?;
+        let mut socket = websocket::control(stream, Vec::new(), Side::Client).await;
+        let version = self.greet(&mut socket).await?;
+        info!(gateway = self.gateway, version, "the tunnel is up");
+
+        let (mut writer, mut reader) = socket.split();
+        let (outgoing, mut queued) = mpsc::channel(OUTGOING);
+        let (requests, wanted) = mpsc::channel(REQUESTS);
+        let spares = Spares::new(self, identity, name);
+        let end = tokio::select! {
+            end = listen(&mut reader, identity, &outgoing, &requests) => end,
+            end = speak(&mut writer, &mut queued) => end,
+            end = renew(identity, &outgoing) => end,
+            end = spares.keep(wanted) => end,
+        };
+        Ok(end)
+    }
+
+    /// Says hello and returns the gateway's version.
+    async fn greet(&self, socket: &mut WebSocket) -> Result<String, DialError> {
+        let hello = FromAgent::Hello {
+            protocol: VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            workspace: self.dial.workspace.clone(),
+            pid: std::process::id(),
+            features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let greeted = async {
+            websocket::write_message(socket, &hello).await?;
+            websocket::read_message(socket).await
+        };
+        match timeout(WELCOME_TIMEOUT, greeted).await {
+            Ok(Ok(Some(FromGateway::Welcome {
+                protocol, version, ..
+            }))) => {
+                if (OLDEST_VERSION..=VERSION).contains(&protocol) {
+                    Ok(version)
+                } else {
+                    Err(DialError::Version(protocol))
+                }
+            }
+            Ok(Ok(_)) => Err(DialError::Unwelcome),
+            Ok(Err(error)) => Err(ConnectError::Io(error).into()),
+            Err(_) => Err(ConnectError::TimedOut.into()),
+        }
+    }
+}
+
+async fn listen(
+    reader: &mut SplitStream<WebSocket>,
+    identity: &Identity<'_>,
+    outgoing: &mpsc::Sender<FromAgent>,
+    requests: &mpsc::Sender<u32>,
+) -> End {
+    loop {
+        let message = match timeout(DEAD_AFTER, websocket::read_message(reader)).await {
+            Ok(Ok(Some(message))) => message,
+            Ok(Ok(None)) => return End::Closed,
+            Ok(Err(error)) => return End::Broken(error.kind()),
+            Err(_) => return End::Silent,
+        };
+        match message {
+            FromGateway::Ping { number } => {
+                if outgoing.send(FromAgent::Pong { number }).await.is_err() {
+                    return End::Closed;
+                }
+            }
+            FromGateway::Dial { count } => {
+                if requests.send(count).await.is_err() {
+                    return End::Closed;
+                }
+            }
+            FromGateway::GoAway => return End::GoAway,
+            FromGateway::Certificate { chain } => {
+                if let Err(error) = identity.install(&chain) {
+                    warn!(%error, "the renewed certificate isn't used");
+                }
+            }
+            FromGateway::Welcome { .. } | FromGateway::Unknown => {}
+        }
+    }
+}
+
+async fn speak(
+    writer: &mut SplitSink<WebSocket, Message>,
+    queued: &mut mpsc::Receiver<FromAgent>,
+) -> End {
+    while let Some(message) = queued.recv().await {
+        match timeout(DEAD_AFTER, websocket::write_message(writer, &message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return End::Broken(error.kind()),
+            Err(_) => return End::Silent,
+        }
+    }
+    End::Closed
+}
+
+/// Asks for a new certificate whenever two thirds of the old one's life are over.
+async fn renew(identity: &Identity<'_>, outgoing: &mpsc::Sender<FromAgent>) -> End {
+    loop {
+        // A longer sleep would overflow the timer; the time is looked up again.
+        let longest = Duration::from_hours(1);
+        let left = identity.renew_in();
+        sleep(left.min(longest)).await;
+        if left > longest {
+            continue;
+        }
+        match identity.request() {
+            Ok(request) => {
+                let request = FromAgent::CertificateRequest { request };
+                if outgoing.send(request).await.is_err() {
+                    return End::Closed;
+                }
+            }
+            Err(error) => warn!(%error, "can't make a certificate request"),
+        }
+        sleep(Duration::from_mins(1)).await;
+    }
+}

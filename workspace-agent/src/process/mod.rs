@@ -1,0 +1,198 @@
+//! The programs that the agent starts, and their ends.
+//!
+//! Invariant: a process id is signalled only while its process hasn't been reaped,
+//! so never somebody else's. Forking, reaping and signalling hold one lock for that.
+
+mod launch;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait, waitpid};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use launch::Program;
+pub use launch::raise_open_files;
+
+/// What becomes of processes whose parent died and that fall to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// They are reaped, and so is every other child of this process: for the agent's
+    /// own binary.
+    Reap,
+    /// Nothing but the agent's own children is reaped: for an agent in a process
+    /// that has other children too.
+    Leave,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself, with this status.
+    Status(u32),
+    /// By a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Whether a core was dumped.
+        core_dumped: bool,
+    },
+}
+
+impl From<WaitStatus> for Exit {
+    fn from(status: WaitStatus) -> Self {
+        match status.terminating_signal() {
+            Some(signal) => Self::Signal {
+                signal,
+                core_dumped: status.as_raw() & 0x80 != 0, // WCOREDUMP
+            },
+            None => Self::Status(
+                status
+                    .exit_status()
+                    .and_then(|status| u32::try_from(status).ok())
+                    .unwrap_or(u32::MAX),
+            ),
+        }
+    }
+}
+
+/// The agent's own children.
+#[derive(Debug)]
+pub(crate) struct Children {
+    orphans: Orphans,
+    /// Who waits for each child that hasn't been reaped.
+    running: Mutex<HashMap<i32, oneshot::Sender<Exit>>>,
+}
+
+/// A program that was started. It isn't ended by dropping this.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: Pid,
+    children: Arc<Children>,
+}
+
+/// The end of a program, to be waited for.
+#[derive(Debug)]
+pub(crate) struct End(oneshot::Receiver<Exit>);
+
+impl Children {
+    pub(crate) fn new(orphans: Orphans) -> Self {
+        Self {
+            orphans,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Begins to watch for the ends of processes; the returned future does so until
+    /// `stop`.
+    pub(crate) fn watch(
+        self: Arc<Self>,
+        stop: CancellationToken,
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        let mut ended = signal(SignalKind::child())?;
+        Ok(async move {
+            while let Some(Some(())) = stop.run_until_cancelled(ended.recv()).await {
+                match self.orphans {
+                    Orphans::Reap => self.reap_all(),
+                    Orphans::Leave => self.reap_own(),
+                }
+            }
+        })
+    }
+
+    /// Starts a program; returns once it runs.
+    ///
+    /// # Errors
+    /// What the system said to the fork or to the program's execution.
+    pub(crate) async fn spawn(self: &Arc<Self>, program: Program) -> io::Result<(Child, End)> {
+        let children = Arc::clone(self);
+        // Executing may wait for a slow file system: not on a worker of the runtime.
+        let started = spawn_blocking(move || children.spawn_blocking(&program));
+        started.await.map_err(io::Error::other)?
+    }
+
+    fn spawn_blocking(self: Arc<Self>, program: &Program) -> io::Result<(Child, End)> {
+        let (report, failure) = launch::report_pipe()?;
+        let (sender, exit) = oneshot::channel();
+        let mut running = self.lock();
+        let pid = launch::fork(program, &failure)?;
+        running.insert(pid.as_raw_nonzero().get(), sender);
+        drop(running);
+        drop(failure);
+        launch::started(report)?;
+        let child = Child {
+            pid,
+            children: self,
+        };
+        Ok((child, End(exit)))
+    }
+
+    fn reap_all(&self) {
+        let mut running = self.lock();
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if let Some(waits) = running.remove(&pid.as_raw_nonzero().get()) {
+                // The session may be gone: a child that nobody waits for is only reaped.
+                let _ = waits.send(status.into());
+            }
+        }
+    }
+
+    fn reap_own(&self) {
+        let mut running = self.lock();
+        let pids: Vec<i32> = running.keys().copied().collect();
+        for pid in pids {
+            if let Ok(Some((_, status))) = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG)
+                && let Some(waits) = running.remove(&pid)
+            {
+                let _ = waits.send(status.into());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i32, oneshot::Sender<Exit>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// Waits for the program's end. Cancel-safe; to be called no more once it returned.
+    pub(crate) async fn wait(&mut self) -> Exit {
+        match (&mut self.0).await {
+            Ok(exit) => exit,
+            // Nobody watches any more: the agent is ending.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Child {
+    /// Signals the program's process group, unless the program has ended.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let running = self.children.lock();
+        if running.contains_key(&self.pid.as_raw_nonzero().get()) {
+            // It may have left its group, which is then empty.
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+}
+
+/// What a program finds at the descriptors 0, 1 and 2.
+#[derive(Debug)]
+pub(crate) enum Stdio {
+    /// Three pipes.
+    Pipes {
+        /// stdin.
+        stdin: OwnedFd,
+        /// stdout.
+        stdout: OwnedFd,
+        /// stderr.
+        stderr: OwnedFd,
+    },
+    /// A terminal, which becomes the controlling one.
+    Terminal(OwnedFd),
+}

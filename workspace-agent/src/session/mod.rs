@@ -1,0 +1,148 @@
+//! Session channels (RFC 4254 §6).
+//!
+//! One task serves one session: it gathers the requests that precede the program,
+//! starts it, and copies between its descriptors and the stream. The end of the
+//! stream is the channel's CLOSE: a terminal is hung up, pipes are closed, and a
+//! program that goes on without them lives on. A half-close is a frame of its own.
+
+mod descriptor;
+mod environment;
+mod input;
+mod modes;
+mod output;
+mod relays;
+mod script;
+mod setup;
+mod signals;
+mod start;
+mod terminal;
+
+use std::io;
+use std::time::Duration;
+
+use devgate_protocol::frame::{ExitSignal, FrameReader, Kind};
+use devgate_protocol::{
+    Answer, ReadHalf, Refusal, RefusalReason, SessionOpen, Stream, StreamError, WriteHalf,
+    handshake,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::agent::Agent;
+use crate::process::Exit;
+use crate::send::{send, send_json};
+use crate::sftp;
+use setup::{Request, Setup};
+
+/// How long a gateway may take to close a stream whose session ended. Closing it
+/// first could discard what the gateway hasn't read yet.
+const LINGER: Duration = Duration::from_mins(5);
+
+/// Serves one session channel.
+pub(crate) async fn serve(
+    agent: &Agent,
+    mut stream: Stream,
+    open: SessionOpen,
+) -> Result<(), StreamError> {
+    handshake::write_answer(&mut stream, &Answer::Opened).await?;
+    let (reader, writer) = stream.split();
+    let mut reader = FrameReader::new(reader);
+    let mut setup = Setup::default();
+    let served = match setup.read(&mut reader).await? {
+        None => Ok(()),
+        Some(Request::Subsystem(name)) => subsystem(agent, &name, reader, writer).await,
+        Some(Request::Program(program)) => {
+            let started = start::start(agent, &open, setup, program).await;
+            self::program(started, reader, writer).await
+        }
+    };
+    served.map_err(StreamError::Io)
+}
+
+/// Serves the subsystem of that name.
+async fn subsystem(
+    agent: &Agent,
+    name: &str,
+    mut reader: FrameReader<ReadHalf>,
+    mut writer: WriteHalf,
+) -> io::Result<()> {
+    if name == "sftp" {
+        let mut ended = sftp::serve(reader, writer, agent.home().to_owned()).await?;
+        let status = ended.status.to_be_bytes();
+        send(&mut ended.writer, Kind::ExitStatus, &status).await?;
+        return finish(&mut FrameReader::new(ended.reader), &mut ended.writer).await;
+    }
+    let detail = format!("the subsystem {name:?} is not known here");
+    fail(&mut writer, RefusalReason::Unsupported, detail).await?;
+    finish(&mut reader, &mut writer).await
+}
+
+/// Serves a program that was started, or says why it wasn't.
+async fn program(
+    started: Result<start::Session, (RefusalReason, String)>,
+    mut reader: FrameReader<ReadHalf>,
+    mut writer: WriteHalf,
+) -> io::Result<()> {
+    match started {
+        Ok(session) => run(session, &mut reader, &mut writer).await?,
+        Err((reason, detail)) => fail(&mut writer, reason, detail).await?,
+    }
+    finish(&mut reader, &mut writer).await
+}
+
+/// Carries a started program's bytes to its end, or to the stream's.
+async fn run(
+    session: start::Session,
+    reader: &mut FrameReader<ReadHalf>,
+    writer: &mut WriteHalf,
+) -> io::Result<()> {
+    let start::Session {
+        child,
+        end,
+        stdin,
+        terminal,
+        outputs,
+        relays,
+    } = session;
+    let stalled = Notify::new();
+    let mut input = input::Input::new(&child, stdin, terminal, &stalled);
+    let output = output::run(end, outputs, relays, &stalled, writer);
+    let exit = tokio::select! {
+        exit = output => exit?,
+        ended = input.run(reader) => {
+            ended?;
+            debug!("the channel was closed before its program ended");
+            return Ok(());
+        }
+    };
+    match exit {
+        Exit::Status(status) => send(writer, Kind::ExitStatus, &status.to_be_bytes()).await,
+        Exit::Signal {
+            signal,
+            core_dumped,
+        } => {
+            let signal = ExitSignal {
+                signal: signals::name(signal).to_owned(),
+                core_dumped,
+            };
+            send_json(writer, Kind::ExitSignal, &signal).await
+        }
+    }
+}
+
+async fn fail(writer: &mut WriteHalf, reason: RefusalReason, detail: String) -> io::Result<()> {
+    debug!(?reason, detail, "a program couldn't be started");
+    send_json(writer, Kind::Failed, &Refusal { reason, detail }).await
+}
+
+/// Ends the written direction, and reads what still comes until the gateway closes.
+async fn finish(reader: &mut FrameReader<ReadHalf>, writer: &mut WriteHalf) -> io::Result<()> {
+    writer.shutdown().await?;
+    let rest = async { while let Ok(Some(_)) = reader.next().await {} };
+    if timeout(LINGER, rest).await.is_err() {
+        debug!("the gateway doesn't close an ended session");
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The requests that precede a session's program.
+
+use std::io;
+
+use bytes::Bytes;
+use devgate_protocol::ReadHalf;
+use devgate_protocol::frame::{Frame, FrameReader, PtyRequest, Variable, X11Request};
+use tracing::debug;
+
+/// Most variables that a client may set, and their most bytes; the rest is ignored.
+const MAX_VARIABLES: usize = 1024;
+const MAX_VARIABLE_BYTES: usize = 256 * 1024;
+
+/// What a client asked for before the program.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    /// The terminal, with its latest size.
+    pub(super) terminal: Option<PtyRequest>,
+    /// Variables in the client's order.
+    pub(super) variables: Vec<Variable>,
+    /// Whether the authentication agent is forwarded.
+    pub(super) auth_agent: AuthAgent,
+    /// The display that is forwarded.
+    pub(super) x11: Option<X11Request>,
+    /// Whether the client will send nothing.
+    pub(super) stdin: Stdin,
+    bytes: usize,
+}
+
+/// Whether the client's authentication agent is forwarded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum AuthAgent {
+    /// It is not.
+    #[default]
+    Kept,
+    /// It is.
+    Forwarded,
+}
+
+/// Whether the client may still send data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stdin {
+    /// It may.
+    #[default]
+    Open,
+    /// It sent EOF.
+    Ended,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(super) enum Program {
+    /// The log-in shell.
+    Shell,
+    /// A command line.
+    Command(Bytes),
+}
+
+/// The request that ends the preparation.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// `shell` or `exec`.
+    Program(Program),
+    /// `subsystem`, its name.
+    Subsystem(String),
+}
+
+impl Setup {
+    /// Gathers requests up to the one that starts something; `None` where the channel
+    /// was closed without.
+    pub(super) async fn read(
+        &mut self,
+        reader: &mut FrameReader<ReadHalf>,
+    ) -> io::Result<Option<Request>> {
+        loop {
+            let Some(frame) = reader.next().await? else {
+                return Ok(None);
+            };
+            match frame {
+                Frame::Shell => return Ok(Some(Request::Program(Program::Shell))),
+                Frame::Exec(line) => return Ok(Some(Request::Program(Program::Command(line)))),
+                Frame::Subsystem(name) => return Ok(Some(Request::Subsystem(name))),
+                Frame::Pty(terminal) => self.terminal = Some(terminal),
+                Frame::WindowChange(size) => {
+                    if let Some(terminal) = &mut self.terminal {
+                        terminal.size = size;
+                    }
+                }
+                Frame::Environment(variable) => self.add(variable),
+                Frame::AuthAgent => self.auth_agent = AuthAgent::Forwarded,
+                Frame::X11(request) => self.x11 = Some(request),
+                Frame::Eof => self.stdin = Stdin::Ended,
+                // There is no program yet that could take them.
+                other => debug!(frame = ?std::mem::discriminant(&other), "a frame came too early"),
+            }
+        }
+    }
+
+    fn add(&mut self, variable: Variable) {
+        self.bytes += variable.name.len() + variable.value.len();
+        if self.variables.len() < MAX_VARIABLES && self.bytes <= MAX_VARIABLE_BYTES {
+            self.variables.push(variable);
+        } else {
+            debug!(name = variable.name, "too many variables");
+        }
+    }
+}
