@@ -53,6 +53,11 @@ const INCOMING: usize = 100;
 /// Largest payload of a data packet, in bytes (RFC 4253 §6.1 asks for no more).
 const PACKET: u32 = 32 * 1024;
 
+/// How far the window of an upload grows where the path is long, in bytes: 160 MB/s
+/// at a round trip of 100 ms. A program that doesn't keep up keeps the configured
+/// one, and a connection's windows grow by no more than one of them may.
+const MAX_WINDOW: u32 = 16 * 1024 * 1024;
+
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -117,6 +122,7 @@ impl Options {
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: host_keys,
             window_size: self.window,
+            max_window_size: MAX_WINDOW.max(self.window),
             maximum_packet_size: PACKET,
             channel_buffer_size: INCOMING,
             event_buffer_size: OUTGOING,
