@@ -79,8 +79,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
-    let workspaces =
-        Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let ground = match &start.first_run {
         Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
         None => None,
@@ -102,7 +101,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         lockout,
         workspaces.clone(),
-        host_keys.keys().to_vec(),
+        host_keys.keys(),
         ssh_options(&config),
     );
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
