@@ -72,7 +72,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         http: https,
     } = prepared;
     let config = start.config;
-    let folder = DataFolder::take(&config.data_dir)?;
+    let path = config.data_dir.clone();
+    let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
