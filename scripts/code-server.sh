@@ -13,7 +13,9 @@ if [ -f "$final/.complete" ]; then
     exit 0
 fi
 
-command -v npm >/dev/null || { echo "code-server needs npm: install Node.js 20 (apt-get install nodejs npm)" >&2; exit 1; }
+command -v npm >/dev/null || { echo "code-server needs npm: install Node.js 20 (https://nodejs.org)" >&2; exit 1; }
+node=$(node -p 'process.versions.node')
+[ "${node%%.*}" -ge 20 ] || { echo "code-server needs Node.js 20, this is $node: install it (https://nodejs.org), Debian 12's is too old" >&2; exit 1; }
 mkdir -p "$cache"
 exec 9>"$cache/code-server.lock"
 flock 9                                      # two runs side by side: the second finds it done

@@ -5,15 +5,15 @@ set -eu
 cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
-    bash curl diffutils fuse3 git iproute2 openssh-client openssh-server \
-    procps python3 rsync socat sshfs tmux x11-utils xauth xvfb \
+    bash curl diffutils fuse3 git iproute2 less \
+    openssh-client openssh-server procps python3 rsync socat sshfs tmux x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    sh apt.sh nodejs npm
+    sh apt.sh nodejs npm libnode-dev         # the headers, for native modules
 fi
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "installing cargo-nextest" >&2
     # Outside the checkout: its configuration would link the tool statically.
-    (cd / && cargo install cargo-nextest --locked --quiet)
+    (cd / && cargo install cargo-nextest --version 0.9.143 --locked --quiet)
 fi
 sh code-server.sh >/dev/null

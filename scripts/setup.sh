@@ -7,6 +7,6 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 # The C library for static linking (libc6-dev), a compiler, cmake and perl for
-# AWS-LC's sources; patch for scripts/patch-russh.sh.
-sh apt.sh gcc libc6-dev make cmake perl patch
+# AWS-LC's sources; patch for scripts/patch-russh.sh; certificates to fetch crates.
+sh apt.sh ca-certificates gcc libc6-dev make cmake perl patch
 sh patch-russh.sh

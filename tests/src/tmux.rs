@@ -1,5 +1,6 @@
 //! A terminal with a screen that a test can read: tmux, with a server of its own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use crate::wait::{SOON, eventually};
 /// One terminal, in which one program runs.
 pub struct Terminal {
     socket: PathBuf,
+    /// Where the program's exit status is written. tmux 3.3 knows it as well, but
+    /// now and then overlooks that its child has ended.
+    ended: PathBuf,
 }
 
 impl Terminal {
@@ -19,7 +23,10 @@ impl Terminal {
     pub fn start(folder: &Path, command: &str, columns: u16, rows: u16) -> Self {
         let terminal = Self {
             socket: folder.join("tmux.sock"),
+            ended: folder.join("tmux.ended"),
         };
+        fs::remove_file(&terminal.ended).ok();
+        let command = format!("{command}; echo $? >{}", terminal.ended.display());
         let _ = terminal
             .tmux(&[
                 "new-session",
@@ -28,7 +35,7 @@ impl Terminal {
                 &columns.to_string(),
                 "-y",
                 &rows.to_string(),
-                command,
+                &command,
                 ";",
                 "set",
                 "-g",
@@ -96,7 +103,7 @@ impl Terminal {
 
     /// Waits until the screen satisfies `done`, and returns it.
     #[track_caller]
-    pub fn wait(&self, what: &str, done: impl Fn(&str) -> bool) -> String {
+    pub fn wait(&self, what: &str, mut done: impl FnMut(&str) -> bool) -> String {
         let mut last = String::new();
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             eventually(SOON, what, || {
@@ -111,13 +118,13 @@ impl Terminal {
     /// Waits until the program has ended and returns its exit status.
     #[track_caller]
     pub fn wait_for_end(&self) -> i32 {
-        eventually(SOON, "the end of the terminal's program", || {
-            let shown = self
-                .tmux(&["display-message", "-p", "#{pane_dead} #{pane_dead_status}"])
-                .ok()
-                .out();
-            shown.trim().strip_prefix("1 ")?.parse().ok()
-        })
+        let mut status = None;
+        self.wait("end of the terminal's program", |_| {
+            let said = fs::read_to_string(&self.ended).unwrap_or_default();
+            status = said.strip_suffix('\n').and_then(|said| said.parse().ok());
+            status.is_some()
+        });
+        status.expect("it was waited for")
     }
 
     #[track_caller]
