@@ -243,7 +243,7 @@ async fn bridge(
     connection: &Arc<Connection>,
     client: Client<'_>,
     reader: ReadHalf,
-    writer: WriteHalf,
+    mut writer: WriteHalf,
 ) {
     let Client {
         rx,
@@ -253,7 +253,8 @@ async fn bridge(
         closed,
     } = client;
     let eof_sent = AtomicBool::new(false);
-    let up = upload(rx, writer, eof);
+    // Lent, not given: its end would tell the agent that the channel is closed.
+    let up = upload(rx, &mut writer, eof);
     let down = download(connection, reader, tx, &eof_sent);
     let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
@@ -304,10 +305,10 @@ enum ClientEof {
     NotSent,
 }
 
-async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf, mut eof: ClientEof) -> UploadEnd {
+async fn upload(mut rx: ChannelReadHalf, writer: &mut WriteHalf, mut eof: ClientEof) -> UploadEnd {
     while let Some(message) = rx.wait().await {
         let result = match message {
-            ChannelMsg::Data { data } => frame::write(&mut writer, Kind::Data, &data).await,
+            ChannelMsg::Data { data } => frame::write(writer, Kind::Data, &data).await,
             ChannelMsg::Close => break,
             message => {
                 if matches!(message, ChannelMsg::Eof) {
