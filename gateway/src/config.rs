@@ -63,7 +63,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SshConfig {
-    /// Where it listens, `HOST:PORT`; port 0 takes a free one. Default:
+    /// Where it listens, `HOST:PORT`; port 0 takes a free one, the last
+    /// one again if it can. Default:
     /// `127.0.0.1:2222`.
     pub listen: Listen,
     /// Time from the first byte to the end of user authentication. Default: 60 s.
@@ -98,7 +99,8 @@ pub enum OfferChacha20 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HttpConfig {
-    /// Where it listens, `HOST:PORT`; port 0 takes a free one. Default:
+    /// Where it listens, `HOST:PORT`; port 0 takes a free one, the last
+    /// one again if it can. Default:
     /// `127.0.0.1:8443`.
     pub listen: Listen,
     /// Names and addresses that the certificate is made for, beside `localhost`,

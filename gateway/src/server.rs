@@ -9,6 +9,7 @@ mod error;
 mod first_run;
 mod folder;
 mod listen;
+mod ports;
 mod ready;
 
 use std::io;
@@ -33,6 +34,7 @@ pub use first_run::{FirstRun, Ground};
 pub use listen::Port;
 
 use folder::DataFolder;
+use ports::LastPorts;
 use ready::{Ready, ReadyFile};
 
 /// What is asked of a start.
@@ -54,6 +56,7 @@ pub struct Prepared {
     agent: PathBuf,
     ssh: TcpListener,
     http: TcpListener,
+    ports: LastPorts,
 }
 
 /// A server that accepts connections.
@@ -92,8 +95,10 @@ impl Prepared {
         let path = config.data_dir.clone();
         spawn_blocking(move || DataFolder::inspect(&path)).await??;
         let agent = assemble::agent_binary(config.process.agent.as_deref())?;
-        let ssh = listen::bind(Port::Ssh, &config.ssh.listen).await?;
-        let http = listen::bind(Port::Http, &config.http.listen).await?;
+        let last = LastPorts::read(&config.data_dir);
+        let (ssh, http) = (&config.ssh.listen, &config.http.listen);
+        let ssh = listen::bind(Port::Ssh, ssh, last.of(Port::Ssh)).await?;
+        let http = listen::bind(Port::Http, http, last.of(Port::Http)).await?;
         if let Some(path) = &start.ready_file {
             ReadyFile::prepare(path, &config.data_dir).map_err(ready_file(path))?;
         }
@@ -102,6 +107,7 @@ impl Prepared {
             agent,
             ssh,
             http,
+            ports: last,
         })
     }
 

@@ -1,5 +1,11 @@
 //! Both kinds of tunnel, with a real agent over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +22,7 @@ use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
 use devgate_protocol::{Answer, CONTROL_PATH, DATA_PATH, Open, RefusalReason, Stream};
 use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -478,7 +485,6 @@ async fn client(
 
 fn anonymous(gateway: &Gateway) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
-    use rustls::pki_types::pem::PemObject;
     let ca = gateway.authority.ca_pem().as_bytes();
     roots
         .add(rustls::pki_types::CertificateDer::from_pem_slice(ca).unwrap())

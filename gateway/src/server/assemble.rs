@@ -15,8 +15,11 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::folder::DataFolder;
+use super::listen::Port;
+use super::ports::LastPorts;
 use super::{Prepared, Running, StartError, first_run};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
@@ -70,10 +73,12 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         agent,
         ssh: listener,
         http: https,
+        ports,
     } = prepared;
     let config = start.config;
     let path = config.data_dir.clone();
     let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
+    remember(&config, ports, &listener, &https);
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
@@ -186,6 +191,25 @@ fn driver(
         environment: BTreeMap::new(),
         reach,
     })))
+}
+
+/// Keeps for the next start what port 0 was.
+fn remember(config: &Config, last: LastPorts, ssh: &TcpListener, https: &TcpListener) {
+    let picked = [
+        (Port::Ssh, &config.ssh.listen, ssh),
+        (Port::Http, &config.http.listen, https),
+    ];
+    let ports = picked
+        .into_iter()
+        .filter(|(_, listen, _)| listen.port() == 0)
+        .filter_map(|(port, _, listener)| Some((port, listener.local_addr().ok()?.port())))
+        .fold(last, |ports, (port, number)| ports.with(port, number));
+    if ports == last {
+        return;
+    }
+    if let Err(error) = ports.write(&config.data_dir) {
+        warn!(%error, "can't keep the ports for the next start");
+    }
 }
 
 /// Returns the address by which this host reaches a listener of its own.

@@ -39,24 +39,35 @@ impl Port {
     }
 }
 
-/// Binds a listener, to the first address that the name has.
-pub(super) async fn bind(port: Port, listen: &Listen) -> Result<TcpListener, StartError> {
+/// Binds a listener, to the first address that the name has. Port 0 is the one that
+/// it was the `last` time, if that is free, else any.
+pub(super) async fn bind(
+    port: Port,
+    listen: &Listen,
+    last: Option<u16>,
+) -> Result<TcpListener, StartError> {
     let failed = |cause| StartError::Listen {
         port,
         listen: listen.clone(),
         cause,
     };
-    let mut last = io::ErrorKind::AddrNotAvailable.into();
-    for address in lookup_host((listen.host(), listen.port()))
+    let addresses: Vec<_> = lookup_host((listen.host(), listen.port()))
         .await
         .map_err(failed)?
-    {
+        .collect();
+    let again = last.filter(|_| listen.port() == 0).into_iter();
+    let again = again.flat_map(|last| {
+        let addresses = addresses.iter();
+        addresses.map(move |address| SocketAddr::new(address.ip(), last))
+    });
+    let mut refused = io::ErrorKind::AddrNotAvailable.into();
+    for address in again.chain(addresses.iter().copied()) {
         match bind_to(address) {
             Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
+            Err(error) => refused = error,
         }
     }
-    Err(failed(last))
+    Err(failed(refused))
 }
 
 fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
@@ -101,20 +112,42 @@ mod tests {
 
     #[tokio::test]
     async fn port_zero_takes_a_free_one() {
-        let listener = bind(Port::Ssh, &Listen::new("127.0.0.1", 0)).await.unwrap();
+        let listener = bind(Port::Ssh, &Listen::new("127.0.0.1", 0), None)
+            .await
+            .unwrap();
         assert_ne!(listener.local_addr().unwrap().port(), 0);
     }
 
     #[tokio::test]
+    async fn port_zero_takes_the_last_one_again_unless_it_is_taken() {
+        let listen = Listen::new("127.0.0.1", 0);
+        let first = bind(Port::Ssh, &listen, None).await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = bind(Port::Ssh, &listen, Some(port)).await.unwrap();
+        let other = second.local_addr().unwrap().port();
+        drop(second);
+        assert_ne!(other, port);
+        let again = bind(Port::Ssh, &listen, Some(other)).await.unwrap();
+        assert_eq!(again.local_addr().unwrap().port(), other);
+        let named = Listen::new("127.0.0.1", port);
+        bind(Port::Ssh, &named, Some(other)).await.unwrap_err();
+    }
+
+    #[tokio::test]
     async fn a_port_in_use_and_a_foreign_address_are_one_clear_line() {
-        let first = bind(Port::Ssh, &Listen::new("127.0.0.1", 0)).await.unwrap();
+        let first = bind(Port::Ssh, &Listen::new("127.0.0.1", 0), None)
+            .await
+            .unwrap();
         let port = first.local_addr().unwrap().port();
         for listen in [
             Listen::new("127.0.0.1", port),
             Listen::new("192.0.2.1", 0),
             Listen::new("no-such-host.invalid", 0),
         ] {
-            let error = bind(Port::Http, &listen).await.unwrap_err().to_string();
+            let error = bind(Port::Http, &listen, None)
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&listen.to_string()), "{error}");
             assert!(error.contains("--http-listen"), "{error}");
             assert!(!error.contains('\n'), "{error}");

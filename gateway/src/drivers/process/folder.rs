@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::drivers::DriverError;
+use crate::files::replace;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
@@ -160,20 +161,7 @@ fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<Stri
 
 /// Replaces a file as a whole, with mode 0600.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), DriverError> {
-    let replace = || {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    replace().map_err(|source| DriverError::File {
+    replace(path, bytes).map_err(|source| DriverError::File {
         action: "write",
         path: path.to_owned(),
         source,
