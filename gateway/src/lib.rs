@@ -1,6 +1,7 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+mod chain;
 pub mod cli;
 pub mod config;
 pub mod drivers;

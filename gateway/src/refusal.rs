@@ -1,19 +1,29 @@
 //! What clients learn of an error: one table.
 //!
-//! For every refusal its reason code on SSH and a text that says what to do next.
-//! The text goes out; the full chain of causes goes to the log. No other file
-//! names a reason code.
+//! For every error that can reach a client its HTTP status with a stable word for
+//! programs, its reason code on SSH, and a text that says what to do next. The text
+//! goes out; the full chain of causes goes to the log. No other file names a status
+//! or a reason code of a refusal.
+//!
+//! Here are the edges' own refusals on SSH and what both edges share;
+//! `refusal/middle.rs` has the rows of the middle's errors, `refusal/http.rs` those
+//! of requests and of agents that dial in.
+
+mod http;
+mod middle;
 
 use std::error::Error;
 
-use devgate_protocol::RefusalReason;
+use ::http::StatusCode;
 use russh::ChannelOpenFailure;
 use tracing::info;
 
 use crate::identity::{Denied, InvalidTarget};
 use crate::workspaces::OpenError;
 
-/// Whatever keeps a client from what it asked for.
+pub use http::{Kind, kind};
+
+/// Whatever keeps a client on SSH from what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// The login name names no workspace.
@@ -45,64 +55,140 @@ pub enum Refused {
     TooManyListeners,
 }
 
+/// One row of the table, without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The status of an HTTP answer.
+    pub status: StatusCode,
+    /// A stable word for programs.
+    pub code: &'static str,
+    reason: Reason,
+}
+
+/// An error that a client can learn of.
+pub trait Refusal: Error {
+    /// Returns its row of the table.
+    fn row(&self) -> Row;
+
+    /// Returns what a person is told: one line that says what to do next.
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// Reason codes of `SSH_MSG_CHANNEL_OPEN_FAILURE` (RFC 4254 §5.1).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
-    Prohibited = 1,
-    ConnectFailed = 2,
-    ResourceShortage = 4,
+    Prohibited,
+    ConnectFailed,
+    ResourceShortage,
+}
+
+impl Reason {
+    const fn code(self) -> u32 {
+        match self {
+            Self::Prohibited => 1,
+            Self::ConnectFailed => 2,
+            Self::ResourceShortage => 4,
+        }
+    }
+}
+
+const fn row(status: StatusCode, code: &'static str, reason: Reason) -> Row {
+    Row {
+        status,
+        code,
+        reason,
+    }
 }
 
 /// Returns what a person is told, and logs the full chain.
 pub fn explain(refused: &Refused) -> String {
     info!(error = refused as &dyn Error, "refused");
-    match refused {
-        // Its reason is the next step.
-        Refused::Open(OpenError::Failed(reason)) => reason.to_string(),
-        Refused::Target(_)
-        | Refused::Denied(_)
-        | Refused::Open(_)
-        | Refused::AgentLost
-        | Refused::NotReadyInTime
-        | Refused::Port(_)
-        | Refused::TooManyChannels
-        | Refused::TooManyListeners => refused.to_string(),
-    }
+    refused.text()
 }
 
 /// Returns why a forwarding channel doesn't open.
 pub fn channel_failure(refused: &Refused) -> ChannelOpenFailure {
-    let reason = explain(refused);
     ChannelOpenFailure::Other {
-        code: code(refused) as u32,
-        reason,
+        code: refused.row().reason.code(),
+        reason: explain(refused),
     }
 }
 
-fn code(refused: &Refused) -> Reason {
-    match refused {
-        Refused::Target(_) | Refused::Denied(Denied::NoSuchWorkspace { .. }) | Refused::Port(_) => {
-            Reason::Prohibited
+impl Refusal for Refused {
+    fn row(&self) -> Row {
+        use Reason::{ConnectFailed, Prohibited, ResourceShortage};
+        use StatusCode as Status;
+        match self {
+            Self::Target(error) => error.row(),
+            Self::Denied(error) => error.row(),
+            Self::Open(error) => error.row(),
+            Self::AgentLost => row(Status::BAD_GATEWAY, "agent-lost", ConnectFailed),
+            Self::NotReadyInTime => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
+            Self::Port(_) => row(Status::UNPROCESSABLE_ENTITY, "no-such-port", Prohibited),
+            Self::TooManyChannels => row(
+                Status::TOO_MANY_REQUESTS,
+                "too-many-channels",
+                ResourceShortage,
+            ),
+            Self::TooManyListeners => row(
+                Status::TOO_MANY_REQUESTS,
+                "too-many-listeners",
+                ResourceShortage,
+            ),
         }
-        Refused::Open(error) => match error {
-            OpenError::Gone | OpenError::Stopped => Reason::Prohibited,
-            OpenError::Refused(refusal) => match refusal.reason {
-                RefusalReason::ResourceShortage => Reason::ResourceShortage,
-                RefusalReason::ConnectFailed
-                | RefusalReason::BindFailed
-                | RefusalReason::UnknownConnection
-                | RefusalReason::Unsupported
-                | RefusalReason::Other => Reason::ConnectFailed,
-            },
-            OpenError::Failed(_)
-            | OpenError::TimedOut { .. }
-            | OpenError::ShuttingDown
-            | OpenError::Unreachable(_)
-            | OpenError::Store(_) => Reason::ConnectFailed,
-        },
-        Refused::Denied(Denied::Store(_)) | Refused::AgentLost | Refused::NotReadyInTime => {
-            Reason::ConnectFailed
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Target(error) => error.text(),
+            Self::Denied(error) => error.text(),
+            Self::Open(error) => error.text(),
+            Self::AgentLost
+            | Self::NotReadyInTime
+            | Self::Port(_)
+            | Self::TooManyChannels
+            | Self::TooManyListeners => self.to_string(),
         }
-        Refused::TooManyChannels | Refused::TooManyListeners => Reason::ResourceShortage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::InvalidName;
+    use crate::workspaces::FailureReason;
+
+    fn code_of(refused: &Refused) -> u32 {
+        match channel_failure(refused) {
+            ChannelOpenFailure::Other { code, .. } => code,
+            other => panic!("{other:?} has no text"),
+        }
+    }
+
+    #[test]
+    fn a_channel_failure_carries_the_reason_codes_of_the_standard() {
+        let target = "api".parse().unwrap();
+        assert_eq!(code_of(&Denied::NoSuchWorkspace { target }.into()), 1);
+        assert_eq!(code_of(&OpenError::Stopped.into()), 1);
+        assert_eq!(code_of(&OpenError::ShuttingDown.into()), 2);
+        assert_eq!(code_of(&Refused::AgentLost), 2);
+        assert_eq!(code_of(&Refused::TooManyChannels), 4);
+    }
+
+    #[test]
+    fn a_failed_workspace_is_explained_by_its_reason_alone() {
+        let path = "/opt/agent".into();
+        let reason = FailureReason::AgentMissing { path };
+        let told = reason.to_string();
+        assert_eq!(explain(&OpenError::Failed(reason).into()), told);
+    }
+
+    #[test]
+    fn a_name_is_refused_alike_wherever_it_is_checked() {
+        let name: InvalidName = "a--b".parse::<crate::names::UserName>().unwrap_err();
+        let target = "a--b".parse::<crate::identity::Target>().unwrap_err();
+        assert_eq!(name.row(), target.row());
     }
 }

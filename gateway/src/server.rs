@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -89,7 +89,8 @@ impl Prepared {
     /// Checks what can be checked without changing anything, and takes the ports.
     pub async fn new(start: Start) -> Result<Self, StartError> {
         let config = &start.config;
-        DataFolder::inspect(&config.data_dir)?;
+        let path = config.data_dir.clone();
+        spawn_blocking(move || DataFolder::inspect(&path)).await??;
         let agent = assemble::agent_binary(config.process.agent.as_deref())?;
         let ssh = listen::bind(Port::Ssh, &config.ssh.listen).await?;
         let http = listen::bind(Port::Http, &config.http.listen).await?;

@@ -12,6 +12,7 @@
     reason = "a harness reports by panicking; whatever is missing or out of range fails the test"
 )]
 
+pub mod bench;
 pub mod component;
 pub mod gateway;
 pub mod keys;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::http::problem::Problem;
+use crate::refusal;
 
 /// What `--help` says of exit codes.
 pub(super) const EXIT_CODES: &str = "\
@@ -88,11 +89,11 @@ impl From<ConfigError> for Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let kind = match problem.status {
-            400 | 415 | 422 => Kind::Usage,
-            404 => Kind::NotFound,
-            504 => Kind::TimedOut,
-            _ => Kind::Failed,
+        let kind = match refusal::kind(&problem) {
+            refusal::Kind::Request => Kind::Usage,
+            refusal::Kind::Missing => Kind::NotFound,
+            refusal::Kind::Late => Kind::TimedOut,
+            refusal::Kind::Other => Kind::Failed,
         };
         Self::new(kind, problem.detail)
     }

@@ -9,8 +9,8 @@ use super::args::{Serve, Source, Up};
 use super::failure::{Failure, Kind};
 use super::output::{self, Progress};
 use super::{greeting, keys};
+use crate::chain::chain;
 use crate::config::{Config, LogConfig, LogFormat};
-use crate::http::problem::chain;
 use crate::server::{Ended, FirstRun, Prepared, Running, Start, StartError};
 
 /// Runs everything on this machine, set up on the first run.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use devgate_certs::{Authority, UnknownAgent};
 use devgate_protocol::websocket::{self, Side, WebSocketBytes};
 use devgate_protocol::{MAX_TUNNEL_NAME, Stream, TUNNEL_HEADER, UPGRADE_TOKEN};
@@ -21,7 +21,7 @@ use tokio_rustls::TlsStream;
 use tokio_rustls::server;
 use tracing::{debug, warn};
 
-use super::problem::problem;
+use super::problem::Problem;
 use super::serve::PeerInfo;
 use crate::names::WorkspaceId;
 use crate::tunnel::Tunnels;
@@ -50,7 +50,7 @@ impl fmt::Debug for Agents {
 
 /// Why an agent is sent away.
 #[derive(Debug, thiserror::Error)]
-enum AgentRefused {
+pub(crate) enum AgentRefused {
     #[error("{0}")]
     Unknown(#[from] UnknownAgent),
     #[error("the connection is not TLS 1.3")]
@@ -66,32 +66,10 @@ enum AgentRefused {
 }
 
 impl AgentRefused {
-    fn answer(&self) -> Response {
-        let (status, detail) = match self {
-            Self::Unknown(_) => (
-                StatusCode::UNAUTHORIZED,
-                "Agents show a valid certificate of this gateway; start the workspace again to get one.",
-            ),
-            Self::OldTls => (StatusCode::FORBIDDEN, "Agents speak TLS 1.3."),
-            Self::Workspace => (
-                StatusCode::FORBIDDEN,
-                "No agent of this workspace is expected; start the workspace.",
-            ),
-            Self::NoUpgrade => (
-                StatusCode::UPGRADE_REQUIRED,
-                "Only upgrades to WebSocket or a devgate stream are served here.",
-            ),
-            Self::Name => (
-                StatusCode::BAD_REQUEST,
-                "The devgate-tunnel header must name the tunnel.",
-            ),
-            Self::Tunnel => (
-                StatusCode::CONFLICT,
-                "Open the control connection before offering data connections.",
-            ),
-        };
-        let mut response = problem(status, detail);
-        if matches!(self, Self::NoUpgrade) {
+    fn answer(self) -> Response {
+        let offer = matches!(self, Self::NoUpgrade);
+        let mut response = Problem::from(self).into_response();
+        if offer {
             let upgrades = HeaderValue::from_static("websocket, devgate-stream");
             response.headers_mut().insert(header::UPGRADE, upgrades);
         }
@@ -107,10 +85,10 @@ pub(super) async fn control(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, &refused),
+        Err(refused) => return log(&peer, refused),
     };
     let Some(response) = websocket_response(request.headers()) else {
-        return log(&peer, &AgentRefused::NoUpgrade);
+        return log(&peer, AgentRefused::NoUpgrade);
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnels = agents.tunnels.clone();
@@ -134,10 +112,10 @@ pub(super) async fn data(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, &refused),
+        Err(refused) => return log(&peer, refused),
     };
     if !agents.tunnels.takes_offers(&id, &name) {
-        return log(&peer, &AgentRefused::Tunnel);
+        return log(&peer, AgentRefused::Tunnel);
     }
     let raw = has_token(request.headers(), &header::UPGRADE, UPGRADE_TOKEN)
         && has_token(request.headers(), &header::CONNECTION, "upgrade");
@@ -147,7 +125,7 @@ pub(super) async fn data(
         websocket_response(request.headers())
     };
     let Some(response) = response else {
-        return log(&peer, &AgentRefused::NoUpgrade);
+        return log(&peer, AgentRefused::NoUpgrade);
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnels = agents.tunnels.clone();
@@ -196,8 +174,8 @@ impl Agents {
     }
 }
 
-fn log(peer: &PeerInfo, refused: &AgentRefused) -> Response {
-    match refused {
+fn log(peer: &PeerInfo, refused: AgentRefused) -> Response {
+    match &refused {
         // A browser that strays here, or an agent ahead of its tunnel.
         AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
             debug!(peer = %peer.address, why = %refused, "refused an agent's connection");
@@ -216,13 +194,11 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(TlsStream<TcpStream>, Vec<u8>)>
             return None;
         }
     };
-    match upgraded.downcast::<TokioIo<server::TlsStream<TcpStream>>>() {
-        Ok(parts) => Some((parts.io.into_inner().into(), parts.read_buf.to_vec())),
-        Err(_) => {
-            warn!("an agent's connection isn't TLS beneath");
-            None
-        }
-    }
+    let Ok(parts) = upgraded.downcast::<TokioIo<server::TlsStream<TcpStream>>>() else {
+        warn!("an agent's connection isn't TLS beneath");
+        return None;
+    };
+    Some((parts.io.into_inner().into(), parts.read_buf.to_vec()))
 }
 
 /// Returns the answer to a WebSocket's opening handshake (RFC 6455 §4.2.2), or

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::problem::problem;
+use super::problem::RequestRefused;
 
 /// Whether everything accepts connections. Clones share it; it begins unready.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +39,5 @@ pub(super) async fn ready(State(readiness): State<Readiness>) -> Response {
     if readiness.is_ready() {
         return Json(json!({ "status": "ready" })).into_response();
     }
-    let detail = "The gateway is starting or stopping; try again in a moment.";
-    problem(StatusCode::SERVICE_UNAVAILABLE, detail)
+    RequestRefused::NotReady.into_response()
 }

@@ -15,11 +15,12 @@ use axum::Router;
 use axum::routing::get;
 use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 
+pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Agents};
 pub use health::Readiness;
 pub use serve::{Limits, PeerInfo, serve};
 
-use problem::Problem;
+use problem::RequestRefused;
 
 /// What the routes of the HTTPS listener need.
 #[derive(Clone)]
@@ -40,6 +41,6 @@ pub fn router(state: HttpState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state.readiness)
-        .fallback(async || Problem::no_route())
-        .method_not_allowed_fallback(async || Problem::no_method())
+        .fallback(async || RequestRefused::NoRoute)
+        .method_not_allowed_fallback(async || RequestRefused::NoMethod)
 }

@@ -246,8 +246,9 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// A refused certificate is worth a warning, other noise isn't.
 fn log_refused(error: &io::Error) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-    match cause.and_then(why_refused) {
-        Some(why) => warn!(why, "refused a client's certificate"),
-        None => debug!(%error, "a TLS handshake failed"),
+    if let Some(why) = cause.and_then(why_refused) {
+        warn!(why, "refused a client's certificate");
+    } else {
+        debug!(%error, "a TLS handshake failed");
     }
 }

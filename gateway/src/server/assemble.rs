@@ -72,15 +72,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         http: https,
     } = prepared;
     let config = start.config;
-    let folder = DataFolder::take(&config.data_dir)?;
+    let path = config.data_dir.clone();
+    let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
-    let workspaces =
-        Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let ground = match &start.first_run {
         Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
         None => None,
@@ -102,7 +102,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         lockout,
         workspaces.clone(),
-        host_keys.keys().to_vec(),
+        host_keys.keys(),
         ssh_options(&config),
     );
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());

@@ -25,6 +25,18 @@ pub enum StartError {
         /// The other's process id.
         pid: String,
     },
+    /// Another server locked the folder and ended, but what it started keeps the lock.
+    #[error(
+        "the data folder {0} is still locked by something that an ended devgate (process {pid}) \
+         left behind: `fuser {0}/devgate.lock` names it; end it and try again",
+        path.display()
+    )]
+    Held {
+        /// The folder.
+        path: PathBuf,
+        /// The ended server's process id.
+        pid: String,
+    },
     /// The folder can't be used.
     #[error(
         "the data folder {} can't be used ({cause}): make it writable, or choose another \

@@ -1,12 +1,16 @@
 //! The data folder: whether it can be used, and that one server uses it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{AccessFlags, access, geteuid};
+use nix::sys::signal::kill;
+use nix::unistd::{AccessFlags, Pid, access, geteuid};
 
 use super::StartError;
 
@@ -16,6 +20,13 @@ const LOCK: &str = "devgate.lock";
 /// Largest content of the lock file that is read, in bytes.
 const MAX_PID: u64 = 32;
 
+/// How long a lock is waited for whose owner has ended. Children that the owner was
+/// just starting hold it until they run their program.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at such a lock.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The data folder of this server, for as long as this value lives.
 #[derive(Debug)]
 pub(super) struct DataFolder {
@@ -24,7 +35,7 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Tells whether the folder can be used, without changing anything.
+    /// Tells whether the folder can be used, without changing anything. Blocks.
     pub(super) fn inspect(path: &Path) -> Result<(), StartError> {
         let refused = |cause| StartError::Folder {
             path: path.to_owned(),
@@ -50,12 +61,11 @@ impl DataFolder {
                         path: path.to_owned(),
                     });
                 }
-                holder(path).map_err(refused)?.map_or(Ok(()), |pid| {
-                    Err(StartError::Running {
-                        path: path.to_owned(),
-                        pid,
-                    })
-                })
+                match File::open(path.join(LOCK)) {
+                    Ok(file) => lock(path, file, FlockArg::LockSharedNonblock, PATIENCE).map(drop),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    Err(error) => Err(refused(error)),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let parent = path.ancestors().skip(1).find(|parent| parent.exists());
@@ -66,7 +76,7 @@ impl DataFolder {
     }
 
     /// Makes the folder where it is missing, with mode 0700, and takes it for
-    /// this process.
+    /// this process. Blocks.
     pub(super) fn take(path: &Path) -> Result<Self, StartError> {
         let refused = |cause| StartError::Folder {
             path: path.to_owned(),
@@ -78,7 +88,7 @@ impl DataFolder {
             .create(path)
             .map_err(refused)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(refused)?;
-        let lock = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -86,16 +96,7 @@ impl DataFolder {
             .mode(0o600)
             .open(path.join(LOCK))
             .map_err(refused)?;
-        let mut lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((mut held, nix::errno::Errno::EWOULDBLOCK)) => {
-                return Err(StartError::Running {
-                    path: path.to_owned(),
-                    pid: pid_in(&mut held).unwrap_or_default(),
-                });
-            }
-            Err((_, error)) => return Err(refused(error.into())),
-        };
+        let mut lock = lock(path, file, FlockArg::LockExclusiveNonblock, PATIENCE)?;
         lock.set_len(0).map_err(refused)?;
         writeln!(lock, "{}", std::process::id()).map_err(refused)?;
         Ok(Self {
@@ -128,24 +129,50 @@ fn writable(path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::NotADirectory.into())
 }
 
-/// Returns the process that uses the folder, if one does.
-fn holder(path: &Path) -> io::Result<Option<String>> {
-    let lock = match File::open(path.join(LOCK)) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+/// Locks the folder's lock file. A living owner is reported at once; one that has
+/// ended, or hasn't written its process id yet, is waited for.
+fn lock(
+    path: &Path,
+    mut file: File,
+    kind: FlockArg,
+    patience: Duration,
+) -> Result<Flock<File>, StartError> {
+    let refused = |cause| StartError::Folder {
+        path: path.to_owned(),
+        cause,
     };
-    match Flock::lock(lock, FlockArg::LockSharedNonblock) {
-        Ok(_) => Ok(None),
-        Err((mut held, nix::errno::Errno::EWOULDBLOCK)) => pid_in(&mut held).map(Some),
-        Err((_, error)) => Err(error.into()),
+    let deadline = Instant::now() + patience;
+    loop {
+        let held = match Flock::lock(file, kind) {
+            Ok(lock) => return Ok(lock),
+            Err((held, Errno::EWOULDBLOCK)) => held,
+            Err((_, error)) => return Err(refused(error.into())),
+        };
+        let pid = pid_in(&held).map_err(refused)?;
+        let path = path.to_owned();
+        if lives(&pid) {
+            return Err(StartError::Running { path, pid });
+        }
+        if Instant::now() >= deadline {
+            return Err(StartError::Held { path, pid });
+        }
+        sleep(PAUSE);
+        file = held;
     }
 }
 
-fn pid_in(lock: &mut File) -> io::Result<String> {
+fn pid_in(mut lock: &File) -> io::Result<String> {
     let mut text = String::new();
+    lock.rewind()?;
     lock.take(MAX_PID).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
+}
+
+/// Tells whether there is such a process; what is no process id has none.
+fn lives(pid: &str) -> bool {
+    let pid = pid.parse().ok().filter(|pid| *pid > 0);
+    // One of another user lives too, though it can't be signalled.
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
 #[cfg(test)]
@@ -182,6 +209,51 @@ mod tests {
         drop(first);
         DataFolder::inspect(&path).unwrap();
         DataFolder::take(&path).unwrap();
+    }
+
+    /// Leaves a lock as a server does that was killed while it started a child:
+    /// the child holds it until it ends.
+    fn left_locked(path: &Path, seconds: &str) -> (std::process::Child, String) {
+        use std::process::Command;
+        let mut dead = Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let pid = dead.id().to_string();
+        let folder = DataFolder::take(path).unwrap();
+        fs::write(path.join(LOCK), &pid).unwrap();
+        let lock = folder._lock.try_clone().unwrap();
+        let child = Command::new("sleep")
+            .arg(seconds)
+            .stdin(lock)
+            .spawn()
+            .unwrap();
+        // Not by dropping it: that would unlock it for the child, too.
+        std::mem::forget(folder);
+        (child, pid)
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_server_left_to_a_child_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        let (mut child, _) = left_locked(&path, "0.3");
+        DataFolder::inspect(&path).unwrap();
+        DataFolder::take(&path).unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_stays_held_after_its_owners_end_says_how_to_find_who_holds_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        let (mut child, pid) = left_locked(&path, "60");
+        let file = File::open(path.join(LOCK)).unwrap();
+        let patience = Duration::from_millis(50);
+        let error = lock(&path, file, FlockArg::LockSharedNonblock, patience).unwrap_err();
+        assert!(matches!(error, StartError::Held { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&pid) && text.contains("fuser"), "{text}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -12,6 +12,7 @@ use devgate_protocol::frame::{Frame, FrameReader};
 use devgate_protocol::{Answer, Open, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -28,6 +29,10 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client's request waits for a workspace that is starting. Its
 /// connection does nothing else meanwhile, as its answer must come in order.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pauses between attempts to open a listener again.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a listener is known by: what the client will cancel it with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,13 +62,7 @@ impl Forwards {
         if self.0.len() >= MAX_LISTENERS {
             return Err(Refused::TooManyListeners);
         }
-        let open = match &key {
-            Key::Tcpip(address, port) => Open::TcpipForward {
-                address: address.clone(),
-                port: *port,
-            },
-            Key::Streamlocal(path) => Open::StreamlocalForward { path: path.clone() },
-        };
+        let open = key.open();
         let opening = connection.open(&open, Wake::Background);
         let (stream, answer) = tokio::time::timeout(LISTEN_TIMEOUT, opening)
             .await
@@ -84,7 +83,7 @@ impl Forwards {
             ),
             (Key::Tcpip(..), _) => return Err(Refused::AgentLost),
         };
-        let forward = serve(connection, stream, listener);
+        let forward = serve(connection, stream, key.open(), listener);
         self.0.insert(key, forward);
         Ok(bound_port)
     }
@@ -106,38 +105,92 @@ impl Forwards {
     }
 }
 
-/// Collects what a listener announces, in a task of the connection.
-fn serve(connection: &Arc<Connection>, stream: Stream, listener: Listener) -> Forward {
+impl Key {
+    fn open(&self) -> Open {
+        match self {
+            Self::Tcpip(address, port) => Open::TcpipForward {
+                address: address.clone(),
+                port: *port,
+            },
+            Self::Streamlocal(path) => Open::StreamlocalForward { path: path.clone() },
+        }
+    }
+}
+
+/// Collects what a listener announces, in a task of the connection. A listener
+/// that is lost with its agent is opened again: the client believes it is there.
+fn serve(connection: &Arc<Connection>, stream: Stream, open: Open, listener: Listener) -> Forward {
     let cancel = connection.token();
     let (free, freed) = oneshot::channel();
     let (cancelled, owner) = (cancel.clone(), Arc::clone(connection));
     connection.spawn(async move {
-        let (reader, mut writer) = stream.split();
-        let mut frames = FrameReader::new(reader);
-        loop {
-            let frame = tokio::select! {
-                frame = frames.next() => frame,
-                () = cancelled.cancelled() => break,
+        let mut stream = Some(stream);
+        while let Some(listening) = stream {
+            let ended = announce(&owner, listening, &listener, &cancelled).await;
+            stream = match ended {
+                Announced::Cancelled => None,
+                Announced::Lost => open_again(&owner, &open, &cancelled).await,
             };
-            match frame {
-                Ok(Some(Frame::Accepted(accepted))) => {
-                    owner.collect(accepted, listener.clone());
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    debug!(%error, "listening stream broke");
-                    break;
-                }
-            }
-        }
-        cancelled.cancel();
-        // The agent frees the address, then ends the stream.
-        if writer.shutdown().await.is_ok() {
-            while let Ok(Some(_)) = frames.next().await {}
         }
         // Nobody waits where the connection has ended.
         let _ = free.send(());
     });
     Forward { cancel, freed }
+}
+
+/// How a listener's stream ended.
+enum Announced {
+    /// The client or the connection's end cancelled it, and its address is free.
+    Cancelled,
+    /// The agent ended it.
+    Lost,
+}
+
+/// Collects what one listener's stream announces.
+async fn announce(
+    connection: &Arc<Connection>,
+    stream: Stream,
+    listener: &Listener,
+    cancelled: &CancellationToken,
+) -> Announced {
+    let (reader, mut writer) = stream.split();
+    let mut frames = FrameReader::new(reader);
+    loop {
+        let frame = tokio::select! {
+            frame = frames.next() => frame,
+            () = cancelled.cancelled() => break,
+        };
+        match frame {
+            Ok(Some(Frame::Accepted(accepted))) => connection.collect(accepted, listener.clone()),
+            Ok(Some(_)) => {}
+            Ok(None) => return Announced::Lost,
+            Err(error) => {
+                debug!(%error, "listening stream broke");
+                return Announced::Lost;
+            }
+        }
+    }
+    // The agent frees the address, then ends the stream.
+    if writer.shutdown().await.is_ok() {
+        while let Ok(Some(_)) = frames.next().await {}
+    }
+    Announced::Cancelled
+}
+
+/// Opens a listener again once its workspace runs; `None` where it is cancelled.
+async fn open_again(
+    connection: &Connection,
+    open: &Open,
+    cancelled: &CancellationToken,
+) -> Option<Stream> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        cancelled.run_until_cancelled(sleep(pause)).await?;
+        let opening = connection.open(open, Wake::Background);
+        match cancelled.run_until_cancelled(opening).await? {
+            Ok((stream, _)) => return Some(stream),
+            Err(error) => debug!(%error, ?pause, "listener not yet back"),
+        }
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
 }

@@ -168,6 +168,10 @@ impl Handler {
 impl server::Handler for Handler {
     type Error = russh::Error;
 
+    fn client_ciphers(&mut self, ciphers: &str) -> Option<Arc<server::Config>> {
+        Some(Arc::clone(self.gateway.configs.for_ciphers(ciphers)))
+    }
+
     async fn auth_none(&mut self, name: &str) -> Result<Auth, Self::Error> {
         name.clone_into(&mut lock(&self.login.attempts).name);
         Ok(Auth::reject())

@@ -13,6 +13,7 @@ mod session;
 mod signals;
 mod socket;
 mod splice;
+mod startups;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +23,6 @@ use devgate_protocol::Peer;
 use russh::{Disconnect, server};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,9 @@ use crate::identity::{Identity, Lockout};
 use crate::workspaces::Workspaces;
 use connection::Connection;
 use handler::{Handler, Login};
+use options::Configs;
 use socket::Socket;
+use startups::Startups;
 
 pub use options::{Chacha20, Options};
 
@@ -42,6 +44,9 @@ const READ_BUFFER: usize = 256 * 1024;
 
 /// How long to wait after an accept failed, which it does for want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take to end by itself once its last channel has.
+const SELF_END: Duration = Duration::from_millis(500);
 
 /// How long a client may take to close a connection that it was told to.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,10 +59,9 @@ pub struct Gateway {
     identity: Arc<Identity>,
     lockout: Arc<Lockout>,
     workspaces: Workspaces,
-    config: Arc<server::Config>,
+    configs: Configs,
     options: Options,
-    /// One permit a connection that hasn't logged in.
-    unauthenticated: Arc<Semaphore>,
+    startups: Arc<Startups>,
 }
 
 impl Gateway {
@@ -66,18 +70,18 @@ impl Gateway {
         identity: Arc<Identity>,
         lockout: Arc<Lockout>,
         workspaces: Workspaces,
-        host_keys: Vec<russh::keys::PrivateKey>,
+        host_keys: &[russh::keys::PrivateKey],
         options: Options,
     ) -> Self {
-        let config = Arc::new(options.config(host_keys));
-        let unauthenticated = Arc::new(Semaphore::new(options.max_unauthenticated));
+        let configs = options.configs(host_keys);
+        let startups = Startups::new(options.max_unauthenticated);
         Self {
             identity,
             lockout,
             workspaces,
-            config,
+            configs,
             options,
-            unauthenticated,
+            startups,
         }
     }
 }
@@ -120,9 +124,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 /// Serves one connection to its end, and waits for its channels' tasks.
 async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: CancellationToken) {
-    let Ok(permit) = Arc::clone(&gateway.unauthenticated).try_acquire_owned() else {
-        return warn!("connection refused: too many haven't logged in yet");
-    };
     let Ok(server) = tcp.local_addr() else {
         return; // It has ended already.
     };
@@ -134,6 +135,7 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
     };
     let socket = Socket::new(tcp);
     let cutter = socket.cutter();
+    let startup = gateway.startups.begin(cutter.clone());
     let login = Arc::new(Login::default());
     let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
     let end = ended.clone().drop_guard();
@@ -145,7 +147,7 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
     );
     let deadline = Instant::now() + gateway.options.login_grace;
     let stream = BufReader::with_capacity(READ_BUFFER, socket);
-    let starting = server::run_stream(Arc::clone(&gateway.config), stream, handler);
+    let starting = server::run_stream(Arc::clone(&gateway.configs.all), stream, handler);
     let mut session = tokio::select! {
         started = timeout_at(deadline, starting) => match started {
             Ok(Ok(session)) => session,
@@ -167,7 +169,7 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
             None
         }
     };
-    drop(permit);
+    drop(startup);
     let result = match (result, login.connection.get()) {
         (Some(result), _) => result,
         (None, None) => session.await,
@@ -200,7 +202,15 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
 /// on it; returns when the client had time to close it.
 async fn drain(connection: &Connection, handle: server::Handle, stop: &CancellationToken) {
     stop.cancelled().await;
-    connection.idle().await;
+    // Most clients end by themselves after their last channel; a DISCONNECT in the
+    // middle of that would be an error to them.
+    loop {
+        connection.idle().await;
+        sleep(SELF_END).await;
+        if connection.channels() == 0 {
+            break;
+        }
+    }
     let goodbye = "the gateway is shutting down; connect again in a moment".to_owned();
     // It fails only where the connection has ended.
     let _ = handle

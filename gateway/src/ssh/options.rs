@@ -1,6 +1,7 @@
 //! What the operator may choose of SSH, and the algorithms on offer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
@@ -107,9 +108,42 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_256_CTR,
 ];
 
+const GCM: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
+
+/// How long a client's offer is waited for before ours is sent. Stock clients send
+/// theirs at once; a few wait for ours.
+const KEXINIT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Configurations by what a client can do.
+pub(super) struct Configs {
+    /// For clients that can do AES-GCM, where that is what we prefer.
+    gcm: Option<Arc<Config>>,
+    /// For all others.
+    pub(super) all: Arc<Config>,
+}
+
 impl Options {
-    /// Returns russh's configuration; `host_keys` in the order of preference.
-    pub(super) fn config(&self, host_keys: Vec<PrivateKey>) -> Config {
+    /// Returns russh's configuration for clients that do what we prefer, and for
+    /// all others; `host_keys` in the order of preference.
+    pub(super) fn configs(&self, host_keys: &[PrivateKey]) -> Configs {
+        let mut all = CIPHERS.to_vec();
+        if !self.prefers_gcm() {
+            all.insert(0, cipher::CHACHA20_POLY1305);
+        }
+        Configs {
+            gcm: self
+                .prefers_gcm()
+                .then(|| Arc::new(self.config(host_keys.to_vec(), GCM.to_vec()))),
+            all: Arc::new(self.config(host_keys.to_vec(), all)),
+        }
+    }
+
+    /// Tells whether AES-GCM is the fastest cipher, and nobody wants another.
+    fn prefers_gcm(&self) -> bool {
+        self.chacha20 == Chacha20::WithoutAesHardware && aes_hardware()
+    }
+
+    fn config(&self, host_keys: Vec<PrivateKey>, ciphers: Vec<cipher::Name>) -> Config {
         let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
         Config {
             server_id: SshId::Standard(Cow::Borrowed(concat!(
@@ -121,13 +155,16 @@ impl Options {
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: host_keys,
+            // An exit status goes out although the client has closed already.
+            close_by_owner: true,
+            client_kexinit_first: Some(KEXINIT_TIMEOUT),
             window_size: self.window,
             max_window_size: MAX_WINDOW.max(self.window),
             maximum_packet_size: PACKET,
             channel_buffer_size: INCOMING,
             event_buffer_size: OUTGOING,
             limits: Limits::new(REKEY_AFTER, REKEY_AFTER, REKEY_INTERVAL),
-            preferred: self.preferred(),
+            preferred: preferred(ciphers),
             max_auth_attempts: MAX_KEYS_OFFERED,
             inactivity_timeout: None,
             keepalive_interval: Some(self.keepalive_interval),
@@ -136,19 +173,30 @@ impl Options {
             ..Config::default()
         }
     }
+}
 
-    fn preferred(&self) -> Preferred {
-        let mut ciphers = CIPHERS.to_vec();
-        if self.chacha20 == Chacha20::Always || !aes_hardware() {
-            ciphers.insert(0, cipher::CHACHA20_POLY1305);
-        }
-        Preferred {
-            kex: Cow::Borrowed(KEX),
-            key: Cow::Borrowed(KEYS),
-            cipher: Cow::Owned(ciphers),
-            mac: Cow::Borrowed(MACS),
-            compression: Cow::Borrowed(&[compression::NONE]),
-            ..Preferred::default()
+fn preferred(ciphers: Vec<cipher::Name>) -> Preferred {
+    Preferred {
+        kex: Cow::Borrowed(KEX),
+        key: Cow::Borrowed(KEYS),
+        cipher: Cow::Owned(ciphers),
+        mac: Cow::Borrowed(MACS),
+        compression: Cow::Borrowed(&[compression::NONE]),
+        ..Preferred::default()
+    }
+}
+
+impl Configs {
+    /// Returns what to offer to a client that offers these ciphers (a name-list,
+    /// RFC 4251 §5).
+    ///
+    /// The client's order decides (RFC 4253 §7.1), and stock OpenSSH has the slower
+    /// ones first: where it can do AES-GCM nothing else is offered.
+    pub(super) fn for_ciphers(&self, offered: &str) -> &Arc<Config> {
+        let fast = |name: &str| GCM.iter().any(|gcm| gcm.as_ref() == name);
+        match &self.gcm {
+            Some(gcm) if offered.split(',').any(fast) => gcm,
+            _ => &self.all,
         }
     }
 }

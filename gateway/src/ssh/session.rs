@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,7 +69,7 @@ enum Unstarted {
     Refused(io::Error),
 }
 
-/// Serves one session channel to its end.
+/// Serves one session channel to its end, and closes it.
 ///
 /// `closed` is cancelled when the client closed the channel or its connection ended.
 pub(super) async fn run(
@@ -76,20 +77,31 @@ pub(super) async fn run(
     channel: Channel<Msg>,
     closed: &CancellationToken,
 ) {
-    let (mut rx, tx) = channel.split();
+    let (rx, tx) = channel.split();
+    serve(connection, rx, &tx, closed).await;
+    // It fails only where the connection has ended.
+    let _ = tx.close().await;
+}
+
+async fn serve(
+    connection: &Arc<Connection>,
+    mut rx: ChannelReadHalf,
+    tx: &ChannelWriteHalf<Msg>,
+    closed: &CancellationToken,
+) {
     let preface = match gather(&mut rx).await {
         Ok(preface) => preface,
         Err(Unstarted::Closed) => return,
         Err(Unstarted::Refused(error)) => {
-            return tell(&tx, Terminal::None, &error.to_string(), FAILED).await;
+            return tell(tx, Terminal::None, &error.to_string(), FAILED).await;
         }
     };
     let terminal = preface.terminal;
-    match open(connection, &mut rx, &tx, &preface).await {
+    match open(connection, &mut rx, tx, &preface).await {
         Opening::Opened(stream, early) => {
             let (reader, mut writer) = stream.split();
             let mut first = preface.frames;
-            first.extend_from_slice(&early);
+            first.extend_from_slice(&early.frames);
             tokio::select! {
                 result = splice::write(&mut writer, &first) => if let Err(error) = result {
                     debug!(%error, "agent took no requests");
@@ -97,12 +109,19 @@ pub(super) async fn run(
                 () = closed.cancelled() => return,
             }
             drop(first);
-            bridge(connection, (rx, &tx), (reader, writer), (terminal, closed)).await;
+            let client = Client {
+                rx,
+                tx,
+                eof: early.eof,
+                terminal,
+                closed,
+            };
+            bridge(connection, client, reader, writer).await;
         }
         Opening::Refused(refused) => {
-            tell(&tx, terminal, &refusal::explain(&refused), FAILED).await;
+            tell(tx, terminal, &refusal::explain(&refused), FAILED).await;
         }
-        Opening::Interrupted => tell(&tx, terminal, "interrupted", INTERRUPTED).await,
+        Opening::Interrupted => tell(tx, terminal, "interrupted", INTERRUPTED).await,
         Opening::Closed => {}
     }
 }
@@ -145,12 +164,18 @@ async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
 
 /// How waiting for a stream ended.
 enum Opening {
-    /// With what the client sent meanwhile, as frames.
-    Opened(Stream, Vec<u8>),
+    Opened(Stream, Early),
     Refused(Refused),
     /// Ctrl-C on a PTY.
     Interrupted,
     Closed,
+}
+
+/// What a client sent before the stream was there.
+#[derive(Default)]
+struct Early {
+    frames: Vec<u8>,
+    eof: ClientEof,
 }
 
 async fn open(
@@ -166,7 +191,7 @@ async fn open(
     let opening = connection.open(&request, preface.wake);
     let quiet = tokio::time::sleep(QUIET);
     tokio::pin!(opening, quiet);
-    let mut early = Vec::new();
+    let mut early = Early::default();
     let mut told = preface.terminal == Terminal::None;
     loop {
         let message = tokio::select! {
@@ -179,7 +204,7 @@ async fn open(
                 say(tx, preface.terminal, "waiting for the workspace to start (Ctrl-C ends the wait)").await;
                 continue;
             }
-            message = rx.wait(), if early.len() < MAX_EARLY => message,
+            message = rx.wait(), if early.frames.len() < MAX_EARLY => message,
         };
         match message {
             None | Some(ChannelMsg::Close) => return Opening::Closed,
@@ -189,7 +214,10 @@ async fn open(
                 return Opening::Interrupted;
             }
             Some(message) => {
-                if let Err(error) = push(&mut early, message) {
+                if matches!(message, ChannelMsg::Eof) {
+                    early.eof = ClientEof::Sent;
+                }
+                if let Err(error) = push(&mut early.frames, message) {
                     debug!(%error, "request dropped");
                 }
             }
@@ -197,37 +225,63 @@ async fn open(
     }
 }
 
-/// The client's side of a session and the agent's.
-type ClientSide<'a> = (ChannelReadHalf, &'a ChannelWriteHalf<Msg>);
-type AgentSide = (ReadHalf, WriteHalf);
+/// The client's side of a session.
+struct Client<'a> {
+    rx: ChannelReadHalf,
+    tx: &'a ChannelWriteHalf<Msg>,
+    eof: ClientEof,
+    terminal: Terminal,
+    closed: &'a CancellationToken,
+}
 
 /// Carries frames both ways until the agent ends the stream or the client
 /// closes the channel.
+///
+/// A client that has sent EOF and got ours closes at once, and still wants to know
+/// how the program ends; any other CLOSE ends the session.
 async fn bridge(
     connection: &Arc<Connection>,
-    (rx, tx): ClientSide<'_>,
-    (reader, writer): AgentSide,
-    (terminal, closed): (Terminal, &CancellationToken),
+    client: Client<'_>,
+    reader: ReadHalf,
+    writer: WriteHalf,
 ) {
-    let up = upload(rx, writer);
-    let down = download(connection, reader, tx);
-    let drained = splice::drained(closed);
+    let Client {
+        rx,
+        tx,
+        eof,
+        terminal,
+        closed,
+    } = client;
+    let eof_sent = AtomicBool::new(false);
+    let up = upload(rx, writer, eof);
+    let down = download(connection, reader, tx, &eof_sent);
+    let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
-    let mut writable = true;
+    let (mut uploading, mut awaited) = (true, false);
     let ended = loop {
         tokio::select! {
-            end = &mut up, if writable => match end {
-                UploadEnd::Closed => return,
-                UploadEnd::Broken => writable = false,
-            },
+            end = &mut up, if uploading => {
+                uploading = false;
+                match end {
+                    UploadEnd::Broken => {}
+                    UploadEnd::Closed(ClientEof::Sent) if eof_sent.load(Ordering::Relaxed) => {
+                        awaited = true;
+                    }
+                    UploadEnd::Closed(_) => return,
+                }
+            }
             ended = &mut down => break ended,
-            () = closed.cancelled(), if !writable => return,
-            () = &mut drained => return,
+            () = closed.cancelled(), if !uploading && !awaited => return,
+            () = &mut drained, if !awaited => return,
+            () = gone.cancelled(), if awaited => return,
         }
     };
     match ended {
-        Ok(Ended::Exited) => finish(tx).await,
+        Ok(Ended::Exited) if eof_sent.load(Ordering::Relaxed) => {}
+        // It fails only where the connection has ended.
+        Ok(Ended::Exited) => drop(tx.eof().await),
         Ok(Ended::Failed(detail)) => tell(tx, terminal, &detail, FAILED).await,
+        Err(error) if closed.is_cancelled() => debug!(%error, "session stream broke"),
         Err(error) => {
             debug!(%error, "session stream broke");
             tell(tx, terminal, &refusal::explain(&Refused::AgentLost), FAILED).await;
@@ -237,17 +291,28 @@ async fn bridge(
 
 /// How the direction from the client ended.
 enum UploadEnd {
-    Closed,
+    Closed(ClientEof),
     /// The agent takes no more; it may still have something to say.
     Broken,
 }
 
-async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
+/// Whether a client had sent EOF before its CLOSE.
+#[derive(Clone, Copy, Default)]
+enum ClientEof {
+    Sent,
+    #[default]
+    NotSent,
+}
+
+async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf, mut eof: ClientEof) -> UploadEnd {
     while let Some(message) = rx.wait().await {
         let result = match message {
             ChannelMsg::Data { data } => frame::write(&mut writer, Kind::Data, &data).await,
             ChannelMsg::Close => break,
             message => {
+                if matches!(message, ChannelMsg::Eof) {
+                    eof = ClientEof::Sent;
+                }
                 let mut frames = Vec::new();
                 match push(&mut frames, message) {
                     Ok(()) => writer.write_all(&frames).await,
@@ -265,7 +330,7 @@ async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
             return UploadEnd::Broken;
         }
     }
-    UploadEnd::Closed
+    UploadEnd::Closed(eof)
 }
 
 /// How a session that the agent served ended.
@@ -282,14 +347,19 @@ async fn download(
     connection: &Arc<Connection>,
     reader: ReadHalf,
     tx: &ChannelWriteHalf<Msg>,
+    eof_sent: &AtomicBool,
 ) -> io::Result<Ended> {
     let mut frames = FrameReader::new(reader);
     let mut exited = false;
     while let Some(frame) = frames.next().await? {
         match frame {
+            // An empty one is the agent's probe; nothing is sent for it.
             Frame::Data(data) => tx.data_bytes(data).await,
             Frame::Stderr(data) => tx.extended_data_bytes(STDERR, data).await,
-            Frame::Eof => tx.eof().await,
+            Frame::Eof => {
+                eof_sent.store(true, Ordering::Relaxed);
+                tx.eof().await
+            }
             Frame::ExitStatus(status) => {
                 exited = true;
                 tx.exit_status(status).await
@@ -314,18 +384,12 @@ async fn download(
     }
 }
 
-/// Ends a channel: EOF (again, where it was sent, does no harm) and CLOSE.
-async fn finish(tx: &ChannelWriteHalf<Msg>) {
-    // Both fail only where the connection has ended.
-    let _ = tx.eof().await;
-    let _ = tx.close().await;
-}
-
-/// Tells the person on stderr why there is no program, and ends the channel.
+/// Tells the person on stderr why there is no program.
 async fn tell(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str, status: u32) {
     say(tx, terminal, text).await;
+    // Both fail only where the connection has ended.
     let _ = tx.exit_status(status).await;
-    finish(tx).await;
+    let _ = tx.eof().await;
 }
 
 async fn say(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str) {

@@ -18,8 +18,9 @@ use tracing::{error, info, warn};
 use super::bring_up::{self, StartFailure};
 use super::decide::{Decision, decide};
 use super::error::CommandError;
-use super::state::{FailureReason, Intent, Record, State, Workspace, chain};
+use super::state::{FailureReason, Intent, Record, State, Workspace};
 use super::{Command, Shared};
+use crate::chain::chain;
 use crate::drivers::Exit;
 
 /// The delay before the second restart; each further one doubles it.

@@ -8,7 +8,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Shared;
-use super::state::{Workspace, chain};
+use super::state::Workspace;
+use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
 use crate::names::WorkspaceId;
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::chain::chain;
 use crate::drivers::{DriverError, Exit};
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 
@@ -210,16 +211,4 @@ impl FailureReason {
             },
         }
     }
-}
-
-/// Returns an error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

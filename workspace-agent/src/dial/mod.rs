@@ -57,9 +57,8 @@ where
 {
     let streams = TaskTracker::new();
     let mut backoff = Backoff::default();
-    let mut gateways = dial.gateways.iter().cycle();
     let mut last_failure = String::new();
-    while let Some(gateway) = gateways.next() {
+    for gateway in dial.gateways.iter().cycle() {
         let tunnel = Tunnel {
             dial: &dial,
             gateway,

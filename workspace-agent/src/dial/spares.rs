@@ -48,7 +48,7 @@ struct Dialler<S> {
     tunnel: String,
     streams: TaskTracker,
     serve: S,
-    /// Whether data connections are WebSockets.
+    /// Whether data connections are carried by `WebSocket`.
     websocket: AtomicBool,
     /// Connections that wait for their header.
     idle: AtomicUsize,
@@ -141,8 +141,8 @@ where
                 },
                 () = sleep_until(not_before), if paused && missing > 0 => {}
                 _ = shrink.tick() => {
-                    let shrunk = target.load(Ordering::Relaxed) / 2;
-                    target.store(shrunk.max(FEWEST), Ordering::Relaxed);
+                    let half = target.load(Ordering::Relaxed) / 2;
+                    target.store(half.max(FEWEST), Ordering::Relaxed);
                 }
             }
         }

@@ -20,7 +20,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{delete, get, post};
 use devgate_protocol::socket;
-use http::{Request, StatusCode};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracing::{debug, warn};
 
-use super::problem::Problem;
+use super::problem::{Problem, RequestRefused};
 use crate::store::Store;
 use crate::workspaces::Workspaces;
 use wire::{HostKey, ServerStatus, StateName};
@@ -105,8 +105,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/keys/{fingerprint}", delete(people::remove_key));
     Router::new()
         .nest("/api/v1", api)
-        .fallback(async || Problem::no_route())
-        .method_not_allowed_fallback(async || Problem::no_method())
+        .fallback(async || RequestRefused::NoRoute)
+        .method_not_allowed_fallback(async || RequestRefused::NoMethod)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(admin)
 }
@@ -188,16 +188,12 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStat
 
 /// Reads a request's body.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let detail = format!("the request can't be read: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
-    })
+    serde_json::from_slice(bytes).map_err(|error| RequestRefused::Body(error).into())
 }
 
 /// Reads a request's query.
 fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|rejection| {
-        let detail = format!("the query can't be read: {}", rejection.body_text());
-        Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
-    })
+    query
+        .map(|Query(query)| query)
+        .map_err(|rejection| RequestRefused::Query(rejection.body_text()).into())
 }

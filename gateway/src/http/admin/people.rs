@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::wire::{KeyView, NewKey, NewUser, UserView};
 use super::{Admin, body, view};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{AuthorizedKey, User};
 use crate::names::UserName;
 use crate::store::StoreError;
@@ -77,7 +77,7 @@ pub(super) async fn remove_user(
     State(admin): State<Arc<Admin>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let name: UserName = name.parse().map_err(|error| Problem::bad_name(&error))?;
+    let name: UserName = name.parse()?;
     admin.store.remove_user(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -116,7 +116,7 @@ pub(super) async fn add_key(
     let added = keys
         .into_iter()
         .find(|view| view.fingerprint == key.fingerprint());
-    let added = added.ok_or_else(|| Problem::no_key(key.fingerprint()))?;
+    let added = added.ok_or_else(|| RequestRefused::NoKey(key.fingerprint().into()))?;
     Ok((StatusCode::CREATED, Json(added)))
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn remove_key(
     if removed {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::no_key(&fingerprint))
+        Err(RequestRefused::NoKey(fingerprint.as_str().into()).into())
     }
 }
 
@@ -143,7 +143,7 @@ async fn keys_of(admin: &Admin, user: &User) -> Result<Vec<KeyView>, Problem> {
 }
 
 async fn user_named(admin: &Admin, name: &str) -> Result<User, Problem> {
-    let name: UserName = name.parse().map_err(|error| Problem::bad_name(&error))?;
+    let name: UserName = name.parse()?;
     let found = admin.store.user_named(&name).await?;
-    found.ok_or_else(|| Problem::no_user(&name))
+    found.ok_or_else(|| StoreError::NoSuchUser(name).into())
 }

@@ -12,10 +12,11 @@ use tokio::time::timeout;
 
 use super::wire::{AfterCreate, NewWorkspace, Wait, WorkspaceView};
 use super::{Admin, body, query, view};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::person;
+use crate::store::StoreError;
 use crate::workspaces::{CommandError, Intent, Record};
 
 /// Longest wait of one request, in seconds.
@@ -116,7 +117,7 @@ pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
     {
         return Ok(found.clone());
     }
-    let target: Target = text.parse().map_err(|error| Problem::bad_name(&error))?;
+    let target: Target = text.parse()?;
     let fits = |record: &&Record| {
         let owner = &record.workspace.owner_name;
         record.workspace.name == target.workspace
@@ -124,19 +125,14 @@ pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
     };
     let found: Vec<_> = records.iter().filter(fits).collect();
     match found.as_slice() {
-        [] => Err(Problem::no_workspace(&target)),
+        [] => Err(RequestRefused::NoWorkspace(target).into()),
         [only] => Ok((*only).clone()),
         several => {
-            let names: Vec<_> = several
+            let names = several
                 .iter()
                 .map(|record| format!("{}.{}", record.workspace.name, record.workspace.owner_name))
                 .collect();
-            let detail = format!("there are several: say which one, {}", names.join(" or "));
-            Err(Problem::new(
-                StatusCode::CONFLICT,
-                "ambiguous-workspace",
-                detail,
-            ))
+            Err(RequestRefused::Ambiguous(names).into())
         }
     }
 }
@@ -157,11 +153,7 @@ async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> 
         None => person::operator(&users).cloned(),
     };
     found.ok_or_else(|| match name {
-        Some(name) => Problem::no_user(name),
-        None => Problem::new(
-            StatusCode::CONFLICT,
-            "no-owner",
-            "there is no administrator whose it could be: say --owner USER",
-        ),
+        Some(name) => StoreError::NoSuchUser(name.clone()).into(),
+        None => RequestRefused::NoOwner.into(),
     })
 }

@@ -1,0 +1,95 @@
+//! The rows of requests that the HTTP side refuses by itself, and how every refusal
+//! becomes an answer.
+
+use ::http::StatusCode as Status;
+use tracing::error;
+
+use super::Reason::{ConnectFailed, Prohibited};
+use super::{Refusal, Row, row};
+use crate::chain::chain;
+use crate::http::AgentRefused;
+use crate::http::problem::{Problem, RequestRefused};
+
+/// Whose turn it is after a refusal, as a client tells it from the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request was wrong.
+    Request,
+    /// What it is about isn't there.
+    Missing,
+    /// It took too long.
+    Late,
+    /// Anything else.
+    Other,
+}
+
+/// Returns the kind of an answer that refuses.
+pub fn kind(problem: &Problem) -> Kind {
+    match Status::from_u16(problem.status) {
+        Ok(Status::BAD_REQUEST | Status::UNSUPPORTED_MEDIA_TYPE | Status::UNPROCESSABLE_ENTITY) => {
+            Kind::Request
+        }
+        Ok(Status::NOT_FOUND) => Kind::Missing,
+        Ok(Status::GATEWAY_TIMEOUT) => Kind::Late,
+        Ok(_) | Err(_) => Kind::Other,
+    }
+}
+
+/// The text goes out; of a failure of ours the chain goes to the log.
+impl<E: Refusal> From<E> for Problem {
+    fn from(refused: E) -> Self {
+        let row = refused.row();
+        if row.status == Status::INTERNAL_SERVER_ERROR {
+            error!(error = chain(&refused), "a request failed");
+        }
+        Self {
+            status: row.status.as_u16(),
+            title: row.status.canonical_reason().unwrap_or_default().to_owned(),
+            code: row.code.to_owned(),
+            detail: refused.text(),
+        }
+    }
+}
+
+impl Refusal for RequestRefused {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoRoute => row(Status::NOT_FOUND, "no-such-route", Prohibited),
+            Self::NoMethod => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
+            Self::Body(_) | Self::Query(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
+            Self::NoWorkspace(_) => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
+            Self::Ambiguous(_) => row(Status::CONFLICT, "ambiguous-workspace", Prohibited),
+            Self::NoKey(_) => row(Status::NOT_FOUND, "no-such-key", Prohibited),
+            Self::NoOwner => row(Status::CONFLICT, "no-owner", Prohibited),
+            Self::NotReady => row(Status::SERVICE_UNAVAILABLE, "not-ready", ConnectFailed),
+        }
+    }
+}
+
+impl Refusal for AgentRefused {
+    fn row(&self) -> Row {
+        match self {
+            Self::Unknown(_) => row(Status::UNAUTHORIZED, "unknown-agent", Prohibited),
+            Self::OldTls => row(Status::FORBIDDEN, "old-tls", Prohibited),
+            Self::Workspace => row(Status::FORBIDDEN, "agent-not-expected", Prohibited),
+            Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
+            Self::Name => row(Status::BAD_REQUEST, "bad-tunnel-name", Prohibited),
+            Self::Tunnel => row(Status::CONFLICT, "no-tunnel", Prohibited),
+        }
+    }
+
+    fn text(&self) -> String {
+        let text = match self {
+            Self::Unknown(_) => {
+                "agents show a valid certificate of this gateway: start the workspace again to \
+                 get one"
+            }
+            Self::OldTls => "agents speak TLS 1.3",
+            Self::Workspace => "no agent of this workspace is expected: start the workspace",
+            Self::NoUpgrade => "only upgrades to WebSocket or a devgate stream are served here",
+            Self::Name => "the devgate-tunnel header must name the tunnel",
+            Self::Tunnel => "open the control connection before offering data connections",
+        };
+        text.to_owned()
+    }
+}

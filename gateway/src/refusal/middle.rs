@@ -1,0 +1,182 @@
+//! The rows of the middle's errors: names, identity, records, drivers, workspaces.
+
+use ::http::StatusCode as Status;
+use devgate_protocol::{Refusal as AgentRefusal, RefusalReason};
+
+use super::Reason::{ConnectFailed, Prohibited, ResourceShortage};
+use super::{Refusal, Row, row};
+use crate::chain::chain;
+use crate::drivers::DriverError;
+use crate::identity::{Denied, InvalidTarget, KeyRefused};
+use crate::names::InvalidName;
+use crate::store::StoreError;
+use crate::workspaces::{CommandError, OpenError};
+
+const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Prohibited);
+const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
+const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
+const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
+const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
+const SHUTTING_DOWN: Row = row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
+
+impl Refusal for InvalidName {
+    fn row(&self) -> Row {
+        INVALID_NAME
+    }
+}
+
+impl Refusal for InvalidTarget {
+    fn row(&self) -> Row {
+        INVALID_NAME
+    }
+}
+
+impl Refusal for KeyRefused {
+    fn row(&self) -> Row {
+        match self {
+            Self::Unreadable
+            | Self::Private
+            | Self::Certificate
+            | Self::Dsa
+            | Self::ShortRsa(_)
+            | Self::LongRsa(_)
+            | Self::Unsupported => row(Status::UNPROCESSABLE_ENTITY, "key-refused", Prohibited),
+        }
+    }
+}
+
+impl Refusal for Denied {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoSuchWorkspace { .. } => GONE,
+            Self::Store(_) => INTERNAL,
+        }
+    }
+}
+
+impl Refusal for StoreError {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoSuchUser(_) => row(Status::NOT_FOUND, "no-such-user", Prohibited),
+            Self::UserExists(_) => row(Status::CONFLICT, "user-exists", Prohibited),
+            Self::UserHasWorkspaces(_) => row(Status::CONFLICT, "user-has-workspaces", Prohibited),
+            Self::LastAdmin(_) => row(Status::CONFLICT, "last-admin", Prohibited),
+            Self::KeyOfAnother { .. } => row(Status::CONFLICT, "key-of-another", Prohibited),
+            Self::WorkspaceExists(_) => row(Status::CONFLICT, "workspace-exists", Prohibited),
+            Self::Open { .. }
+            | Self::Corrupt { .. }
+            | Self::Newer { .. }
+            | Self::Migrate { .. }
+            | Self::Query(_)
+            | Self::Unreadable { .. } => INTERNAL,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::NoSuchUser(_)
+            | Self::UserExists(_)
+            | Self::UserHasWorkspaces(_)
+            | Self::LastAdmin(_)
+            | Self::KeyOfAnother { .. }
+            | Self::WorkspaceExists(_) => self.to_string(),
+            Self::Open { .. }
+            | Self::Corrupt { .. }
+            | Self::Newer { .. }
+            | Self::Migrate { .. }
+            | Self::Query(_)
+            | Self::Unreadable { .. } => see_the_log(self),
+        }
+    }
+}
+
+impl Refusal for DriverError {
+    fn row(&self) -> Row {
+        match self {
+            Self::AgentMissing { .. }
+            | Self::SpawnFailed { .. }
+            | Self::HomeUnwritable { .. }
+            | Self::File { .. }
+            | Self::Process { .. }
+            | Self::Unstoppable { .. }
+            | Self::LostAgent { .. }
+            | Self::Certificate(_) => INTERNAL,
+        }
+    }
+
+    fn text(&self) -> String {
+        see_the_log(self)
+    }
+}
+
+impl Refusal for CommandError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Gone => GONE,
+            Self::Deleting => row(Status::CONFLICT, "workspace-deleting", Prohibited),
+            Self::Stopped => STOPPED,
+            Self::Failed(_) => FAILED,
+            Self::ShuttingDown => SHUTTING_DOWN,
+            Self::Store(error) => error.row(),
+            Self::Driver(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Gone | Self::Deleting | Self::Stopped | Self::ShuttingDown => self.to_string(),
+            Self::Failed(_) => chain(self),
+            Self::Store(error) => error.text(),
+            Self::Driver(error) => error.text(),
+        }
+    }
+}
+
+impl Refusal for OpenError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Gone => GONE,
+            Self::Stopped => STOPPED,
+            Self::Failed(_) => FAILED,
+            Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
+            Self::ShuttingDown => SHUTTING_DOWN,
+            Self::Refused(refusal) => of_agent(refusal),
+            Self::Unreachable(_) => row(Status::BAD_GATEWAY, "agent-unreachable", ConnectFailed),
+            Self::Store(_) => INTERNAL,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            // Its reason is the next step.
+            Self::Failed(reason) => reason.to_string(),
+            Self::Gone
+            | Self::Stopped
+            | Self::TimedOut { .. }
+            | Self::ShuttingDown
+            | Self::Refused(_)
+            | Self::Unreachable(_)
+            | Self::Store(_) => self.to_string(),
+        }
+    }
+}
+
+fn of_agent(refusal: &AgentRefusal) -> Row {
+    match refusal.reason {
+        RefusalReason::ResourceShortage => row(
+            Status::SERVICE_UNAVAILABLE,
+            "agent-exhausted",
+            ResourceShortage,
+        ),
+        RefusalReason::ConnectFailed => row(Status::BAD_GATEWAY, "connect-failed", ConnectFailed),
+        RefusalReason::BindFailed => row(Status::CONFLICT, "bind-failed", ConnectFailed),
+        RefusalReason::UnknownConnection | RefusalReason::Unsupported | RefusalReason::Other => {
+            row(Status::BAD_GATEWAY, "agent-refused", ConnectFailed)
+        }
+    }
+}
+
+/// A failure of ours, for whoever administers the server.
+fn see_the_log(error: &dyn std::error::Error) -> String {
+    format!("{}: the server's log may tell more", chain(error))
+}
