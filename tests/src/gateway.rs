@@ -48,16 +48,17 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one in `folder`, which is the caller's to remove afterwards.
-    #[track_caller]
-    pub fn start(folder: &Path, reach: Reach) -> Self {
-        Self::start_with(folder, reach, &[])
-    }
-
-    /// Starts one with settings, given as the environment variables of its
-    /// configuration.
+    /// Starts one in `folder`, which is the caller's to remove afterwards, with
+    /// settings, given as the environment variables of its configuration.
     #[track_caller]
     pub fn start_with(folder: &Path, reach: Reach, settings: &[(&str, &str)]) -> Self {
+        keys::prepare_host_key(&folder.join("data"));
+        Self::start_untouched(folder, reach, settings)
+    }
+
+    /// Starts one in an empty `folder`, where it makes everything itself.
+    #[track_caller]
+    pub fn start_untouched(folder: &Path, reach: Reach, settings: &[(&str, &str)]) -> Self {
         let mut all = vec![(
             "DEVGATE_PROCESS_REACH".to_owned(),
             reach.as_str().to_owned(),

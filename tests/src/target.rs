@@ -36,6 +36,20 @@ impl Target {
     pub fn devgate_with(reach: Reach, settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let gateway = Gateway::start_with(folder.path(), reach, settings);
+        Self::of(gateway, folder)
+    }
+
+    /// Starts a gateway that finds nothing and makes everything itself, as for a
+    /// person who runs it for the first time.
+    #[track_caller]
+    pub fn devgate_untouched(reach: Reach) -> Self {
+        let folder = Folder::new();
+        let gateway = Gateway::start_untouched(folder.path(), reach, &[]);
+        Self::of(gateway, folder)
+    }
+
+    #[track_caller]
+    fn of(gateway: Gateway, folder: Folder) -> Self {
         let config = gateway.access().write(folder.path());
         Self {
             server: Server::Devgate(gateway),

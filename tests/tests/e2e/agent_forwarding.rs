@@ -1,5 +1,6 @@
 //! A forwarded authentication agent, as nested `ssh` and `git` use it.
 
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
 
@@ -16,7 +17,9 @@ fn start_agent(target: &Target) -> (Running, std::path::PathBuf) {
     let mut command = Command::new(program("ssh-agent"));
     command.arg("-D").arg("-a").arg(&socket);
     let agent = Running::start(&mut command);
-    until(SOON, "the agent's socket", || socket.exists());
+    until(SOON, "the agent's socket", || {
+        UnixStream::connect(&socket).is_ok()
+    });
     let mut command = plain("ssh-add");
     command
         .env("SSH_AUTH_SOCK", &socket)

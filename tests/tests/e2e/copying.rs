@@ -94,6 +94,20 @@ over_both_reaches! {
         assert!(!remote.join("empty").exists());
     }
 
+    fn sftp_carries_a_hundred_megabytes_there_and_back(target: &Target) {
+        // No two megabytes are the same, so that a lost or doubled one is noticed.
+        let content: Vec<u8> = (0..25_000_000u32)
+            .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
+        let (here, there, back) = (target.path("here"), target.path("there"), target.path("back"));
+        fs::write(&here, &content).unwrap();
+        let batch = format!("put {} {}\nget {1} {}\n", here.display(), there.display(), back.display());
+        let mut sftp = target.client("sftp");
+        let _ = run(sftp.args(["-b", "-", "ws"]), batch.as_bytes(), 2 * LIMIT).ok();
+        assert!(fs::read(&there).unwrap() == content);
+        assert!(fs::read(&back).unwrap() == content);
+    }
+
     fn an_sftp_error_is_told_and_makes_a_batch_fail(target: &Target) {
         let mut sftp = target.client("sftp");
         let done = run(sftp.args(["-b", "-", "ws"]), b"get /no/such/file /dev/null\n", LIMIT);

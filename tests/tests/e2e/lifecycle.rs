@@ -35,6 +35,17 @@ over_both_reaches! {
 }
 
 #[test]
+fn a_first_start_makes_host_keys_that_old_and_new_clients_take() {
+    let target = Target::devgate_untouched(Reach::Unix);
+    for algorithm in ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"] {
+        let ssh = target
+            .ssh()
+            .option(&format!("HostKeyAlgorithms={algorithm}"));
+        assert_eq!(ssh.run("echo in").ok().out(), "in\n", "{algorithm}");
+    }
+}
+
+#[test]
 fn people_reach_their_own_workspaces_and_do_not_learn_of_others() {
     let target = Target::devgate(Reach::Unix);
     let gateway = target.gateway();

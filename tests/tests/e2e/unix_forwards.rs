@@ -23,8 +23,9 @@ over_both_reaches! {
     fn a_local_socket_leads_to_one_in_the_workspace(target: &Target) {
         let (here, there) = (target.path("here"), target.path("there"));
         servers::echo_unix(&there);
-        let _ssh = target.ssh().args(["-L", &format!("{}:{}", here.display(), there.display())]).start_without_command();
-        until(SOON, "the local socket", || here.exists());
+        let ssh = target.ssh().args(["-L", &format!("{}:{}", here.display(), there.display())]).start("echo connected; cat");
+        // The socket's file is there before anybody listens on it.
+        ssh.wait_for("connected", SOON);
         assert_eq!(round_trip(&here, b"by streamlocal"), b"by streamlocal");
     }
 
