@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::peers::{Kind, Peer};
+use super::peers::Peer;
 use super::report::{Better, quantile};
 use super::shared::{Ending, Master, drain};
 use super::{Aim, Bench, Row};

@@ -73,7 +73,7 @@ impl Bench {
     /// How often every peer has its turn: `usual` times, unless asked otherwise.
     fn rounds(&self, usual: u16) -> u16 {
         let quick = if self.options.quick {
-            usual.min(2)
+            usual.min(3)
         } else {
             usual
         };
