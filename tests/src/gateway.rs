@@ -48,8 +48,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one in `folder`, which is the caller's to remove afterwards, with
-    /// settings, given as the environment variables of its configuration.
+    /// Starts one in `folder`, which is the caller's to remove afterwards.
+    #[track_caller]
+    pub fn start(folder: &Path, reach: Reach) -> Self {
+        Self::start_with(folder, reach, &[])
+    }
+
+    /// Starts one with settings, given as the environment variables of its
+    /// configuration.
     #[track_caller]
     pub fn start_with(folder: &Path, reach: Reach, settings: &[(&str, &str)]) -> Self {
         keys::prepare_host_key(&folder.join("data"));
