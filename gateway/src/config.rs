@@ -8,6 +8,7 @@ mod check;
 mod load;
 mod units;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,9 @@ pub struct ProcessConfig {
     /// Login shell of the workspaces. Absent: that of the account that devgate
     /// runs as.
     pub shell: Option<PathBuf>,
+    /// Environment of everything that runs in the workspaces; what a client sends wins.
+    /// Default: empty.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// How the gateway reaches an agent on its own host.
@@ -229,6 +233,7 @@ impl Default for ProcessConfig {
             agent: None,
             reach: ReachBy::Unix,
             shell: None,
+            environment: BTreeMap::new(),
         }
     }
 }
@@ -272,6 +277,7 @@ mod tests {
             let named = EXAMPLE.lines().any(|line| {
                 line.trim_start_matches("# ")
                     .starts_with(&format!("{last} = "))
+                    || line == format!("[{key}]")
             });
             assert!(named, "config.example.toml doesn't document {key}");
         }

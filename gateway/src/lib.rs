@@ -9,6 +9,7 @@ mod files;
 pub mod http;
 pub mod identity;
 pub mod names;
+mod open_files;
 pub mod person;
 pub mod refusal;
 pub mod server;

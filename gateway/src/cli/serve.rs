@@ -11,6 +11,7 @@ use super::output::{self, Progress};
 use super::{greeting, keys};
 use crate::chain::chain;
 use crate::config::{Config, LogConfig, LogFormat};
+use crate::open_files;
 use crate::server::{Ended, FirstRun, Prepared, Running, Start, StartError};
 
 /// Runs everything on this machine, set up on the first run.
@@ -48,6 +49,7 @@ pub(super) async fn serve(source: &Source, command: Serve) -> Result<(), Failure
 
 async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> Result<(), Failure> {
     log_to_stderr(&start.config.log);
+    open_files::raise();
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new()?;
     let config = start.config.clone();

@@ -47,6 +47,9 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
         0,
         600,
     )?;
+    for (name, value) in &config.process.environment {
+        variable(name, value).map_err(|problem| ("process.environment", problem))?;
+    }
     if let Err(error) = EnvFilter::builder().parse(&config.log.filter) {
         let problem = format!(
             "{error}: use error, warn, info, debug or trace, or something like \
@@ -56,6 +59,28 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     }
     if config.data_dir.as_os_str().is_empty() {
         return Err(("data-dir", "it is empty: name a folder".to_owned()));
+    }
+    Ok(())
+}
+
+/// Longest variable, name and value, in bytes; Linux starts no program with one
+/// beyond 128 KiB.
+const MAX_VARIABLE: usize = 64 * 1024;
+
+fn variable(name: &str, value: &str) -> Result<(), String> {
+    let shown: String = name.chars().take(60).collect();
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return Err(format!(
+            "{shown:?} can't be the name of a variable, or its value has a NUL"
+        ));
+    }
+    if name.starts_with("DEVGATE_") {
+        return Err(format!(
+            "{shown}: what begins with DEVGATE_ is devgate's own"
+        ));
+    }
+    if name.len() + value.len() > MAX_VARIABLE {
+        return Err(format!("{shown} is longer than {MAX_VARIABLE} bytes"));
     }
     Ok(())
 }

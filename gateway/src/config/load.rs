@@ -191,7 +191,8 @@ fn defaults() -> Value {
 fn leaves(value: &Value) -> BTreeMap<String, Value> {
     fn walk(prefix: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
         match value {
-            Value::Object(table) => {
+            // An empty one is no section: its keys are the reader's own.
+            Value::Object(table) if !table.is_empty() => {
                 for (key, value) in table {
                     walk(&join(prefix, key), value, found);
                 }
@@ -269,6 +270,10 @@ impl Source<'_> {
                         key,
                     });
                 }
+                DeValue::Table(entries) if self.is_map(&key) => {
+                    let plain = self.texts(&key, entries)?;
+                    layer.values.insert(key, (plain, origin));
+                }
                 value if self.template.contains_key(&key) => {
                     let plain = to_json(value, &key, &origin)?;
                     layer.values.insert(key, (plain, origin));
@@ -283,6 +288,29 @@ impl Source<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Source<'_> {
+    /// Tells whether a key takes names of the reader's own.
+    fn is_map(&self, key: &str) -> bool {
+        self.template.get(key).is_some_and(Value::is_object)
+    }
+
+    /// Reads such a table; its values are texts.
+    fn texts(&self, key: &str, table: &DeTable<'_>) -> Result<Value, ConfigError> {
+        let texts = table.iter().map(|(name, value)| match value.get_ref() {
+            DeValue::String(text) => {
+                Ok((name.get_ref().to_string(), Value::from(text.to_string())))
+            }
+            _ => Err(ConfigError::Value {
+                place: Origin::Line(self.path.to_owned(), line_of(self.text, name.span().start))
+                    .to_string(),
+                key: join(key, name.get_ref()),
+                problem: "write the value in quotes".to_owned(),
+            }),
+        });
+        texts.collect::<Result<_, _>>().map(Value::Object)
     }
 }
 
@@ -391,6 +419,16 @@ fn parse(text: &str, default: &Value) -> Value {
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
             .collect(),
+        Value::Object(_) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| {
+                let (name, value) = entry.split_once('=')?;
+                Some((name.to_owned(), Value::from(value)))
+            })
+            .collect::<Option<_>>()
+            .map_or_else(|| text.into(), Value::Object),
         _ => text.into(),
     }
 }
@@ -493,6 +531,24 @@ mod tests {
         assert_eq!(config.ssh.max_unauthenticated, 12);
         assert_eq!(config.http.names, ["a.example", "10.0.0.1"]);
         assert_eq!(config.process.agent, Some(PathBuf::from("/opt/agent")));
+    }
+
+    #[test]
+    fn an_environment_has_names_of_the_readers_own() {
+        let (_folder, path) = file("[process.environment]\nEDITOR = \"vim\"\nTZ = \"UTC\"\n");
+        let variables = environment("DEVGATE_PROCESS_ENVIRONMENT", "TZ=Europe/Berlin, A=b=c");
+        let config = load(Some(&path), variables, &Flags::default())
+            .unwrap()
+            .config;
+        let set = config.process.environment.iter();
+        let set: Vec<_> = set.map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(set, ["A=b=c", "EDITOR=vim", "TZ=Europe/Berlin"]);
+        assert_eq!(
+            error_of("[process.environment]\nN = 3\n"),
+            "devgate.toml:2: process.environment.N: write the value in quotes"
+        );
+        assert!(error_of("[process.environment]\nDEVGATE_X = \"1\"\n").contains("DEVGATE_X"));
+        assert!(error_of("[process]\nenvironment = 3\n").contains("process.environment"));
     }
 
     #[test]

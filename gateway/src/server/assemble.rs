@@ -1,6 +1,5 @@
 //! Puts the parts of the server together.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
@@ -188,7 +187,7 @@ fn driver(
         folder: folder.join("workspaces"),
         agent,
         shell: config.process.shell.clone(),
-        environment: BTreeMap::new(),
+        environment: config.process.environment.clone(),
         reach,
     })))
 }

@@ -218,16 +218,17 @@ mod tests {
         let mut dead = Command::new("true").spawn().unwrap();
         dead.wait().unwrap();
         let pid = dead.id().to_string();
-        let folder = DataFolder::take(path).unwrap();
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(path.join(LOCK), &pid).unwrap();
-        let lock = folder._lock.try_clone().unwrap();
+        let lock = File::open(path.join(LOCK)).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        // Closed here with the command, and not unlocked.
         let child = Command::new("sleep")
             .arg(seconds)
             .stdin(lock)
             .spawn()
             .unwrap();
-        // Not by dropping it: that would unlock it for the child, too.
-        std::mem::forget(folder);
         (child, pid)
     }
 

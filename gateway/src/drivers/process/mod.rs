@@ -22,13 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::AgentIdentity;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, warn};
 
 use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
 use crate::names::WorkspaceId;
+use crate::open_files;
 use crate::workspaces::Workspace;
 use folder::Folder;
 use pidfd::Process;
@@ -211,7 +212,8 @@ fn find_in(
     }
 }
 
-/// Starts an agent in a session of its own.
+/// Starts an agent in a session of its own, with the limit of open files that the
+/// gateway was given.
 fn spawn(
     folder: &Folder,
     options: &ProcessOptions,
@@ -238,7 +240,7 @@ fn spawn(
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors);
-    in_new_session(&mut command);
+    prepare(&mut command);
     let child = command.spawn().map_err(failed)?;
     // The child isn't waited for here: its pidfd is, by whoever asks for its end.
     Process::hold(child.id()).map_err(failed)
@@ -246,12 +248,19 @@ fn spawn(
 
 #[expect(
     unsafe_code,
-    reason = "the only way to call setsid between fork and exec; it is async-signal-safe"
+    reason = "the only way to make calls between fork and exec; these are async-signal-safe"
 )]
-fn in_new_session(command: &mut Command) {
-    // SAFETY: the closure makes one system call and touches no memory.
+fn prepare(command: &mut Command) {
+    let open_files = open_files::before();
+    // SAFETY: the closure makes two system calls and touches no memory but its own.
     unsafe {
-        command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
+        command.pre_exec(move || {
+            if let Some(limit) = &open_files {
+                let (current, maximum) = (limit.current, limit.maximum);
+                setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+            }
+            Ok(rustix::process::setsid().map(drop)?)
+        });
     }
 }
 

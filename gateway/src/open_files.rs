@@ -1,0 +1,32 @@
+//! The limit of open files: raised for the gateway, as it was for what it starts.
+
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What the limit was before it was raised.
+static BEFORE: OnceLock<Rlimit> = OnceLock::new();
+
+/// Raises this process's own limit of open files as far as it may go: a connection
+/// and each of its channels take one. Only the first call does something.
+pub(crate) fn raise() {
+    let before = getrlimit(Resource::Nofile);
+    let maximum = before.maximum;
+    if BEFORE.set(before).is_ok() {
+        let raised = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        // Without it there are fewer connections, and running out of them is reported.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+}
+
+/// Returns the limit from before it was raised, for programs that are started: some
+/// break where it is high, so they raise their own.
+pub(crate) fn before() -> Option<Rlimit> {
+    BEFORE.get().map(|limit| Rlimit {
+        current: limit.current,
+        maximum: limit.maximum,
+    })
+}
