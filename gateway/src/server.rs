@@ -37,6 +37,9 @@ use folder::DataFolder;
 use ports::LastPorts;
 use ready::{Ready, ReadyFile};
 
+/// Name of the part that people's connections end with.
+const SSH_PART: &str = "the SSH listener";
+
 /// What is asked of a start.
 #[derive(Debug)]
 pub struct Start {
@@ -67,6 +70,8 @@ pub struct Running {
     drain_timeout: Duration,
     parts: JoinSet<&'static str>,
     stop: CancellationToken,
+    /// Ends the HTTPS listener, once no open connection needs agents to dial in.
+    stop_agents: CancellationToken,
     readiness: Readiness,
     store: Store,
     workspaces: Workspaces,
@@ -163,7 +168,16 @@ impl Running {
         info!("draining");
         self.readiness.set_unready();
         self.stop.cancel();
-        let drained = async { while self.parts.join_next().await.is_some() {} };
+        if failed.is_some() {
+            self.stop_agents.cancel();
+        }
+        let drained = async {
+            while let Some(ended) = self.parts.join_next().await {
+                if ended.is_ok_and(|part| part == SSH_PART) {
+                    self.stop_agents.cancel();
+                }
+            }
+        };
         let drained = tokio::select! {
             result = timeout(self.drain_timeout, drained) => result.is_ok(),
             () = at_once => false,

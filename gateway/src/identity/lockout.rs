@@ -181,7 +181,7 @@ impl Lockout {
         let trusted = self.is_trusted(&mut counts, network, &name, now);
         let by_address = self.count(counts.addresses.entry(network), now);
         if by_address.locks {
-            warn!(%address, %name, "address locked out after too many failed log-ins");
+            warn!(%address, ?name, "address locked out after too many failed log-ins");
         }
         if trusted {
             // Their own mistakes must not lock others out of the name, either.
@@ -189,7 +189,7 @@ impl Lockout {
         }
         let by_name = self.count(counts.names.entry(name.clone()), now);
         if by_name.locks {
-            warn!(%address, %name, "login name locked out after too many failed log-ins");
+            warn!(%address, ?name, "login name locked out after too many failed log-ins");
         }
         by_address.delay.max(by_name.delay)
     }

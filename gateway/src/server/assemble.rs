@@ -19,7 +19,7 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, StartError, first_run};
+use super::{Prepared, Running, SSH_PART, StartError, first_run};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
@@ -97,7 +97,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         http: local_address(&https)?,
         host_keys: fingerprints(&host_keys),
     };
-    let stop = CancellationToken::new();
+    let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
 
     let identity = Arc::new(Identity::new(store.clone()));
@@ -110,7 +110,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ssh_options(&config),
     );
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
-    part(&mut parts, "the SSH listener", serve);
+    part(&mut parts, SSH_PART, serve);
 
     let readiness = Readiness::default();
     let known = workspaces.clone();
@@ -126,7 +126,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         readiness: readiness.clone(),
     });
     let tls = authority.server_config()?;
-    let serve = http::serve(https, tls, router, Limits::default(), stop.child_token());
+    let serve = http::serve(https, tls, router, Limits::default(), stop_agents.clone());
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
@@ -151,6 +151,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         drain_timeout: config.drain_timeout.get(),
         parts,
         stop,
+        stop_agents,
         readiness,
         store,
         workspaces,

@@ -8,7 +8,7 @@ use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, debug_span};
@@ -21,7 +21,10 @@ use crate::workspaces::Wake;
 /// How many channels one connection may have open.
 ///
 /// Editors open hundreds; a client that opens more than this has lost count.
-pub(super) const MAX_CHANNELS: usize = 4096;
+pub(super) const MAX_CHANNELS: usize = 1024;
+
+/// How many accepted connections may be on their way to the client.
+const MAX_COLLECTING: usize = 64;
 
 /// One authenticated connection.
 pub(super) struct Connection {
@@ -36,6 +39,8 @@ pub(super) struct Connection {
     ended: CancellationToken,
     channels: Mutex<HashMap<ChannelId, CancellationToken>>,
     channel_ended: Notify,
+    /// One permit an accepted connection that isn't a channel yet.
+    collecting: Arc<Semaphore>,
 }
 
 impl Connection {
@@ -57,6 +62,7 @@ impl Connection {
             ended,
             channels,
             channel_ended,
+            collecting: Arc::new(Semaphore::new(MAX_COLLECTING)),
         }
     }
 
@@ -108,7 +114,8 @@ impl Connection {
 
     /// Notes that the client closed a channel.
     pub(super) fn closed(&self, id: ChannelId) {
-        if let Some(closed) = self.lock().remove(&id) {
+        // Its task is counted until it has ended.
+        if let Some(closed) = self.lock().get(&id) {
             closed.cancel();
         }
     }
@@ -130,17 +137,27 @@ impl Connection {
     }
 
     /// Collects a connection that waits in the agent and carries it to the client.
-    pub(super) fn collect(self: &Arc<Self>, accepted: Accepted, listener: Listener) {
+    ///
+    /// Waits while too many are on their way to the client: an agent that announces
+    /// more is slowed by that.
+    pub(super) async fn collect(self: &Arc<Self>, accepted: Accepted, listener: Listener) {
+        let collecting = Arc::clone(&self.collecting).acquire_owned();
+        let Some(Ok(permit)) = self.ended.run_until_cancelled(collecting).await else {
+            return;
+        };
         let connection = Arc::clone(self);
         let carry = async move {
-            match connection.fetch(accepted, &listener).await {
-                Ok((channel, stream)) => {
+            let fetching = connection.fetch(accepted, &listener);
+            match connection.ended.run_until_cancelled(fetching).await {
+                Some(Ok((channel, stream))) => {
                     connection.serve(channel.id(), "forwarded", |_, closed| async move {
                         splice::splice(channel, stream, &closed).await;
                     });
                 }
-                Err(reason) => debug!(%reason, "accepted connection dropped"),
+                Some(Err(reason)) => debug!(%reason, "accepted connection dropped"),
+                None => {}
             }
+            drop(permit);
         };
         self.spawn(carry);
     }

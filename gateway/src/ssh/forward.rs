@@ -12,7 +12,7 @@ use devgate_protocol::frame::{Frame, FrameReader};
 use devgate_protocol::{Answer, Open, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -64,7 +64,7 @@ impl Forwards {
         }
         let open = key.open();
         let opening = connection.open(&open, Wake::Background);
-        let (stream, answer) = tokio::time::timeout(LISTEN_TIMEOUT, opening)
+        let (stream, answer) = timeout(LISTEN_TIMEOUT, opening)
             .await
             .map_err(|_| Refused::NotReadyInTime)??;
         let (key, listener, bound_port) = match (key, answer) {
@@ -95,12 +95,8 @@ impl Forwards {
             return false;
         };
         forward.cancel.cancel();
-        if tokio::time::timeout(CANCEL_TIMEOUT, forward.freed)
-            .await
-            .is_err()
-        {
-            debug!(?key, "agent was slow to free a listener");
-        }
+        // It ends in bounded time, also where the agent doesn't answer.
+        let _ = forward.freed.await;
         true
     }
 }
@@ -161,7 +157,9 @@ async fn announce(
             () = cancelled.cancelled() => break,
         };
         match frame {
-            Ok(Some(Frame::Accepted(accepted))) => connection.collect(accepted, listener.clone()),
+            Ok(Some(Frame::Accepted(accepted))) => {
+                connection.collect(accepted, listener.clone()).await;
+            }
             Ok(Some(_)) => {}
             Ok(None) => return Announced::Lost,
             Err(error) => {
@@ -171,8 +169,13 @@ async fn announce(
         }
     }
     // The agent frees the address, then ends the stream.
-    if writer.shutdown().await.is_ok() {
-        while let Ok(Some(_)) = frames.next().await {}
+    let freed = async {
+        if writer.shutdown().await.is_ok() {
+            while let Ok(Some(_)) = frames.next().await {}
+        }
+    };
+    if timeout(CANCEL_TIMEOUT, freed).await.is_err() {
+        debug!("agent was slow to free a listener");
     }
     Announced::Cancelled
 }

@@ -17,7 +17,7 @@ use russh::{Channel, ChannelId, Pty};
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::connection::{Connection, MAX_CHANNELS};
 use super::forward::{Forwards, Key};
@@ -25,6 +25,9 @@ use super::{Gateway, splice};
 use crate::identity::{Lockout, User};
 use crate::refusal::{self, Refused};
 use crate::workspaces::Wake;
+
+/// How much of a login name is logged, in characters; longer than any valid one.
+const MAX_LOGGED_NAME: usize = 100;
 
 /// What the owner of a connection wants to know of its log-in.
 #[derive(Default)]
@@ -44,10 +47,11 @@ struct Attempts {
 
 impl Login {
     /// Counts a connection that ended without a log-in against its address and
-    /// the name that it gave, where it tried at all.
+    /// the name that it gave, where it was refused a key: one that was cut, or that
+    /// a fault of ours kept out, did nothing wrong.
     pub(super) fn failed(&self, lockout: &Lockout, client: IpAddr) {
         let attempts = lock(&self.attempts);
-        if !attempts.name.is_empty() {
+        if attempts.refused > 0 {
             lockout.failed(client, &attempts.name);
         }
     }
@@ -99,7 +103,7 @@ impl Handler {
     async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
         let lockout = &self.gateway.lockout;
         if let Err(locked) = lockout.check(self.peer.client, name) {
-            warn!(login = name, %locked, "log-in refused");
+            debug!(login = ?quoted(name), %locked, "log-in refused");
             return None;
         }
         match self.gateway.identity.user_of_key(key).await {
@@ -110,7 +114,8 @@ impl Handler {
                     attempts.refused += 1;
                     attempts.refused
                 };
-                info!(login = name, refused, key = %key.fingerprint(HashAlg::Sha256), "unknown key");
+                let key = key.fingerprint(HashAlg::Sha256);
+                info!(login = ?quoted(name), refused, %key, "unknown key");
                 tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
                 None
             }
@@ -134,22 +139,30 @@ impl Handler {
     }
 
     /// Opens a stream for a forwarding channel and joins the two.
-    fn forward(
+    async fn forward(
         &self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         (kind, open): (&'static str, Open),
     ) -> Result<(), russh::Error> {
-        self.connection()?
-            .serve(channel.id(), kind, |connection, closed| async move {
-                match connection.open(&open, Wake::Background).await {
-                    Ok((stream, _)) => {
-                        reply.accept().await;
-                        splice::splice(channel, stream, &closed).await;
-                    }
-                    Err(refused) => reply.reject(refusal::channel_failure(&refused)).await,
+        let connection = self.connection()?;
+        if connection.channels() >= MAX_CHANNELS {
+            let failure = refusal::channel_failure(&Refused::TooManyChannels);
+            reply.reject(failure).await;
+            return Ok(());
+        }
+        connection.serve(channel.id(), kind, |connection, closed| async move {
+            let opening = connection.open(&open, Wake::Background);
+            match closed.run_until_cancelled(opening).await {
+                Some(Ok((stream, _))) => {
+                    reply.accept().await;
+                    splice::splice(channel, stream, &closed).await;
                 }
-            });
+                Some(Err(refused)) => reply.reject(refusal::channel_failure(&refused)).await,
+                // The connection has ended, and the reply with it.
+                None => {}
+            }
+        });
         Ok(())
     }
 
@@ -209,7 +222,7 @@ impl server::Handler for Handler {
         let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
         let name = lock(&self.login.attempts).name.clone();
         self.gateway.lockout.succeeded(self.peer.client, &name);
-        info!(user = %user.name, login = name, "logged in");
+        info!(user = %user.name, login = ?quoted(&name), "logged in");
         let connection = Connection::new(
             Arc::clone(&self.gateway),
             self.peer.clone(),
@@ -260,7 +273,7 @@ impl server::Handler for Handler {
             host: host.to_owned(),
             port,
         };
-        self.forward(channel, reply, ("direct-tcpip", open))
+        self.forward(channel, reply, ("direct-tcpip", open)).await
     }
 
     async fn channel_open_direct_streamlocal(
@@ -274,6 +287,7 @@ impl server::Handler for Handler {
             path: path.to_owned(),
         };
         self.forward(channel, reply, ("direct-streamlocal", open))
+            .await
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
@@ -398,6 +412,11 @@ impl server::Handler for Handler {
             .cancel(&Key::Streamlocal(path.to_owned()))
             .await)
     }
+}
+
+/// Bounds what a client calls itself, for the log.
+fn quoted(name: &str) -> String {
+    name.chars().take(MAX_LOGGED_NAME).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -135,7 +135,7 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
     };
     let socket = Socket::new(tcp);
     let cutter = socket.cutter();
-    let startup = gateway.startups.begin(cutter.clone());
+    let startup = gateway.startups.begin(peer.client, cutter.clone());
     let login = Arc::new(Login::default());
     let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
     let end = ended.clone().drop_guard();

@@ -17,6 +17,7 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -27,11 +28,15 @@ use crate::workspaces::Wake;
 
 /// Largest sum of what a client may ask for before its program starts, and of
 /// what it may type while the workspace starts, in bytes each.
-const MAX_PREFACE: usize = 4 * 1024 * 1024;
+const MAX_PREFACE: usize = 1024 * 1024;
 const MAX_EARLY: usize = 64 * 1024;
 
 /// How long a person waits for a workspace before being told so.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a client may take to say what its session is to run.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+const UNUSED: &str = "nothing was asked of this session; open a new one";
 
 /// Exit status of `ssh` itself when something other than the program failed.
 const FAILED: u32 = 255;
@@ -97,7 +102,11 @@ async fn serve(
         }
     };
     let terminal = preface.terminal;
-    match open(connection, &mut rx, tx, &preface).await {
+    let opening = open(connection, &mut rx, tx, &preface);
+    let Some(opening) = closed.run_until_cancelled(opening).await else {
+        return;
+    };
+    match opening {
         Opening::Opened(stream, early) => {
             let (reader, mut writer) = stream.split();
             let mut first = preface.frames;
@@ -131,8 +140,12 @@ async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
     let mut frames = Vec::new();
     let mut terminal = Terminal::None;
     let mut wake = Wake::Background;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
-        let message = rx.wait().await.ok_or(Unstarted::Closed)?;
+        let message = timeout_at(deadline, rx.wait())
+            .await
+            .map_err(|_| Unstarted::Refused(io::Error::other(UNUSED)))?
+            .ok_or(Unstarted::Closed)?;
         let starts = matches!(
             message,
             ChannelMsg::RequestShell { .. }
@@ -352,7 +365,14 @@ async fn download(
 ) -> io::Result<Ended> {
     let mut frames = FrameReader::new(reader);
     let mut exited = false;
-    while let Some(frame) = frames.next().await? {
+    loop {
+        let frame = match frames.next().await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            // What mattered has come.
+            Err(_) if exited => break,
+            Err(error) => return Err(error),
+        };
         match frame {
             // An empty one is the agent's probe; nothing is sent for it.
             Frame::Data(data) => tx.data_bytes(data).await,
@@ -371,7 +391,7 @@ async fn download(
             }
             Frame::Failed(refusal) => return Ok(Ended::Failed(refusal.detail)),
             Frame::Accepted(accepted) => {
-                connection.collect(accepted, Listener::Session);
+                connection.collect(accepted, Listener::Session).await;
                 Ok(())
             }
             _ => Ok(()),

@@ -33,10 +33,14 @@ pub(super) async fn splice(channel: Channel<Msg>, stream: Stream, closed: &Cance
     let drained = drained(closed);
     tokio::pin!(up, down, drained);
     let (mut up_ended, mut down_ended) = (false, false);
+    let mut rest = None;
     while !(up_ended && down_ended) {
         tokio::select! {
             end = &mut up, if !up_ended => match end {
-                UploadEnd::Eof | UploadEnd::Broken => up_ended = true,
+                UploadEnd::Eof(rx) | UploadEnd::Broken(rx) => {
+                    up_ended = true;
+                    rest = Some(rx);
+                }
                 UploadEnd::Closed => break,
             },
             result = &mut down, if !down_ended => {
@@ -49,6 +53,7 @@ pub(super) async fn splice(channel: Channel<Msg>, stream: Stream, closed: &Cance
                     break;
                 }
             }
+            () = until_closed(rest.as_mut()), if up_ended => break,
             () = closed.cancelled(), if up_ended => break,
             () = &mut drained => break,
         }
@@ -63,14 +68,21 @@ pub(super) async fn drained(closed: &CancellationToken) {
     tokio::time::sleep(DRAIN_TIMEOUT).await;
 }
 
+/// Waits for the client's CLOSE; what comes before has no receiver. Cancel-safe.
+async fn until_closed(rx: Option<&mut ChannelReadHalf>) {
+    if let Some(rx) = rx {
+        while !matches!(rx.wait().await, None | Some(ChannelMsg::Close)) {}
+    }
+}
+
 /// How the direction from the client ended.
 enum UploadEnd {
     /// The client sent EOF, and it was passed on.
-    Eof,
+    Eof(ChannelReadHalf),
     /// The client sent CLOSE; all that came before was delivered.
     Closed,
     /// The stream takes no more; it may still have something to say.
-    Broken,
+    Broken(ChannelReadHalf),
 }
 
 async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
@@ -78,7 +90,7 @@ async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
         let result = match message {
             ChannelMsg::Data { data } => write(&mut writer, &data).await,
             ChannelMsg::Eof => match writer.shutdown().await {
-                Ok(()) => return UploadEnd::Eof,
+                Ok(()) => return UploadEnd::Eof(rx),
                 Err(error) => Err(error),
             },
             ChannelMsg::Close => break,
@@ -86,7 +98,7 @@ async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
         };
         if let Err(error) = result {
             debug!(%error, "forwarded stream takes no more");
-            return UploadEnd::Broken;
+            return UploadEnd::Broken(rx);
         }
     }
     UploadEnd::Closed

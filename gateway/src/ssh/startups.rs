@@ -1,10 +1,11 @@
 //! The connections that haven't logged in yet.
 //!
-//! Their number is bounded. When it is reached the oldest is cut, not the newest
-//! refused: a log-in takes a second, and whoever only holds connections open can't
-//! keep others out.
+//! Their number is bounded. When it is reached the newest isn't refused: the oldest
+//! of the address that has the most is cut. A log-in takes a second, and whoever
+//! only holds connections open can't keep others out.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
@@ -21,7 +22,14 @@ pub(super) struct Startups {
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
-    waiting: VecDeque<(u64, Cutter)>,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    client: IpAddr,
+    cutter: Cutter,
 }
 
 /// One of them; dropped when it has logged in or ended.
@@ -40,21 +48,22 @@ impl Startups {
         })
     }
 
-    /// Adds a connection; cuts the oldest where there are too many.
-    pub(super) fn begin(self: &Arc<Self>, cutter: Cutter) -> Startup {
+    /// Adds a connection; cuts another one where there are too many.
+    pub(super) fn begin(self: &Arc<Self>, client: IpAddr, cutter: Cutter) -> Startup {
         let mut entries = self.lock();
         if entries.waiting.len() >= self.most
-            && let Some((_, oldest)) = entries.waiting.pop_front()
+            && let Some(cut) = entries.remove_crowded()
         {
-            warn!(
-                most = self.most,
-                "too many haven't logged in yet: the oldest is cut"
-            );
-            oldest.cut();
+            warn!(client = %cut.client, most = self.most, "too many haven't logged in yet: one is cut");
+            cut.cutter.cut();
         }
         let number = entries.next;
         entries.next += 1;
-        entries.waiting.push_back((number, cutter));
+        entries.waiting.push_back(Waiting {
+            number,
+            client,
+            cutter,
+        });
         Startup {
             startups: Arc::clone(self),
             number,
@@ -66,12 +75,28 @@ impl Startups {
     }
 }
 
+impl Entries {
+    /// Takes out the oldest of the address that has the most.
+    fn remove_crowded(&mut self) -> Option<Waiting> {
+        let mut counts = HashMap::new();
+        for waiting in &self.waiting {
+            *counts.entry(waiting.client).or_insert(0) += 1;
+        }
+        let (&crowded, _) = counts.iter().max_by_key(|(_, count)| **count)?;
+        let oldest = self
+            .waiting
+            .iter()
+            .position(|waiting| waiting.client == crowded)?;
+        self.waiting.remove(oldest)
+    }
+}
+
 impl Drop for Startup {
     fn drop(&mut self) {
         self.startups
             .lock()
             .waiting
-            .retain(|(number, _)| *number != self.number);
+            .retain(|waiting| waiting.number != self.number);
     }
 }
 
@@ -83,27 +108,33 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
-    async fn the_oldest_makes_room_and_those_that_logged_in_stay() {
+    async fn the_oldest_of_the_most_crowded_address_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let startups = Startups::new(2);
+        let startups = Startups::new(3);
         let mut connections = Vec::new();
-        for _ in 0..4 {
-            let client = TcpStream::connect(listener.local_addr().unwrap())
+        // The first logs in at once; then one stranger, and a crowd.
+        for client in [
+            "192.0.2.9",
+            "192.0.2.1",
+            "192.0.2.9",
+            "192.0.2.9",
+            "192.0.2.1",
+        ] {
+            let far = TcpStream::connect(listener.local_addr().unwrap())
                 .await
                 .unwrap();
             let socket = Socket::new(listener.accept().await.unwrap().0);
-            let startup = startups.begin(socket.cutter());
-            connections.push((client, socket, Some(startup)));
+            let startup = startups.begin(client.parse().unwrap(), socket.cutter());
+            connections.push((far, socket, Some(startup)));
             if let [(_, _, first)] = connections.as_mut_slice() {
-                *first = None; // It has logged in.
+                *first = None;
             }
         }
-        // The second was the oldest when the fourth came.
-        let (client, _, _) = &mut connections[1];
-        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
-        for survivor in [0, 2, 3] {
-            let (client, _, _) = &connections[survivor];
-            let error = client.try_read(&mut [0]).unwrap_err();
+        let (crowd, _, _) = &mut connections[2];
+        assert_eq!(crowd.read(&mut [0]).await.unwrap(), 0);
+        for survivor in [0, 1, 3, 4] {
+            let (far, _, _) = &connections[survivor];
+            let error = far.try_read(&mut [0]).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
         }
     }
