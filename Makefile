@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build vendor test check bench format clean
+.PHONY: help run build install vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ run: ## install what is missing, build, and run `devgate up` (ARGS="…" adds fl
 build: vendor ## release binaries devgate and devgate-agent
 	$(CARGO) build --release --locked -p devgate -p devgate-agent
 	@echo "built $(target)/$(host)/release/devgate and devgate-agent"
+
+install: build ## put the release binaries into PREFIX/bin (/usr/local)
+	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
+	    $(target)/$(host)/release/devgate $(target)/$(host)/release/devgate-agent
 
 vendor: ## make the patched russh: the published crate and our patch
 	@sh scripts/patch-russh.sh

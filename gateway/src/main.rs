@@ -1,12 +1,17 @@
 //! The program `devgate`: server and command line.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use devgate::cli::{self, Cli, Failure, Kind};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -17,5 +22,16 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Says how the command line was misused, or what help was asked for. A value that
+/// isn't valid is said in one line, in the words of what checked it.
+fn misused(error: &clap::Error) -> ExitCode {
+    match error.source() {
+        Some(cause) if error.kind() == ErrorKind::ValueValidation => {
+            Failure::new(Kind::Usage, cause.to_string()).report()
+        }
+        _ => error.exit(),
     }
 }

@@ -15,7 +15,9 @@ pub struct Grant {
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
     /// There is no such workspace, or the user may not see it.
-    #[error("there is no workspace {target}: `devgate list` shows yours")]
+    #[error(
+        "there is no workspace {target} of yours: ask who runs this gateway, or see `devgate list` there"
+    )]
     NoSuchWorkspace {
         /// What was asked for.
         target: Target,

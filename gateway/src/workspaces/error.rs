@@ -40,7 +40,9 @@ pub enum OpenError {
     #[error("the workspace is gone: `devgate list` shows what there is")]
     Gone,
     /// A person stopped it, and what asks doesn't start it.
-    #[error("the workspace is stopped: start it with `devgate start` or an interactive log-in")]
+    #[error(
+        "the workspace is stopped: log in with a terminal (`ssh -t`), or start it with `devgate start`"
+    )]
     Stopped,
     /// It failed.
     #[error("the workspace failed")]
