@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tokio_util::io::poll_read_buf;
 
 /// How much is read at once, in bytes.
-const READ_SIZE: usize = 64 * 1024;
+const READ_SIZE: usize = 128 * 1024;
 
 /// How often a stream that ended its direction is asked whether it is still there:
 /// a peer that closed altogether sends no event of its own.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use devgate_agent::sftp;
 use devgate_certs::{Authority, client_config};
 use devgate_protocol::frame::{Frame, FrameReader, Kind, write};
+use devgate_protocol::transport::Transport;
 use devgate_protocol::{ReadHalf, Stream, WriteHalf};
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
@@ -47,12 +48,13 @@ async fn connection(folder: &Path) -> (Stream, Stream) {
     let acceptor = TlsAcceptor::from(authority.server_config().unwrap());
     let near = async {
         let (socket, _) = listener.accept().await.unwrap();
-        acceptor.accept(socket).await.unwrap()
+        acceptor.accept(Transport::from(socket)).await.unwrap()
     };
     let far = async {
         let socket = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(config);
+        let socket = Transport::from(socket);
         connector.connect(name, socket).await.unwrap()
     };
     let (near, far) = soon(async { tokio::join!(near, far) }).await;

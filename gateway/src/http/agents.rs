@@ -11,13 +11,12 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use devgate_certs::{Authority, UnknownAgent};
+use devgate_protocol::transport::{Tls, Transport};
 use devgate_protocol::websocket::{self, Side, WebSocketBytes};
 use devgate_protocol::{MAX_TUNNEL_NAME, Stream, TUNNEL_HEADER, UPGRADE_TOKEN};
 use futures_util::future::BoxFuture;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
 use tokio_rustls::server;
 use tracing::{debug, warn};
 
@@ -186,7 +185,7 @@ fn log(peer: &PeerInfo, refused: AgentRefused) -> Response {
 }
 
 /// Returns the connection beneath an upgrade, and what was read of it already.
-async fn upgraded(upgrade: OnUpgrade) -> Option<(TlsStream<TcpStream>, Vec<u8>)> {
+async fn upgraded(upgrade: OnUpgrade) -> Option<(Tls, Vec<u8>)> {
     let upgraded: Upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -194,7 +193,7 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(TlsStream<TcpStream>, Vec<u8>)>
             return None;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<server::TlsStream<TcpStream>>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<server::TlsStream<Transport>>>() else {
         warn!("an agent's connection isn't TLS beneath");
         return None;
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use devgate_certs::why_refused;
+use devgate_protocol::transport::Transport;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -173,7 +174,7 @@ impl Connection {
             debug!(%error, "a socket refused its options");
         }
         let shaken = tokio::select! {
-            shaken = timeout(limits.handshake, acceptor.accept(stream)) => shaken,
+            shaken = timeout(limits.handshake, acceptor.accept(Transport::from(stream))) => shaken,
             () = stop.cancelled() => return,
         };
         let tls = match shaken {
@@ -206,7 +207,7 @@ impl Connection {
 }
 
 async fn speak(
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Transport>,
     peer: PeerInfo,
     router: Router,
     limits: Limits,

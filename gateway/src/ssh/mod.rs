@@ -1,13 +1,15 @@
 //! The SSH side: accepts connections, knows who calls, and bridges their channels
 //! to the workspace's agent, one stream a channel.
 //!
-//! Every connection is one task, and its channels are tasks that it owns. The
-//! handshake begins at once, whatever state the workspace is in: the first
-//! channel waits for it, not the log-in.
+//! Every connection is one task, and its channels are tasks that it owns. All of them
+//! run on one thread: what a channel hands to its connection is taken without waking
+//! another one. The handshake begins at once, whatever state the workspace is in: the
+//! first channel waits for it, not the log-in.
 
 mod connection;
 mod forward;
 mod handler;
+mod incoming;
 mod options;
 mod session;
 mod signals;
@@ -15,18 +17,22 @@ mod socket;
 mod splice;
 mod startups;
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use devgate_protocol::Peer;
+use futures_util::FutureExt;
 use russh::{Disconnect, server};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, LocalPoolHandle, TaskTracker};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::identity::{Identity, Lockout};
@@ -91,15 +97,21 @@ impl Gateway {
 /// Once it is, nothing new is accepted and a connection is ended as soon as no
 /// channel is open on it. Dropping the future ends all connections at once.
 pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: CancellationToken) {
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    let pool = LocalPoolHandle::new(threads);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(ended),
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept() => match accepted.and_then(detach) {
                 Ok((tcp, peer)) => {
-                    let run = run(Arc::clone(&gateway), tcp, peer, stop.clone());
-                    connections.spawn(run.instrument(info_span!("connection", %peer)));
+                    let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+                    let span = info_span!("connection", %peer);
+                    let running = AbortOnDropHandle::new(pool.spawn_pinned(move || {
+                        run(gateway, tcp, peer, stop).instrument(span)
+                    }));
+                    connections.spawn(running.map(|ended| ended.unwrap_or_else(failed)));
                 }
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -114,16 +126,31 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
     }
 }
 
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
+/// Takes a connection off this thread, for the one that will serve it.
+fn detach((tcp, peer): (TcpStream, SocketAddr)) -> io::Result<(net::TcpStream, SocketAddr)> {
+    Ok((tcp.into_std()?, peer))
+}
+
+fn report(ended: Result<(), JoinError>) {
+    ended.unwrap_or_else(failed);
+}
+
+fn failed(error: JoinError) {
+    if error.is_panic() {
         tracing::error!(%error, "a connection's task failed");
     }
 }
 
 /// Serves one connection to its end, and waits for its channels' tasks.
-async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+async fn run(
+    gateway: Arc<Gateway>,
+    tcp: net::TcpStream,
+    peer: SocketAddr,
+    stop: CancellationToken,
+) {
+    let Ok(tcp) = TcpStream::from_std(tcp) else {
+        return warn!("no room for another connection");
+    };
     let Ok(server) = tcp.local_addr() else {
         return; // It has ended already.
     };

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::connection::{Connection, Listener};
+use super::incoming::{Came, Incoming};
 use super::{signals, splice};
 use crate::refusal::{self, Refused};
 use crate::workspaces::Wake;
@@ -318,12 +319,13 @@ enum ClientEof {
     NotSent,
 }
 
-async fn upload(mut rx: ChannelReadHalf, writer: &mut WriteHalf, mut eof: ClientEof) -> UploadEnd {
-    while let Some(message) = rx.wait().await {
-        let result = match message {
-            ChannelMsg::Data { data } => frame::write(writer, Kind::Data, &data).await,
-            ChannelMsg::Close => break,
-            message => {
+async fn upload(rx: ChannelReadHalf, writer: &mut WriteHalf, mut eof: ClientEof) -> UploadEnd {
+    let mut incoming = Incoming::new(rx);
+    while let Some(came) = incoming.next().await {
+        let result = match came {
+            Came::Data(pieces) => frame::write_pieces(writer, Kind::Data, &pieces).await,
+            Came::Message(ChannelMsg::Close) => break,
+            Came::Message(message) => {
                 if matches!(message, ChannelMsg::Eof) {
                     eof = ClientEof::Sent;
                 }
@@ -375,7 +377,7 @@ async fn download(
         };
         match frame {
             // An empty one is the agent's probe; nothing is sent for it.
-            Frame::Data(data) => tx.data_bytes(data).await,
+            Frame::Data(data) => splice::send(tx, data).await,
             Frame::Stderr(data) => tx.extended_data_bytes(STDERR, data).await,
             Frame::Eof => {
                 eof_sent.store(true, Ordering::Relaxed);

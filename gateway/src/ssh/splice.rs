@@ -7,16 +7,21 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use devgate_protocol::{ReadHalf, Stream, WriteHalf};
+use bytes::{Bytes, BytesMut};
+use devgate_protocol::{ReadHalf, Stream, WriteHalf, frame};
 use russh::server::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::incoming::{Came, Incoming};
+
 /// How much is read from a stream at once, in bytes.
-const READ_SIZE: usize = 64 * 1024;
+const READ_SIZE: usize = 128 * 1024;
+
+/// Largest piece of data that is queued for the client at once, in bytes.
+const PIECE: usize = 64 * 1024;
 
 /// How long data that a client sent before its CLOSE may take to be delivered.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,20 +90,24 @@ enum UploadEnd {
     Broken(ChannelReadHalf),
 }
 
-async fn upload(mut rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
-    while let Some(message) = rx.wait().await {
-        let result = match message {
-            ChannelMsg::Data { data } => write(&mut writer, &data).await,
-            ChannelMsg::Eof => match writer.shutdown().await {
-                Ok(()) => return UploadEnd::Eof(rx),
+async fn upload(rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
+    let mut incoming = Incoming::new(rx);
+    while let Some(came) = incoming.next().await {
+        let result = match came {
+            Came::Data(pieces) => match frame::write_all(&mut writer, &[], &pieces).await {
+                Ok(()) => writer.flush().await,
+                error => error,
+            },
+            Came::Message(ChannelMsg::Eof) => match writer.shutdown().await {
+                Ok(()) => return UploadEnd::Eof(incoming.into_inner()),
                 Err(error) => Err(error),
             },
-            ChannelMsg::Close => break,
-            _ => continue,
+            Came::Message(ChannelMsg::Close) => break,
+            Came::Message(_) => continue,
         };
         if let Err(error) = result {
             debug!(%error, "forwarded stream takes no more");
-            return UploadEnd::Broken(rx);
+            return UploadEnd::Broken(incoming.into_inner());
         }
     }
     UploadEnd::Closed
@@ -117,8 +126,16 @@ async fn download(mut reader: ReadHalf, tx: &ChannelWriteHalf<Msg>) -> io::Resul
         if reader.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        tx.data_bytes(buffer.split().freeze())
+        send(tx, buffer.split().freeze())
             .await
             .map_err(io::Error::other)?;
     }
+}
+
+/// Sends data in pieces that leave other channels their turn.
+pub(super) async fn send(tx: &ChannelWriteHalf<Msg>, mut data: Bytes) -> Result<(), russh::Error> {
+    while data.len() > PIECE {
+        tx.data_bytes(data.split_to(PIECE)).await?;
+    }
+    tx.data_bytes(data).await
 }

@@ -63,7 +63,7 @@ impl Pool {
             // The newest is the one that most likely lives.
             while let Some(mut spare) = connections.spares.pop_back() {
                 if is_alive(&mut spare) {
-                    return Ok(spare);
+                    return adopted(spare);
                 }
                 debug!("dropped a dead spare connection");
             }
@@ -78,12 +78,20 @@ impl Pool {
         let dialled = async {
             let asked = ask.send(FromGateway::Dial { count: 1 }).await;
             asked.map_err(|_| TunnelError::NotConnected)?;
-            arriving.await.map_err(|_| TunnelError::NotConnected)
+            let arrived = arriving.await.map_err(|_| TunnelError::NotConnected)?;
+            adopted(arrived)
         };
         timeout(DIAL_TIMEOUT, dialled)
             .await
             .map_err(|_| TunnelError::TimedOut)?
     }
+}
+
+/// Moves a connection to the thread that will use it; the listener's made it.
+fn adopted(mut stream: Stream) -> Result<Stream, TunnelError> {
+    let moved = stream.adopt();
+    moved.map_err(|error| TunnelError::Stream(error.into()))?;
+    Ok(stream)
 }
 
 /// Whether a spare is silent and open: an agent says nothing before it is asked,

@@ -267,21 +267,45 @@ pub async fn write(
     kind: Kind,
     payload: &[u8],
 ) -> io::Result<()> {
-    let header = header(kind, payload.len())?;
-    let mut sent = 0;
-    while sent < HEADER {
-        let rest = header.get(sent..).unwrap_or_default();
-        let n = stream
-            .write_vectored(&[IoSlice::new(rest), IoSlice::new(payload)])
-            .await?;
-        if n == 0 {
+    write_all(stream, &header(kind, payload.len())?, &[payload]).await
+}
+
+/// Writes a frame of raw payload that lies in several pieces.
+///
+/// Not cancel-safe: a frame that was begun must be finished.
+///
+/// # Errors
+/// `InvalidInput` where the payload is longer than [`MAX_FRAME`].
+pub async fn write_pieces(
+    stream: &mut (impl AsyncWrite + Unpin),
+    kind: Kind,
+    pieces: &[Bytes],
+) -> io::Result<()> {
+    let header = header(kind, pieces.iter().map(Bytes::len).sum())?;
+    write_all(stream, &header, pieces).await
+}
+
+/// Writes `first` and then all pieces, in as few system calls as they fit. Not
+/// cancel-safe.
+pub async fn write_all(
+    stream: &mut (impl AsyncWrite + Unpin),
+    first: &[u8],
+    pieces: &[impl AsRef<[u8]>],
+) -> io::Result<()> {
+    let mut slices = Vec::with_capacity(1 + pieces.len());
+    slices.push(IoSlice::new(first));
+    slices.extend(pieces.iter().map(|piece| IoSlice::new(piece.as_ref())));
+    let mut rest = slices.as_mut_slice();
+    // Skips what is empty, so that nothing is written of nothing.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let written = stream.write_vectored(rest).await?;
+        if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        sent += n;
+        IoSlice::advance_slices(&mut rest, written);
     }
-    stream
-        .write_all(payload.get(sent - HEADER..).unwrap_or_default())
-        .await
+    Ok(())
 }
 
 /// Writes a frame whose payload is JSON.

@@ -25,6 +25,7 @@ pub mod handshake;
 mod open;
 pub mod socket;
 mod stream;
+pub mod transport;
 pub mod websocket;
 
 pub use open::{

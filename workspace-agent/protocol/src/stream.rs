@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, unix};
-use tokio_rustls::TlsStream;
+use tokio::net::{UnixStream, unix};
 
+use crate::transport::{self, Tls};
 use crate::websocket::WebSocketBytes;
 
 /// One connection between a gateway and an agent, of any kind.
@@ -20,7 +20,7 @@ pub enum Stream {
     /// On the same host.
     Local(UnixStream),
     /// Over TLS 1.3, whichever side dialled.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Tls>),
     /// Over WebSocket messages, where a proxy lets nothing else through.
     WebSocket(Box<WebSocketBytes>),
 }
@@ -31,7 +31,7 @@ pub enum ReadHalf {
     /// On the same host.
     Local(unix::OwnedReadHalf),
     /// Over TLS.
-    Tls(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+    Tls(tokio::io::ReadHalf<Box<Tls>>),
     /// Over WebSocket messages.
     WebSocket(tokio::io::ReadHalf<Box<WebSocketBytes>>),
 }
@@ -43,12 +43,29 @@ pub enum WriteHalf {
     /// On the same host.
     Local(unix::OwnedWriteHalf),
     /// Over TLS.
-    Tls(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+    Tls(tokio::io::WriteHalf<Box<Tls>>),
     /// Over WebSocket messages.
     WebSocket(tokio::io::WriteHalf<Box<WebSocketBytes>>),
 }
 
 impl Stream {
+    /// Has the runtime of the caller drive the stream from now on, if it is another
+    /// one that made it. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// Where there is no room for another descriptor; the stream stays as it was.
+    pub fn adopt(&mut self) -> io::Result<()> {
+        match self {
+            // Whoever wants a local one makes it.
+            Self::Local(_) => Ok(()),
+            Self::Tls(tls) => match &mut **tls {
+                Tls::Client(tls) => tls.get_mut().0.adopt(),
+                Tls::Server(tls) => tls.get_mut().0.adopt(),
+            },
+            Self::WebSocket(socket) => socket.adopt(),
+        }
+    }
+
     /// Splits the stream into halves that different tasks can own.
     pub fn split(self) -> (ReadHalf, WriteHalf) {
         match self {
@@ -74,9 +91,11 @@ impl From<UnixStream> for Stream {
     }
 }
 
-impl<S: Into<TlsStream<TcpStream>>> From<Box<S>> for Stream {
+impl<S: Into<Tls>> From<Box<S>> for Stream {
     fn from(stream: Box<S>) -> Self {
-        Self::Tls(Box::new((*stream).into()))
+        let mut tls = Box::new((*stream).into());
+        transport::enlarge(&mut tls);
+        Self::Tls(tls)
     }
 }
 

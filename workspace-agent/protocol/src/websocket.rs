@@ -13,16 +13,15 @@ use futures_util::{Sink, SinkExt, Stream as _, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message, handshake};
 
 use crate::control::MAX_MESSAGE;
+use crate::transport::Tls;
 
 /// A WebSocket over TLS, whichever side dialled.
-pub type WebSocket = WebSocketStream<TlsStream<TcpStream>>;
+pub type WebSocket = WebSocketStream<Tls>;
 
 /// Largest binary message that is written, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -63,7 +62,7 @@ pub fn new_key() -> String {
 
 /// Makes a control connection of one whose upgrade is done; `read` is what came
 /// after it already.
-pub async fn control(stream: TlsStream<TcpStream>, read: Vec<u8>, side: Side) -> WebSocket {
+pub async fn control(stream: Tls, read: Vec<u8>, side: Side) -> WebSocket {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE))
@@ -122,7 +121,7 @@ enum Direction {
 impl WebSocketBytes {
     /// Makes a data connection of one whose upgrade is done; `read` is what came
     /// after it already.
-    pub async fn new(stream: TlsStream<TcpStream>, read: Vec<u8>, side: Side) -> Self {
+    pub async fn new(stream: Tls, read: Vec<u8>, side: Side) -> Self {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAX_DATA))
             .max_frame_size(Some(MAX_DATA))
@@ -136,6 +135,15 @@ impl WebSocketBytes {
             incoming: Bytes::new(),
             received: Direction::Open,
             sent: Direction::Open,
+        }
+    }
+}
+
+impl WebSocketBytes {
+    pub(crate) fn adopt(&mut self) -> io::Result<()> {
+        match self.socket.get_mut() {
+            Tls::Client(tls) => tls.get_mut().0.adopt(),
+            Tls::Server(tls) => tls.get_mut().0.adopt(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::transport::{Tls, Transport};
 use devgate_protocol::websocket::{accept_key, new_key};
 use devgate_protocol::{TUNNEL_HEADER, UPGRADE_TOKEN};
 use rustls::ClientConfig;
@@ -12,7 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 
 /// Longest wait for a connection, its handshake and its upgrade.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ pub(super) async fn connect(
     path: &str,
     protocol: Protocol,
     tunnel: &str,
-) -> Result<TlsStream<TcpStream>, ConnectError> {
+) -> Result<Tls, ConnectError> {
     let connected = async {
         let bad = || ConnectError::Address(gateway.to_owned());
         let (host, _port) = gateway.rsplit_once(':').ok_or_else(bad)?;
@@ -69,8 +70,10 @@ pub(super) async fn connect(
             .with_interval(Duration::from_secs(10))
             .with_retries(3);
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
-        let mut stream = TlsStream::from(stream);
+        let stream = TlsConnector::from(config)
+            .connect(name, Transport::from(stream))
+            .await?;
+        let mut stream = Tls::from(stream);
         upgrade(&mut stream, gateway, path, protocol, tunnel).await?;
         Ok(stream)
     };
@@ -81,7 +84,7 @@ pub(super) async fn connect(
 
 /// Asks for the upgrade and reads its answer, and not a byte more.
 async fn upgrade(
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut Tls,
     gateway: &str,
     path: &str,
     protocol: Protocol,

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use devgate_protocol::frame;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
@@ -12,8 +13,10 @@ use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::unix::AsyncFd;
 
-/// How much is read at once, in bytes.
-pub(super) const READ_SIZE: usize = 64 * 1024;
+/// How much is read at once where little flows and where much does, in bytes: a frame
+/// of it fills whole TLS records.
+pub(super) const SMALL_READ: usize = 16 * 1024 - frame::HEADER;
+pub(super) const LARGE_READ: usize = 128 * 1024 - frame::HEADER;
 
 /// Size of a pipe through which much flows, in bytes.
 const LARGE_PIPE: usize = 1024 * 1024;
@@ -61,12 +64,12 @@ impl Descriptor {
         })
     }
 
-    /// Reads into an empty buffer, which gets its memory only once there is something;
-    /// 0 is the end. Cancel-safe.
-    pub(super) async fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    /// Reads up to about `size` bytes into an empty buffer, which gets its memory only
+    /// once there is something; 0 is the end. Cancel-safe.
+    pub(super) async fn read(&self, buffer: &mut Vec<u8>, size: usize) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.readable().await?;
-            buffer.reserve(READ_SIZE);
+            buffer.reserve(size);
             let room = buffer.capacity() - buffer.len();
             let read = ready.try_io(|fd| Ok(rustix::io::read(fd, spare_capacity(buffer))?));
             match read {

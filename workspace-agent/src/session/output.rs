@@ -16,7 +16,7 @@ use devgate_protocol::frame::Kind;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::descriptor::{Descriptor, READ_SIZE};
+use super::descriptor::{Descriptor, LARGE_READ, SMALL_READ};
 use super::relays::Relays;
 use crate::process::{End, Exit};
 use crate::send::{send, send_json};
@@ -34,6 +34,8 @@ pub(super) struct Output {
     source: Option<Descriptor>,
     kind: Kind,
     buffer: Vec<u8>,
+    /// How much is read next.
+    size: usize,
     /// How much it held when the program ended, less what was delivered since.
     owed: u64,
 }
@@ -44,6 +46,7 @@ impl Output {
             source,
             kind,
             buffer: Vec::new(),
+            size: SMALL_READ,
             owed: 0,
         }
     }
@@ -51,7 +54,7 @@ impl Output {
     /// Waits for bytes. Cancel-safe.
     async fn fill(&mut self) -> io::Result<usize> {
         match &self.source {
-            Some(source) => source.read(&mut self.buffer).await,
+            Some(source) => source.read(&mut self.buffer, self.size).await,
             None => std::future::pending().await,
         }
     }
@@ -68,10 +71,12 @@ impl Output {
         send(writer, self.kind, &self.buffer).await?;
         let delivered = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
         self.owed = self.owed.saturating_sub(delivered);
-        if self.buffer.len() < READ_SIZE {
+        if self.buffer.len() < SMALL_READ {
             self.buffer = Vec::new();
+            self.size = SMALL_READ;
         } else {
             self.buffer.clear();
+            self.size = LARGE_READ;
             self.source.iter().for_each(Descriptor::enlarge);
         }
         Ok(())
