@@ -91,13 +91,14 @@ pub(super) async fn control(
         return log(&peer, AgentRefused::NoUpgrade);
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let tunnels = agents.tunnels.clone();
+    let (tunnels, accepts) = (agents.tunnels.clone(), Arc::clone(&agents.accepts));
     agents.tunnels.spawn(async move {
         let Some((tls, read)) = upgraded(upgrade).await else {
             return;
         };
         let socket = websocket::control(tls, read, Side::Server).await;
-        if let Err(error) = tunnels.accept(&id, name, socket).await {
+        let expected = async { accepts(id.clone()).await };
+        if let Err(error) = tunnels.accept(&id, name, socket, expected).await {
             warn!(workspace = %id, peer = %peer.address, %error, "an agent's control connection failed");
         }
     });

@@ -7,6 +7,7 @@
 
 mod control;
 mod dialled;
+mod greeting;
 mod local;
 mod registry;
 
@@ -48,6 +49,12 @@ pub enum TunnelError {
     /// The agent didn't answer in time.
     #[error("the workspace's agent did not answer in time")]
     TimedOut,
+    /// The agent dials in more often than it is waited for.
+    #[error("the workspace's agent has too many control connections that wait for its hello")]
+    TooMany,
+    /// The workspace stopped, or is gone, since the agent dialled in.
+    #[error("no agent of the workspace is expected any more")]
+    Unexpected,
 }
 
 impl From<io::Error> for TunnelError {

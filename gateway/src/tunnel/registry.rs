@@ -19,6 +19,7 @@ use tracing::{info, info_span, warn};
 
 use super::control::{self, Link};
 use super::dialled::Pool;
+use super::greeting::Greetings;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
@@ -31,6 +32,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that wait for a control connection; a sender waits when it is full.
 const OUTGOING: usize = 64;
 
+/// Most tunnels that one agent dials. An honest one has a tunnel, and a few more that
+/// broke without a word and are noticed only when they fall silent.
+const MAX_TUNNELS: usize = 8;
+
 /// Connections that are tried for one stream.
 const ATTEMPTS: usize = 8;
 
@@ -42,6 +47,7 @@ pub struct Tunnels(Arc<Registry>);
 struct Registry {
     authority: Arc<Authority>,
     workspaces: Mutex<HashMap<WorkspaceId, Entry>>,
+    greetings: Arc<Greetings>,
     /// Runs the control connections.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -82,6 +88,7 @@ impl Tunnels {
         Self(Arc::new(Registry {
             authority,
             workspaces: Mutex::default(),
+            greetings: Arc::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))
@@ -105,13 +112,19 @@ impl Tunnels {
     }
 
     /// Greets an agent that dialled in and keeps the tunnel until it breaks. `name`
-    /// is the agent's own name for the tunnel. Returns once it is registered.
+    /// is the agent's own name for the tunnel; `expected` says, once it has greeted,
+    /// whether it still may have one. Returns once it is registered.
+    ///
+    /// The oldest tunnel of an agent that has too many is closed: the newest is the one
+    /// that is sure to work. Its streams live on by themselves.
     pub async fn accept(
         &self,
         id: &WorkspaceId,
         name: String,
         socket: WebSocket,
+        expected: impl Future<Output = bool>,
     ) -> Result<AgentInfo, TunnelError> {
+        let greeting = self.0.greetings.begin(id).ok_or(TunnelError::TooMany)?;
         let mut link = Link::from(socket);
         let hello = timeout(HELLO_TIMEOUT, link.reader.next()).await;
         let hello = hello.map_err(|_| TunnelError::TimedOut)??;
@@ -120,6 +133,11 @@ impl Tunnels {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
+        // A stop that came since the agent dialled has closed all tunnels already.
+        if !expected.await {
+            return Err(TunnelError::Unexpected);
+        }
+        drop(greeting);
         let pool = Pool::default();
         let reach = Reach::Dialled { name, pool };
         // Registered before the agent is welcomed: it offers connections at once.
@@ -250,6 +268,12 @@ impl Tunnels {
         {
             let mut workspaces = self.0.lock();
             let entry = workspaces.entry(id.clone()).or_insert_with(Entry::new);
+            if let Reach::Dialled { .. } = &tunnel.reach
+                && let Some(closed) = entry.make_room()
+            {
+                closed.stop.cancel();
+                warn!(workspace = %id, most = MAX_TUNNELS, "an agent has too many tunnels: its oldest is closed");
+            }
             entry.tunnels.push(Arc::clone(&tunnel));
             entry.update();
         }
@@ -309,6 +333,17 @@ impl Entry {
             tunnels: Vec::new(),
             current: watch::Sender::new(None),
         }
+    }
+
+    /// Takes out the oldest tunnel that the agent dialled, where it has as many as it
+    /// may have.
+    fn make_room(&mut self) -> Option<Arc<Tunnel>> {
+        let dialled = |tunnel: &Arc<Tunnel>| matches!(tunnel.reach, Reach::Dialled { .. });
+        if self.tunnels.iter().filter(|tunnel| dialled(tunnel)).count() < MAX_TUNNELS {
+            return None;
+        }
+        let oldest = self.tunnels.iter().position(dialled)?;
+        Some(self.tunnels.remove(oldest))
     }
 
     fn newest(&self) -> Option<&Arc<Tunnel>> {

@@ -1,0 +1,235 @@
+//! Streams, and tunnels that come and go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use devgate::tunnel::TunnelError;
+use devgate_certs::{Authority, Clock, client_config, validity};
+use devgate_protocol::config::DataTransport;
+use devgate_protocol::{Answer, Open, RefusalReason};
+use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::parts::{
+    Gateway, KINDS, Kind, Workspace, authority, echo, round_trip, soon, speak_first, target,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_carry_bytes_and_half_closes_both_ways_over_every_kind_of_tunnel() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
+    let speak_first = target(&mut targets, speak_first).await;
+    for kind in KINDS {
+        let workspace = Workspace::connect(&gateway, kind).await;
+        let (stream, answer) = soon(gateway.tunnels.open(&workspace.id, &echo))
+            .await
+            .unwrap();
+        assert_eq!(answer, Answer::Opened);
+        let bytes = (0..3_000_001_u32).map(|n| n.to_be_bytes()[3]).collect();
+        soon(round_trip(stream, bytes)).await;
+
+        let opened = soon(gateway.tunnels.open(&workspace.id, &speak_first)).await;
+        let (mut stream, _) = opened.unwrap();
+        let mut first = Vec::new();
+        soon(stream.read_to_end(&mut first)).await.unwrap();
+        assert_eq!(first, b"hello", "{kind:?}");
+        stream.write_all(b"goodbye").await.unwrap();
+        stream.shutdown().await.unwrap();
+
+        let nobody = Open::DirectTcpip {
+            host: "127.0.0.1".into(),
+            port: 1,
+        };
+        match soon(gateway.tunnels.open(&workspace.id, &nobody)).await {
+            Err(TunnelError::Refused(refusal)) => {
+                assert_eq!(refusal.reason, RefusalReason::ConnectFailed);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_a_hundred_streams_gets_a_hundred_connections() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
+    for kind in KINDS {
+        let workspace = Workspace::connect(&gateway, kind).await;
+        let opening = (0..100).map(|_| gateway.tunnels.open(&workspace.id, &echo));
+        let opened = soon(futures_util::future::join_all(opening)).await;
+        let trips = opened.into_iter().enumerate().map(|(n, opened)| {
+            let (stream, _) = opened.unwrap();
+            round_trip(stream, vec![u8::try_from(n).unwrap(); 10_000])
+        });
+        soon(futures_util::future::join_all(trips)).await;
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_comes_back_after_its_gateway_vanished_and_its_streams_live_on() {
+    let root = tempfile::tempdir().unwrap();
+    let authority = authority(root.path());
+    let gateway = Gateway::start(Arc::clone(&authority), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
+    let workspace = Workspace::connect(&gateway, Kind::Dialled(DataTransport::Auto)).await;
+    let (stream, _) = soon(gateway.tunnels.open(&workspace.id, &echo))
+        .await
+        .unwrap();
+
+    let address = gateway.address.to_string();
+    let tunnels = gateway.tunnels.clone();
+    gateway.end().await;
+    soon(tunnels.disconnected(&workspace.id)).await;
+    let refused = tunnels.open(&workspace.id, &echo).await;
+    assert!(matches!(refused, Err(TunnelError::NotConnected)));
+
+    let again = Gateway::start(authority, &address).await;
+    soon(again.tunnels.connected(&workspace.id)).await;
+    soon(round_trip(stream, b"begun before".to_vec())).await;
+    let (stream, _) = soon(again.tunnels.open(&workspace.id, &echo))
+        .await
+        .unwrap();
+    soon(round_trip(stream, b"begun after".to_vec())).await;
+    again.end().await;
+}
+
+/// A relay between an agent and its gateway, whose connections can be cut.
+struct Relay {
+    address: SocketAddr,
+    connections: tokio::sync::watch::Receiver<Vec<tokio::task::AbortHandle>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Relay {
+    async fn to(gateway: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, connections) = tokio::sync::watch::channel(Vec::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut relays = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let relay = relays.spawn(async move {
+                    let mut far = TcpStream::connect(gateway).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+                sender.send_modify(|all| all.push(relay));
+            }
+        });
+        Self {
+            address,
+            connections,
+            _tasks: tasks,
+        }
+    }
+
+    /// Cuts all connections but the first, which is the control connection.
+    async fn cut_spares(&mut self) {
+        let all = self.connections.wait_for(|all| all.len() > 4);
+        for connection in soon(all).await.unwrap().iter().skip(1) {
+            connection.abort();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spares_that_died_are_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
+    let mut relay = Relay::to(gateway.address).await;
+    let mut workspace = Workspace::new();
+    let identity = gateway.authority.issue_agent(workspace.id.as_str());
+    workspace.install(gateway.authority.ca_pem(), &identity.unwrap());
+    workspace.dial(relay.address, DataTransport::Auto);
+    soon(gateway.tunnels.connected(&workspace.id)).await;
+    for _ in 0..5 {
+        relay.cut_spares().await;
+        let (stream, _) = soon(gateway.tunnels.open(&workspace.id, &echo))
+            .await
+            .unwrap();
+        soon(round_trip(stream, b"through".to_vec())).await;
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_local_agent_that_ends_is_noticed_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut workspace = Workspace::connect(&gateway, Kind::Local).await;
+    workspace.stop.cancel();
+    workspace.agent.close().await;
+    while workspace.tasks.join_next().await.is_some() {}
+    let gone = gateway.tunnels.disconnected(&workspace.id);
+    timeout(Duration::from_secs(5), gone).await.unwrap();
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tunnel_told_to_go_away_takes_no_streams_and_ends_none() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
+    let workspace = Workspace::connect(&gateway, Kind::Dialled(DataTransport::Auto)).await;
+    let (stream, _) = soon(gateway.tunnels.open(&workspace.id, &echo))
+        .await
+        .unwrap();
+    gateway.accepts.store(false, Ordering::SeqCst);
+    gateway.tunnels.go_away();
+    let refused = gateway.tunnels.open(&workspace.id, &echo).await;
+    assert!(matches!(refused, Err(TunnelError::NotConnected)));
+    soon(round_trip(stream, b"still here".to_vec())).await;
+
+    gateway.accepts.store(true, Ordering::SeqCst);
+    soon(gateway.tunnels.connected(&workspace.id)).await;
+    soon(gateway.tunnels.open(&workspace.id, &echo))
+        .await
+        .unwrap();
+    gateway.tunnels.forget(&workspace.id);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_past_two_thirds_of_its_life_is_renewed_over_the_tunnel() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Clock::from_fn(|| OffsetDateTime::now_utc() - time::Duration::days(25));
+    let folder = root.path().join("certs");
+    let past = Authority::open_at(&folder, clock).unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut workspace = Workspace::new();
+    let old = past.issue_agent(workspace.id.as_str()).unwrap();
+    workspace.install(past.ca_pem(), &old);
+    let key = std::fs::read_to_string(workspace.file("agent.key")).unwrap();
+    workspace.dial(gateway.address, DataTransport::Auto);
+
+    let renewed = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            looks.tick().await;
+            let now = std::fs::read_to_string(workspace.file("agent.key")).unwrap();
+            if now != key && !now.contains(&key) {
+                return now;
+            }
+        }
+    };
+    let key = soon(renewed).await;
+    let chain = std::fs::read_to_string(workspace.file("agent.pem")).unwrap();
+    assert!(validity(&chain).unwrap().not_after > validity(&old.chain_pem).unwrap().not_after);
+    client_config(past.ca_pem(), &chain, &key).unwrap();
+    gateway.end().await;
+}
