@@ -13,7 +13,6 @@ mod session;
 mod signals;
 mod socket;
 mod splice;
-mod startups;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,12 +29,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::identity::{Identity, Lockout};
+use crate::startups::Startups;
 use crate::workspaces::Workspaces;
 use connection::Connection;
 use handler::{Handler, Login};
 use options::Configs;
 use socket::Socket;
-use startups::Startups;
 
 pub use options::{Chacha20, Options};
 
@@ -74,7 +73,7 @@ impl Gateway {
         options: Options,
     ) -> Self {
         let configs = options.configs(host_keys);
-        let startups = Startups::new(options.max_unauthenticated);
+        let startups = Startups::new("log-in", options.max_unauthenticated);
         Self {
             identity,
             lockout,
@@ -135,7 +134,8 @@ async fn run(gateway: Arc<Gateway>, tcp: TcpStream, peer: SocketAddr, stop: Canc
     };
     let socket = Socket::new(tcp);
     let cutter = socket.cutter();
-    let startup = gateway.startups.begin(peer.client, cutter.clone());
+    let cut = cutter.clone();
+    let startup = gateway.startups.begin(peer.client, move || cut.cut());
     let login = Arc::new(Login::default());
     let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
     let end = ended.clone().drop_guard();

@@ -1,8 +1,11 @@
 //! Who is refused, and what peers may not do.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use devgate::http::Limits;
 use devgate::names::WorkspaceId;
 use devgate_certs::{AgentIdentity, client_config};
 use devgate_protocol::control::{FromAgent, FromGateway};
@@ -12,7 +15,7 @@ use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::parts::{Gateway, authority, log, soon};
@@ -253,5 +256,39 @@ async fn peers_that_dawdle_or_talk_rubbish_are_closed_and_hold_up_nobody() {
     let mut answer = Vec::new();
     let _ = soon(loris.read_to_end(&mut answer)).await;
     assert!(!String::from_utf8_lossy(&answer).contains("200"));
+    gateway.end().await;
+}
+
+/// Connects from an address of this host, and says nothing.
+async fn silent(gateway: &Gateway, from: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::new(from.parse().unwrap(), 0))
+        .unwrap();
+    soon(socket.connect(gateway.address)).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_address_that_begins_many_handshakes_keeps_out_nobody_else() {
+    let root = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        handshake: Duration::from_mins(10),
+        handshakes: 4,
+        ..Limits::default()
+    };
+    let gateway = Gateway::start_with(authority(root.path()), "127.0.0.1:0", limits).await;
+    let slow = silent(&gateway, "127.0.0.3").await;
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(silent(&gateway, "127.0.0.2").await);
+    }
+    assert!(get(&gateway, "/healthz", "").await.contains("200 OK"));
+    for cut in &mut crowd[..15] {
+        let ended = soon(cut.read_u8()).await;
+        ended.unwrap_err();
+    }
+    let name = ServerName::try_from("localhost").unwrap();
+    soon(anonymous(&gateway).connect(name, slow)).await.unwrap();
+    drop(crowd);
     gateway.end().await;
 }
