@@ -65,10 +65,36 @@ pub(crate) enum AgentRefused {
     Tunnel,
 }
 
+/// A refusal, and whose agent it is where its certificate says so.
+struct Refused {
+    why: AgentRefused,
+    workspace: Option<WorkspaceId>,
+}
+
 impl AgentRefused {
-    fn answer(self) -> Response {
-        let offer = matches!(self, Self::NoUpgrade);
-        let mut response = Problem::from(self).into_response();
+    fn of(self, workspace: Option<WorkspaceId>) -> Refused {
+        Refused {
+            why: self,
+            workspace,
+        }
+    }
+}
+
+impl Refused {
+    /// Logs it and returns what the agent is told.
+    fn answer(self, peer: &PeerInfo) -> Response {
+        let Self { why, workspace } = self;
+        let workspace = workspace.as_ref().map(WorkspaceId::as_str);
+        let peer = peer.address;
+        match &why {
+            // A browser that strays here, or an agent ahead of its tunnel.
+            AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
+                debug!(%peer, workspace, %why, "refused an agent's connection");
+            }
+            _ => warn!(%peer, workspace, %why, "refused an agent's connection"),
+        }
+        let offer = matches!(why, AgentRefused::NoUpgrade);
+        let mut response = Problem::from(why).into_response();
         if offer {
             let upgrades = HeaderValue::from_static("websocket, devgate-stream");
             response.headers_mut().insert(header::UPGRADE, upgrades);
@@ -85,10 +111,10 @@ pub(super) async fn control(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, refused),
+        Err(refused) => return refused.answer(&peer),
     };
     let Some(response) = websocket_response(request.headers()) else {
-        return log(&peer, AgentRefused::NoUpgrade);
+        return AgentRefused::NoUpgrade.of(Some(id)).answer(&peer);
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let (tunnels, accepts) = (agents.tunnels.clone(), Arc::clone(&agents.accepts));
@@ -113,10 +139,10 @@ pub(super) async fn data(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, refused),
+        Err(refused) => return refused.answer(&peer),
     };
     if !agents.tunnels.takes_offers(&id, &name) {
-        return log(&peer, AgentRefused::Tunnel);
+        return AgentRefused::Tunnel.of(Some(id)).answer(&peer);
     }
     let raw = has_token(request.headers(), &header::UPGRADE, UPGRADE_TOKEN)
         && has_token(request.headers(), &header::CONNECTION, "upgrade");
@@ -126,7 +152,7 @@ pub(super) async fn data(
         websocket_response(request.headers())
     };
     let Some(response) = response else {
-        return log(&peer, AgentRefused::NoUpgrade);
+        return AgentRefused::NoUpgrade.of(Some(id)).answer(&peer);
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnels = agents.tunnels.clone();
@@ -156,34 +182,25 @@ impl Agents {
         &self,
         peer: &PeerInfo,
         headers: &HeaderMap,
-    ) -> Result<(WorkspaceId, String), AgentRefused> {
-        let id = self.authority.agent_of(&peer.certificates)?;
+    ) -> Result<(WorkspaceId, String), Refused> {
+        let agent = self.authority.agent_of(&peer.certificates);
+        let id = agent.map_err(|unknown| AgentRefused::from(unknown).of(None))?;
+        let id: WorkspaceId = id.parse().map_err(|_| AgentRefused::Workspace.of(None))?;
+        let refused = |why: AgentRefused| Err(why.of(Some(id.clone())));
         if !peer.tls13 {
-            return Err(AgentRefused::OldTls);
+            return refused(AgentRefused::OldTls);
         }
-        let id: WorkspaceId = id.parse().map_err(|_| AgentRefused::Workspace)?;
         if !(self.accepts)(id.clone()).await {
-            return Err(AgentRefused::Workspace);
+            return refused(AgentRefused::Workspace);
         }
         let name = headers.get(TUNNEL_HEADER).map(HeaderValue::to_str);
         match name {
             Some(Ok(name)) if (1..=MAX_TUNNEL_NAME).contains(&name.len()) => {
                 Ok((id, name.to_owned()))
             }
-            _ => Err(AgentRefused::Name),
+            _ => refused(AgentRefused::Name),
         }
     }
-}
-
-fn log(peer: &PeerInfo, refused: AgentRefused) -> Response {
-    match &refused {
-        // A browser that strays here, or an agent ahead of its tunnel.
-        AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
-            debug!(peer = %peer.address, why = %refused, "refused an agent's connection");
-        }
-        _ => warn!(peer = %peer.address, why = %refused, "refused an agent's connection"),
-    }
-    refused.answer()
 }
 
 /// Returns the connection beneath an upgrade, and what was read of it already.

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::identity::{Identity, Lockout};
@@ -98,7 +99,8 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
             accepted = listener.accept() => match accepted {
                 Ok((tcp, peer)) => {
                     let run = run(Arc::clone(&gateway), tcp, peer, stop.clone());
-                    connections.spawn(run.instrument(info_span!("connection", %peer)));
+                    let span = info_span!("connection", %peer, user = Empty, workspace = Empty);
+                    connections.spawn(run.instrument(span));
                 }
                 Err(error) => {
                     warn!(%error, "accept failed");
