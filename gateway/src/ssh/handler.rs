@@ -100,10 +100,15 @@ impl Handler {
     }
 
     /// Returns whose key it is, where the log-in may go on with it.
+    ///
+    /// A lock-out of the address keeps everybody out. One of the name doesn't keep out
+    /// a key that signs in: strangers can lock any name out by failing with it, keys
+    /// can't be guessed, and refusing them would only hurt the person whose name it is.
+    /// It slows down those who fail, and has their addresses locked out sooner.
     async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
         let lockout = &self.gateway.lockout;
         let span = &self.span;
-        if let Err(locked) = lockout.check(self.peer.client, name) {
+        if let Err(locked) = lockout.check_address(self.peer.client) {
             debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
             return None;
         }
