@@ -136,7 +136,7 @@ impl Refusal for OpenError {
     fn row(&self) -> Row {
         match self {
             Self::Gone => GONE,
-            Self::Stopped => STOPPED,
+            Self::Stopped(_) => STOPPED,
             Self::Failed(_) => FAILED,
             Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -151,7 +151,7 @@ impl Refusal for OpenError {
             // Its reason is the next step.
             Self::Failed(reason) => reason.to_string(),
             Self::Gone
-            | Self::Stopped
+            | Self::Stopped(_)
             | Self::TimedOut { .. }
             | Self::ShuttingDown
             | Self::Refused(_)

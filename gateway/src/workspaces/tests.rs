@@ -176,7 +176,7 @@ async fn a_stop_is_respected_by_the_background_and_undone_by_a_person() {
             .open(&grant, &scripted::ECHO, Wake::Background),
     )
     .await;
-    assert!(matches!(refused, Err(OpenError::Stopped)));
+    assert!(matches!(refused, Err(OpenError::Stopped(_))));
     assert_eq!(it.settled(&id).await, Some(State::Stopped));
     let opened = it
         .workspaces
@@ -199,7 +199,7 @@ async fn a_stop_while_somebody_waits_tells_them() {
         it.workspaces.stop(&id).await.unwrap();
     };
     let (opened, ()) = within(async { tokio::join!(opened, stopped) }).await;
-    assert!(matches!(opened, Err(OpenError::Stopped)), "{opened:?}");
+    assert!(matches!(opened, Err(OpenError::Stopped(_))), "{opened:?}");
 }
 
 #[tokio::test]
