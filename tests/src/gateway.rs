@@ -213,6 +213,13 @@ impl Gateway {
         process.finish(READY).code()
     }
 
+    /// Waits until the gateway has ended by itself and returns its exit status.
+    #[track_caller]
+    pub fn ended(&mut self) -> i32 {
+        let process = self.process.take().expect("the gateway ran");
+        process.finish(READY).code()
+    }
+
     /// Returns the agents that run.
     pub fn agents(&self) -> Vec<Process> {
         let mut agents = survivors::of(&self.data);

@@ -27,7 +27,18 @@ use crate::names::WorkspaceId;
 use crate::tunnel::Tunnels;
 
 /// Says whether a workspace has an agent that may dial in.
-pub type Accepts = Arc<dyn Fn(WorkspaceId) -> BoxFuture<'static, bool> + Send + Sync>;
+pub type Accepts = Arc<dyn Fn(WorkspaceId) -> BoxFuture<'static, Admission> + Send + Sync>;
+
+/// Whether an agent may dial in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Expected,
+    /// Its workspace runs nowhere, or isn't known.
+    Unexpected,
+    /// The gateway ends: another one will take it, or this one when it is back.
+    Later,
+}
 
 /// What the agents' addresses need.
 #[derive(Clone)]
@@ -57,6 +68,8 @@ pub(crate) enum AgentRefused {
     OldTls,
     #[error("the workspace is unknown here")]
     Workspace,
+    #[error("the gateway is shutting down")]
+    ShuttingDown,
     #[error("the request doesn't ask for an upgrade that is offered here")]
     NoUpgrade,
     #[error("the tunnel's name is missing or malformed")]
@@ -87,8 +100,10 @@ impl Refused {
         let workspace = workspace.as_ref().map(WorkspaceId::as_str);
         let peer = peer.address;
         match &why {
-            // A browser that strays here, or an agent ahead of its tunnel.
-            AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
+            // A browser that strays here, an agent ahead of its tunnel or of an end.
+            AgentRefused::Unknown(UnknownAgent::Absent)
+            | AgentRefused::Tunnel
+            | AgentRefused::ShuttingDown => {
                 debug!(%peer, workspace, %why, "refused an agent's connection");
             }
             _ => warn!(%peer, workspace, %why, "refused an agent's connection"),
@@ -123,7 +138,7 @@ pub(super) async fn control(
             return;
         };
         let socket = websocket::control(tls, read, Side::Server).await;
-        let expected = async { accepts(id.clone()).await };
+        let expected = async { accepts(id.clone()).await == Admission::Expected };
         if let Err(error) = tunnels.accept(&id, name, socket, expected).await {
             warn!(workspace = %id, peer = %peer.address, %error, "an agent's control connection failed");
         }
@@ -190,8 +205,10 @@ impl Agents {
         if !peer.tls13 {
             return refused(AgentRefused::OldTls);
         }
-        if !(self.accepts)(id.clone()).await {
-            return refused(AgentRefused::Workspace);
+        match (self.accepts)(id.clone()).await {
+            Admission::Expected => {}
+            Admission::Unexpected => return refused(AgentRefused::Workspace),
+            Admission::Later => return refused(AgentRefused::ShuttingDown),
         }
         let name = headers.get(TUNNEL_HEADER).map(HeaderValue::to_str);
         match name {

@@ -17,7 +17,8 @@ const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFail
 const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
 const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
 const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
-const SHUTTING_DOWN: Row = row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
+pub(super) const SHUTTING_DOWN: Row =
+    row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
 
 impl Refusal for InvalidName {
     fn row(&self) -> Row {

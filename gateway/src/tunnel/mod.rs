@@ -40,6 +40,9 @@ pub enum TunnelError {
     /// No agent of the workspace is connected.
     #[error("the workspace's agent is not connected")]
     NotConnected,
+    /// This gateway ends, and has sent its agents away.
+    #[error("the gateway is shutting down")]
+    GoingAway,
     /// The agent refused the stream.
     #[error("the agent refused: {0}")]
     Refused(Refusal),

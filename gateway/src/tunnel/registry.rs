@@ -51,6 +51,8 @@ struct Registry {
     /// Runs the control connections.
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Whether this gateway has sent its agents away.
+    going_away: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl Tunnels {
             greetings: Arc::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            going_away: AtomicBool::new(false),
         }))
     }
 
@@ -184,13 +187,20 @@ impl Tunnels {
     /// Opens a stream to the agent of the workspace.
     ///
     /// # Errors
-    /// [`TunnelError::Refused`] where the agent answered with a refusal.
+    /// [`TunnelError::Refused`] where the agent answered with a refusal;
+    /// [`TunnelError::GoingAway`] where it is sent away.
     pub async fn open(
         &self,
         id: &WorkspaceId,
         open: &Open,
     ) -> Result<(Stream, Answer), TunnelError> {
-        let tunnel = self.newest(id).ok_or(TunnelError::NotConnected)?;
+        let tunnel = self.newest(id).ok_or_else(|| {
+            if self.is_going_away() {
+                TunnelError::GoingAway
+            } else {
+                TunnelError::NotConnected
+            }
+        })?;
         tokio::select! {
             opened = tunnel.open(open) => opened,
             () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
@@ -212,12 +222,15 @@ impl Tunnels {
         }
     }
 
-    /// Tells all agents that the tunnels take no new streams, so that they dial
-    /// elsewhere; the streams that are open live on.
+    /// Tells the agents that dialled in that their tunnels take no new streams, so that
+    /// they dial elsewhere, or here later; the streams that are open live on. Agents on
+    /// this host are dialled by the gateway and need not be told.
     pub fn go_away(&self) {
+        self.0.going_away.store(true, Ordering::Release);
         let mut workspaces = self.0.lock();
         for entry in workspaces.values_mut() {
-            for tunnel in &entry.tunnels {
+            let dialled = |tunnel: &&Arc<Tunnel>| matches!(tunnel.reach, Reach::Dialled { .. });
+            for tunnel in entry.tunnels.iter().filter(dialled) {
                 tunnel.going_away.store(true, Ordering::Release);
                 // A full queue means that the agent doesn't read: it will notice
                 // the end of the connection instead.
@@ -225,6 +238,11 @@ impl Tunnels {
             }
             entry.update();
         }
+    }
+
+    /// Tells whether agents were sent away, as the gateway ends.
+    pub fn is_going_away(&self) -> bool {
+        self.0.going_away.load(Ordering::Acquire)
     }
 
     /// Ends all control connections and waits for their tasks.

@@ -92,6 +92,7 @@ impl From<TunnelError> for OpenError {
     fn from(error: TunnelError) -> Self {
         match error {
             TunnelError::Refused(refusal) => Self::Refused(refusal),
+            TunnelError::GoingAway => Self::ShuttingDown,
             error => Self::Unreachable(error),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use devgate::http::{Agents, HttpState, Limits, Readiness, router, serve};
+use devgate::http::{Admission, Agents, HttpState, Limits, Readiness, router, serve};
 use devgate::names::WorkspaceId;
 use devgate::tunnel::Tunnels;
 use devgate_agent::dial::{self, Dial};
@@ -55,9 +55,17 @@ impl Gateway {
         address: &str,
         limits: Limits,
     ) -> Self {
+        let tunnels = Tunnels::new(Arc::clone(&authority));
+        Self::serve(authority, tunnels, (address, limits)).await
+    }
+
+    async fn serve(
+        authority: Arc<Authority>,
+        tunnels: Tunnels,
+        (address, limits): (&str, Limits),
+    ) -> Self {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         authority.gateway_leaf(&names).unwrap();
-        let tunnels = Tunnels::new(Arc::clone(&authority));
         let accepts = Arc::new(AtomicBool::new(true));
         let answer = Arc::clone(&accepts);
         let readiness = Readiness::default();
@@ -67,7 +75,14 @@ impl Gateway {
                 authority: Arc::clone(&authority),
                 accepts: Arc::new(move |_| {
                     let answer = answer.load(Ordering::SeqCst);
-                    async move { answer }.boxed()
+                    async move {
+                        if answer {
+                            Admission::Expected
+                        } else {
+                            Admission::Unexpected
+                        }
+                    }
+                    .boxed()
                 }),
             },
             readiness: readiness.clone(),

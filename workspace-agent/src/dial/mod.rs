@@ -27,6 +27,10 @@ use tunnel::{End, Tunnel};
 /// How long streams have to end once the agent stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Longest wait before the next look at a gateway that is shutting down: the one that
+/// takes its place is about to come.
+const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
+
 /// How and where an agent dials.
 #[derive(Clone, Debug)]
 pub struct Dial {
@@ -69,6 +73,7 @@ where
             ended = one(&tunnel) => ended,
             () = stop.cancelled() => break,
         };
+        let mut longest = Duration::MAX;
         match ended {
             Ok(end) => {
                 backoff = Backoff::default();
@@ -76,6 +81,9 @@ where
                 info!(gateway, why = %end, "the tunnel ended, dialling again");
             }
             Err(error) => {
+                if error.is_shutting_down() {
+                    longest = SUCCESSOR_WAIT;
+                }
                 let text = with_causes(&error);
                 // Said once, not every fifteen seconds of a long night.
                 if text == last_failure {
@@ -91,7 +99,7 @@ where
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.next().min(longest)) => {}
             () = stop.cancelled() => break,
         }
     }

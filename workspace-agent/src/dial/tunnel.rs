@@ -25,11 +25,14 @@ use super::spares::Spares;
 /// Optional capabilities of this agent, told to the gateway.
 const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
 
+/// Longest wait for the gateway's welcome.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Silence after which a gateway counts as gone: three of its pings.
 const DEAD_AFTER: Duration = Duration::from_secs(45);
 
-/// Longest wait for the gateway's welcome.
-const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// The status of a gateway that takes no agents because it ends (RFC 9110 §15.6.4).
+const UNAVAILABLE: u16 = 503;
 
 /// Messages that wait to be written; what makes more waits.
 const OUTGOING: usize = 16;
@@ -61,6 +64,13 @@ pub(super) enum DialError {
     /// The gateway's version is not ours.
     #[error("the gateway speaks version {0} of the protocol, which this agent doesn't")]
     Version(u8),
+}
+
+impl DialError {
+    /// Tells whether the gateway takes no agents because it ends.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Refused(UNAVAILABLE)))
+    }
 }
 
 /// Why a tunnel that was up ended.
