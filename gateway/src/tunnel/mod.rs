@@ -11,6 +11,7 @@ mod greeting;
 mod local;
 mod registry;
 
+pub use control::Liveness;
 pub use registry::{OfferError, Tunnels};
 
 use std::io;

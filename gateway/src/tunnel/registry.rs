@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, info_span, warn};
 
-use super::control::{self, Link};
+use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
 use super::greeting::Greetings;
 use super::{AgentInfo, TunnelError, local, welcome_of};
@@ -46,6 +46,7 @@ pub struct Tunnels(Arc<Registry>);
 #[derive(Debug)]
 struct Registry {
     authority: Arc<Authority>,
+    liveness: Liveness,
     workspaces: Mutex<HashMap<WorkspaceId, Entry>>,
     greetings: Arc<Greetings>,
     /// Runs the control connections.
@@ -87,8 +88,14 @@ pub struct OfferError;
 impl Tunnels {
     /// Returns a registry without tunnels. `authority` renews agents' certificates.
     pub fn new(authority: Arc<Authority>) -> Self {
+        Self::with_liveness(authority, Liveness::default())
+    }
+
+    /// Returns one that finds out in its own time which agents are gone.
+    pub fn with_liveness(authority: Arc<Authority>, liveness: Liveness) -> Self {
         Self(Arc::new(Registry {
             authority,
+            liveness,
             workspaces: Mutex::default(),
             greetings: Arc::default(),
             tasks: TaskTracker::new(),
@@ -309,7 +316,7 @@ impl Tunnels {
             let span = info_span!("tunnel", workspace = %id);
             span.in_scope(|| info!(version = tunnel.info.version, "an agent is connected"));
             let why = tokio::select! {
-                why = control::run(link, id, &registry.authority, outgoing, queued) => why,
+                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued) => why,
                 () = tunnel.stop.cancelled() => "the gateway closes it",
             };
             span.in_scope(|| info!(why, "an agent is disconnected"));

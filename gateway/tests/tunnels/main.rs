@@ -6,6 +6,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod network;
 mod parts;
 mod refused;
 mod streams;

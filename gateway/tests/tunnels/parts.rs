@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use devgate::http::{Admission, Agents, HttpState, Limits, Readiness, router, serve};
 use devgate::names::WorkspaceId;
-use devgate::tunnel::Tunnels;
-use devgate_agent::dial::{self, Dial};
+use devgate::tunnel::{Liveness, Tunnels};
+use devgate_agent::dial::{self, DEAD_AFTER, Dial};
 use devgate_agent::{Agent, Orphans, listen, serve_opened};
 use devgate_certs::{Access, AgentIdentity, Authority, write_file};
 use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
@@ -57,6 +57,12 @@ impl Gateway {
     ) -> Self {
         let tunnels = Tunnels::new(Arc::clone(&authority));
         Self::serve(authority, tunnels, (address, limits)).await
+    }
+
+    /// Starts one that notices sooner or later that an agent is gone.
+    pub(crate) async fn start_alive(authority: Arc<Authority>, liveness: Liveness) -> Self {
+        let tunnels = Tunnels::with_liveness(Arc::clone(&authority), liveness);
+        Self::serve(authority, tunnels, ("127.0.0.1:0", Limits::default())).await
     }
 
     async fn serve(
@@ -118,6 +124,8 @@ pub(crate) struct Workspace {
     pub(crate) agent: Arc<Agent>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
+    /// Silence after which it gives its gateway up.
+    pub(crate) dead_after: Duration,
 }
 
 impl Workspace {
@@ -142,6 +150,7 @@ impl Workspace {
             agent,
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),
+            dead_after: DEAD_AFTER,
         }
     }
 
@@ -174,6 +183,7 @@ impl Workspace {
             certificate: self.file("agent.pem"),
             key: self.file("agent.key"),
             data,
+            dead_after: self.dead_after,
         };
         let agent = Arc::clone(&self.agent);
         let serve = move |stream, open| serve_opened(Arc::clone(&agent), stream, open);

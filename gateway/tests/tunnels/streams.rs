@@ -1,6 +1,5 @@
 //! Streams, and tunnels that come and go.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +10,6 @@ use devgate_protocol::config::DataTransport;
 use devgate_protocol::{Answer, Open, RefusalReason};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -103,67 +101,6 @@ async fn an_agent_comes_back_after_its_gateway_vanished_and_its_streams_live_on(
         .unwrap();
     soon(round_trip(stream, b"begun after".to_vec())).await;
     again.end().await;
-}
-
-/// A relay between an agent and its gateway, whose connections can be cut.
-struct Relay {
-    address: SocketAddr,
-    connections: tokio::sync::watch::Receiver<Vec<tokio::task::AbortHandle>>,
-    _tasks: JoinSet<()>,
-}
-
-impl Relay {
-    async fn to(gateway: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sender, connections) = tokio::sync::watch::channel(Vec::new());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut relays = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let relay = relays.spawn(async move {
-                    let mut far = TcpStream::connect(gateway).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-                sender.send_modify(|all| all.push(relay));
-            }
-        });
-        Self {
-            address,
-            connections,
-            _tasks: tasks,
-        }
-    }
-
-    /// Cuts all connections but the first, which is the control connection.
-    async fn cut_spares(&mut self) {
-        let all = self.connections.wait_for(|all| all.len() > 4);
-        for connection in soon(all).await.unwrap().iter().skip(1) {
-            connection.abort();
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn spares_that_died_are_passed_over() {
-    let root = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
-    let mut targets = JoinSet::new();
-    let echo = target(&mut targets, echo).await;
-    let mut relay = Relay::to(gateway.address).await;
-    let mut workspace = Workspace::new();
-    let identity = gateway.authority.issue_agent(workspace.id.as_str());
-    workspace.install(gateway.authority.ca_pem(), &identity.unwrap());
-    workspace.dial(relay.address, DataTransport::Auto);
-    soon(gateway.tunnels.connected(&workspace.id)).await;
-    for _ in 0..5 {
-        relay.cut_spares().await;
-        let (stream, _) = soon(gateway.tunnels.open(&workspace.id, &echo))
-            .await
-            .unwrap();
-        soon(round_trip(stream, b"through".to_vec())).await;
-    }
-    gateway.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

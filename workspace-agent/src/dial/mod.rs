@@ -31,6 +31,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// takes its place is about to come.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
 
+/// Silence after which a gateway counts as gone: three of its pings.
+pub const DEAD_AFTER: Duration = Duration::from_secs(45);
+
 /// How and where an agent dials.
 #[derive(Clone, Debug)]
 pub struct Dial {
@@ -46,6 +49,8 @@ pub struct Dial {
     pub key: PathBuf,
     /// How data connections are carried.
     pub data: DataTransport,
+    /// Silence after which a gateway counts as gone; see [`DEAD_AFTER`].
+    pub dead_after: Duration,
 }
 
 /// Keeps a tunnel to one of the gateways until `stop`, dialling again whenever it
