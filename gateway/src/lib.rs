@@ -14,6 +14,7 @@ pub mod person;
 pub mod refusal;
 pub mod server;
 pub mod ssh;
+mod startups;
 pub mod store;
 pub mod tunnel;
 pub mod workspaces;

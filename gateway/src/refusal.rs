@@ -157,6 +157,7 @@ impl Refusal for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Target;
     use crate::names::InvalidName;
     use crate::workspaces::FailureReason;
 
@@ -169,9 +170,11 @@ mod tests {
 
     #[test]
     fn a_channel_failure_carries_the_reason_codes_of_the_standard() {
-        let target = "api".parse().unwrap();
+        let target: Target = "api.anna".parse().unwrap();
+        let stopped = OpenError::Stopped(target.clone());
         assert_eq!(code_of(&Denied::NoSuchWorkspace { target }.into()), 1);
-        assert_eq!(code_of(&OpenError::Stopped.into()), 1);
+        assert!(stopped.text().contains("devgate start api.anna"));
+        assert_eq!(code_of(&stopped.into()), 1);
         assert_eq!(code_of(&OpenError::ShuttingDown.into()), 2);
         assert_eq!(code_of(&Refused::AgentLost), 2);
         assert_eq!(code_of(&Refused::TooManyChannels), 4);

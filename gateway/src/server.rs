@@ -150,9 +150,9 @@ impl Running {
         self.ground.as_ref()
     }
 
-    /// Runs until `asked` ends; then accepts nothing new and waits for open
-    /// connections, up to the time in the configuration or until `at_once` ends.
-    /// The workspaces go on running: the next server adopts them.
+    /// Runs until `asked` ends; then accepts nothing new, sends the agents that dialled
+    /// in away, and waits for open connections, up to the time in the configuration or
+    /// until `at_once` ends. The workspaces go on running: the next server adopts them.
     pub async fn run(
         mut self,
         asked: impl Future<Output = ()>,
@@ -168,6 +168,7 @@ impl Running {
         info!("draining");
         self.readiness.set_unready();
         self.stop.cancel();
+        self.tunnels.go_away();
         if failed.is_some() {
             self.stop_agents.cancel();
         }

@@ -48,10 +48,10 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// Returns one of the project's own binaries: beside this test's build, or in
-/// `DEVGATE_BIN_DIR`.
+/// `E2E_BIN_DIR`.
 #[track_caller]
 pub fn built(name: &str) -> PathBuf {
-    let folder = env::var_os("DEVGATE_BIN_DIR").map_or_else(
+    let folder = env::var_os("E2E_BIN_DIR").map_or_else(
         || {
             let test = env::current_exe().expect("the test knows its own path");
             // …/debug/deps/e2e-0123456789abcdef, or …/debug/bench.

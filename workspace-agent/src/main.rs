@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use devgate_agent::dial::{self, Dial};
+use devgate_agent::dial::{self, DEAD_AFTER, Dial};
 use devgate_agent::{Agent, Orphans, init, listen, raise_open_files, serve_opened};
 use devgate_protocol::config::{AgentConfig, Reach};
 use tokio::signal::unix::{SignalKind, signal};
@@ -114,6 +114,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
             data,
         } => {
             let dial = Dial {
+                dead_after: DEAD_AFTER,
                 workspace: workspace.clone(),
                 gateways,
                 ca,

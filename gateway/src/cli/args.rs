@@ -26,12 +26,21 @@ pub(super) struct Source {
         long,
         value_name = "DIR",
         global = true,
+        display_order = 900,
         help = "Folder of the server's data [env: DEVGATE_DATA_DIR] [default: \
                 $XDG_DATA_HOME/devgate or ~/.local/share/devgate]"
     )]
     data_dir: Option<PathBuf>,
-    /// Configuration file in TOML; `devgate config print` shows all keys
-    #[arg(long, value_name = "FILE", global = true, env = "DEVGATE_CONFIG")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        display_order = 901,
+        env = "DEVGATE_CONFIG",
+        hide_env = true,
+        help = "Configuration file in TOML; `devgate config print` shows all keys \
+                [env: DEVGATE_CONFIG]"
+    )]
     pub(super) config: Option<PathBuf>,
 }
 
@@ -95,15 +104,32 @@ pub(super) enum Command {
 pub(super) struct Up {
     #[command(flatten)]
     pub(super) listeners: Listeners,
-    /// File with public keys that may connect; may be given several times
-    /// [default: ~/.ssh/*.pub on the first run]
-    #[arg(long, value_name = "FILE", env = "DEVGATE_AUTHORIZED_KEY")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DEVGATE_AUTHORIZED_KEY",
+        hide_env = true,
+        help = "File with public keys that may connect; may be given several times \
+                [env: DEVGATE_AUTHORIZED_KEY] [default: ~/.ssh/*.pub on the first run]"
+    )]
     pub(super) authorized_key: Vec<PathBuf>,
-    /// Workspace to create if it isn't there [default: `default` on the first run]
-    #[arg(long, value_name = "NAME", env = "DEVGATE_WORKSPACE")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DEVGATE_WORKSPACE",
+        hide_env = true,
+        help = "Workspace to create if it isn't there [env: DEVGATE_WORKSPACE] \
+                [default: `default` on the first run]"
+    )]
     pub(super) workspace: Option<WorkspaceName>,
-    /// File to write, as JSON, once everything accepts connections
-    #[arg(long, value_name = "FILE", env = "DEVGATE_READY_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DEVGATE_READY_FILE",
+        hide_env = true,
+        help = "File to write, as JSON, once everything accepts connections \
+                [env: DEVGATE_READY_FILE]"
+    )]
     pub(super) ready_file: Option<PathBuf>,
 }
 
@@ -112,8 +138,14 @@ pub(super) struct Up {
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) listeners: Listeners,
-    /// File to write, as JSON, once everything accepts connections
-    #[arg(long, value_name = "FILE", env = "DEVGATE_READY_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DEVGATE_READY_FILE",
+        hide_env = true,
+        help = "File to write, as JSON, once everything accepts connections \
+                [env: DEVGATE_READY_FILE]"
+    )]
     pub(super) ready_file: Option<PathBuf>,
 }
 
@@ -174,6 +206,25 @@ mod tests {
         .unwrap();
         Cli::try_parse_from(["devgate", "serve", "--config", "/c.toml"]).unwrap();
         Cli::try_parse_from(["devgate", "--data-dir", "/d", "list", "--json"]).unwrap();
+    }
+
+    #[test]
+    fn help_names_variables_and_defaults_alike_and_ends_with_what_all_commands_take() {
+        let mut cli = Cli::command();
+        cli.build();
+        let up = cli.find_subcommand_mut("up").unwrap();
+        let help = up.render_help().to_string();
+        assert!(!help.contains("=]"), "{help}");
+        let words: Vec<_> = help.split_whitespace().collect();
+        let help = words.join(" ");
+        assert!(
+            help.contains("[env: DEVGATE_AUTHORIZED_KEY] [default: ~/.ssh/*.pub on the first run]"),
+            "{help}"
+        );
+        let at = |flag: &str| help.find(flag).unwrap();
+        assert!(at("--ssh-listen") < at("--http-listen"), "{help}");
+        assert!(at("--ready-file") < at("--data-dir"), "{help}");
+        assert!(at("--data-dir") < at("--config"), "{help}");
     }
 
     #[test]

@@ -124,6 +124,10 @@ impl Client {
                     "the data folder {folder} belongs to somebody else: run this as the user \
                      that runs the server, or as root"
                 ),
+                io::ErrorKind::NotADirectory => format!(
+                    "{folder} is a file, or below one: name the server's data folder with \
+                     --data-dir"
+                ),
                 _ => format!("cannot reach the server of {folder}: {error}"),
             };
             Failure::new(Kind::Unreachable, message)
@@ -209,6 +213,20 @@ mod tests {
     fn a_fingerprint_stays_one_segment() {
         assert_eq!(segment("SHA256:a/b+c"), "SHA256%3Aa%2Fb%2Bc");
         assert_eq!(segment("api.anna"), "api.anna");
+    }
+
+    #[tokio::test]
+    async fn a_file_in_place_of_the_folder_says_what_to_name() {
+        let failure = Client::new(std::path::Path::new("/etc/passwd"))
+            .get::<serde_json::Value>("/status")
+            .await
+            .unwrap_err();
+        assert_eq!(failure.kind(), Kind::Unreachable);
+        let text = failure.to_string();
+        assert!(
+            text.contains("is a file") && text.contains("--data-dir"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

@@ -9,7 +9,9 @@ use super::failure::Failure;
 use super::output::{self, Format, table};
 use super::{keys, workspaces};
 use crate::http::admin::wire::{NewUser, RoleName, UserView};
+use crate::http::problem::Problem;
 use crate::names::UserName;
+use crate::store::StoreError;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -113,6 +115,17 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
 }
 
 async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
+    // Before anybody is asked, and before the first one is removed.
+    let users: Vec<UserView> = client.get("/users").await?;
+    for name in &command.names {
+        match users.iter().find(|user| user.name == *name) {
+            None => return Err(refused(StoreError::NoSuchUser(name.clone()))),
+            Some(user) if user.workspaces > 0 => {
+                return Err(refused(StoreError::UserHasWorkspaces(name.clone())));
+            }
+            Some(_) => {}
+        }
+    }
     if !command.yes {
         let names: Vec<_> = command.names.iter().map(UserName::as_str).collect();
         workspaces::confirm(&format!("Remove {} and their keys?", names.join(", ")))?;
@@ -124,4 +137,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         output::write(&format!("{name} is removed\n"))?;
     }
     Ok(())
+}
+
+/// Refuses in the server's own words.
+fn refused(error: StoreError) -> Failure {
+    Problem::from(error).into()
 }

@@ -167,7 +167,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
     let mut view: WorkspaceView = client.post("/workspaces", &request).await?;
     if then == AfterCreate::Start && !command.waiting.no_wait {
         let progress = Progress::start(format!("starting {}", view.name));
-        let reached = wait(client, view, &command.waiting).await;
+        let reached = wait(client, view, "starting", &command.waiting).await;
         drop(progress);
         view = reached?.ok_or_else(deleted_meanwhile)?;
     }
@@ -194,7 +194,7 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
         let mut reached = Vec::new();
         for view in views {
             let progress = Progress::start(format!("{} {}", action.doing(), view.name));
-            let end = wait(client, view, &command.waiting).await;
+            let end = wait(client, view, action.doing(), &command.waiting).await;
             drop(progress);
             reached.push(end?.ok_or_else(deleted_meanwhile)?);
         }
@@ -234,7 +234,7 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
             "is being deleted"
         } else {
             let progress = Progress::start(format!("deleting {name}"));
-            let end = wait(client, view, &command.waiting).await;
+            let end = wait(client, view, "deleting", &command.waiting).await;
             drop(progress);
             if let Some(left) = end? {
                 let why = left
@@ -311,10 +311,12 @@ async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Fai
         .await
 }
 
-/// Waits until a workspace neither starts nor stops; `None` is gone.
+/// Waits until a workspace neither starts nor stops; `None` is gone. `doing` says what
+/// it is waited for.
 async fn wait(
     client: &mut Client,
     mut view: WorkspaceView,
+    doing: &str,
     waiting: &Waiting,
 ) -> Result<Option<WorkspaceView>, Failure> {
     let timeout: Duration = waiting.timeout.get();
@@ -322,13 +324,11 @@ async fn wait(
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
+            let target = format!("{}.{}", view.name, view.owner);
             let message = format!(
-                "{} is still {} after {}: `devgate status {}.{}` tells how it goes on",
-                view.name,
-                word(view.state),
-                waiting.timeout,
-                view.name,
-                view.owner
+                "{doing} {target} takes longer than {}: it goes on, and `devgate status {target}` \
+                 tells how far it is",
+                waiting.timeout
             );
             return Err(Failure::new(Kind::TimedOut, message));
         }

@@ -26,7 +26,18 @@ use crate::names::WorkspaceId;
 use crate::tunnel::Tunnels;
 
 /// Says whether a workspace has an agent that may dial in.
-pub type Accepts = Arc<dyn Fn(WorkspaceId) -> BoxFuture<'static, bool> + Send + Sync>;
+pub type Accepts = Arc<dyn Fn(WorkspaceId) -> BoxFuture<'static, Admission> + Send + Sync>;
+
+/// Whether an agent may dial in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Expected,
+    /// Its workspace runs nowhere, or isn't known.
+    Unexpected,
+    /// The gateway ends: another one will take it, or this one when it is back.
+    Later,
+}
 
 /// What the agents' addresses need.
 #[derive(Clone)]
@@ -56,6 +67,8 @@ pub(crate) enum AgentRefused {
     OldTls,
     #[error("the workspace is unknown here")]
     Workspace,
+    #[error("the gateway is shutting down")]
+    ShuttingDown,
     #[error("the request doesn't ask for an upgrade that is offered here")]
     NoUpgrade,
     #[error("the tunnel's name is missing or malformed")]
@@ -64,10 +77,38 @@ pub(crate) enum AgentRefused {
     Tunnel,
 }
 
+/// A refusal, and whose agent it is where its certificate says so.
+struct Refused {
+    why: AgentRefused,
+    workspace: Option<WorkspaceId>,
+}
+
 impl AgentRefused {
-    fn answer(self) -> Response {
-        let offer = matches!(self, Self::NoUpgrade);
-        let mut response = Problem::from(self).into_response();
+    fn of(self, workspace: Option<WorkspaceId>) -> Refused {
+        Refused {
+            why: self,
+            workspace,
+        }
+    }
+}
+
+impl Refused {
+    /// Logs it and returns what the agent is told.
+    fn answer(self, peer: &PeerInfo) -> Response {
+        let Self { why, workspace } = self;
+        let workspace = workspace.as_ref().map(WorkspaceId::as_str);
+        let peer = peer.address;
+        match &why {
+            // A browser that strays here, an agent ahead of its tunnel or of an end.
+            AgentRefused::Unknown(UnknownAgent::Absent)
+            | AgentRefused::Tunnel
+            | AgentRefused::ShuttingDown => {
+                debug!(%peer, workspace, %why, "refused an agent's connection");
+            }
+            _ => warn!(%peer, workspace, %why, "refused an agent's connection"),
+        }
+        let offer = matches!(why, AgentRefused::NoUpgrade);
+        let mut response = Problem::from(why).into_response();
         if offer {
             let upgrades = HeaderValue::from_static("websocket, devgate-stream");
             response.headers_mut().insert(header::UPGRADE, upgrades);
@@ -84,19 +125,20 @@ pub(super) async fn control(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, refused),
+        Err(refused) => return refused.answer(&peer),
     };
     let Some(response) = websocket_response(request.headers()) else {
-        return log(&peer, AgentRefused::NoUpgrade);
+        return AgentRefused::NoUpgrade.of(Some(id)).answer(&peer);
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let tunnels = agents.tunnels.clone();
+    let (tunnels, accepts) = (agents.tunnels.clone(), Arc::clone(&agents.accepts));
     agents.tunnels.spawn(async move {
         let Some((tls, read)) = upgraded(upgrade).await else {
             return;
         };
         let socket = websocket::control(tls, read, Side::Server).await;
-        if let Err(error) = tunnels.accept(&id, name, socket).await {
+        let expected = async { accepts(id.clone()).await == Admission::Expected };
+        if let Err(error) = tunnels.accept(&id, name, socket, expected).await {
             warn!(workspace = %id, peer = %peer.address, %error, "an agent's control connection failed");
         }
     });
@@ -111,10 +153,10 @@ pub(super) async fn data(
 ) -> Response {
     let (id, name) = match agents.check(&peer, request.headers()).await {
         Ok(agent) => agent,
-        Err(refused) => return log(&peer, refused),
+        Err(refused) => return refused.answer(&peer),
     };
     if !agents.tunnels.takes_offers(&id, &name) {
-        return log(&peer, AgentRefused::Tunnel);
+        return AgentRefused::Tunnel.of(Some(id)).answer(&peer);
     }
     let raw = has_token(request.headers(), &header::UPGRADE, UPGRADE_TOKEN)
         && has_token(request.headers(), &header::CONNECTION, "upgrade");
@@ -124,7 +166,7 @@ pub(super) async fn data(
         websocket_response(request.headers())
     };
     let Some(response) = response else {
-        return log(&peer, AgentRefused::NoUpgrade);
+        return AgentRefused::NoUpgrade.of(Some(id)).answer(&peer);
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let tunnels = agents.tunnels.clone();
@@ -154,34 +196,27 @@ impl Agents {
         &self,
         peer: &PeerInfo,
         headers: &HeaderMap,
-    ) -> Result<(WorkspaceId, String), AgentRefused> {
-        let id = self.authority.agent_of(&peer.certificates)?;
+    ) -> Result<(WorkspaceId, String), Refused> {
+        let agent = self.authority.agent_of(&peer.certificates);
+        let id = agent.map_err(|unknown| AgentRefused::from(unknown).of(None))?;
+        let id: WorkspaceId = id.parse().map_err(|_| AgentRefused::Workspace.of(None))?;
+        let refused = |why: AgentRefused| Err(why.of(Some(id.clone())));
         if !peer.tls13 {
-            return Err(AgentRefused::OldTls);
+            return refused(AgentRefused::OldTls);
         }
-        let id: WorkspaceId = id.parse().map_err(|_| AgentRefused::Workspace)?;
-        if !(self.accepts)(id.clone()).await {
-            return Err(AgentRefused::Workspace);
+        match (self.accepts)(id.clone()).await {
+            Admission::Expected => {}
+            Admission::Unexpected => return refused(AgentRefused::Workspace),
+            Admission::Later => return refused(AgentRefused::ShuttingDown),
         }
         let name = headers.get(TUNNEL_HEADER).map(HeaderValue::to_str);
         match name {
             Some(Ok(name)) if (1..=MAX_TUNNEL_NAME).contains(&name.len()) => {
                 Ok((id, name.to_owned()))
             }
-            _ => Err(AgentRefused::Name),
+            _ => refused(AgentRefused::Name),
         }
     }
-}
-
-fn log(peer: &PeerInfo, refused: AgentRefused) -> Response {
-    match &refused {
-        // A browser that strays here, or an agent ahead of its tunnel.
-        AgentRefused::Unknown(UnknownAgent::Absent) | AgentRefused::Tunnel => {
-            debug!(peer = %peer.address, why = %refused, "refused an agent's connection");
-        }
-        _ => warn!(peer = %peer.address, why = %refused, "refused an agent's connection"),
-    }
-    refused.answer()
 }
 
 /// Returns the connection beneath an upgrade, and what was read of it already.

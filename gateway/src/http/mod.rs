@@ -16,7 +16,7 @@ use axum::routing::get;
 use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 
 pub(crate) use agents::AgentRefused;
-pub use agents::{Accepts, Agents};
+pub use agents::{Accepts, Admission, Agents};
 pub use health::Readiness;
 pub use serve::{Limits, PeerInfo, serve};
 

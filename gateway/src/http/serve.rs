@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
+use crate::startups::{Startup, Startups};
+
 /// Pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,10 +47,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// Longest wait for a request's headers, from the first moment on.
     pub headers: Duration,
-    /// Most connections whose TLS handshake isn't finished; others wait in the
-    /// kernel's queue.
+    /// Most connections whose TLS handshake isn't finished; beyond that the oldest of
+    /// the address that has the most is cut.
     pub handshakes: usize,
-    /// Most connections that haven't been upgraded; others wait likewise.
+    /// Most connections that haven't been upgraded; others wait in the kernel's queue.
     pub connections: usize,
 }
 
@@ -85,15 +87,19 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+    let handshakes = Startups::new("TLS handshake", limits.handshakes);
     let open = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(ended),
-            (accepted, permits) = accept(&listener, &handshakes, &open) => match accepted {
+            (accepted, permit) = accept(&listener, &open) => match accepted {
                 Ok((stream, address)) => {
+                    let cut = CancellationToken::new();
+                    let cuts = cut.clone();
+                    let client = address.ip().to_canonical();
+                    let handshake = handshakes.begin(client, move || cuts.cancel());
                     let connection = Connection {
                         stream,
                         address,
@@ -103,7 +109,8 @@ pub async fn serve(
                         stop: stop.clone(),
                     };
                     let span = info_span!("http-connection", peer = %address);
-                    connections.spawn(connection.run(permits).instrument(span));
+                    let run = connection.run((handshake, cut), permit);
+                    connections.spawn(run.instrument(span));
                 }
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -118,29 +125,17 @@ pub async fn serve(
     }
 }
 
-/// Room for a connection.
-struct Permits {
-    handshake: OwnedSemaphorePermit,
-    connection: OwnedSemaphorePermit,
-}
-
 /// Accepts the next connection once there is room for it. Cancel-safe.
 async fn accept(
     listener: &TcpListener,
-    handshakes: &Arc<Semaphore>,
     open: &Arc<Semaphore>,
-) -> (io::Result<(TcpStream, SocketAddr)>, Option<Permits>) {
-    let handshake = Arc::clone(handshakes).acquire_owned().await;
-    let connection = Arc::clone(open).acquire_owned().await;
-    let permits = match (handshake, connection) {
-        (Ok(handshake), Ok(connection)) => Some(Permits {
-            handshake,
-            connection,
-        }),
-        // Nobody closes the semaphores.
-        _ => None,
-    };
-    (listener.accept().await, permits)
+) -> (
+    io::Result<(TcpStream, SocketAddr)>,
+    Option<OwnedSemaphorePermit>,
+) {
+    // Nobody closes the semaphore.
+    let permit = Arc::clone(open).acquire_owned().await.ok();
+    (listener.accept().await, permit)
 }
 
 fn report(ended: Result<(), JoinError>) {
@@ -161,7 +156,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, permits: Option<Permits>) {
+    /// Runs it to its end; the `permit` goes with it. Until its handshake is done it
+    /// may be cut.
+    async fn run(
+        self,
+        (handshake, cut): (Startup, CancellationToken),
+        _permit: Option<OwnedSemaphorePermit>,
+    ) {
         let Self {
             stream,
             address,
@@ -176,7 +177,9 @@ impl Connection {
         let shaken = tokio::select! {
             shaken = timeout(limits.handshake, acceptor.accept(Transport::from(stream))) => shaken,
             () = stop.cancelled() => return,
+            () = cut.cancelled() => return,
         };
+        drop(handshake);
         let tls = match shaken {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => return log_refused(&error),
@@ -185,11 +188,6 @@ impl Connection {
                 return;
             }
         };
-        // What is held from here on is the connection, not the handshake.
-        let _connection = permits.map(|permits| {
-            drop(permits.handshake);
-            permits.connection
-        });
         let peer = PeerInfo {
             address,
             certificates: tls

@@ -1,9 +1,15 @@
 //! Slows down and locks out those who guess.
 //!
 //! Failures are counted for the address that they come from (IPv6: its /64) and
-//! for the name that they try. An address that signed in as that name lately is
-//! spared what others do to the name. Invariant: memory is bounded, whatever
-//! comes; the least recently seen is forgotten first.
+//! for the name that they try. An address that is locked out signs in nobody. A name
+//! that is locked out costs who fails with it the longest delay, and locks their
+//! addresses out after the failures that are free otherwise; it must not keep out a
+//! public key that matches, since strangers can lock out any name, and nobody can
+//! guess a key. A way to sign in with what can be guessed asks [`Lockout::check`].
+//! An address that signed in as that name lately is spared what others do to the name.
+//!
+//! Invariant: memory is bounded, whatever comes; the least recently seen is forgotten
+//! first.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -157,7 +163,7 @@ impl Lockout {
         )
     }
 
-    /// Tells whether an address may try to sign in as a name.
+    /// Tells whether an address may try to sign in as a name with what can be guessed.
     ///
     /// # Errors
     /// The lock-out, where there is one.
@@ -179,7 +185,13 @@ impl Lockout {
         let (network, name) = (Network::of(address), bounded(name));
         let mut counts = self.counts();
         let trusted = self.is_trusted(&mut counts, network, &name, now);
-        let by_address = self.count(counts.addresses.entry(network), now);
+        let attacked = !trusted && locked(counts.names.get(&name), Subject::Name, now).is_err();
+        let limit = if attacked {
+            self.options.failures.min(FREE)
+        } else {
+            self.options.failures
+        };
+        let by_address = self.count(counts.addresses.entry(network), limit, now);
         if by_address.locks {
             warn!(%address, ?name, "address locked out after too many failed log-ins");
         }
@@ -187,7 +199,7 @@ impl Lockout {
             // Their own mistakes must not lock others out of the name, either.
             return by_address.delay;
         }
-        let by_name = self.count(counts.names.entry(name.clone()), now);
+        let by_name = self.count(counts.names.entry(name.clone()), self.options.failures, now);
         if by_name.locks {
             warn!(%address, ?name, "login name locked out after too many failed log-ins");
         }
@@ -195,24 +207,30 @@ impl Lockout {
     }
 
     /// Returns how long to wait before saying no: the more failures so far, the
-    /// longer. It counts nothing.
+    /// longer, and longest while the name is locked out. It counts nothing. What others
+    /// do to a name costs nothing where that name signed in lately.
     pub fn delay(&self, address: IpAddr, name: &str) -> Duration {
+        let now = (self.clock)();
+        let (network, name) = (Network::of(address), bounded(name));
         let mut counts = self.counts();
-        let by_address = counts
-            .addresses
-            .get(&Network::of(address))
-            .map_or(0, Failures::count);
-        let by_name = counts.names.get(&bounded(name)).map_or(0, Failures::count);
-        delay_after(by_address.max(by_name))
+        let by_address = counts.addresses.get(&network).map_or(0, Failures::count);
+        if self.is_trusted(&mut counts, network, &name, now) {
+            return delay_after(by_address);
+        }
+        let by_name = counts.names.get(&name);
+        if locked(by_name, Subject::Name, now).is_err() {
+            return LAST_DELAY;
+        }
+        delay_after(by_address.max(by_name.map_or(0, Failures::count)))
     }
 
-    /// Clears what was counted for an address and a name that signed in.
+    /// Clears what was counted for an address that signed in, and trusts it with that
+    /// name. What strangers did to the name still counts for them.
     pub fn succeeded(&self, address: IpAddr, name: &str) {
         let now = (self.clock)();
         let (network, name) = (Network::of(address), bounded(name));
         let mut counts = self.counts();
         counts.addresses.remove(&network);
-        counts.names.remove(&name);
         *counts.trusted.entry_or((network, name), now) = now;
     }
 
@@ -223,7 +241,7 @@ impl Lockout {
             .is_some_and(|since| now.duration_since(*since) < self.options.trusted_for)
     }
 
-    fn count(&self, failures: &mut Failures, now: Instant) -> Counted {
+    fn count(&self, failures: &mut Failures, limit: usize, now: Instant) -> Counted {
         let window = self.options.window;
         failures
             .at
@@ -234,7 +252,7 @@ impl Lockout {
         }
         failures.at.push_back(now);
         let was_locked = failures.locked_until.is_some_and(|until| until > now);
-        let locks = !was_locked && failures.at.len() >= self.options.failures;
+        let locks = !was_locked && failures.at.len() >= limit;
         if locks {
             failures.locked_until = now.checked_add(self.options.locked_for);
         }

@@ -5,6 +5,7 @@ use ::http::StatusCode as Status;
 use tracing::error;
 
 use super::Reason::{ConnectFailed, Prohibited};
+use super::middle::SHUTTING_DOWN;
 use super::{Refusal, Row, row};
 use crate::chain::chain;
 use crate::http::AgentRefused;
@@ -72,6 +73,7 @@ impl Refusal for AgentRefused {
             Self::Unknown(_) => row(Status::UNAUTHORIZED, "unknown-agent", Prohibited),
             Self::OldTls => row(Status::FORBIDDEN, "old-tls", Prohibited),
             Self::Workspace => row(Status::FORBIDDEN, "agent-not-expected", Prohibited),
+            Self::ShuttingDown => SHUTTING_DOWN,
             Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
             Self::Name => row(Status::BAD_REQUEST, "bad-tunnel-name", Prohibited),
             Self::Tunnel => row(Status::CONFLICT, "no-tunnel", Prohibited),
@@ -86,6 +88,7 @@ impl Refusal for AgentRefused {
             }
             Self::OldTls => "agents speak TLS 1.3",
             Self::Workspace => "no agent of this workspace is expected: start the workspace",
+            Self::ShuttingDown => "the gateway is shutting down: dial again in a moment",
             Self::NoUpgrade => "only upgrades to WebSocket or a devgate stream are served here",
             Self::Name => "the devgate-tunnel header must name the tunnel",
             Self::Tunnel => "open the control connection before offering data connections",

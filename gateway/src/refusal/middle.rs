@@ -17,7 +17,8 @@ const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFail
 const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
 const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
 const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
-const SHUTTING_DOWN: Row = row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
+pub(super) const SHUTTING_DOWN: Row =
+    row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
 
 impl Refusal for InvalidName {
     fn row(&self) -> Row {
@@ -136,7 +137,7 @@ impl Refusal for OpenError {
     fn row(&self) -> Row {
         match self {
             Self::Gone => GONE,
-            Self::Stopped => STOPPED,
+            Self::Stopped(_) => STOPPED,
             Self::Failed(_) => FAILED,
             Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -151,7 +152,7 @@ impl Refusal for OpenError {
             // Its reason is the next step.
             Self::Failed(reason) => reason.to_string(),
             Self::Gone
-            | Self::Stopped
+            | Self::Stopped(_)
             | Self::TimedOut { .. }
             | Self::ShuttingDown
             | Self::Refused(_)

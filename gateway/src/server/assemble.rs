@@ -25,12 +25,12 @@ use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
-use crate::http::{self, HttpState, Limits, Readiness};
+use crate::http::{self, Admission, HttpState, Limits, Readiness};
 use crate::identity::{Identity, Lockout, LockoutOptions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
-use crate::workspaces::{LifecycleOptions, Workspaces};
+use crate::workspaces::{Expected, LifecycleOptions, Workspaces};
 
 /// Name of the agent's binary.
 const AGENT: &str = "devgate-agent";
@@ -113,14 +113,19 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     part(&mut parts, SSH_PART, serve);
 
     let readiness = Readiness::default();
-    let known = workspaces.clone();
+    let (known, own) = (workspaces.clone(), tunnels.clone());
     let router = http::router(HttpState {
         agents: http::Agents {
             tunnels: tunnels.clone(),
             authority: Arc::clone(&authority),
             accepts: Arc::new(move |id| {
-                let expected = known.expects_agent(&id);
-                Box::pin(std::future::ready(expected))
+                let admission = match known.expects_agent(&id) {
+                    // What is starting may finish, though the gateway ends.
+                    Expected::Again if own.is_going_away() => Admission::Later,
+                    Expected::First | Expected::Again => Admission::Expected,
+                    Expected::Not => Admission::Unexpected,
+                };
+                Box::pin(std::future::ready(admission))
             }),
         },
         readiness: readiness.clone(),

@@ -49,6 +49,12 @@ pub enum StartError {
         /// What the system says.
         cause: io::Error,
     },
+    /// The folder is a file, or its path leads through one.
+    #[error("{} is a file, or below one: choose a folder with --data-dir", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// The folder belongs to another user.
     #[error(
         "the data folder {} belongs to another user: run devgate as that user, or choose \

@@ -37,10 +37,7 @@ pub(super) struct DataFolder {
 impl DataFolder {
     /// Tells whether the folder can be used, without changing anything. Blocks.
     pub(super) fn inspect(path: &Path) -> Result<(), StartError> {
-        let refused = |cause| StartError::Folder {
-            path: path.to_owned(),
-            cause,
-        };
+        let refused = |cause| refused(path, cause);
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => {
                 Err(refused(io::Error::from(io::ErrorKind::NotADirectory)))
@@ -78,10 +75,7 @@ impl DataFolder {
     /// Makes the folder where it is missing, with mode 0700, and takes it for
     /// this process. Blocks.
     pub(super) fn take(path: &Path) -> Result<Self, StartError> {
-        let refused = |cause| StartError::Folder {
-            path: path.to_owned(),
-            cause,
-        };
+        let refused = |cause| refused(path, cause);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -108,6 +102,14 @@ impl DataFolder {
     /// Returns a path in the folder.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+fn refused(path: &Path, cause: io::Error) -> StartError {
+    let path = path.to_owned();
+    match cause.kind() {
+        io::ErrorKind::NotADirectory => StartError::NotAFolder { path },
+        _ => StartError::Folder { path, cause },
     }
 }
 
@@ -275,9 +277,11 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("below")] {
             let error = DataFolder::inspect(&path).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&path.display().to_string()), "{text}");
             assert!(
-                error.to_string().contains(&path.display().to_string()),
-                "{error}"
+                text.contains("is a file") && text.contains("--data-dir"),
+                "{text}"
             );
         }
     }

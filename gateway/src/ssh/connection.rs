@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
 use russh::server::{Handle, Msg};
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, Span, debug, info_span};
 
 use super::{Gateway, session, signals, splice};
 use crate::identity::{Grant, Target, User};
@@ -25,6 +25,9 @@ pub(super) const MAX_CHANNELS: usize = 1024;
 
 /// How many accepted connections may be on their way to the client.
 const MAX_COLLECTING: usize = 64;
+
+/// How much of a login name is logged, in characters; longer than any valid one.
+const MAX_LOGGED_NAME: usize = 100;
 
 /// One authenticated connection.
 pub(super) struct Connection {
@@ -41,6 +44,8 @@ pub(super) struct Connection {
     channel_ended: Notify,
     /// One permit an accepted connection that isn't a channel yet.
     collecting: Arc<Semaphore>,
+    /// Says in the log whose it is and where it leads.
+    span: Span,
 }
 
 impl Connection {
@@ -49,8 +54,10 @@ impl Connection {
         peer: Peer,
         (user, login): (User, String),
         handle: Handle,
-        (tasks, ended): (TaskTracker, CancellationToken),
+        (tasks, ended, span): (TaskTracker, CancellationToken, Span),
     ) -> Self {
+        span.record("user", user.name.as_str());
+        span.record("workspace", quoted(&login));
         let (channels, channel_ended) = (Mutex::default(), Notify::new());
         Self {
             gateway,
@@ -63,6 +70,7 @@ impl Connection {
             channels,
             channel_ended,
             collecting: Arc::new(Semaphore::new(MAX_COLLECTING)),
+            span,
         }
     }
 
@@ -76,6 +84,16 @@ impl Connection {
     pub(super) async fn open(&self, open: &Open, wake: Wake) -> Result<(Stream, Answer), Refused> {
         let grant = self.grant().await?;
         Ok(self.gateway.workspaces.open(&grant, open, wake).await?)
+    }
+
+    /// Returns what the client is told of a refusal, and logs it.
+    pub(super) fn explain(&self, refused: &Refused) -> String {
+        self.span.in_scope(|| refusal::explain(refused))
+    }
+
+    /// Returns why a channel doesn't open, and logs it.
+    pub(super) fn channel_failure(&self, refused: &Refused) -> ChannelOpenFailure {
+        self.span.in_scope(|| refusal::channel_failure(refused))
     }
 
     /// Runs a channel's task until it ends; its token is cancelled when the
@@ -92,7 +110,7 @@ impl Connection {
         self.lock().insert(id, closed.clone());
         let serving = task(Arc::clone(self), closed);
         let connection = Arc::clone(self);
-        let span = debug_span!("channel", channel = u32::from(id), kind);
+        let span = info_span!(parent: &self.span, "channel", channel = u32::from(id), kind);
         self.tasks.spawn(
             async move {
                 debug!("channel open");
@@ -164,7 +182,7 @@ impl Connection {
 
     /// Runs a task that the connection's end waits for.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task.in_current_span());
+        self.tasks.spawn(task.instrument(self.span.clone()));
     }
 
     /// Returns a token that is cancelled when the connection ends.
@@ -184,7 +202,7 @@ impl Connection {
         let (stream, _) = self
             .open(&open, Wake::Background)
             .await
-            .map_err(|error| refusal::explain(&error))?;
+            .map_err(|error| self.explain(&error))?;
         let opened = match (accepted.originator, listener) {
             (Originator::Tcpip { address, port }, Listener::Tcpip { bound, bound_port }) => {
                 self.handle
@@ -241,6 +259,11 @@ impl Connection {
     fn lock(&self) -> MutexGuard<'_, HashMap<ChannelId, CancellationToken>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Bounds what a client calls itself, for the log.
+pub(super) fn quoted(name: &str) -> String {
+    name.chars().take(MAX_LOGGED_NAME).collect()
 }
 
 /// What announced an accepted connection.

@@ -17,17 +17,14 @@ use russh::{Channel, ChannelId, Pty};
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info};
+use tracing::{Span, debug, error, info};
 
-use super::connection::{Connection, MAX_CHANNELS};
+use super::connection::{Connection, MAX_CHANNELS, quoted};
 use super::forward::{Forwards, Key};
 use super::{Gateway, splice};
 use crate::identity::{Lockout, User};
-use crate::refusal::{self, Refused};
+use crate::refusal::Refused;
 use crate::workspaces::Wake;
-
-/// How much of a login name is logged, in characters; longer than any valid one.
-const MAX_LOGGED_NAME: usize = 100;
 
 /// What the owner of a connection wants to know of its log-in.
 #[derive(Default)]
@@ -65,6 +62,8 @@ pub(super) struct Handler {
     user: Option<User>,
     tasks: TaskTracker,
     ended: CancellationToken,
+    /// The connection's; russh calls from a task of its own.
+    span: Span,
     forwards: Forwards,
     /// Session channels whose program was asked for.
     started: HashSet<ChannelId>,
@@ -85,6 +84,7 @@ impl Handler {
             user: None,
             tasks,
             ended,
+            span: Span::current(),
             forwards,
             started,
         }
@@ -100,10 +100,16 @@ impl Handler {
     }
 
     /// Returns whose key it is, where the log-in may go on with it.
+    ///
+    /// A lock-out of the address keeps everybody out. One of the name doesn't keep out
+    /// a key that signs in: strangers can lock any name out by failing with it, keys
+    /// can't be guessed, and refusing them would only hurt the person whose name it is.
+    /// It slows down those who fail, and has their addresses locked out sooner.
     async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
         let lockout = &self.gateway.lockout;
-        if let Err(locked) = lockout.check(self.peer.client, name) {
-            debug!(login = ?quoted(name), %locked, "log-in refused");
+        let span = &self.span;
+        if let Err(locked) = lockout.check_address(self.peer.client) {
+            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
             return None;
         }
         match self.gateway.identity.user_of_key(key).await {
@@ -115,12 +121,13 @@ impl Handler {
                     attempts.refused
                 };
                 let key = key.fingerprint(HashAlg::Sha256);
-                info!(login = ?quoted(name), refused, %key, "unknown key");
+                info!(parent: span, login = ?quoted(name), refused, %key, "unknown key");
                 tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
                 None
             }
             Err(error) => {
                 error!(
+                    parent: span,
                     error = &error as &dyn std::error::Error,
                     "keys can't be looked up"
                 );
@@ -147,7 +154,7 @@ impl Handler {
     ) -> Result<(), russh::Error> {
         let connection = self.connection()?;
         if connection.channels() >= MAX_CHANNELS {
-            let failure = refusal::channel_failure(&Refused::TooManyChannels);
+            let failure = connection.channel_failure(&Refused::TooManyChannels);
             reply.reject(failure).await;
             return Ok(());
         }
@@ -158,7 +165,7 @@ impl Handler {
                     reply.accept().await;
                     splice::splice(channel, stream, &closed).await;
                 }
-                Some(Err(refused)) => reply.reject(refusal::channel_failure(&refused)).await,
+                Some(Err(refused)) => reply.reject(connection.channel_failure(&refused)).await,
                 // The connection has ended, and the reply with it.
                 None => {}
             }
@@ -171,7 +178,8 @@ impl Handler {
         match self.forwards.listen(&connection, key.clone()).await {
             Ok(port) => Some(port),
             Err(refused) => {
-                info!(?key, error = %refusal::explain(&refused), "listener refused");
+                let why = connection.explain(&refused);
+                debug!(parent: &self.span, ?key, why, "listener refused");
                 None
             }
         }
@@ -222,13 +230,13 @@ impl server::Handler for Handler {
         let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
         let name = lock(&self.login.attempts).name.clone();
         self.gateway.lockout.succeeded(self.peer.client, &name);
-        info!(user = %user.name, login = ?quoted(&name), "logged in");
+        info!(parent: &self.span, user = %user.name, login = ?quoted(&name), "logged in");
         let connection = Connection::new(
             Arc::clone(&self.gateway),
             self.peer.clone(),
             (user, name),
             session.handle(),
-            (self.tasks.clone(), self.ended.clone()),
+            (self.tasks.clone(), self.ended.clone(), self.span.clone()),
         );
         // It is empty: russh authenticates a connection once.
         let _ = self.login.connection.set(Arc::new(connection));
@@ -244,7 +252,7 @@ impl server::Handler for Handler {
         let connection = self.connection()?;
         if connection.channels() >= MAX_CHANNELS {
             reply
-                .reject(refusal::channel_failure(&Refused::TooManyChannels))
+                .reject(connection.channel_failure(&Refused::TooManyChannels))
                 .await;
             return Ok(());
         }
@@ -264,9 +272,8 @@ impl server::Handler for Handler {
         _: &mut Session,
     ) -> Result<(), Self::Error> {
         let Ok(port) = u16::try_from(port) else {
-            reply
-                .reject(refusal::channel_failure(&Refused::Port(port)))
-                .await;
+            let failure = self.connection()?.channel_failure(&Refused::Port(port));
+            reply.reject(failure).await;
             return Ok(());
         };
         let open = Open::DirectTcpip {
@@ -412,11 +419,6 @@ impl server::Handler for Handler {
             .cancel(&Key::Streamlocal(path.to_owned()))
             .await)
     }
-}
-
-/// Bounds what a client calls itself, for the log.
-fn quoted(name: &str) -> String {
-    name.chars().take(MAX_LOGGED_NAME).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

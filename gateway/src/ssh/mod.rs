@@ -15,7 +15,6 @@ mod session;
 mod signals;
 mod socket;
 mod splice;
-mod startups;
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -33,15 +32,16 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, LocalPoolHandle, TaskTracker};
+use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::identity::{Identity, Lockout};
+use crate::startups::Startups;
 use crate::workspaces::Workspaces;
 use connection::Connection;
 use handler::{Handler, Login};
 use options::Configs;
 use socket::Socket;
-use startups::Startups;
 
 pub use options::{Chacha20, Options};
 
@@ -80,7 +80,7 @@ impl Gateway {
         options: Options,
     ) -> Self {
         let configs = options.configs(host_keys);
-        let startups = Startups::new(options.max_unauthenticated);
+        let startups = Startups::new("log-in", options.max_unauthenticated);
         Self {
             identity,
             lockout,
@@ -103,15 +103,15 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = connections.join_next() => report(ended),
+            Some(ended) = connections.join_next() => report(&ended),
             accepted = listener.accept() => match accepted.and_then(detach) {
                 Ok((tcp, peer)) => {
                     let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
-                    let span = info_span!("connection", %peer);
+                    let span = info_span!("connection", %peer, user = Empty, workspace = Empty);
                     let running = AbortOnDropHandle::new(pool.spawn_pinned(move || {
                         run(gateway, tcp, peer, stop).instrument(span)
                     }));
-                    connections.spawn(running.map(|ended| ended.unwrap_or_else(failed)));
+                    connections.spawn(running.map(|ended| report(&ended)));
                 }
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -122,7 +122,7 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
     }
     drop(listener);
     while let Some(ended) = connections.join_next().await {
-        report(ended);
+        report(&ended);
     }
 }
 
@@ -131,12 +131,10 @@ fn detach((tcp, peer): (TcpStream, SocketAddr)) -> io::Result<(net::TcpStream, S
     Ok((tcp.into_std()?, peer))
 }
 
-fn report(ended: Result<(), JoinError>) {
-    ended.unwrap_or_else(failed);
-}
-
-fn failed(error: JoinError) {
-    if error.is_panic() {
+fn report(ended: &Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
         tracing::error!(%error, "a connection's task failed");
     }
 }
@@ -162,7 +160,8 @@ async fn run(
     };
     let socket = Socket::new(tcp);
     let cutter = socket.cutter();
-    let startup = gateway.startups.begin(peer.client, cutter.clone());
+    let cut = cutter.clone();
+    let startup = gateway.startups.begin(peer.client, move || cut.cut());
     let login = Arc::new(Login::default());
     let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
     let end = ended.clone().drop_guard();

@@ -5,48 +5,36 @@
 //! write. While the workspace starts, what the client types is kept and a PTY's
 //! Ctrl-C still ends the wait.
 
+mod asked;
+mod opening;
+mod requests;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use devgate_protocol::frame::{self, Frame, FrameReader, Kind};
-use devgate_protocol::{Open, ReadHalf, SessionOpen, Stream, WriteHalf};
+use devgate_protocol::{ReadHalf, WriteHalf};
 use russh::server::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use serde::Serialize;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::connection::{Connection, Listener};
 use super::incoming::{Came, Incoming};
-use super::{signals, splice};
-use crate::refusal::{self, Refused};
-use crate::workspaces::Wake;
-
-/// Largest sum of what a client may ask for before its program starts, and of
-/// what it may type while the workspace starts, in bytes each.
-const MAX_PREFACE: usize = 1024 * 1024;
-const MAX_EARLY: usize = 64 * 1024;
-
-/// How long a person waits for a workspace before being told so.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// How long a client may take to say what its session is to run.
-const START_TIMEOUT: Duration = Duration::from_mins(2);
-const UNUSED: &str = "nothing was asked of this session; open a new one";
+use super::splice;
+use crate::refusal::Refused;
+use asked::Asked;
+use opening::{Opening, Unstarted, gather, open};
+use requests::push;
 
 /// Exit status of `ssh` itself when something other than the program failed.
 const FAILED: u32 = 255;
 
 /// Exit status of a program that Ctrl-C ended (128 + SIGINT).
 const INTERRUPTED: u32 = 130;
-
-/// What Ctrl-C sends on a PTY.
-const ETX: u8 = 3;
 
 /// The code of stderr (RFC 4254 §5.2).
 const STDERR: u32 = 1;
@@ -59,20 +47,12 @@ enum Terminal {
     None,
 }
 
-/// What a client asked for, as frames for the agent.
-struct Preface {
-    frames: Vec<u8>,
-    terminal: Terminal,
-    /// Whether a person waits: a shell on a PTY.
-    wake: Wake,
-}
-
-/// Why nothing is to be started.
-enum Unstarted {
-    /// The client closed the channel.
-    Closed,
-    /// The client asked for too much, or for what doesn't fit a frame.
-    Refused(io::Error),
+/// Whether a client had sent EOF before its CLOSE.
+#[derive(Clone, Copy, Default)]
+enum ClientEof {
+    Sent,
+    #[default]
+    NotSent,
 }
 
 /// Serves one session channel to its end, and closes it.
@@ -124,118 +104,16 @@ async fn serve(
                 tx,
                 eof: early.eof,
                 terminal,
+                asked: preface.asked,
                 closed,
             };
             bridge(connection, client, reader, writer).await;
         }
         Opening::Refused(refused) => {
-            tell(tx, terminal, &refusal::explain(&refused), FAILED).await;
+            tell(tx, terminal, &connection.explain(&refused), FAILED).await;
         }
         Opening::Interrupted => tell(tx, terminal, "interrupted", INTERRUPTED).await,
         Opening::Closed => {}
-    }
-}
-
-/// Collects a client's requests up to the one that starts its program.
-async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
-    let mut frames = Vec::new();
-    let mut terminal = Terminal::None;
-    let mut wake = Wake::Background;
-    let deadline = Instant::now() + START_TIMEOUT;
-    loop {
-        let message = timeout_at(deadline, rx.wait())
-            .await
-            .map_err(|_| Unstarted::Refused(io::Error::other(UNUSED)))?
-            .ok_or(Unstarted::Closed)?;
-        let starts = matches!(
-            message,
-            ChannelMsg::RequestShell { .. }
-                | ChannelMsg::Exec { .. }
-                | ChannelMsg::RequestSubsystem { .. }
-        );
-        match &message {
-            ChannelMsg::Close => return Err(Unstarted::Closed),
-            ChannelMsg::RequestPty { .. } => {
-                terminal = Terminal::Pty;
-                wake = Wake::Interactive;
-            }
-            _ => {}
-        }
-        push(&mut frames, message).map_err(Unstarted::Refused)?;
-        if frames.len() > MAX_PREFACE {
-            let error = "the client set more environment than a session can hold; send less";
-            return Err(Unstarted::Refused(io::Error::other(error)));
-        }
-        if starts {
-            return Ok(Preface {
-                frames,
-                terminal,
-                wake,
-            });
-        }
-    }
-}
-
-/// How waiting for a stream ended.
-enum Opening {
-    Opened(Stream, Early),
-    Refused(Refused),
-    /// Ctrl-C on a PTY.
-    Interrupted,
-    Closed,
-}
-
-/// What a client sent before the stream was there.
-#[derive(Default)]
-struct Early {
-    frames: Vec<u8>,
-    eof: ClientEof,
-}
-
-async fn open(
-    connection: &Arc<Connection>,
-    rx: &mut ChannelReadHalf,
-    tx: &ChannelWriteHalf<Msg>,
-    preface: &Preface,
-) -> Opening {
-    let request = Open::Session(SessionOpen {
-        peer: Some(connection.peer.clone()),
-        ..SessionOpen::default()
-    });
-    let opening = connection.open(&request, preface.wake);
-    let quiet = tokio::time::sleep(QUIET);
-    tokio::pin!(opening, quiet);
-    let mut early = Early::default();
-    let mut told = preface.terminal == Terminal::None;
-    loop {
-        let message = tokio::select! {
-            result = &mut opening => return match result {
-                Ok((stream, _)) => Opening::Opened(stream, early),
-                Err(refused) => Opening::Refused(refused),
-            },
-            () = &mut quiet, if !told => {
-                told = true;
-                say(tx, preface.terminal, "waiting for the workspace to start (Ctrl-C ends the wait)").await;
-                continue;
-            }
-            message = rx.wait(), if early.frames.len() < MAX_EARLY => message,
-        };
-        match message {
-            None | Some(ChannelMsg::Close) => return Opening::Closed,
-            Some(ChannelMsg::Data { data })
-                if preface.terminal == Terminal::Pty && data.contains(&ETX) =>
-            {
-                return Opening::Interrupted;
-            }
-            Some(message) => {
-                if matches!(message, ChannelMsg::Eof) {
-                    early.eof = ClientEof::Sent;
-                }
-                if let Err(error) = push(&mut early.frames, message) {
-                    debug!(%error, "request dropped");
-                }
-            }
-        }
     }
 }
 
@@ -245,6 +123,7 @@ struct Client<'a> {
     tx: &'a ChannelWriteHalf<Msg>,
     eof: ClientEof,
     terminal: Terminal,
+    asked: Asked,
     closed: &'a CancellationToken,
 }
 
@@ -264,12 +143,13 @@ async fn bridge(
         tx,
         eof,
         terminal,
+        asked,
         closed,
     } = client;
     let eof_sent = AtomicBool::new(false);
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let up = upload(rx, &mut writer, eof);
-    let down = download(connection, reader, tx, &eof_sent);
+    let up = upload(rx, &mut writer, (eof, &asked));
+    let down = download(connection, reader, tx, (&eof_sent, &asked));
     let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
     let (mut uploading, mut awaited) = (true, false);
@@ -299,7 +179,13 @@ async fn bridge(
         Err(error) if closed.is_cancelled() => debug!(%error, "session stream broke"),
         Err(error) => {
             debug!(%error, "session stream broke");
-            tell(tx, terminal, &refusal::explain(&Refused::AgentLost), FAILED).await;
+            tell(
+                tx,
+                terminal,
+                &connection.explain(&Refused::AgentLost),
+                FAILED,
+            )
+            .await;
         }
     }
 }
@@ -311,15 +197,11 @@ enum UploadEnd {
     Broken,
 }
 
-/// Whether a client had sent EOF before its CLOSE.
-#[derive(Clone, Copy, Default)]
-enum ClientEof {
-    Sent,
-    #[default]
-    NotSent,
-}
-
-async fn upload(rx: ChannelReadHalf, writer: &mut WriteHalf, mut eof: ClientEof) -> UploadEnd {
+async fn upload(
+    rx: ChannelReadHalf,
+    writer: &mut WriteHalf,
+    (mut eof, asked): (ClientEof, &Asked),
+) -> UploadEnd {
     let mut incoming = Incoming::new(rx);
     while let Some(came) = incoming.next().await {
         let result = match came {
@@ -329,6 +211,7 @@ async fn upload(rx: ChannelReadHalf, writer: &mut WriteHalf, mut eof: ClientEof)
                 if matches!(message, ChannelMsg::Eof) {
                     eof = ClientEof::Sent;
                 }
+                asked.note(&message);
                 let mut frames = Vec::new();
                 match push(&mut frames, message) {
                     Ok(()) => writer.write_all(&frames).await,
@@ -363,10 +246,11 @@ async fn download(
     connection: &Arc<Connection>,
     reader: ReadHalf,
     tx: &ChannelWriteHalf<Msg>,
-    eof_sent: &AtomicBool,
+    (eof_sent, asked): (&AtomicBool, &Asked),
 ) -> io::Result<Ended> {
     let mut frames = FrameReader::new(reader);
     let mut exited = false;
+    let mut warned = false;
     loop {
         let frame = match frames.next().await {
             Ok(Some(frame)) => frame,
@@ -393,7 +277,17 @@ async fn download(
             }
             Frame::Failed(refusal) => return Ok(Ended::Failed(refusal.detail)),
             Frame::Accepted(accepted) => {
-                connection.collect(accepted, Listener::Session).await;
+                if asked.takes(&accepted.originator) {
+                    connection.collect(accepted, Listener::Session).await;
+                } else if !warned {
+                    // Once: the workspace could fill the log with it.
+                    warned = true;
+                    let originator = accepted.originator;
+                    warn!(
+                        ?originator,
+                        "refused a connection that the client didn't ask for"
+                    );
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -424,87 +318,4 @@ async fn say(tx: &ChannelWriteHalf<Msg>, terminal: Terminal, text: &str) {
     let line = Bytes::from(format!("devgate: {text}{end}"));
     // It fails only where the connection has ended.
     let _ = tx.extended_data_bytes(STDERR, line).await;
-}
-
-/// Appends the frame that a channel's message becomes; none for what has no
-/// meaning to an agent.
-fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> {
-    match message {
-        ChannelMsg::Data { data } => raw(frames, Kind::Data, &data),
-        ChannelMsg::Eof => raw(frames, Kind::Eof, &[]),
-        ChannelMsg::RequestPty {
-            term,
-            col_width,
-            row_height,
-            pix_width,
-            pix_height,
-            terminal_modes,
-            ..
-        } => {
-            let size = frame::Size {
-                columns: col_width,
-                rows: row_height,
-                width: pix_width,
-                height: pix_height,
-            };
-            let modes = terminal_modes
-                .into_iter()
-                .map(|(mode, argument)| (mode as u8, argument))
-                .collect();
-            json(frames, Kind::Pty, &frame::PtyRequest { term, size, modes })
-        }
-        ChannelMsg::WindowChange {
-            col_width,
-            row_height,
-            pix_width,
-            pix_height,
-        } => {
-            let size = frame::Size {
-                columns: col_width,
-                rows: row_height,
-                width: pix_width,
-                height: pix_height,
-            };
-            json(frames, Kind::WindowChange, &size)
-        }
-        ChannelMsg::SetEnv {
-            variable_name: name,
-            variable_value: value,
-            ..
-        } => json(frames, Kind::Environment, &frame::Variable { name, value }),
-        ChannelMsg::RequestShell { .. } => raw(frames, Kind::Shell, &[]),
-        ChannelMsg::Exec { command, .. } => raw(frames, Kind::Exec, &command),
-        ChannelMsg::RequestSubsystem { name, .. } => raw(frames, Kind::Subsystem, name.as_bytes()),
-        ChannelMsg::Signal { signal } => {
-            raw(frames, Kind::Signal, signals::name(&signal).as_bytes())
-        }
-        ChannelMsg::AgentForward { .. } => raw(frames, Kind::AuthAgent, &[]),
-        ChannelMsg::RequestX11 {
-            single_connection,
-            x11_authentication_protocol: protocol,
-            x11_authentication_cookie: cookie,
-            x11_screen_number: screen,
-            ..
-        } => json(
-            frames,
-            Kind::X11,
-            &frame::X11Request {
-                single_connection,
-                protocol,
-                cookie,
-                screen,
-            },
-        ),
-        _ => Ok(()),
-    }
-}
-
-fn raw(frames: &mut Vec<u8>, kind: Kind, payload: &[u8]) -> io::Result<()> {
-    frames.extend_from_slice(&frame::header(kind, payload.len())?);
-    frames.extend_from_slice(payload);
-    Ok(())
-}
-
-fn json(frames: &mut Vec<u8>, kind: Kind, payload: &impl Serialize) -> io::Result<()> {
-    raw(frames, kind, &serde_json::to_vec(payload)?)
 }

@@ -18,11 +18,23 @@ use tracing::{info, warn};
 use super::FEATURES;
 use crate::names::WorkspaceId;
 
-/// Time between two pings.
-const PING_EVERY: Duration = Duration::from_secs(15);
+/// How it is found out that an agent is gone without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    /// Time between two pings.
+    pub ping_every: Duration,
+    /// Silence after which an agent counts as gone.
+    pub dead_after: Duration,
+}
 
-/// Silence after which an agent counts as gone.
-const DEAD_AFTER: Duration = Duration::from_secs(45);
+impl Default for Liveness {
+    fn default() -> Self {
+        Self {
+            ping_every: Duration::from_secs(15),
+            dead_after: Duration::from_secs(45),
+        }
+    }
+}
 
 /// Least time between two certificates for one tunnel.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
@@ -99,7 +111,7 @@ pub(super) fn welcome() -> FromGateway {
 pub(super) async fn run(
     link: Link,
     id: &WorkspaceId,
-    authority: &Authority,
+    (authority, liveness): (&Authority, Liveness),
     replies: mpsc::Sender<FromGateway>,
     outgoing: mpsc::Receiver<FromGateway>,
 ) -> &'static str {
@@ -107,7 +119,7 @@ pub(super) async fn run(
     let Link { reader, writer } = link;
     tokio::select! {
         why = listen(reader, id, authority, replies, &heard) => why,
-        why = speak(writer, outgoing, &heard) => why,
+        why = speak(writer, outgoing, &heard, liveness) => why,
     }
 }
 
@@ -157,15 +169,20 @@ async fn speak(
     mut writer: Writer,
     mut outgoing: mpsc::Receiver<FromGateway>,
     heard: &Mutex<Instant>,
+    liveness: Liveness,
 ) -> &'static str {
-    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    let Liveness {
+        ping_every,
+        dead_after,
+    } = liveness;
+    let mut pings = interval_at(Instant::now() + ping_every, ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut number = 0;
     loop {
         let message = tokio::select! {
             _ = pings.tick() => {
                 let heard = *heard.lock().unwrap_or_else(PoisonError::into_inner);
-                if heard.elapsed() >= DEAD_AFTER {
+                if heard.elapsed() >= dead_after {
                     return "the agent fell silent";
                 }
                 number += 1;
@@ -176,7 +193,7 @@ async fn speak(
                 None => return "it ends",
             },
         };
-        match timeout(DEAD_AFTER, writer.send(&message)).await {
+        match timeout(dead_after, writer.send(&message)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return "it broke",
             Err(_) => return "the agent doesn't read",

@@ -7,9 +7,11 @@
 
 mod control;
 mod dialled;
+mod greeting;
 mod local;
 mod registry;
 
+pub use control::Liveness;
 pub use registry::{OfferError, Tunnels};
 
 use std::io;
@@ -39,6 +41,9 @@ pub enum TunnelError {
     /// No agent of the workspace is connected.
     #[error("the workspace's agent is not connected")]
     NotConnected,
+    /// This gateway ends, and has sent its agents away.
+    #[error("the gateway is shutting down")]
+    GoingAway,
     /// The agent refused the stream.
     #[error("the agent refused: {0}")]
     Refused(Refusal),
@@ -48,6 +53,12 @@ pub enum TunnelError {
     /// The agent didn't answer in time.
     #[error("the workspace's agent did not answer in time")]
     TimedOut,
+    /// The agent dials in more often than it is waited for.
+    #[error("the workspace's agent has too many control connections that wait for its hello")]
+    TooMany,
+    /// The workspace stopped, or is gone, since the agent dialled in.
+    #[error("no agent of the workspace is expected any more")]
+    Unexpected,
 }
 
 impl From<io::Error> for TunnelError {

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, info_span, warn};
 
-use super::control::{self, Link};
+use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
+use super::greeting::Greetings;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
@@ -31,6 +32,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that wait for a control connection; a sender waits when it is full.
 const OUTGOING: usize = 64;
 
+/// Most tunnels that one agent dials. An honest one has a tunnel, and a few more that
+/// broke without a word and are noticed only when they fall silent.
+const MAX_TUNNELS: usize = 8;
+
 /// Connections that are tried for one stream.
 const ATTEMPTS: usize = 8;
 
@@ -41,10 +46,14 @@ pub struct Tunnels(Arc<Registry>);
 #[derive(Debug)]
 struct Registry {
     authority: Arc<Authority>,
+    liveness: Liveness,
     workspaces: Mutex<HashMap<WorkspaceId, Entry>>,
+    greetings: Arc<Greetings>,
     /// Runs the control connections.
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Whether this gateway has sent its agents away.
+    going_away: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -79,11 +88,19 @@ pub struct OfferError;
 impl Tunnels {
     /// Returns a registry without tunnels. `authority` renews agents' certificates.
     pub fn new(authority: Arc<Authority>) -> Self {
+        Self::with_liveness(authority, Liveness::default())
+    }
+
+    /// Returns one that finds out in its own time which agents are gone.
+    pub fn with_liveness(authority: Arc<Authority>, liveness: Liveness) -> Self {
         Self(Arc::new(Registry {
             authority,
+            liveness,
             workspaces: Mutex::default(),
+            greetings: Arc::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            going_away: AtomicBool::new(false),
         }))
     }
 
@@ -105,13 +122,19 @@ impl Tunnels {
     }
 
     /// Greets an agent that dialled in and keeps the tunnel until it breaks. `name`
-    /// is the agent's own name for the tunnel. Returns once it is registered.
+    /// is the agent's own name for the tunnel; `expected` says, once it has greeted,
+    /// whether it still may have one. Returns once it is registered.
+    ///
+    /// The oldest tunnel of an agent that has too many is closed: the newest is the one
+    /// that is sure to work. Its streams live on by themselves.
     pub async fn accept(
         &self,
         id: &WorkspaceId,
         name: String,
         socket: WebSocket,
+        expected: impl Future<Output = bool>,
     ) -> Result<AgentInfo, TunnelError> {
+        let greeting = self.0.greetings.begin(id).ok_or(TunnelError::TooMany)?;
         let mut link = Link::from(socket);
         let hello = timeout(HELLO_TIMEOUT, link.reader.next()).await;
         let hello = hello.map_err(|_| TunnelError::TimedOut)??;
@@ -120,6 +143,11 @@ impl Tunnels {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
+        // A stop that came since the agent dialled has closed all tunnels already.
+        if !expected.await {
+            return Err(TunnelError::Unexpected);
+        }
+        drop(greeting);
         let pool = Pool::default();
         let reach = Reach::Dialled { name, pool };
         // Registered before the agent is welcomed: it offers connections at once.
@@ -166,13 +194,20 @@ impl Tunnels {
     /// Opens a stream to the agent of the workspace.
     ///
     /// # Errors
-    /// [`TunnelError::Refused`] where the agent answered with a refusal.
+    /// [`TunnelError::Refused`] where the agent answered with a refusal;
+    /// [`TunnelError::GoingAway`] where it is sent away.
     pub async fn open(
         &self,
         id: &WorkspaceId,
         open: &Open,
     ) -> Result<(Stream, Answer), TunnelError> {
-        let tunnel = self.newest(id).ok_or(TunnelError::NotConnected)?;
+        let tunnel = self.newest(id).ok_or_else(|| {
+            if self.is_going_away() {
+                TunnelError::GoingAway
+            } else {
+                TunnelError::NotConnected
+            }
+        })?;
         tokio::select! {
             opened = tunnel.open(open) => opened,
             () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
@@ -194,12 +229,15 @@ impl Tunnels {
         }
     }
 
-    /// Tells all agents that the tunnels take no new streams, so that they dial
-    /// elsewhere; the streams that are open live on.
+    /// Tells the agents that dialled in that their tunnels take no new streams, so that
+    /// they dial elsewhere, or here later; the streams that are open live on. Agents on
+    /// this host are dialled by the gateway and need not be told.
     pub fn go_away(&self) {
+        self.0.going_away.store(true, Ordering::Release);
         let mut workspaces = self.0.lock();
         for entry in workspaces.values_mut() {
-            for tunnel in &entry.tunnels {
+            let dialled = |tunnel: &&Arc<Tunnel>| matches!(tunnel.reach, Reach::Dialled { .. });
+            for tunnel in entry.tunnels.iter().filter(dialled) {
                 tunnel.going_away.store(true, Ordering::Release);
                 // A full queue means that the agent doesn't read: it will notice
                 // the end of the connection instead.
@@ -207,6 +245,11 @@ impl Tunnels {
             }
             entry.update();
         }
+    }
+
+    /// Tells whether agents were sent away, as the gateway ends.
+    pub fn is_going_away(&self) -> bool {
+        self.0.going_away.load(Ordering::Acquire)
     }
 
     /// Ends all control connections and waits for their tasks.
@@ -250,6 +293,12 @@ impl Tunnels {
         {
             let mut workspaces = self.0.lock();
             let entry = workspaces.entry(id.clone()).or_insert_with(Entry::new);
+            if let Reach::Dialled { .. } = &tunnel.reach
+                && let Some(closed) = entry.make_room()
+            {
+                closed.stop.cancel();
+                warn!(workspace = %id, most = MAX_TUNNELS, "an agent has too many tunnels: its oldest is closed");
+            }
             entry.tunnels.push(Arc::clone(&tunnel));
             entry.update();
         }
@@ -267,7 +316,7 @@ impl Tunnels {
             let span = info_span!("tunnel", workspace = %id);
             span.in_scope(|| info!(version = tunnel.info.version, "an agent is connected"));
             let why = tokio::select! {
-                why = control::run(link, id, &registry.authority, outgoing, queued) => why,
+                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued) => why,
                 () = tunnel.stop.cancelled() => "the gateway closes it",
             };
             span.in_scope(|| info!(why, "an agent is disconnected"));
@@ -309,6 +358,17 @@ impl Entry {
             tunnels: Vec::new(),
             current: watch::Sender::new(None),
         }
+    }
+
+    /// Takes out the oldest tunnel that the agent dialled, where it has as many as it
+    /// may have.
+    fn make_room(&mut self) -> Option<Arc<Tunnel>> {
+        let dialled = |tunnel: &Arc<Tunnel>| matches!(tunnel.reach, Reach::Dialled { .. });
+        if self.tunnels.iter().filter(|tunnel| dialled(tunnel)).count() < MAX_TUNNELS {
+            return None;
+        }
+        let oldest = self.tunnels.iter().position(dialled)?;
+        Some(self.tunnels.remove(oldest))
     }
 
     fn newest(&self) -> Option<&Arc<Tunnel>> {

@@ -2,8 +2,9 @@
 
 use devgate_protocol::Refusal;
 
-use super::state::{FailureReason, State};
+use super::state::{FailureReason, State, Workspace};
 use crate::drivers::DriverError;
+use crate::identity::Target;
 use crate::store::StoreError;
 use crate::tunnel::TunnelError;
 
@@ -41,14 +42,18 @@ pub enum OpenError {
     Gone,
     /// A person stopped it, and what asks doesn't start it.
     #[error(
-        "the workspace is stopped: log in with a terminal (`ssh -t`), or start it with `devgate start`"
+        "the workspace {0} is stopped: log in with a terminal (`ssh -t`), or start it with \
+         `devgate start {0}`"
     )]
-    Stopped,
+    Stopped(Target),
     /// It failed.
     #[error("the workspace failed")]
     Failed(#[source] FailureReason),
     /// It didn't run in time.
-    #[error("the workspace is still {state} after {seconds} s: try again, or see `devgate logs`")]
+    #[error(
+        "the workspace did not answer within {seconds} s (it is {state}): try again, or see \
+         `devgate logs`"
+    )]
     TimedOut {
         /// Where it stood.
         state: State,
@@ -69,11 +74,12 @@ pub enum OpenError {
     Store(#[source] StoreError),
 }
 
-impl From<CommandError> for OpenError {
-    fn from(error: CommandError) -> Self {
+impl OpenError {
+    /// Says of a workspace why its wake wasn't accepted.
+    pub(super) fn of(error: CommandError, workspace: &Workspace) -> Self {
         match error {
             CommandError::Gone | CommandError::Deleting => Self::Gone,
-            CommandError::Stopped => Self::Stopped,
+            CommandError::Stopped => Self::Stopped(workspace.target()),
             CommandError::Failed(reason) => Self::Failed(reason),
             CommandError::ShuttingDown => Self::ShuttingDown,
             CommandError::Store(error) => Self::Store(error),
@@ -86,6 +92,7 @@ impl From<TunnelError> for OpenError {
     fn from(error: TunnelError) -> Self {
         match error {
             TunnelError::Refused(refusal) => Self::Refused(refusal),
+            TunnelError::GoingAway => Self::ShuttingDown,
             error => Self::Unreachable(error),
         }
     }

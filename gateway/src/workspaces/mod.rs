@@ -55,6 +55,17 @@ pub enum Wake {
     Background,
 }
 
+/// Whether an agent is expected to dial in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The workspace starts, and waits for it.
+    First,
+    /// The workspace runs: it may come again.
+    Again,
+    /// The workspace doesn't run, or there is none.
+    Not,
+}
+
 /// Time limits of the lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleOptions {
@@ -240,12 +251,13 @@ impl Workspaces {
     }
 
     /// Tells whether an agent of that workspace may dial in now.
-    pub fn expects_agent(&self, id: &WorkspaceId) -> bool {
-        self.handle(id)
-            .is_some_and(|handle| match *handle.state.borrow() {
-                State::Starting | State::Running => true,
-                State::Created | State::Stopping | State::Stopped | State::Failed(_) => false,
-            })
+    pub fn expects_agent(&self, id: &WorkspaceId) -> Expected {
+        let handle = self.handle(id);
+        handle.map_or(Expected::Not, |handle| match *handle.state.borrow() {
+            State::Starting => Expected::First,
+            State::Running => Expected::Again,
+            State::Created | State::Stopping | State::Stopped | State::Failed(_) => Expected::Not,
+        })
     }
 
     /// Ends the tasks and leaves the agents running for the next gateway. Commands

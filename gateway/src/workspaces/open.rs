@@ -8,9 +8,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::decide::Verb;
 use super::error::OpenError;
 use super::state::State;
-use super::{Handle, Wake, Workspaces};
+use super::{Handle, Wake, Workspace, Workspaces};
 use crate::identity::Grant;
-use crate::names::WorkspaceId;
 use crate::tunnel::TunnelError;
 
 /// Attempts at a running agent whose connections break before they are answered:
@@ -34,13 +33,14 @@ impl Workspaces {
         open: &Open,
         wake: Wake,
     ) -> Result<(Stream, Answer), OpenError> {
-        let id = &grant.workspace().id;
+        let workspace = grant.workspace();
+        let id = &workspace.id;
         let mut handle = self.handle(id).ok_or(OpenError::Gone)?;
         let patience = self.inner.shared.options.open_timeout;
         let deadline = Instant::now() + patience;
         let mut attempt = 0;
         loop {
-            let running = timeout_at(deadline, self.running(id, &mut handle, wake)).await;
+            let running = timeout_at(deadline, self.running(workspace, &mut handle, wake)).await;
             running.map_err(|_| OpenError::TimedOut {
                 state: handle.state.borrow().clone(),
                 seconds: patience.as_secs(),
@@ -68,7 +68,7 @@ impl Workspaces {
     /// Waits until a workspace runs. Cancel-safe.
     async fn running(
         &self,
-        id: &WorkspaceId,
+        workspace: &Workspace,
         handle: &mut Handle,
         wake: Wake,
     ) -> Result<(), OpenError> {
@@ -78,17 +78,20 @@ impl Workspaces {
             match state {
                 State::Running => return Ok(()),
                 _ if !woken => {
-                    self.command(id, Verb::Wake(wake)).await?;
+                    let waking = self.command(&workspace.id, Verb::Wake(wake)).await;
+                    waking.map_err(|error| OpenError::of(error, workspace))?;
                     woken = true;
                     continue;
                 }
                 State::Starting | State::Stopping => {}
                 // Somebody stopped it while this waited.
-                State::Created | State::Stopped => return Err(OpenError::Stopped),
+                State::Created | State::Stopped => {
+                    return Err(OpenError::Stopped(workspace.target()));
+                }
                 State::Failed(reason) => return Err(OpenError::Failed(reason)),
             }
             if handle.state.changed().await.is_err() {
-                return Err(self.unanswered().into());
+                return Err(OpenError::of(self.unanswered(), workspace));
             }
         }
     }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit};
+use crate::identity::Target;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 
 /// A workspace, as far as it never changes.
@@ -24,6 +25,16 @@ pub struct Workspace {
     pub owner_name: UserName,
     /// When it was made.
     pub created: OffsetDateTime,
+}
+
+impl Workspace {
+    /// Returns it as people name it, wherever they are: `WORKSPACE.OWNER`.
+    pub fn target(&self) -> Target {
+        Target {
+            workspace: self.name.clone(),
+            owner: Some(self.owner_name.clone()),
+        }
+    }
 }
 
 /// A workspace in the records.

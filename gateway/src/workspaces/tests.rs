@@ -144,7 +144,7 @@ async fn a_created_workspace_starts_and_opens_streams() {
     assert!(matches!(refused, Err(OpenError::Refused(_))));
     let list = it.workspaces.list().await.unwrap();
     assert_eq!(list[0].state, State::Running);
-    assert!(it.workspaces.expects_agent(&id));
+    assert_eq!(it.workspaces.expects_agent(&id), Expected::Again);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn an_opening_waits_while_the_workspace_starts() {
     it.driver.set_fault(Fault::Slow(Duration::from_millis(300)));
     let id = it.create("api", Intent::Stop).await;
     assert_eq!(it.settled(&id).await, Some(State::Created));
-    assert!(!it.workspaces.expects_agent(&id));
+    assert_eq!(it.workspaces.expects_agent(&id), Expected::Not);
     let grant = it.grant("api").await;
     let opened = it
         .workspaces
@@ -176,7 +176,7 @@ async fn a_stop_is_respected_by_the_background_and_undone_by_a_person() {
             .open(&grant, &scripted::ECHO, Wake::Background),
     )
     .await;
-    assert!(matches!(refused, Err(OpenError::Stopped)));
+    assert!(matches!(refused, Err(OpenError::Stopped(_))));
     assert_eq!(it.settled(&id).await, Some(State::Stopped));
     let opened = it
         .workspaces
@@ -199,7 +199,7 @@ async fn a_stop_while_somebody_waits_tells_them() {
         it.workspaces.stop(&id).await.unwrap();
     };
     let (opened, ()) = within(async { tokio::join!(opened, stopped) }).await;
-    assert!(matches!(opened, Err(OpenError::Stopped)), "{opened:?}");
+    assert!(matches!(opened, Err(OpenError::Stopped(_))), "{opened:?}");
 }
 
 #[tokio::test]

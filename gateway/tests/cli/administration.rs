@@ -89,13 +89,50 @@ fn users_and_their_keys_come_and_go() {
 }
 
 #[test]
-fn a_name_that_several_have_asks_for_the_owner() {
+fn users_are_removed_all_or_none() {
+    let home = Home::new();
+    let _server = home.up(&[]);
+    for name in ["bob", "eve"] {
+        assert_eq!(home.run(&["users", "add", name]).code, Some(0));
+    }
+    // Nobody is asked, though nobody could be, as long as one of them isn't there.
+    home.run(&["users", "remove", "nobody"])
+        .failed(3, &["nobody"]);
+    home.run(&["users", "remove", "bob", "nobody", "--yes"])
+        .failed(3, &["nobody"]);
+    home.json(&["create", "api", "--owner", "eve", "--no-start"]);
+    home.run(&["users", "remove", "bob", "eve", "--yes"])
+        .failed(1, &["eve", "workspaces"]);
+    home.run(&["users", "remove", "bob"]).failed(2, &["--yes"]);
+    assert_eq!(home.json(&["users", "list"]).as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn of_several_with_a_name_ones_own_is_meant_and_else_the_owner_is_asked_for() {
     let home = Home::new();
     let _server = home.up(&["--workspace", "api"]);
-    assert_eq!(home.run(&["users", "add", "bob"]).code, Some(0));
+    for name in ["bob", "eve"] {
+        assert_eq!(home.run(&["users", "add", name]).code, Some(0));
+    }
+    let own = home.json(&["status", "api"]);
     home.json(&["create", "api", "--owner", "bob", "--no-start"]);
-    home.run(&["status", "api"]).failed(1, &["api.bob"]);
+    assert_eq!(home.json(&["status", "api"])["id"], own["id"]);
     assert_eq!(home.json(&["status", "api.bob"])["owner"], "bob");
+    for owner in ["bob", "eve"] {
+        home.json(&["create", "web", "--owner", owner, "--no-start"]);
+    }
+    home.run(&["status", "web"])
+        .failed(1, &["web.bob", "web.eve"]);
+}
+
+#[test]
+fn a_wait_that_is_too_short_says_what_goes_on() {
+    let home = Home::new();
+    let _server = home.up(&[]);
+    home.run(&["restart", "default", "--timeout", "0s"]).failed(
+        5,
+        &["restarting default.", "longer than 0s", "devgate status"],
+    );
 }
 
 #[test]

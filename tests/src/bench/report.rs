@@ -172,7 +172,7 @@ impl Report {
     }
 
     pub(super) fn table(&self) -> String {
-        let mut lines = vec![vec!["".to_owned(), "unit".to_owned()]];
+        let mut lines = vec![vec![String::new(), "unit".to_owned()]];
         let header = lines.first_mut();
         if let Some(header) = header {
             header.extend(Kind::ALL.map(|kind| kind.label().to_owned()));

@@ -1,6 +1,6 @@
 //! What breaks: agents, gateways, networks, readers.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -204,24 +204,6 @@ fn a_dead_peer_is_noticed() {
     ssh.wait_for("armed", SOON);
     network.stall();
     until(SOON, "the program's hang-up", || file.exists());
-}
-
-#[test]
-fn sigterm_drains_and_ends_with_0() {
-    let mut target = Target::devgate(Reach::Unix);
-    let mut open = target.ssh().start("echo up; read line; echo got-$line");
-    open.wait_for("up", SOON);
-    signal(target.gateway().ready().pid, Signal::SIGTERM);
-    let address = target.access().address;
-    until(SOON, "that nothing new is accepted", || {
-        TcpStream::connect(address).is_err()
-    });
-    // The open connection may finish what it does.
-    open.write(b"it\n");
-    let done = open.finish(SOON).ok();
-    assert_eq!(done.out(), "up\ngot-it\n");
-    assert_eq!(target.gateway_mut().terminate(), 0);
-    assert!(!fs::exists(target.gateway().data().join("admin.sock")).unwrap());
 }
 
 /// Panics if the processes grow while a stream stands still.

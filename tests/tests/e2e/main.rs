@@ -14,6 +14,7 @@
 mod agent_forwarding;
 mod bad_input;
 mod copying;
+mod draining;
 mod exec;
 mod faults;
 mod forwards;

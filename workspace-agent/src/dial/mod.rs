@@ -27,6 +27,13 @@ use tunnel::{End, Tunnel};
 /// How long streams have to end once the agent stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Longest wait before the next look at a gateway that is shutting down: the one that
+/// takes its place is about to come.
+const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
+
+/// Silence after which a gateway counts as gone: three of its pings.
+pub const DEAD_AFTER: Duration = Duration::from_secs(45);
+
 /// How and where an agent dials.
 #[derive(Clone, Debug)]
 pub struct Dial {
@@ -42,6 +49,8 @@ pub struct Dial {
     pub key: PathBuf,
     /// How data connections are carried.
     pub data: DataTransport,
+    /// Silence after which a gateway counts as gone; see [`DEAD_AFTER`].
+    pub dead_after: Duration,
 }
 
 /// Keeps a tunnel to one of the gateways until `stop`, dialling again whenever it
@@ -69,6 +78,7 @@ where
             ended = one(&tunnel) => ended,
             () = stop.cancelled() => break,
         };
+        let mut longest = Duration::MAX;
         match ended {
             Ok(end) => {
                 backoff = Backoff::default();
@@ -76,6 +86,9 @@ where
                 info!(gateway, why = %end, "the tunnel ended, dialling again");
             }
             Err(error) => {
+                if error.is_shutting_down() {
+                    longest = SUCCESSOR_WAIT;
+                }
                 let text = with_causes(&error);
                 // Said once, not every fifteen seconds of a long night.
                 if text == last_failure {
@@ -91,7 +104,7 @@ where
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.next().min(longest)) => {}
             () = stop.cancelled() => break,
         }
     }

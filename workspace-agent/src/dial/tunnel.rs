@@ -25,11 +25,11 @@ use super::spares::Spares;
 /// Optional capabilities of this agent, told to the gateway.
 const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
 
-/// Silence after which a gateway counts as gone: three of its pings.
-const DEAD_AFTER: Duration = Duration::from_secs(45);
-
 /// Longest wait for the gateway's welcome.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The status of a gateway that takes no agents because it ends (RFC 9110 §15.6.4).
+const UNAVAILABLE: u16 = 503;
 
 /// Messages that wait to be written; what makes more waits.
 const OUTGOING: usize = 16;
@@ -61,6 +61,13 @@ pub(super) enum DialError {
     /// The gateway's version is not ours.
     #[error("the gateway speaks version {0} of the protocol, which this agent doesn't")]
     Version(u8),
+}
+
+impl DialError {
+    /// Tells whether the gateway takes no agents because it ends.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Refused(UNAVAILABLE)))
+    }
 }
 
 /// Why a tunnel that was up ended.
@@ -102,9 +109,10 @@ where
         let (outgoing, mut queued) = mpsc::channel(OUTGOING);
         let (requests, wanted) = mpsc::channel(REQUESTS);
         let spares = Spares::new(self, identity, name);
+        let dead_after = self.dial.dead_after;
         let end = tokio::select! {
-            end = listen(&mut reader, identity, &outgoing, &requests) => end,
-            end = speak(&mut writer, &mut queued) => end,
+            end = listen(&mut reader, identity, (&outgoing, &requests), dead_after) => end,
+            end = speak(&mut writer, &mut queued, dead_after) => end,
             end = renew(identity, &outgoing) => end,
             end = spares.keep(wanted) => end,
         };
@@ -144,11 +152,11 @@ where
 async fn listen(
     reader: &mut SplitStream<WebSocket>,
     identity: &Identity<'_>,
-    outgoing: &mpsc::Sender<FromAgent>,
-    requests: &mpsc::Sender<u32>,
+    (outgoing, requests): (&mpsc::Sender<FromAgent>, &mpsc::Sender<u32>),
+    dead_after: Duration,
 ) -> End {
     loop {
-        let message = match timeout(DEAD_AFTER, websocket::read_message(reader)).await {
+        let message = match timeout(dead_after, websocket::read_message(reader)).await {
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => return End::Closed,
             Ok(Err(error)) => return End::Broken(error.kind()),
@@ -179,9 +187,10 @@ async fn listen(
 async fn speak(
     writer: &mut SplitSink<WebSocket, Message>,
     queued: &mut mpsc::Receiver<FromAgent>,
+    dead_after: Duration,
 ) -> End {
     while let Some(message) = queued.recv().await {
-        match timeout(DEAD_AFTER, websocket::write_message(writer, &message)).await {
+        match timeout(dead_after, websocket::write_message(writer, &message)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return End::Broken(error.kind()),
             Err(_) => return End::Silent,

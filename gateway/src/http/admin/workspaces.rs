@@ -105,7 +105,8 @@ async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
     Ok((StatusCode::ACCEPTED, Json(view::workspace(&record))))
 }
 
-/// Finds a workspace by its id, by `NAME.OWNER`, or by a name that only one has.
+/// Finds a workspace by its id, by `NAME.OWNER`, or by a name that only one has; of
+/// several that have it, the one that belongs to who administers.
 ///
 /// An id wins over a name: nobody can give a workspace the id of another as its
 /// name and have it taken for that one.
@@ -128,6 +129,13 @@ pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
         [] => Err(RequestRefused::NoWorkspace(target).into()),
         [only] => Ok((*only).clone()),
         several => {
+            let users = admin.store.users().await?;
+            let operator = person::operator(&users).map(|user| &user.id);
+            let mut theirs = several.iter();
+            let own = theirs.find(|record| Some(&record.workspace.owner) == operator);
+            if let Some(own) = own {
+                return Ok((**own).clone());
+            }
             let names = several
                 .iter()
                 .map(|record| format!("{}.{}", record.workspace.name, record.workspace.owner_name))

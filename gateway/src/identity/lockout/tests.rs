@@ -96,6 +96,31 @@ fn others_failures_lock_a_name_but_not_for_who_signed_in_lately() {
 }
 
 #[test]
+fn a_locked_name_slows_strangers_and_locks_their_addresses_sooner() {
+    let (lockout, wait) = lockout(LockoutOptions::default());
+    let (person, stranger) = (address("192.0.2.1"), address("203.0.113.9"));
+    lockout.succeeded(person, "api");
+    for host in 0..20 {
+        lockout.failed(address(&format!("198.51.100.{host}")), "api");
+    }
+    assert_eq!(lockout.delay(stranger, "api"), LAST_DELAY);
+    assert_eq!(lockout.delay(person, "api"), Duration::ZERO);
+    for _ in 0..FREE {
+        assert!(lockout.check_address(stranger).is_ok());
+        lockout.failed(stranger, "api");
+        lockout.failed(person, "api");
+    }
+    assert!(lockout.check_address(stranger).is_err());
+    assert!(lockout.check_address(person).is_ok());
+    // Somebody's success is no excuse for the others.
+    lockout.succeeded(person, "api");
+    assert!(lockout.check(address("203.0.113.10"), "api").is_err());
+    wait(16 * 60);
+    assert!(lockout.check_address(stranger).is_ok());
+    assert!(lockout.check(stranger, "api").is_ok());
+}
+
+#[test]
 fn an_ipv6_network_counts_as_one_and_a_mapped_address_as_its_own() {
     let (lockout, _) = lockout(LockoutOptions::default());
     for host in 0..20 {

@@ -1,20 +1,25 @@
-//! The connections that haven't logged in yet.
+//! The connections whose peer is unknown as yet: before the log-in of SSH, before the
+//! end of the TLS handshake.
 //!
 //! Their number is bounded. When it is reached the newest isn't refused: the oldest
 //! of the address that has the most is cut. A log-in takes a second, and whoever
 //! only holds connections open can't keep others out.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
-use super::socket::Cutter;
+/// Ends a connection.
+type Cut = Box<dyn FnOnce() + Send>;
 
-/// The connections that haven't logged in, oldest first.
+/// The connections that have begun, oldest first.
 #[derive(Debug)]
-pub(super) struct Startups {
+pub(crate) struct Startups {
+    /// What they haven't got through yet, for the log.
+    stage: &'static str,
     most: usize,
     entries: Mutex<Entries>,
 }
@@ -25,44 +30,51 @@ struct Entries {
     waiting: VecDeque<Waiting>,
 }
 
-#[derive(Debug)]
 struct Waiting {
     number: u64,
     client: IpAddr,
-    cutter: Cutter,
+    cut: Cut,
 }
 
-/// One of them; dropped when it has logged in or ended.
+/// One of them; dropped when its peer is known or it has ended.
 #[derive(Debug)]
-pub(super) struct Startup {
+pub(crate) struct Startup {
     startups: Arc<Startups>,
     number: u64,
 }
 
 impl Startups {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    /// Bounds how many there are in that stage.
+    pub(crate) fn new(stage: &'static str, most: usize) -> Arc<Self> {
         let entries = Mutex::default();
         Arc::new(Self {
+            stage,
             most: most.max(1),
             entries,
         })
     }
 
-    /// Adds a connection; cuts another one where there are too many.
-    pub(super) fn begin(self: &Arc<Self>, client: IpAddr, cutter: Cutter) -> Startup {
+    /// Adds a connection, which `cut` ends; cuts another one where there are too many.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        client: IpAddr,
+        cut: impl FnOnce() + Send + 'static,
+    ) -> Startup {
+        let cut = Box::new(cut);
         let mut entries = self.lock();
         if entries.waiting.len() >= self.most
-            && let Some(cut) = entries.remove_crowded()
+            && let Some(crowded) = entries.remove_crowded()
         {
-            warn!(client = %cut.client, most = self.most, "too many haven't logged in yet: one is cut");
-            cut.cutter.cut();
+            let (stage, most) = (self.stage, self.most);
+            warn!(client = %crowded.client, stage, most, "too many connections have only begun: one is cut");
+            (crowded.cut)();
         }
         let number = entries.next;
         entries.next += 1;
         entries.waiting.push_back(Waiting {
             number,
             client,
-            cutter,
+            cut,
         });
         Startup {
             startups: Arc::clone(self),
@@ -91,6 +103,14 @@ impl Entries {
     }
 }
 
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Waiting");
+        shown.field("number", &self.number);
+        shown.field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Startup {
     fn drop(&mut self) {
         self.startups
@@ -103,16 +123,13 @@ impl Drop for Startup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ssh::socket::Socket;
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::sync::CancellationToken;
 
-    #[tokio::test]
-    async fn the_oldest_of_the_most_crowded_address_makes_room() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let startups = Startups::new(3);
+    #[test]
+    fn the_oldest_of_the_most_crowded_address_makes_room() {
+        let startups = Startups::new("test", 3);
         let mut connections = Vec::new();
-        // The first logs in at once; then one stranger, and a crowd.
+        // The first is through at once; then one stranger, and a crowd.
         for client in [
             "192.0.2.9",
             "192.0.2.1",
@@ -120,22 +137,18 @@ mod tests {
             "192.0.2.9",
             "192.0.2.1",
         ] {
-            let far = TcpStream::connect(listener.local_addr().unwrap())
-                .await
-                .unwrap();
-            let socket = Socket::new(listener.accept().await.unwrap().0);
-            let startup = startups.begin(client.parse().unwrap(), socket.cutter());
-            connections.push((far, socket, Some(startup)));
-            if let [(_, _, first)] = connections.as_mut_slice() {
+            let cut = CancellationToken::new();
+            let ends = cut.clone();
+            let startup = startups.begin(client.parse().unwrap(), move || ends.cancel());
+            connections.push((cut, Some(startup)));
+            if let [(_, first)] = connections.as_mut_slice() {
                 *first = None;
             }
         }
-        let (crowd, _, _) = &mut connections[2];
-        assert_eq!(crowd.read(&mut [0]).await.unwrap(), 0);
-        for survivor in [0, 1, 3, 4] {
-            let (far, _, _) = &connections[survivor];
-            let error = far.try_read(&mut [0]).unwrap_err();
-            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-        }
+        let cut: Vec<_> = connections
+            .iter()
+            .map(|(cut, _)| cut.is_cancelled())
+            .collect();
+        assert_eq!(cut, [false, false, true, false, false]);
     }
 }

@@ -1,0 +1,159 @@
+//! Before a session's program runs: what the client asks for, and the wait for its
+//! workspace.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devgate_protocol::{Open, SessionOpen, Stream};
+use russh::server::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::asked::Asked;
+use super::requests::push;
+use super::{ClientEof, Terminal, say};
+use crate::refusal::Refused;
+use crate::ssh::connection::Connection;
+use crate::workspaces::Wake;
+
+/// Largest sum of what a client may ask for before its program starts, and of
+/// what it may type while the workspace starts, in bytes each.
+const MAX_PREFACE: usize = 1024 * 1024;
+const MAX_EARLY: usize = 64 * 1024;
+
+/// How long a person waits for a workspace before being told so.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How long a client may take to say what its session is to run.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+const UNUSED: &str = "nothing was asked of this session; open a new one";
+
+/// What Ctrl-C sends on a PTY.
+const ETX: u8 = 3;
+
+/// What a client asked for, as frames for the agent.
+pub(super) struct Preface {
+    pub(super) frames: Vec<u8>,
+    pub(super) terminal: Terminal,
+    pub(super) asked: Asked,
+    /// Whether a person waits: a shell on a PTY.
+    wake: Wake,
+}
+
+/// Why nothing is to be started.
+pub(super) enum Unstarted {
+    /// The client closed the channel.
+    Closed,
+    /// The client asked for too much, or for what doesn't fit a frame.
+    Refused(io::Error),
+}
+
+/// Collects a client's requests up to the one that starts its program.
+pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
+    let mut frames = Vec::new();
+    let mut terminal = Terminal::None;
+    let mut wake = Wake::Background;
+    let asked = Asked::default();
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let message = timeout_at(deadline, rx.wait())
+            .await
+            .map_err(|_| Unstarted::Refused(io::Error::other(UNUSED)))?
+            .ok_or(Unstarted::Closed)?;
+        let starts = matches!(
+            message,
+            ChannelMsg::RequestShell { .. }
+                | ChannelMsg::Exec { .. }
+                | ChannelMsg::RequestSubsystem { .. }
+        );
+        match &message {
+            ChannelMsg::Close => return Err(Unstarted::Closed),
+            ChannelMsg::RequestPty { .. } => {
+                terminal = Terminal::Pty;
+                wake = Wake::Interactive;
+            }
+            _ => {}
+        }
+        asked.note(&message);
+        push(&mut frames, message).map_err(Unstarted::Refused)?;
+        if frames.len() > MAX_PREFACE {
+            let error = "the client set more environment than a session can hold; send less";
+            return Err(Unstarted::Refused(io::Error::other(error)));
+        }
+        if starts {
+            return Ok(Preface {
+                frames,
+                terminal,
+                asked,
+                wake,
+            });
+        }
+    }
+}
+
+/// How waiting for a stream ended.
+pub(super) enum Opening {
+    Opened(Stream, Early),
+    Refused(Refused),
+    /// Ctrl-C on a PTY.
+    Interrupted,
+    Closed,
+}
+
+/// What a client sent before the stream was there.
+#[derive(Default)]
+pub(super) struct Early {
+    pub(super) frames: Vec<u8>,
+    pub(super) eof: ClientEof,
+}
+
+/// Waits for the workspace, and opens the session's stream.
+pub(super) async fn open(
+    connection: &Arc<Connection>,
+    rx: &mut ChannelReadHalf,
+    tx: &ChannelWriteHalf<Msg>,
+    preface: &Preface,
+) -> Opening {
+    let request = Open::Session(SessionOpen {
+        peer: Some(connection.peer.clone()),
+        ..SessionOpen::default()
+    });
+    let opening = connection.open(&request, preface.wake);
+    let quiet = tokio::time::sleep(QUIET);
+    tokio::pin!(opening, quiet);
+    let mut early = Early::default();
+    let mut told = preface.terminal == Terminal::None;
+    loop {
+        let message = tokio::select! {
+            result = &mut opening => return match result {
+                Ok((stream, _)) => Opening::Opened(stream, early),
+                Err(refused) => Opening::Refused(refused),
+            },
+            () = &mut quiet, if !told => {
+                told = true;
+                say(tx, preface.terminal, "waiting for the workspace to start (Ctrl-C ends the wait)").await;
+                continue;
+            }
+            message = rx.wait(), if early.frames.len() < MAX_EARLY => message,
+        };
+        match message {
+            None | Some(ChannelMsg::Close) => return Opening::Closed,
+            Some(ChannelMsg::Data { data })
+                if preface.terminal == Terminal::Pty && data.contains(&ETX) =>
+            {
+                return Opening::Interrupted;
+            }
+            Some(message) => {
+                if matches!(message, ChannelMsg::Eof) {
+                    early.eof = ClientEof::Sent;
+                }
+                preface.asked.note(&message);
+                if let Err(error) = push(&mut early.frames, message) {
+                    debug!(%error, "request dropped");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Both kinds of tunnel, with a real agent over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
+mod network;
+mod parts;
+mod refused;
+mod streams;
