@@ -45,6 +45,8 @@ pub struct Gateway {
     identity: PathBuf,
     process: Option<Running>,
     ready: Ready,
+    /// What the shell does that becomes the gateway.
+    first: String,
 }
 
 impl Gateway {
@@ -86,6 +88,7 @@ impl Gateway {
                 workspace: "default".to_owned(),
                 pid: 0,
             },
+            first: String::new(),
         };
         gateway.start_again();
         gateway
@@ -120,7 +123,7 @@ impl Gateway {
         let mut joined = Command::new("/bin/sh");
         joined
             .arg("-c")
-            .arg("exec \"$@\" 2>&1")
+            .arg(format!("{}exec \"$@\" 2>&1", self.first))
             .arg("sh")
             .arg(command.get_program())
             .args(command.get_args())
@@ -145,6 +148,19 @@ impl Gateway {
         });
         self.ready = ready;
         self.process = Some(process);
+    }
+
+    /// Starts it again after it ended, on whatever ports it picks.
+    #[track_caller]
+    pub fn start_again_on_port_0(&mut self) {
+        self.ready.ssh.set_port(0);
+        self.ready.http.set_port(0);
+        self.start_again();
+    }
+
+    /// Has it start with a low limit of open files from now on.
+    pub fn limit_open_files(&mut self, files: u32) {
+        self.first = format!("ulimit -Sn {files} && ");
     }
 
     /// Returns what the gateway said about itself.

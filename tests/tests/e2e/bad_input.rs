@@ -163,6 +163,41 @@ fn many_failures_lock_out_for_a_while() {
     });
 }
 
+#[test]
+fn strangers_who_fail_with_a_name_keep_its_owner_out_nowhere() {
+    let target = Target::devgate_with(Reach::Unix, &[("DEVGATE_LOCKOUT_FAILURES", "3")]);
+    let wrong = keys::generate(target.folder(), "wrong");
+    // The file's key would be tried as well.
+    let config = target.path("strangers_config");
+    let text = fs::read_to_string(target.config()).unwrap();
+    let right = target.access().identity.display().to_string();
+    fs::write(&config, text.replace(&right, &wrong.display().to_string())).unwrap();
+    for host in 2..8 {
+        let done = e2e::ssh::Ssh::with_config(&config)
+            .option(&format!("BindAddress=127.0.0.{host}"))
+            .within(SOON)
+            .run("echo never");
+        assert_eq!(done.code(), 255, "{done:?}");
+    }
+    let log = target.gateway().log();
+    assert!(log.contains("login name locked out"), "{log}");
+    // From where its owner never was.
+    let done = target.ssh().option("BindAddress=127.0.0.99").run("echo in");
+    assert_eq!(done.ok().out(), "in\n");
+}
+
+#[test]
+fn the_log_says_whom_a_refusal_concerns() {
+    let target = Target::devgate(Reach::Unix);
+    assert_eq!(target.ssh().user("nowhere").run("true").code(), 255);
+    let log = target.gateway().log();
+    let line = log.lines().find(|line| line.contains(" refused "));
+    let line = line.unwrap_or_else(|| panic!("no refusal in {log}"));
+    for field in ["user=", "workspace=\"nowhere\"", "peer=127.0.0.1:"] {
+        assert!(line.contains(field), "{field} is not in {line}");
+    }
+}
+
 /// Runs `devgate` with a data folder that isn't there yet.
 fn devgate(folder: &Folder, args: &[&str]) -> Finished {
     let mut command = Command::new(built("devgate"));

@@ -41,6 +41,19 @@ over_both_reaches! {
 }
 
 #[test]
+fn an_agent_that_dials_finds_a_gateway_that_starts_again_on_port_0() {
+    let mut target = Target::devgate(Reach::Dial);
+    let (agent, before) = (target.gateway().agent(), target.gateway().ready().clone());
+    assert_eq!(target.ssh().run("echo kept > file").ok().out(), "");
+    target.gateway_mut().kill();
+    target.gateway_mut().start_again_on_port_0();
+    let after = target.gateway().ready();
+    assert_eq!((after.ssh, after.http), (before.ssh, before.http));
+    assert_eq!(target.ssh().run("cat file").ok().out(), "kept\n");
+    assert_eq!(target.gateway().agent(), agent);
+}
+
+#[test]
 fn a_gateway_that_drains_sends_its_dialled_agents_away_and_keeps_their_streams() {
     let mut target = Target::devgate(Reach::Dial);
     let socket = target.path("control");

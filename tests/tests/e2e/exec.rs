@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use e2e::over_both_reaches;
 use e2e::process::{is_running, signal, wait_until_gone};
+use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
 
@@ -233,5 +234,18 @@ over_both_reaches! {
         ).ok();
         assert_eq!(done.err(), "");
         assert_eq!(std::fs::metadata(&out).unwrap().len(), 100_000_000);
+    }
+}
+
+#[test]
+fn the_configured_environment_reaches_every_program() {
+    let settings = [("DEVGATE_PROCESS_ENVIRONMENT", "MARK=a=b,EDITOR=vim")];
+    for reach in [Reach::Unix, Reach::Dial] {
+        let target = Target::devgate_with(reach, &settings);
+        let done = target.ssh().run("echo $MARK $EDITOR").ok();
+        assert_eq!(done.out(), "a=b vim\n");
+        let shell = target.ssh().args(["-tt"]).input("echo \"<$MARK>\"; exit\n");
+        let done = shell.run("exec sh -i").ok();
+        assert!(done.out().contains("<a=b>"), "{done:?}");
     }
 }

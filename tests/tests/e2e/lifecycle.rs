@@ -85,3 +85,23 @@ fn people_reach_their_own_workspaces_and_do_not_learn_of_others() {
     let _ = gateway.cli(&["keys", "remove", fingerprint]).ok();
     assert_eq!(bob().user("api").run("echo never").code(), 255);
 }
+
+#[test]
+fn the_gateway_raises_its_limit_of_open_files_and_programs_keep_theirs() {
+    let mut target = Target::devgate(Reach::Unix);
+    let _ = target.gateway().cli(&["stop", "default"]).ok();
+    assert_eq!(target.gateway_mut().terminate(), 0);
+    target.gateway_mut().limit_open_files(600);
+    target.gateway_mut().start_again();
+    let limits = format!("/proc/{}/limits", target.gateway().ready().pid);
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let own: Vec<_> = line.unwrap().split_whitespace().take(2).collect();
+    assert_eq!(own[0], own[1], "{limits}");
+    assert_ne!(own[0], "600", "{limits}");
+    let _ = target.gateway().cli(&["start", "default"]).ok();
+    let done = target.ssh().run("ulimit -Sn; ulimit -Hn").ok();
+    assert_eq!(done.out(), format!("600\n{}\n", own[1]));
+}

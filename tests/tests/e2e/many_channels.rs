@@ -1,11 +1,14 @@
 //! Many channels on one connection, many connections at once.
 
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use e2e::over_both_reaches;
+use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
+use e2e::{over_both_reaches, ports, socks};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 over_both_reaches! {
     fn one_connection_carries_a_hundred_channels_at_once(target: &Target) {
@@ -50,4 +53,39 @@ over_both_reaches! {
             }
         });
     }
+}
+
+/// The most channels that one connection may have.
+const MOST: usize = 1024;
+
+#[test]
+fn one_channel_too_many_is_refused_with_a_reason_and_the_others_stay() {
+    // Each takes a file of the client's, of the gateway's, and two of the agent's.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum;
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    let target = Target::devgate(Reach::Unix);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepted = thread::spawn(move || listener.incoming().take(MOST).collect::<Vec<_>>());
+    let proxy = ports::free();
+    let forward = format!("127.0.0.1:{proxy}");
+    let ssh = target
+        .ssh()
+        .option("LogLevel=INFO")
+        .args(["-D", &forward])
+        .start_without_command();
+    until(SOON, "the forward", || {
+        std::net::TcpStream::connect(("127.0.0.1", proxy)).is_ok()
+    });
+    let mut open = Vec::new();
+    for _ in 0..MOST {
+        open.push(socks::connect(proxy, "127.0.0.1", port).unwrap());
+    }
+    assert!(socks::connect(proxy, "127.0.0.1", port).is_err());
+    ssh.wait_for_error(
+        "this connection has too many channels open; close some, or connect again",
+        SOON,
+    );
+    assert!(accepted.join().unwrap().iter().all(Result::is_ok));
 }
