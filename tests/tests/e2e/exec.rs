@@ -244,7 +244,7 @@ fn the_configured_environment_reaches_every_program() {
         let target = Target::devgate_with(reach, &settings);
         let done = target.ssh().run("echo $MARK $EDITOR").ok();
         assert_eq!(done.out(), "a=b vim\n");
-        let shell = target.ssh().args(["-tt"]).input("echo <$MARK>; exit\n");
+        let shell = target.ssh().args(["-tt"]).input("echo \"<$MARK>\"; exit\n");
         let done = shell.run("exec sh -i").ok();
         assert!(done.out().contains("<a=b>"), "{done:?}");
     }

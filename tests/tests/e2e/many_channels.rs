@@ -70,7 +70,11 @@ fn one_channel_too_many_is_refused_with_a_reason_and_the_others_stay() {
     let accepted = thread::spawn(move || listener.incoming().take(MOST).collect::<Vec<_>>());
     let proxy = ports::free();
     let forward = format!("127.0.0.1:{proxy}");
-    let ssh = target.ssh().args(["-D", &forward]).start_without_command();
+    let ssh = target
+        .ssh()
+        .option("LogLevel=INFO")
+        .args(["-D", &forward])
+        .start_without_command();
     until(SOON, "the forward", || {
         std::net::TcpStream::connect(("127.0.0.1", proxy)).is_ok()
     });
