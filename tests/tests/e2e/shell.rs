@@ -58,6 +58,10 @@ over_both_reaches! {
     fn end_of_file_ends_the_shell(target: &Target) {
         let terminal = log_in(target);
         terminal.line("(exit 5)");
+        // While a program runs, the terminal is in another mode and loses it.
+        terminal.wait("a new prompt", |screen| {
+            screen.trim_end().ends_with("\nready:")
+        });
         terminal.keys(&["C-d"]);
         assert_eq!(terminal.wait_for_end(), 5);
     }
