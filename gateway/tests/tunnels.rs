@@ -18,7 +18,7 @@ use devgate::tunnel::{TunnelError, Tunnels};
 use devgate_agent::dial::{self, Dial};
 use devgate_agent::{Agent, Orphans, listen, serve_opened};
 use devgate_certs::{Access, AgentIdentity, Authority, Clock, client_config, validity, write_file};
-use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
+use devgate_protocol::config::{AgentConfig, DataTransport, EditorConfig, Reach, TerminalsConfig};
 use devgate_protocol::{Answer, CONTROL_PATH, DATA_PATH, Open, RefusalReason, Stream};
 use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
@@ -121,6 +121,8 @@ impl Workspace {
             runtime,
             shell: None,
             environment: std::collections::BTreeMap::new(),
+            editor: EditorConfig::default(),
+            terminals: TerminalsConfig::default(),
         };
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         Self {

@@ -35,6 +35,10 @@ pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
             forward::streamlocal_forward(&agent, stream, &agent.path(&path)).await
         }
         Open::Accept { connection } => forward::accept(&agent, stream, connection).await,
+        Open::Http | Open::Editor => {
+            let detail = "this agent doesn't serve that yet".to_owned();
+            refuse(stream, RefusalReason::Unsupported, detail).await
+        }
         Open::Control => control::serve(&agent, stream).await,
     };
     if let Err(error) = ended {

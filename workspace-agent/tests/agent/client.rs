@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_agent::{Agent, Orphans, listen};
-use devgate_protocol::config::{AgentConfig, Reach};
+use devgate_protocol::config::{AgentConfig, EditorConfig, Reach, TerminalsConfig};
 use devgate_protocol::frame::{
     ExitSignal, Frame, FrameReader, Kind, PtyRequest, Size, write, write_json,
 };
@@ -100,6 +100,8 @@ pub(crate) fn config(folder: &Path, environment: BTreeMap<String, String>) -> Ag
             path: folder.join("run/agent.sock"),
         },
         environment,
+        editor: EditorConfig::default(),
+        terminals: TerminalsConfig::default(),
     }
 }
 
