@@ -13,7 +13,7 @@ use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::unix::AsyncFd;
 
 /// How much is read at once, in bytes.
-pub(super) const READ_SIZE: usize = 64 * 1024;
+pub(crate) const READ_SIZE: usize = 64 * 1024;
 
 /// Size of a pipe through which much flows, in bytes.
 const LARGE_PIPE: usize = 1024 * 1024;
@@ -26,7 +26,7 @@ static LARGE_PIPES: AtomicUsize = AtomicUsize::new(0);
 
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// One end of a pipe.
     Pipe,
     /// A terminal's master.
@@ -35,7 +35,7 @@ pub(super) enum Sort {
 
 /// The agent's end of a program's descriptor; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     fd: Arc<AsyncFd<OwnedFd>>,
     sort: Sort,
     size: Arc<Size>,
@@ -52,7 +52,7 @@ impl Drop for Size {
 }
 
 impl Descriptor {
-    pub(super) fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
+    pub(crate) fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self {
             fd: Arc::new(register(fd)?),
@@ -63,7 +63,7 @@ impl Descriptor {
 
     /// Reads into an empty buffer, which gets its memory only once there is something;
     /// 0 is the end. Cancel-safe.
-    pub(super) async fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    pub(crate) async fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.readable().await?;
             buffer.reserve(READ_SIZE);
@@ -89,7 +89,7 @@ impl Descriptor {
     }
 
     /// Writes what fits. Cancel-safe.
-    pub(super) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.writable().await?;
             if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
@@ -99,7 +99,7 @@ impl Descriptor {
     }
 
     /// Writes what fits at once; 0 where nothing does.
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::io::write(&self.fd, bytes) {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             written => Ok(written?),
@@ -107,12 +107,12 @@ impl Descriptor {
     }
 
     /// Returns how many bytes wait to be read.
-    pub(super) fn available(&self) -> u64 {
+    pub(crate) fn available(&self) -> u64 {
         ioctl_fionread(&self.fd).unwrap_or(0)
     }
 
     /// Makes a pipe large, because much flows through it.
-    pub(super) fn enlarge(&self) {
+    pub(crate) fn enlarge(&self) {
         if self.sort != Sort::Pipe || self.size.0.load(Ordering::Relaxed) != 0 {
             return;
         }
