@@ -38,8 +38,17 @@ impl Workspace {
     }
 
     pub(crate) async fn with_environment(environment: BTreeMap<String, String>) -> Self {
+        Self::configured(environment, |_| {}).await
+    }
+
+    /// Starts an agent that is told something else than usual.
+    pub(crate) async fn configured(
+        environment: BTreeMap<String, String>,
+        change: impl FnOnce(&mut AgentConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), environment);
+        let mut config = config(folder.path(), environment);
+        change(&mut config);
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         let listener = listen::bind(&folder.path().join("run/agent.sock"))
             .await
