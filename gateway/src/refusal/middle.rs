@@ -171,6 +171,8 @@ fn of_agent(refusal: &AgentRefusal) -> Row {
         ),
         RefusalReason::ConnectFailed => row(Status::BAD_GATEWAY, "connect-failed", ConnectFailed),
         RefusalReason::BindFailed => row(Status::CONFLICT, "bind-failed", ConnectFailed),
+        RefusalReason::EditorMissing => row(Status::NOT_FOUND, "editor-missing", ConnectFailed),
+        RefusalReason::EditorFailed => row(Status::BAD_GATEWAY, "editor-failed", ConnectFailed),
         RefusalReason::UnknownConnection | RefusalReason::Unsupported | RefusalReason::Other => {
             row(Status::BAD_GATEWAY, "agent-refused", ConnectFailed)
         }

@@ -15,8 +15,8 @@ use tokio::io::unix::AsyncFd;
 
 /// How much is read at once where little flows and where much does, in bytes: a frame
 /// of it fills whole TLS records.
-pub(super) const SMALL_READ: usize = 16 * 1024 - frame::HEADER;
-pub(super) const LARGE_READ: usize = 128 * 1024 - frame::HEADER;
+pub(crate) const SMALL_READ: usize = 16 * 1024 - frame::HEADER;
+pub(crate) const LARGE_READ: usize = 128 * 1024 - frame::HEADER;
 
 /// Size of a pipe through which much flows, in bytes.
 const LARGE_PIPE: usize = 1024 * 1024;
@@ -29,7 +29,7 @@ static LARGE_PIPES: AtomicUsize = AtomicUsize::new(0);
 
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// One end of a pipe.
     Pipe,
     /// A terminal's master.
@@ -38,7 +38,7 @@ pub(super) enum Sort {
 
 /// The agent's end of a program's descriptor; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     fd: Arc<AsyncFd<OwnedFd>>,
     sort: Sort,
     size: Arc<Size>,
@@ -55,7 +55,7 @@ impl Drop for Size {
 }
 
 impl Descriptor {
-    pub(super) fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
+    pub(crate) fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self {
             fd: Arc::new(register(fd)?),
@@ -66,7 +66,7 @@ impl Descriptor {
 
     /// Reads up to about `size` bytes into an empty buffer, which gets its memory only
     /// once there is something; 0 is the end. Cancel-safe.
-    pub(super) async fn read(&self, buffer: &mut Vec<u8>, size: usize) -> io::Result<usize> {
+    pub(crate) async fn read(&self, buffer: &mut Vec<u8>, size: usize) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.readable().await?;
             buffer.reserve(size);
@@ -92,7 +92,7 @@ impl Descriptor {
     }
 
     /// Writes what fits. Cancel-safe.
-    pub(super) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.writable().await?;
             if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
@@ -102,7 +102,7 @@ impl Descriptor {
     }
 
     /// Writes what fits at once; 0 where nothing does.
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::io::write(&self.fd, bytes) {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             written => Ok(written?),
@@ -110,12 +110,12 @@ impl Descriptor {
     }
 
     /// Returns how many bytes wait to be read.
-    pub(super) fn available(&self) -> u64 {
+    pub(crate) fn available(&self) -> u64 {
         ioctl_fionread(&self.fd).unwrap_or(0)
     }
 
     /// Makes a pipe large, because much flows through it.
-    pub(super) fn enlarge(&self) {
+    pub(crate) fn enlarge(&self) {
         if self.sort != Sort::Pipe || self.size.0.load(Ordering::Relaxed) != 0 {
             return;
         }

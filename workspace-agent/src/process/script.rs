@@ -18,11 +18,11 @@ const MAX_ARGUMENT: usize = 32 * 4096;
 const SHELLS: [&str; 8] = ["ash", "bash", "busybox", "dash", "ksh", "mksh", "sh", "zsh"];
 
 /// A command line as a shell can be given it.
-pub(super) struct Script {
+pub(crate) struct Script {
     /// What follows `-c`.
-    pub(super) argument: Vec<u8>,
+    pub(crate) argument: Vec<u8>,
     /// What the shell must inherit for that.
-    pub(super) inherited: Option<OwnedFd>,
+    pub(crate) inherited: Option<OwnedFd>,
 }
 
 /// Prepares a command line for a shell.
@@ -30,7 +30,7 @@ pub(super) struct Script {
 /// # Errors
 /// `ArgumentListTooLong` where it is too long for an argument and the shell isn't
 /// known to read files.
-pub(super) fn prepare(line: &[u8], shell: &Path) -> io::Result<Script> {
+pub(crate) fn prepare(line: &[u8], shell: &Path) -> io::Result<Script> {
     if line.len() < MAX_ARGUMENT {
         return Ok(Script {
             argument: line.to_vec(),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use devgate_protocol::SessionOpen;
 use devgate_protocol::frame::Variable;
@@ -34,11 +34,11 @@ const RESERVED: [&str; 2] = ["LD_", "DEVGATE_"];
 
 /// Variables that a program is started with.
 #[derive(Debug)]
-pub(super) struct Environment(BTreeMap<OsString, OsString>);
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
     /// Gathers the variables that don't depend on what the session prepares.
-    pub(super) fn new(agent: &Agent, open: &SessionOpen, client: Vec<Variable>) -> Self {
+    pub(crate) fn new(agent: &Agent, open: &SessionOpen, client: Vec<Variable>) -> Self {
         let which = if is_first_process() {
             Inherit::All
         } else {
@@ -79,21 +79,34 @@ impl Environment {
     }
 
     /// Sets a variable, whatever it was.
-    pub(super) fn put(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+    pub(crate) fn put(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
         self.0
             .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
     }
 
     /// Returns the first executable file of that name on PATH.
-    pub(super) fn find_program(&self, name: &str) -> Option<std::path::PathBuf> {
+    pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         let path = self.0.get(OsStr::new("PATH"))?;
         env::split_paths(path)
             .map(|folder| folder.join(name))
             .find(|file| is_executable(file))
     }
 
+    /// Returns the executable file that is meant by a name on PATH or by a path, a
+    /// relative one starting at the home directory.
+    pub(crate) fn find(&self, program: &Path) -> Option<PathBuf> {
+        if let Some(name) = program.to_str()
+            && !name.contains('/')
+        {
+            return self.find_program(name);
+        }
+        let home = self.0.get(OsStr::new("HOME"))?;
+        let file = Path::new(home).join(program);
+        is_executable(&file).then_some(file)
+    }
+
     /// Returns the variables as a program takes them.
-    pub(super) fn to_c(&self) -> Vec<CString> {
+    pub(crate) fn to_c(&self) -> Vec<CString> {
         let join = |(name, value): (&OsString, &OsString)| {
             // One with a null byte inside can't be passed on.
             CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()

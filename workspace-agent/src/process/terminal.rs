@@ -15,17 +15,17 @@ use super::modes;
 
 /// A new terminal: both of its sides.
 #[derive(Debug)]
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     /// The agent's side. When it is closed the terminal is hung up.
-    pub(super) master: OwnedFd,
+    pub(crate) master: OwnedFd,
     /// The program's side.
-    pub(super) slave: OwnedFd,
+    pub(crate) slave: OwnedFd,
     /// Its device, for `SSH_TTY`.
-    pub(super) name: OsString,
+    pub(crate) name: OsString,
 }
 
 /// Opens a terminal of the size and in the modes that a client asks for.
-pub(super) fn open(request: &PtyRequest) -> io::Result<Terminal> {
+pub(crate) fn open(request: &PtyRequest) -> io::Result<Terminal> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     unlockpt(&master)?;
     let name = ptsname(&master, Vec::new())?;
@@ -46,7 +46,7 @@ pub(super) fn open(request: &PtyRequest) -> io::Result<Terminal> {
 }
 
 /// Sets a terminal's size. What doesn't fit is the largest that does.
-pub(super) fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
+pub(crate) fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
     let clamp = |cells: u32| u16::try_from(cells).unwrap_or(u16::MAX);
     let size = Winsize {
         ws_col: clamp(size.columns),
@@ -58,6 +58,6 @@ pub(super) fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
 }
 
 /// Signals the terminal's foreground process group.
-pub(super) fn signal_foreground(master: impl AsFd, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal_foreground(master: impl AsFd, signal: Signal) -> io::Result<()> {
     Ok(kill_process_group(tcgetpgrp(master)?, signal)?)
 }
