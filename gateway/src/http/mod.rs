@@ -10,6 +10,7 @@ mod agents;
 mod health;
 pub mod problem;
 mod serve;
+pub mod site;
 
 use axum::Router;
 use axum::routing::get;
@@ -19,6 +20,7 @@ pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Agents};
 pub use health::Readiness;
 pub use serve::{Limits, PeerInfo, serve};
+pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;
 
