@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP/1.1 over TLS on them.
+//! Accepts connections and serves HTTP/1.1 on them, over TLS or plain.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,13 +17,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
@@ -62,6 +62,21 @@ impl Default for Limits {
     }
 }
 
+/// How a listener speaks.
+#[derive(Clone)]
+pub enum Transport {
+    /// TLS.
+    Tls(Arc<ServerConfig>),
+    /// Nothing below HTTP: a reverse proxy is in front.
+    Plain,
+}
+
+impl From<Arc<ServerConfig>> for Transport {
+    fn from(config: Arc<ServerConfig>) -> Self {
+        Self::Tls(config)
+    }
+}
+
 /// The other end of a request's connection; an extension of each request.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
@@ -78,12 +93,15 @@ pub struct PeerInfo {
 /// those that were upgraded.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    transport: impl Into<Transport>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let acceptor = match transport.into() {
+        Transport::Tls(config) => Some(TlsAcceptor::from(config)),
+        Transport::Plain => None,
+    };
     let handshakes = Arc::new(Semaphore::new(limits.handshakes));
     let open = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -153,7 +171,8 @@ fn report(ended: Result<(), JoinError>) {
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
+    /// Absent where the listener is plain.
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
@@ -172,6 +191,18 @@ impl Connection {
         if let Err(error) = prepare(&stream) {
             debug!(%error, "a socket refused its options");
         }
+        let Some(acceptor) = acceptor else {
+            let _connection = permits.map(|permits| permits.connection);
+            let peer = PeerInfo {
+                address,
+                certificates: Arc::default(),
+                tls13: false,
+            };
+            if let Err(error) = speak(stream, peer, router, limits, stop).await {
+                debug!(%error, "an HTTP connection broke");
+            }
+            return;
+        };
         let shaken = tokio::select! {
             shaken = timeout(limits.handshake, acceptor.accept(stream)) => shaken,
             () = stop.cancelled() => return,
@@ -206,7 +237,7 @@ impl Connection {
 }
 
 async fn speak(
-    tls: TlsStream<TcpStream>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerInfo,
     router: Router,
     limits: Limits,
@@ -223,7 +254,7 @@ async fn speak(
         .header_read_timeout(limits.headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(tls), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::{Applications, HttpConfig, Network, TlsMode};
+use crate::identity::Secret;
 
 /// Most addresses in a list of forwarders that are looked at, from the end.
 const MAX_HOPS: usize = 20;
@@ -186,6 +187,12 @@ impl Site {
     /// Returns the origin of the dashboard, as people find it.
     pub fn dashboard(&self) -> &Origin {
         &self.0.dashboard
+    }
+
+    /// Returns the link that signs somebody in once. Its secret stands behind `#`, so
+    /// that no proxy's log has it.
+    pub fn sign_in_link(&self, secret: &Secret) -> String {
+        format!("{}/sign-in#link={}", self.dashboard(), secret.expose())
     }
 
     /// Returns the domain that the hosts of applications end with.

@@ -194,6 +194,18 @@ impl Lockout {
         by_address.delay.max(by_name.delay)
     }
 
+    /// Counts a failure for an address alone, where no name was said; `what` was
+    /// tried. Returns how long to wait before saying so.
+    pub fn failed_from(&self, address: IpAddr, what: &str) -> Duration {
+        let now = (self.clock)();
+        let mut counts = self.counts();
+        let counted = self.count(counts.addresses.entry(Network::of(address)), now);
+        if counted.locks {
+            warn!(%address, what, "address locked out after too many failed log-ins");
+        }
+        counted.delay
+    }
+
     /// Returns how long to wait before saying no: the more failures so far, the
     /// longer. It counts nothing.
     pub fn delay(&self, address: IpAddr, name: &str) -> Duration {

@@ -46,12 +46,7 @@ impl Secret {
 
     /// Returns what it hashes to.
     pub fn hash(&self) -> SecretHash {
-        let digest = Sha256::digest(self.0.as_bytes());
-        let digits = digest
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|half| char::from_digit(half.into(), 16));
-        SecretHash(digits.collect())
+        SecretHash::of(self.0.as_bytes())
     }
 }
 
@@ -62,6 +57,16 @@ impl fmt::Debug for Secret {
 }
 
 impl SecretHash {
+    /// Returns what bytes hash to.
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes);
+        let digits = digest
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|half| char::from_digit(half.into(), 16));
+        Self(digits.collect())
+    }
+
     /// Returns its digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use devgate_certs::{Authority, HostKeys};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
@@ -19,14 +20,15 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, first_run};
+use super::{Prepared, Running, SSH_PART, StartError, first_run, web};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
+use crate::http::api::{self, Api};
 use crate::http::{self, HttpState, Limits, Readiness};
-use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::identity::{Accounts, Identity, Lockout, LockoutOptions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -79,14 +81,21 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
     remember(&config, ports, &listener, &https);
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
+    let site = web::site(&config, &https)?;
+    let (transport, given) = web::transport(&config, &authority).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let lockout = Arc::new(Lockout::new(lockout_options(&config)));
+    let sessions = web::sessions(&store, &site);
+    let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
     let ground = match &start.first_run {
-        Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
+        Some(wanted) => {
+            Some(first_run::set_up(&store, &workspaces, &accounts, &site, wanted).await?)
+        }
         None => None,
     };
 
@@ -95,15 +104,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         data_dir: config.data_dir.clone(),
         ssh: local_address(&listener)?,
         http: local_address(&https)?,
+        url: site.dashboard().to_string(),
         host_keys: fingerprints(&host_keys),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
 
-    let identity = Arc::new(Identity::new(store.clone()));
-    let lockout = Arc::new(Lockout::new(lockout_options(&config)));
+    let identity = Identity::new(store.clone());
     let gateway = ssh::Gateway::new(
-        identity,
+        Arc::new(identity.clone()),
         lockout,
         workspaces.clone(),
         host_keys.keys(),
@@ -112,7 +121,44 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
     part(&mut parts, SSH_PART, serve);
 
+    let events = workspaces.events().clone();
+    part(
+        &mut parts,
+        "the events",
+        events.clone().run(stop.child_token()),
+    );
+    part(
+        &mut parts,
+        "the sessions",
+        sessions.clone().run(stop.child_token()),
+    );
+    part(
+        &mut parts,
+        "the housekeeping",
+        web::keep_house(store.clone(), stop.child_token()),
+    );
+    if let Some(given) = given {
+        part(
+            &mut parts,
+            "the certificate",
+            given.refresh_forever(stop.child_token()),
+        );
+    }
+
     let readiness = Readiness::default();
+    let api = Api::new(api::Parts {
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+        tunnels: tunnels.clone(),
+        identity,
+        accounts: accounts.clone(),
+        sessions,
+        events,
+        site: site.clone(),
+        server: server.clone(),
+        ssh: web::ssh_address(&server.ssh, &config),
+        stop: stop.child_token(),
+    });
     let known = workspaces.clone();
     let router = http::router(HttpState {
         agents: http::Agents {
@@ -124,9 +170,10 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
             }),
         },
         readiness: readiness.clone(),
-    });
-    let tls = authority.server_config()?;
-    let serve = http::serve(https, tls, router, Limits::default(), stop_agents.clone());
+    })
+    .nest("/api/v1", api::router(api, Router::new()));
+    let (limits, stop_http) = (Limits::default(), stop_agents.clone());
+    let serve = http::serve(https, transport, router, limits, stop_http);
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
@@ -138,6 +185,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),
+        accounts,
+        site,
         server: server.clone(),
         stop: stop.child_token(),
     }));

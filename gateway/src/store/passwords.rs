@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
-use super::row::{milliseconds, parsed};
+use super::row::milliseconds;
 use super::{Store, StoreError, users};
 use crate::identity::{SecretHash, User};
 use crate::names::{LoginId, UserName};
@@ -129,15 +129,5 @@ impl Store {
                 .await?;
         }
         Ok(())
-    }
-
-    /// Returns the names of the users who have a password.
-    pub async fn users_with_password(&self) -> Result<Vec<UserName>, StoreError> {
-        sqlx::query("SELECT name FROM users WHERE password IS NOT NULL")
-            .fetch_all(&self.reader)
-            .await?
-            .iter()
-            .map(|row| parsed(row, "name"))
-            .collect()
     }
 }
