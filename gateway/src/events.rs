@@ -198,10 +198,13 @@ impl Events {
         };
         let mut batch = Vec::new();
         loop {
-            tokio::select! {
-                biased;
-                _ = waiting.recv_many(&mut batch, BATCH) => {}
-                () = stop.cancelled() => return,
+            // What couldn't be written is tried again first.
+            if batch.is_empty() {
+                tokio::select! {
+                    biased;
+                    _ = waiting.recv_many(&mut batch, BATCH) => {}
+                    () = stop.cancelled() => return,
+                }
             }
             match self.write(&batch).await {
                 Ok(()) => batch.clear(),
@@ -210,9 +213,6 @@ impl Events {
                     tokio::select! {
                         () = tokio::time::sleep(PAUSE) => {}
                         () = stop.cancelled() => return,
-                    }
-                    if batch.len() >= BATCH {
-                        batch.clear();
                     }
                 }
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use devgate_certs::why_refused;
-use http::Request;
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -247,7 +247,18 @@ async fn speak(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
+        async move {
+            // hyper drops a Content-Length beside it without a word. Where a proxy in front
+            // believed that one, what follows is a request that somebody smuggled in: it
+            // is never read (RFC 9112 §6.1).
+            let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let mut response = router.oneshot(request).await.unwrap_or_else(|e| match e {});
+            if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

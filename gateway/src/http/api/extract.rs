@@ -19,7 +19,7 @@ use crate::identity::{Caller, Role, Scope, Via};
 /// Whoever is signed in, by cookie or token, and may use this method: with a cookie
 /// from the dashboard's own pages, with a token whose scope allows it.
 #[derive(Clone, Debug)]
-pub(crate) struct Signed(pub(crate) Caller);
+pub struct Signed(pub Caller);
 
 /// An administrator who is signed in.
 #[derive(Clone, Debug)]
@@ -164,7 +164,7 @@ impl<A: FromStr + Send, B: FromStr + Send> FromRequestParts<Api> for NamedTwice<
 }
 
 /// Tells whether a client asks for Server-Sent Events.
-pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+pub fn wants_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter();
     let mut types = values
         .filter_map(|value| value.to_str().ok())

@@ -83,7 +83,7 @@ fn harden(mut response: Response, strict: Option<HeaderValue>) -> Response {
 
 /// Tells whether a request that a browser sends with the dashboard's cookie comes
 /// from a page of the dashboard itself.
-pub(crate) fn from_dashboard(site: &Site, asked: &RequestSite, headers: &HeaderMap) -> bool {
+pub fn from_dashboard(site: &Site, asked: &RequestSite, headers: &HeaderMap) -> bool {
     let fetch_site = headers.get("sec-fetch-site");
     let same_site = fetch_site.map(|value| value == "same-origin");
     let Some(origin) = headers.get(header::ORIGIN) else {

@@ -41,8 +41,8 @@ use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
-pub(crate) use extract::{Signed, wants_events};
-pub(crate) use gate::from_dashboard;
+pub use extract::{Signed, wants_events};
+pub use gate::from_dashboard;
 pub use refused::ApiRefused;
 
 /// Largest body of a request, in bytes.

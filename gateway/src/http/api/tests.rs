@@ -16,3 +16,19 @@ fn the_documents_file_is_what_is_served() {
          writes it"
     );
 }
+
+#[test]
+fn every_operation_has_a_handler_or_is_the_proxys() {
+    // A route without its operation isn't served, so an id that is misspelt in one of
+    // the two leaves the operation open.
+    let source = include_str!("mod.rs");
+    let served: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("routes.on(\"")?.split('"').next())
+        .collect();
+    for operation in operations::all() {
+        let count = served.iter().filter(|id| **id == operation.id).count();
+        let wanted = usize::from(operation.by == document::By::Handler);
+        assert_eq!(count, wanted, "{}", operation.id);
+    }
+}
