@@ -5,15 +5,19 @@
 //! alone. Invariant: nothing that a client sends changes what the site's own origins
 //! are.
 
+mod forwarded;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::config::{Applications, HttpConfig, Network, TlsMode};
 use crate::identity::Secret;
+
+use forwarded::{FORWARDED_HEADERS, Forwarded, address_of, list, parameter};
 
 /// Most addresses in a list of forwarders that are looked at, from the end.
 const MAX_HOPS: usize = 20;
@@ -353,15 +357,6 @@ impl RequestSite {
     }
 }
 
-/// What most proxies set.
-const FORWARDED_HEADERS: [&str; 3] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
-
-struct Forwarded {
-    client: IpAddr,
-    scheme: Option<Scheme>,
-    host: Option<String>,
-}
-
 fn scheme_of(text: &str) -> Option<Scheme> {
     match text.to_ascii_lowercase().as_str() {
         "http" | "ws" => Some(Scheme::Http),
@@ -407,44 +402,6 @@ fn port_of(text: &str) -> Option<Option<u16>> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Returns the entries of a header that is a list, in order.
-fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value: &HeaderValue| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|entry| entry.trim().to_owned())
-        .filter(|entry| !entry.is_empty())
-        .collect()
-}
-
-/// Returns a parameter of an element of `Forwarded` (RFC 7239 §4).
-fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    element.split(';').find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        let value = value.trim();
-        let bare = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
-        key.trim()
-            .eq_ignore_ascii_case(name)
-            .then_some(bare.unwrap_or(value))
-    })
-}
-
-/// Reads an address as forwarders write it: with or without a port.
-fn address_of(node: &str) -> Option<IpAddr> {
-    let node = node.trim();
-    if let Some(rest) = node.strip_prefix('[') {
-        return rest.split_once(']')?.0.parse().ok();
-    }
-    if let Ok(address) = node.parse() {
-        return Some(address);
-    }
-    node.rsplit_once(':')?.0.parse().ok()
 }
 
 #[cfg(test)]

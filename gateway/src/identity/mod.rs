@@ -25,7 +25,7 @@ pub use accounts::{Accounts, Browser, SignInError, SignedIn};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
-pub use password::{MAX_PASSWORD, PasswordError, Passwords};
+pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};
 pub use session::{
     COOKIE, Caller, InvalidScope, Lasts, PLAIN_COOKIE, PlainCookie, Scope, SessionError, Sessions,

@@ -13,10 +13,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 /// Shortest password, in characters.
-pub const MIN_PASSWORD: usize = 8;
+const MIN_PASSWORD: usize = 8;
 
 /// Longest password, in bytes.
-pub const MAX_PASSWORD: usize = 1024;
+const MAX_PASSWORD: usize = 1024;
 
 /// Memory of one hash in KiB, passes over it, and lanes: what OWASP recommends at
 /// least.
@@ -159,7 +159,7 @@ fn decoy() -> Result<&'static str, PasswordError> {
 }
 
 fn hash(password: &[u8]) -> Result<String, PasswordError> {
-    let hashed = argon2()?.hash_password(password);
+    let hashed: Result<PasswordHash, _> = argon2()?.hash_password(password);
     hashed
         .map(|hash| hash.to_string())
         .map_err(PasswordError::Hash)

@@ -12,7 +12,7 @@ use devgate_certs::{Authority, HostKeys};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -122,28 +122,20 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     part(&mut parts, SSH_PART, serve);
 
     let events = workspaces.events().clone();
-    part(
-        &mut parts,
-        "the events",
-        events.clone().run(stop.child_token()),
-    );
+    // They serve until the last request of the listener.
+    let sessions_end = stop_agents.child_token();
     part(
         &mut parts,
         "the sessions",
-        sessions.clone().run(stop.child_token()),
+        sessions.clone().run(sessions_end),
     );
     part(
         &mut parts,
-        "the housekeeping",
-        web::keep_house(store.clone(), stop.child_token()),
+        "the events",
+        events.clone().run(stop_agents.child_token()),
     );
-    if let Some(given) = given {
-        part(
-            &mut parts,
-            "the certificate",
-            given.refresh_forever(stop.child_token()),
-        );
-    }
+    let house = web::keep_house(store.clone(), given, stop.child_token());
+    part(&mut parts, "the housekeeping", house);
 
     let readiness = Readiness::default();
     let api = Api::new(api::Parts {
@@ -159,16 +151,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ssh: web::ssh_address(&server.ssh, &config),
         stop: stop.child_token(),
     });
-    let known = workspaces.clone();
     let router = http::router(HttpState {
-        agents: http::Agents {
-            tunnels: tunnels.clone(),
-            authority: Arc::clone(&authority),
-            accepts: Arc::new(move |id| {
-                let expected = known.expects_agent(&id);
-                Box::pin(std::future::ready(expected))
-            }),
-        },
+        agents: agents(&tunnels, &authority, &workspaces),
         readiness: readiness.clone(),
     })
     .nest("/api/v1", api::router(api, Router::new()));
@@ -178,10 +162,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
 
-    let path = admin_socket(&config.data_dir);
-    let socket = socket::bind(&path)
-        .await
-        .map_err(|cause| StartError::AdminSocket { path, cause })?;
+    let socket = admin_listener(&config).await?;
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),
@@ -208,6 +189,26 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Returns what agents need that dial in.
+fn agents(tunnels: &Tunnels, authority: &Arc<Authority>, workspaces: &Workspaces) -> http::Agents {
+    let known = workspaces.clone();
+    http::Agents {
+        tunnels: tunnels.clone(),
+        authority: Arc::clone(authority),
+        accepts: Arc::new(move |id| {
+            let expected = known.expects_agent(&id);
+            Box::pin(std::future::ready(expected))
+        }),
+    }
+}
+
+/// Listens on the administration socket.
+async fn admin_listener(config: &Config) -> Result<UnixListener, StartError> {
+    let path = admin_socket(&config.data_dir);
+    let bound = socket::bind(&path).await;
+    bound.map_err(|cause| StartError::AdminSocket { path, cause })
 }
 
 /// Returns what runs the workspaces' agents.

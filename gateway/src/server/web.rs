@@ -70,18 +70,28 @@ pub(super) fn sessions(store: &Store, site: &Site) -> Sessions {
     Sessions::new(store.clone(), plain)
 }
 
-/// Removes what has expired, now and then, until `stop`.
-pub(super) async fn keep_house(store: Store, stop: CancellationToken) {
-    let mut interval = interval(HOUSEKEEPING);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = interval.tick() => {}
+/// Removes what has expired, now and then, and keeps a given certificate fresh, until
+/// `stop`.
+pub(super) async fn keep_house(store: Store, given: Option<Arc<Given>>, stop: CancellationToken) {
+    let certificate = async {
+        match given {
+            Some(given) => given.refresh_forever(stop.clone()).await,
+            None => stop.cancelled().await,
         }
-        if let Err(failure) = clean(&store).await {
-            error!(failure = chain(&failure), "what has expired isn't removed");
+    };
+    let records = async {
+        let mut interval = interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = interval.tick() => {}
+            }
+            if let Err(failure) = clean(&store).await {
+                error!(failure = chain(&failure), "what has expired isn't removed");
+            }
         }
-    }
+    };
+    tokio::join!(certificate, records);
 }
 
 async fn clean(store: &Store) -> Result<(), StoreError> {

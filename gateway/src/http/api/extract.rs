@@ -21,9 +21,9 @@ use crate::identity::{Caller, Role, Scope, Via};
 #[derive(Clone, Debug)]
 pub struct Signed(pub Caller);
 
-/// An administrator who is signed in.
-#[derive(Clone, Debug)]
-pub(super) struct Administrator(pub(super) Caller);
+/// The caller is an administrator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Administrator;
 
 /// A body in JSON.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl FromRequestParts<Api> for Administrator {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             needs(&caller, Scope::Admin)?;
         }
-        Ok(Self(caller))
+        Ok(Self)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::store::{Account, StoreError};
 /// `GET /users`
 pub(super) async fn list(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Asked(paging): Asked<Paging>,
 ) -> Result<Json<Page<User>>, Problem> {
     let users = api.store.accounts().await?.into_iter().map(shown).collect();
@@ -32,7 +32,7 @@ pub(super) async fn list(
 /// `POST /users`
 pub(super) async fn add(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Body(new): Body<AddUser>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let user = api.store.add_user(&new.name, new.role.into()).await?;
@@ -45,7 +45,7 @@ pub(super) async fn add(
 /// `GET /users/{name}`
 pub(super) async fn show(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Named(name): Named<UserName>,
 ) -> Result<Json<User>, Problem> {
     Ok(Json(shown(named(&api, &name).await?)))
@@ -54,7 +54,7 @@ pub(super) async fn show(
 /// `PATCH /users/{name}`
 pub(super) async fn change(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Named(name): Named<UserName>,
     Body(change): Body<ChangeUser>,
 ) -> Result<Json<User>, Problem> {
@@ -68,7 +68,7 @@ pub(super) async fn change(
 /// `DELETE /users/{name}`
 pub(super) async fn remove(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Named(name): Named<UserName>,
 ) -> Result<StatusCode, Problem> {
     let account = named(&api, &name).await?;
@@ -81,7 +81,7 @@ pub(super) async fn remove(
 /// `POST /users/{name}/link`
 pub(super) async fn link(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
     Named(name): Named<UserName>,
 ) -> Result<(StatusCode, Json<SignInLink>), Problem> {
     let account = named(&api, &name).await?;
@@ -92,7 +92,7 @@ pub(super) async fn link(
 /// `GET /server`
 pub(super) async fn server(
     State(api): State<Api>,
-    Administrator(_): Administrator,
+    _: Administrator,
 ) -> Result<Json<Server>, Problem> {
     let records = api.workspaces.list().await?;
     let uptime = OffsetDateTime::now_utc() - api.server.started;

@@ -66,7 +66,6 @@ pub struct OpenTerminal {
 /// How large the window of a client is.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the agent reads them")]
 pub struct AttachQuery {
     /// Its width, in cells.
     #[param(minimum = 1, maximum = 1000)]
@@ -110,7 +109,6 @@ pub enum EditorState {
 /// Which part of the editor's log.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the agent reads them")]
 pub struct EditorLogQuery {
     /// How many of the last lines.
     #[param(minimum = 0, maximum = 100_000)]
@@ -120,7 +118,6 @@ pub struct EditorLogQuery {
 /// How far back statistics go.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the agent reads them")]
 pub struct StatisticsQuery {
     /// How far.
     #[param(inline)]
