@@ -11,6 +11,7 @@ mod folder;
 mod listen;
 mod ports;
 mod ready;
+mod web;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use crate::workspaces::Workspaces;
 pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
 pub use listen::Port;
+pub use web::public_host;
 
 use folder::DataFolder;
 use ports::LastPorts;

@@ -7,9 +7,13 @@
 
 pub mod admin;
 mod agents;
+pub mod api;
 mod health;
 pub mod problem;
 mod serve;
+pub mod site;
+mod view;
+pub mod wire;
 
 use axum::Router;
 use axum::routing::get;
@@ -18,7 +22,8 @@ use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Admission, Agents};
 pub use health::Readiness;
-pub use serve::{Limits, PeerInfo, serve};
+pub use serve::{Limits, PeerInfo, Transport, serve};
+pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;
 

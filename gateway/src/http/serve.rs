@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP/1.1 over TLS on them.
+//! Accepts connections and serves HTTP/1.1 on them, over TLS or plain.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,21 +10,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use devgate_certs::why_refused;
-use devgate_protocol::transport::Transport;
-use http::Request;
+use devgate_protocol::transport::Transport as Buffered;
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
@@ -65,6 +65,21 @@ impl Default for Limits {
     }
 }
 
+/// How a listener speaks.
+#[derive(Clone)]
+pub enum Transport {
+    /// TLS.
+    Tls(Arc<ServerConfig>),
+    /// Nothing below HTTP: a reverse proxy is in front.
+    Plain,
+}
+
+impl From<Arc<ServerConfig>> for Transport {
+    fn from(config: Arc<ServerConfig>) -> Self {
+        Self::Tls(config)
+    }
+}
+
 /// The other end of a request's connection; an extension of each request.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
@@ -81,12 +96,15 @@ pub struct PeerInfo {
 /// those that were upgraded.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    transport: impl Into<Transport>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let acceptor = match transport.into() {
+        Transport::Tls(config) => Some(TlsAcceptor::from(config)),
+        Transport::Plain => None,
+    };
     let handshakes = Startups::new("TLS handshake", limits.handshakes);
     let open = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -149,7 +167,8 @@ fn report(ended: Result<(), JoinError>) {
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
+    /// Absent where the listener is plain.
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
@@ -174,8 +193,20 @@ impl Connection {
         if let Err(error) = prepare(&stream) {
             debug!(%error, "a socket refused its options");
         }
+        let Some(acceptor) = acceptor else {
+            drop(handshake);
+            let peer = PeerInfo {
+                address,
+                certificates: Arc::default(),
+                tls13: false,
+            };
+            if let Err(error) = speak(stream, peer, router, limits, stop).await {
+                debug!(%error, "an HTTP connection broke");
+            }
+            return;
+        };
         let shaken = tokio::select! {
-            shaken = timeout(limits.handshake, acceptor.accept(Transport::from(stream))) => shaken,
+            shaken = timeout(limits.handshake, acceptor.accept(Buffered::from(stream))) => shaken,
             () = stop.cancelled() => return,
             () = cut.cancelled() => return,
         };
@@ -205,7 +236,7 @@ impl Connection {
 }
 
 async fn speak(
-    tls: TlsStream<Transport>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerInfo,
     router: Router,
     limits: Limits,
@@ -215,14 +246,25 @@ async fn speak(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
+        async move {
+            // hyper drops a Content-Length beside it without a word. Where a proxy in front
+            // believed that one, what follows is a request that somebody smuggled in: it
+            // is never read (RFC 9112 §6.1).
+            let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let mut response = router.oneshot(request).await.unwrap_or_else(|e| match e {});
+            if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(tls), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
