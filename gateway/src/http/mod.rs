@@ -9,6 +9,7 @@ pub mod admin;
 mod agents;
 mod health;
 pub mod problem;
+pub mod proxy;
 mod serve;
 
 use axum::Router;
