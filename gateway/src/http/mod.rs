@@ -11,6 +11,7 @@ mod health;
 pub mod problem;
 pub mod proxy;
 mod serve;
+pub mod site;
 
 use axum::Router;
 use axum::routing::get;
@@ -20,6 +21,7 @@ pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Agents};
 pub use health::Readiness;
 pub use serve::{Limits, PeerInfo, serve};
+pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;
 

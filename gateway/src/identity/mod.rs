@@ -7,6 +7,8 @@
 mod grant;
 mod key;
 mod lockout;
+mod secret;
+mod session;
 mod target;
 
 use std::fmt;
@@ -20,6 +22,11 @@ use crate::store::{Store, StoreError};
 pub use grant::{Denied, Grant};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
+pub use secret::{Secret, SecretHash};
+pub use session::{
+    COOKIE, Caller, InvalidScope, Lasts, PLAIN_COOKIE, PlainCookie, Scope, SessionError, Sessions,
+    Shown, TOKEN_PREFIX, Via, cookie,
+};
 pub use target::{InvalidTarget, Target};
 
 /// A person with an account.

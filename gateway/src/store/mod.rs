@@ -8,7 +8,10 @@
 //! connect, what its errors mean) is in that engine's file.
 
 mod keys;
+mod logins;
 mod migrations;
+mod passwords;
+mod ports;
 mod row;
 mod sqlite;
 mod users;
@@ -21,6 +24,9 @@ use sqlx::AnyPool;
 use crate::names::{UserName, WorkspaceName};
 
 pub use keys::NewKey;
+pub use logins::{Login, Method, NewLogin, NewToken, Token};
+pub use passwords::LINK_LIFETIME;
+pub use ports::{InvalidVisibility, OpenPort, Visibility};
 
 /// The records of one installation. Cheap to clone.
 #[derive(Clone, Debug)]

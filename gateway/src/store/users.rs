@@ -7,6 +7,18 @@ use super::{Store, StoreError};
 use crate::identity::{Role, User};
 use crate::names::{UserId, UserName};
 
+/// Reads what [`user`] needs, with the rest of the statement to add.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT users.id AS id, users.name AS name, users.role AS role",
+            $rest
+        )
+    };
+}
+
+pub(super) use select;
+
 impl Store {
     /// Adds a user.
     ///
@@ -100,8 +112,18 @@ impl Store {
     }
 }
 
+/// Says what it means that a row's user isn't there.
+pub(super) fn gone(error: sqlx::Error, user: &User) -> StoreError {
+    match error.as_database_error() {
+        Some(cause) if cause.is_foreign_key_violation() => {
+            StoreError::NoSuchUser(user.name.clone())
+        }
+        _ => error.into(),
+    }
+}
+
 /// Reads `id`, `name`, `role`.
-fn user(row: &AnyRow) -> Result<User, StoreError> {
+pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
     Ok(User {
         id: parsed(row, "id")?,
         name: parsed(row, "name")?,
