@@ -4,6 +4,7 @@
 //! that one only says where they want to go (a [`Target`]). What reaches a
 //! workspace's agent takes a [`Grant`], and only [`Identity::authorize`] makes one.
 
+mod door;
 mod grant;
 mod key;
 mod lockout;
@@ -19,6 +20,7 @@ use ssh_key::{HashAlg, PublicKey};
 use crate::names::{UserId, UserName};
 use crate::store::{Store, StoreError};
 
+pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};

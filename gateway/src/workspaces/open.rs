@@ -9,7 +9,7 @@ use super::decide::Verb;
 use super::error::OpenError;
 use super::state::State;
 use super::{Handle, Wake, Workspaces};
-use crate::identity::Grant;
+use crate::identity::{Grant, Pass};
 use crate::names::WorkspaceId;
 use crate::tunnel::TunnelError;
 
@@ -34,7 +34,22 @@ impl Workspaces {
         open: &Open,
         wake: Wake,
     ) -> Result<(Stream, Answer), OpenError> {
-        let id = &grant.workspace().id;
+        self.open_in(&grant.workspace().id, open, wake).await
+    }
+
+    /// Opens a stream to what a visitor may open inside a workspace, as [`Self::open`]
+    /// does.
+    pub async fn enter(&self, pass: &Pass, wake: Wake) -> Result<Stream, OpenError> {
+        let opened = self.open_in(&pass.workspace().id, &pass.open(), wake).await;
+        opened.map(|(stream, _)| stream)
+    }
+
+    async fn open_in(
+        &self,
+        id: &WorkspaceId,
+        open: &Open,
+        wake: Wake,
+    ) -> Result<(Stream, Answer), OpenError> {
         let mut handle = self.handle(id).ok_or(OpenError::Gone)?;
         let patience = self.inner.shared.options.open_timeout;
         let deadline = Instant::now() + patience;
