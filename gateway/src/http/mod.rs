@@ -7,7 +7,9 @@
 
 pub mod admin;
 mod agents;
+pub mod apps;
 mod health;
+pub mod inside;
 pub mod problem;
 pub mod proxy;
 mod serve;
@@ -19,8 +21,10 @@ use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 
 pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Agents};
+pub(crate) use apps::AppRefused;
 pub use health::Readiness;
-pub use serve::{Limits, PeerInfo, serve};
+pub(crate) use inside::InsideRefused;
+pub use serve::{Limits, PeerInfo, Routes, serve};
 pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use devgate_certs::why_refused;
 use http::Request;
 use hyper::body::Incoming;
@@ -28,11 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
+use super::apps::{Apps, Routed};
+
 /// Pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Largest head of a request, and read buffer of a connection, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 128 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -73,16 +76,54 @@ pub struct PeerInfo {
     pub tls13: bool,
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests that are
+/// What answers requests: the applications' hosts, and the routes for all else.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    router: Router,
+    apps: Option<Apps>,
+}
+
+impl From<Router> for Routes {
+    fn from(router: Router) -> Self {
+        Self { router, apps: None }
+    }
+}
+
+impl Routes {
+    /// Answers what is for an application by `apps`.
+    #[must_use]
+    pub fn with_apps(self, apps: Apps) -> Self {
+        let apps = Some(apps);
+        Self { apps, ..self }
+    }
+
+    async fn answer(self, peer: PeerInfo, request: Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        if let Some(apps) = &self.apps {
+            request = match apps.route(peer.address.ip(), request).await {
+                Routed::Answered(response) => return response,
+                Routed::Other(request) => request,
+            };
+        }
+        request.extensions_mut().insert(peer);
+        self.router
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|e| match e {})
+    }
+}
+
+/// Serves `routes` on `listener` until `stop`, then lets the requests that are
 /// under way finish. Dropping the future ends all connections at once, but for
 /// those that were upgraded.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
-    router: Router,
+    routes: impl Into<Routes>,
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let routes = routes.into();
     let acceptor = TlsAcceptor::from(tls);
     let handshakes = Arc::new(Semaphore::new(limits.handshakes));
     let open = Arc::new(Semaphore::new(limits.connections));
@@ -97,7 +138,7 @@ pub async fn serve(
                         stream,
                         address,
                         acceptor: acceptor.clone(),
-                        router: router.clone(),
+                        routes: routes.clone(),
                         limits,
                         stop: stop.clone(),
                     };
@@ -154,7 +195,7 @@ struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     acceptor: TlsAcceptor,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -165,7 +206,7 @@ impl Connection {
             stream,
             address,
             acceptor,
-            router,
+            routes,
             limits,
             stop,
         } = self;
@@ -199,7 +240,7 @@ impl Connection {
                 .into(),
             tls13: tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         };
-        if let Err(error) = speak(tls, peer, router, limits, stop).await {
+        if let Err(error) = speak(tls, peer, routes, limits, stop).await {
             debug!(%error, "an HTTP connection broke");
         }
     }
@@ -208,21 +249,20 @@ impl Connection {
 async fn speak(
     tls: TlsStream<TcpStream>,
     peer: PeerInfo,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
+        let answer = routes.clone().answer(peer.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
+        .pipeline_flush(true)
         .serve_connection(TokioIo::new(tls), service)
         .with_upgrades();
     let mut connection = pin!(connection);

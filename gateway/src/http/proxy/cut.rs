@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Cut {
     /// The login, or the token, by which the exchange is allowed.
     pub revoked: Option<CancellationToken>,
+    /// What was shared with whoever isn't its owner; held while it is used.
+    pub share: Option<Arc<CancellationToken>>,
     /// When what allows the exchange runs out.
     pub deadline: Option<Instant>,
 }
@@ -25,18 +28,28 @@ impl Cut {
         self.revoked
             .as_ref()
             .is_some_and(CancellationToken::is_cancelled)
+            || self
+                .share
+                .as_ref()
+                .is_some_and(|share| share.is_cancelled())
             || self.deadline.is_some_and(|due| due <= Instant::now())
     }
 
     /// Whether it may ever end the exchange.
     pub(super) fn can_be(&self) -> bool {
-        self.revoked.is_some() || self.deadline.is_some()
+        self.revoked.is_some() || self.share.is_some() || self.deadline.is_some()
     }
 
     /// Waits until the exchange must end.
     pub async fn due(self) {
         let revoked = async {
             match &self.revoked {
+                Some(token) => token.cancelled().await,
+                None => pending().await,
+            }
+        };
+        let shared = async {
+            match &self.share {
                 Some(token) => token.cancelled().await,
                 None => pending().await,
             }
@@ -49,6 +62,7 @@ impl Cut {
         };
         tokio::select! {
             () = revoked => {}
+            () = shared => {}
             () = deadline => {}
         }
     }

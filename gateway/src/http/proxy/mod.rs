@@ -11,6 +11,7 @@
 
 mod body;
 mod connection;
+mod cookies;
 mod cut;
 mod error;
 mod headers;
@@ -36,10 +37,11 @@ pub(crate) use body::gather;
 use body::{RequestBody, ResponseBody};
 use connection::{Connection, Failed};
 
+pub(crate) use cookies::{keep_to_host, keep_to_path, strip_cookies};
 pub use cut::Cut;
 pub use error::ProxyError;
-pub use headers::{Client, has_token, strip_cookies};
-pub(crate) use headers::{keep_to_host, keep_to_path};
+pub use headers::Client;
+pub(crate) use headers::has_token;
 pub use pool::{Pools, Target, Upstream};
 
 /// How long a kept connection may have been idle for a request that can't be sent
@@ -140,7 +142,7 @@ impl Proxy {
             let (Some(client), Some(asked)) = (switching, upgrade) else {
                 return Err(ProxyError::Unasked);
             };
-            return self.switch(response, connection, client, &asked, cut);
+            return Ok(self.switch(response, connection, client, &asked, cut));
         }
         headers::strip_response(response.headers_mut());
         let connection = if progress.is_complete() {
@@ -169,7 +171,7 @@ impl Proxy {
         client: OnUpgrade,
         asked: &HeaderValue,
         cut: Cut,
-    ) -> Result<Response, ProxyError> {
+    ) -> Response {
         let (mut head, _) = response.into_parts();
         let granted = head.headers.remove(header::UPGRADE);
         headers::strip_response(&mut head.headers);
@@ -197,7 +199,7 @@ impl Proxy {
                 () = stop.cancelled() => {}
             }
         });
-        Ok(http::Response::from_parts(head, Body::empty()))
+        http::Response::from_parts(head, Body::empty())
     }
 }
 
@@ -212,15 +214,15 @@ enum Repeat {
 
 impl Repeat {
     fn of(request: &Request<RequestBody>) -> Self {
-        let idempotent = match *request.method() {
+        let idempotent = matches!(
+            *request.method(),
             Method::GET
-            | Method::HEAD
-            | Method::OPTIONS
-            | Method::TRACE
-            | Method::PUT
-            | Method::DELETE => true,
-            _ => false,
-        };
+                | Method::HEAD
+                | Method::OPTIONS
+                | Method::TRACE
+                | Method::PUT
+                | Method::DELETE
+        );
         let upgrade = request.headers().contains_key(header::UPGRADE);
         if idempotent && !upgrade && request.body().is_empty() {
             Self::Safely
