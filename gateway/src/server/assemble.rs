@@ -19,14 +19,14 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, first_run};
+use super::{Prepared, Running, SSH_PART, StartError, browser, first_run};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
-use crate::http::{self, HttpState, Limits, Readiness};
-use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::http::{self, HttpState, Limits, Readiness, Routes, Scheme, Site};
+use crate::identity::{Identity, Lockout, LockoutOptions, PlainCookie, Sessions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -125,8 +125,20 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         },
         readiness: readiness.clone(),
     });
-    let tls = authority.server_config()?;
-    let serve = http::serve(https, tls, router, Limits::default(), stop_agents.clone());
+    let site = site(&config, &https)?;
+    let sessions = sessions(&site, &store);
+    let watch = sessions.clone().run(stop.child_token());
+    part(&mut parts, "the watch over logins", watch);
+    let needs = browser::Needs {
+        site: site.clone(),
+        sessions,
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+    };
+    let (apps, others) = browser::start(&folder, needs, &stop, &mut parts).await?;
+    let answers = Routes::from(router.merge(others)).with_apps(apps);
+    let tls = authority.server_config_for(browser::wanted(&site))?;
+    let serve = http::serve(https, tls, answers, Limits::default(), stop_agents.clone());
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
@@ -193,6 +205,20 @@ fn driver(
     })))
 }
 
+/// Returns the addresses under which the gateway is found.
+fn site(config: &Config, https: &TcpListener) -> Result<Site, StartError> {
+    let port = https.local_addr().map_err(StartError::NoAddress)?.port();
+    Ok(Site::new(&config.http, port)?)
+}
+
+fn sessions(site: &Site, store: &Store) -> Sessions {
+    let plain = match site.dashboard().scheme() {
+        Scheme::Http => PlainCookie::Accepted,
+        Scheme::Https => PlainCookie::Refused,
+    };
+    Sessions::new(store.clone(), plain)
+}
+
 /// Keeps for the next start what port 0 was.
 fn remember(config: &Config, last: LastPorts, ssh: &TcpListener, https: &TcpListener) {
     let picked = [
@@ -224,7 +250,7 @@ fn reachable(listener: &TcpListener) -> Result<String, StartError> {
 }
 
 /// Starts one part, and remembers its name for when it ends.
-fn part(
+pub(super) fn part(
     parts: &mut JoinSet<&'static str>,
     name: &'static str,
     run: impl Future<Output = ()> + Send + 'static,

@@ -69,6 +69,9 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// The configured address of the dashboard is none.
+    #[error("http.url is not an address: {0}")]
+    Site(#[from] crate::http::site::InvalidOrigin),
     /// A port can't be bound.
     #[error("cannot listen on {listen} for {}: {}", port.protocol(), remedy(cause, *port))]
     Listen {
