@@ -262,7 +262,6 @@ async fn speak(
         .header_read_timeout(limits.headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(tls), service)
         .with_upgrades();
     let mut connection = pin!(connection);

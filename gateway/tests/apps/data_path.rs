@@ -122,7 +122,8 @@ async fn a_reader_that_pauses_holds_the_application_back() {
         before = sent;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert!(before < 32 * MIB, "{before} bytes wait on the way");
+    // The kernel's own, on three sockets, may hold 32 MiB each.
+    assert!(before < 120 * MIB, "{before} bytes wait on the way");
     while let Some(frame) = soon(answer.body.frame()).await {
         read += u64::try_from(frame.unwrap().into_data().unwrap().len()).unwrap();
     }
@@ -423,15 +424,17 @@ async fn what_does_not_listen_or_speak_http_is_told_and_looked_at_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_workspace_is_said_to_be_and_not_woken_by_others() {
     let application = Application::start().await;
-    let gateway = public(application.port).await;
+    let gateway = Gateway::start().await;
     let host = gateway.host(application.port);
+    let (cookie, _) = gateway.sign_in(&gateway.ada).await;
+    let entered = gateway.enter(application.port, &cookie).await;
+    gateway.share(application.port, Visibility::Public).await;
+    while gateway.get(&host, "/", &[]).await.status != 200 {}
     gateway.workspaces.stop(&gateway.workspace).await.unwrap();
     gateway.workspaces.settled(&gateway.workspace).await;
     let page = gateway.get(&host, "/", &[("accept", "text/html")]).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(page.text().await.contains("not running"));
-    let (cookie, _) = gateway.sign_in(&gateway.ada).await;
-    let entered = gateway.enter(application.port, &cookie).await;
     let page = gateway
         .get(&host, "/", &[("accept", "text/html"), ("cookie", &entered)])
         .await;
