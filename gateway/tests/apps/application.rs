@@ -1,6 +1,7 @@
 //! Applications that run in a workspace: as the process driver isolates nothing, any
 //! listener of this host is one.
 
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +20,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// An application that can do what others do.
-pub struct Application {
-    pub port: u16,
+pub(crate) struct Application {
+    pub(crate) port: u16,
     /// Sends an event to whoever follows `/events`.
-    pub events: mpsc::Sender<String>,
+    pub(crate) events: mpsc::Sender<String>,
     /// Bytes that `/big` has handed on.
-    pub sent: Arc<AtomicU64>,
+    pub(crate) sent: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
@@ -35,7 +36,7 @@ struct Shared {
 }
 
 impl Application {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (events, receiver) = mpsc::channel(1);
         let sent = Arc::new(AtomicU64::new(0));
         let shared = Shared {
@@ -74,7 +75,7 @@ impl Application {
 async fn request(request: Request) -> String {
     let mut text = format!("{} {}\n", request.method(), request.uri());
     for (name, value) in request.headers() {
-        text.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+        writeln!(text, "{name}: {}", value.to_str().unwrap()).unwrap();
     }
     text
 }
@@ -147,15 +148,15 @@ async fn set_cookie() -> Response {
 }
 
 /// An application that speaks byte by byte, as `talk` has it, on each connection.
-pub struct Raw {
-    pub port: u16,
+pub(crate) struct Raw {
+    pub(crate) port: u16,
     /// How many connections it took.
-    pub taken: Arc<AtomicU64>,
+    pub(crate) taken: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
 impl Raw {
-    pub async fn start<F>(talk: impl Fn(TcpStream, u64) -> F + Send + 'static) -> Self
+    pub(crate) async fn start<F>(talk: impl Fn(TcpStream, u64) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -181,7 +182,7 @@ impl Raw {
 }
 
 /// Reads the head of a request; `None` at the end of the connection.
-pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -190,7 +191,7 @@ pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Answers with 200 and a text.
-pub async fn answer(stream: &mut TcpStream, text: &str) {
+pub(crate) async fn answer(stream: &mut TcpStream, text: &str) {
     let length = text.len();
     let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}");
     stream.write_all(response.as_bytes()).await.unwrap();

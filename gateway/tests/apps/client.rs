@@ -23,34 +23,34 @@ use crate::gateway::Gateway;
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(DEADLINE, future).await.expect("it takes too long")
 }
 
 /// An answer of which the head has come.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Incoming,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
     _connection: JoinSet<()>,
 }
 
 impl Answer {
-    pub async fn text(self) -> String {
+    pub(crate) async fn text(self) -> String {
         String::from_utf8(self.bytes().await.to_vec()).unwrap()
     }
 
-    pub async fn bytes(self) -> Bytes {
+    pub(crate) async fn bytes(self) -> Bytes {
         soon(self.body.collect()).await.unwrap().to_bytes()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
     }
 
     /// Returns the `NAME=VALUE` of a cookie that is set.
-    pub fn cookie(&self, name: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         let cookies = self.headers.get_all("set-cookie").iter();
         let mut pairs = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
         pairs
@@ -61,7 +61,7 @@ impl Answer {
 
 impl Gateway {
     /// Opens a TLS connection for a host.
-    pub async fn connect(&self, host: &str) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(&self, host: &str) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.authority.ca_pem().as_bytes()).unwrap();
         roots.add(ca).unwrap();
@@ -79,7 +79,7 @@ impl Gateway {
     }
 
     /// Sends a request to a host, and returns the answer once its head has come.
-    pub async fn ask(&self, host: &str, mut request: Request<Body>) -> Answer {
+    pub(crate) async fn ask(&self, host: &str, mut request: Request<Body>) -> Answer {
         let tls = self.connect(host).await;
         request
             .headers_mut()
@@ -105,7 +105,7 @@ impl Gateway {
     }
 
     /// Sends a GET with headers.
-    pub async fn get(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -114,7 +114,7 @@ impl Gateway {
     }
 
     /// Goes the way of a browser into an application, and returns its cookie.
-    pub async fn enter(&self, port: u16, dashboard_cookie: &str) -> String {
+    pub(crate) async fn enter(&self, port: u16, dashboard_cookie: &str) -> String {
         let host = self.host(port);
         let away = self.get(&host, "/x?y=1", &[("accept", "text/html")]).await;
         assert_eq!(away.status, 302);
@@ -132,7 +132,7 @@ impl Gateway {
 }
 
 /// Returns what of an address follows the host, which must be that one.
-pub fn path_of(address: &str, host: &str) -> String {
+pub(crate) fn path_of(address: &str, host: &str) -> String {
     let start = format!("https://{host}");
     let path = address.strip_prefix(&start);
     path.unwrap_or_else(|| panic!("{address} doesn't begin with {start}"))

@@ -447,3 +447,40 @@ async fn a_stopped_workspace_is_said_to_be_and_not_woken_by_others() {
     assert_eq!(answer.text().await, "hello");
     gateway.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_verifies_the_certificate_and_moves_files_both_ways() {
+    let application = Application::start().await;
+    let gateway = public(application.port).await;
+    let host = gateway.host(application.port);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, vec![b'x'; 64 * 1024 * 1024]).unwrap();
+    let curl = async |args: &[&str], path: &str| {
+        let resolve = format!("{host}:127.0.0.1");
+        let output = tokio::process::Command::new("curl")
+            .args(["-sS", "--fail", "--noproxy", "*", "--cacert"])
+            .arg(gateway.authority.ca_path())
+            .args(["--resolve", &resolve])
+            .args(args)
+            .arg(format!("https://{host}{path}"))
+            .output();
+        let output = soon(output).await.expect("curl: apt-get install -y curl");
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{complaint}");
+        output.stdout
+    };
+    let upload = ["-X", "POST", "-T", file.to_str().unwrap()];
+    assert_eq!(curl(&upload, "/sink").await, b"67108864");
+    let chunked = [
+        "-X",
+        "POST",
+        "-H",
+        "Transfer-Encoding: chunked",
+        upload[2],
+        upload[3],
+    ];
+    assert_eq!(curl(&chunked, "/sink").await, b"67108864");
+    assert_eq!(curl(&[], "/big?bytes=50000000").await.len(), 50_000_000);
+    gateway.end().await;
+}

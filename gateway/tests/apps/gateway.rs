@@ -25,27 +25,27 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// One gateway with the workspace `api` of `ada`; `bob` has none.
-pub struct Gateway {
-    pub address: SocketAddr,
-    pub site: Site,
-    pub store: Store,
-    pub sessions: Sessions,
-    pub workspaces: Workspaces,
-    pub proxy: Proxy,
-    pub authority: Arc<Authority>,
-    pub ada: User,
-    pub bob: User,
-    pub workspace: WorkspaceId,
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) site: Site,
+    pub(crate) store: Store,
+    pub(crate) sessions: Sessions,
+    pub(crate) workspaces: Workspaces,
+    pub(crate) proxy: Proxy,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) ada: User,
+    pub(crate) bob: User,
+    pub(crate) workspace: WorkspaceId,
     tasks: JoinSet<()>,
     _folder: TempDir,
 }
 
 impl Gateway {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Applications::Subdomain).await
     }
 
-    pub async fn start_with(applications: Applications) -> Self {
+    pub(crate) async fn start_with(applications: Applications) -> Self {
         show_log();
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
@@ -139,7 +139,7 @@ impl Gateway {
     }
 
     /// Ends the workspace; a test that forgets it leaves an agent behind.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.workspaces.delete(&self.workspace).await.unwrap();
         self.workspaces.settled(&self.workspace).await;
         self.workspaces.shutdown().await;
@@ -147,17 +147,17 @@ impl Gateway {
     }
 
     /// Returns the host of an application of the workspace, with its port.
-    pub fn host(&self, port: u16) -> String {
+    pub(crate) fn host(&self, port: u16) -> String {
         format!("{port}--api--ada.localhost:{}", self.address.port())
     }
 
     /// Returns the dashboard's host, with its port.
-    pub fn dashboard(&self) -> String {
+    pub(crate) fn dashboard(&self) -> String {
         format!("localhost:{}", self.address.port())
     }
 
     /// Signs somebody in, and returns the dashboard's cookie.
-    pub async fn sign_in(&self, user: &User) -> (String, LoginId) {
+    pub(crate) async fn sign_in(&self, user: &User) -> (String, LoginId) {
         let secret = Secret::random("");
         let login = self
             .store
@@ -174,14 +174,14 @@ impl Gateway {
     }
 
     /// Ends a login, and tells who watches it.
-    pub async fn sign_out(&self, user: &User, login: &LoginId) {
+    pub(crate) async fn sign_out(&self, user: &User, login: &LoginId) {
         assert!(self.store.end_login(user, login).await.unwrap());
         self.sessions.recheck();
         assert!(!self.sessions.live(&Via::Login(login.clone())).await);
     }
 
     /// Makes an API token, as an `Authorization` header has it.
-    pub async fn token(&self, user: &User, scope: devgate::identity::Scope) -> String {
+    pub(crate) async fn token(&self, user: &User, scope: devgate::identity::Scope) -> String {
         let secret = Secret::random("dgt_");
         let new = NewToken {
             user,
@@ -194,7 +194,7 @@ impl Gateway {
         format!("Bearer {}", secret.expose())
     }
 
-    pub async fn share(&self, port: u16, visibility: Visibility) {
+    pub(crate) async fn share(&self, port: u16, visibility: Visibility) {
         let open = OpenPort {
             port,
             visibility,
