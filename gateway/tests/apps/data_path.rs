@@ -71,7 +71,7 @@ async fn bodies_of_any_length_come_through_whole_both_ways() {
     let host = gateway.host(application.port);
     for (size, known) in [(0, true), (1, true), (100_000, false), (5_000_000, true)] {
         let sent: Vec<u8> = (0..size)
-            .map(|n: u32| n.to_le_bytes()[n as usize % 3])
+            .map(|n: u32| n.to_le_bytes()[usize::try_from(n % 3).unwrap()])
             .collect();
         let body = if known {
             Body::from(sent.clone())
