@@ -27,11 +27,9 @@ use tokio_util::sync::CancellationToken;
 /// One gateway with the workspace `api` of `ada`; `bob` has none.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
-    pub(crate) site: Site,
     pub(crate) store: Store,
     pub(crate) sessions: Sessions,
     pub(crate) workspaces: Workspaces,
-    pub(crate) proxy: Proxy,
     pub(crate) authority: Arc<Authority>,
     pub(crate) ada: User,
     pub(crate) bob: User,
@@ -109,14 +107,12 @@ impl Gateway {
             identity,
             store: store.clone(),
             workspaces: workspaces.clone(),
-            proxy: proxy.clone(),
+            proxy,
             stop: stop.clone(),
         };
         let router: Router = apps::router(apps.clone()).merge(inside::router(inside));
-        let labels = site.clone();
         let wanted: Wanted = Arc::new(move |host| {
-            labels
-                .label(host)
+            site.label(host)
                 .is_some_and(|label| label.parse::<Place>().is_ok())
         });
         let tls = authority.server_config_for(wanted).unwrap();
@@ -124,11 +120,9 @@ impl Gateway {
         tasks.spawn(serve(listener, tls, answers, Limits::default(), stop));
         Self {
             address,
-            site,
             store,
             sessions,
             workspaces,
-            proxy,
             authority,
             ada,
             bob,
