@@ -5,6 +5,7 @@
 //! Then the folder is locked for this process, and only its holder writes to it.
 
 mod assemble;
+mod browser;
 mod error;
 mod first_run;
 mod folder;

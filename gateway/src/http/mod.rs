@@ -8,8 +8,11 @@
 pub mod admin;
 mod agents;
 pub mod api;
+pub mod apps;
 mod health;
+pub mod inside;
 pub mod problem;
+pub mod proxy;
 mod serve;
 pub mod site;
 mod view;
@@ -21,8 +24,10 @@ use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 
 pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Admission, Agents};
+pub(crate) use apps::AppRefused;
 pub use health::Readiness;
-pub use serve::{Limits, PeerInfo, Transport, serve};
+pub(crate) use inside::InsideRefused;
+pub use serve::{Limits, PeerInfo, Routes, Transport, serve};
 pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;

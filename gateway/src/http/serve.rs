@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use devgate_certs::why_refused;
 use devgate_protocol::transport::Transport as Buffered;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -29,13 +30,14 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
+use super::apps::{Apps, Routed};
 use crate::startups::{Startup, Startups};
 
 /// Pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Largest head of a request, and read buffer of a connection, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 128 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -91,16 +93,66 @@ pub struct PeerInfo {
     pub tls13: bool,
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests that are
+/// What answers requests: the applications' hosts, and the routes for all else.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    router: Router,
+    apps: Option<Apps>,
+}
+
+impl From<Router> for Routes {
+    fn from(router: Router) -> Self {
+        Self { router, apps: None }
+    }
+}
+
+impl Routes {
+    /// Answers what is for an application by `apps`.
+    #[must_use]
+    pub fn with_apps(self, apps: Apps) -> Self {
+        let apps = Some(apps);
+        Self { apps, ..self }
+    }
+
+    async fn answer(self, peer: PeerInfo, request: Request<Incoming>) -> Response {
+        // hyper drops a Content-Length beside it without a word. Where a proxy in front
+        // believed that one, what follows is a request that somebody smuggled in: it is
+        // never read (RFC 9112 §6.1).
+        let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = self.find(peer, request.map(Body::new)).await;
+        if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn find(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
+        if let Some(apps) = &self.apps {
+            request = match apps.route(peer.address.ip(), request).await {
+                Routed::Answered(response) => return response,
+                Routed::Other(request) => request,
+            };
+        }
+        request.extensions_mut().insert(peer);
+        self.router
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|e| match e {})
+    }
+}
+
+/// Serves `routes` on `listener` until `stop`, then lets the requests that are
 /// under way finish. Dropping the future ends all connections at once, but for
 /// those that were upgraded.
 pub async fn serve(
     listener: TcpListener,
     transport: impl Into<Transport>,
-    router: Router,
+    routes: impl Into<Routes>,
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let routes = routes.into();
     let acceptor = match transport.into() {
         Transport::Tls(config) => Some(TlsAcceptor::from(config)),
         Transport::Plain => None,
@@ -122,7 +174,7 @@ pub async fn serve(
                         stream,
                         address,
                         acceptor: acceptor.clone(),
-                        router: router.clone(),
+                        routes: routes.clone(),
                         limits,
                         stop: stop.clone(),
                     };
@@ -169,7 +221,7 @@ struct Connection {
     address: SocketAddr,
     /// Absent where the listener is plain.
     acceptor: Option<TlsAcceptor>,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -186,7 +238,7 @@ impl Connection {
             stream,
             address,
             acceptor,
-            router,
+            routes,
             limits,
             stop,
         } = self;
@@ -200,7 +252,7 @@ impl Connection {
                 certificates: Arc::default(),
                 tls13: false,
             };
-            if let Err(error) = speak(stream, peer, router, limits, stop).await {
+            if let Err(error) = speak(stream, peer, routes, limits, stop).await {
                 debug!(%error, "an HTTP connection broke");
             }
             return;
@@ -229,7 +281,7 @@ impl Connection {
                 .into(),
             tls13: tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         };
-        if let Err(error) = speak(tls, peer, router, limits, stop).await {
+        if let Err(error) = speak(tls, peer, routes, limits, stop).await {
             debug!(%error, "an HTTP connection broke");
         }
     }
@@ -238,26 +290,13 @@ impl Connection {
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerInfo,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        let router = router.clone();
-        async move {
-            // hyper drops a Content-Length beside it without a word. Where a proxy in front
-            // believed that one, what follows is a request that somebody smuggled in: it
-            // is never read (RFC 9112 §6.1).
-            let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let mut response = router.oneshot(request).await.unwrap_or_else(|e| match e {});
-            if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            Ok::<_, Infallible>(response)
-        }
+        let answer = routes.clone().answer(peer.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -211,7 +211,8 @@ impl Lockout {
     pub fn failed_from(&self, address: IpAddr, what: &str) -> Duration {
         let now = (self.clock)();
         let mut counts = self.counts();
-        let counted = self.count(counts.addresses.entry(Network::of(address)), now);
+        let limit = self.options.failures;
+        let counted = self.count(counts.addresses.entry(Network::of(address)), limit, now);
         if counted.locks {
             warn!(%address, what, "address locked out after too many failed log-ins");
         }

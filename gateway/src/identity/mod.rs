@@ -5,6 +5,7 @@
 //! workspace's agent takes a [`Grant`], and only [`Identity::authorize`] makes one.
 
 mod accounts;
+mod door;
 mod grant;
 mod key;
 mod lockout;
@@ -22,6 +23,7 @@ use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
 pub use accounts::{Accounts, Browser, SignInError, SignedIn};
+pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};

@@ -20,14 +20,14 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, first_run, web};
+use super::{Prepared, Running, SSH_PART, StartError, browser, first_run, web};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
-use crate::http::{self, Admission, HttpState, Limits, Readiness};
+use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
 use crate::identity::{Accounts, Identity, Lockout, LockoutOptions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
@@ -82,7 +82,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     remember(&config, ports, &listener, &https);
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
     let site = web::site(&config, &https)?;
-    let (transport, given) = web::transport(&config, &authority).await?;
+    let (transport, given) = web::transport(&config, &authority, &site).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
@@ -138,6 +138,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     part(&mut parts, "the housekeeping", house);
 
     let readiness = Readiness::default();
+    let sessions_for_browsers = sessions.clone();
     let api = Api::new(api::Parts {
         store: store.clone(),
         workspaces: workspaces.clone(),
@@ -151,13 +152,22 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ssh: web::ssh_address(&server.ssh, &config),
         stop: stop.child_token(),
     });
+    let needs = browser::Needs {
+        site: site.clone(),
+        sessions: sessions_for_browsers,
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+    };
+    let (apps, others) = browser::start(&folder, needs, &stop, &mut parts).await?;
     let router = http::router(HttpState {
         agents: agents(&tunnels, &authority, &workspaces),
         readiness: readiness.clone(),
     })
-    .nest("/api/v1", api::router(api, Router::new()));
+    .nest("/api/v1", api::router(api, Router::new()))
+    .merge(others);
+    let routes = Routes::from(router).with_apps(apps);
     let (limits, stop_http) = (Limits::default(), stop_agents.clone());
-    let serve = http::serve(https, transport, router, limits, stop_http);
+    let serve = http::serve(https, transport, routes, limits, stop_http);
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
@@ -279,7 +289,7 @@ fn reachable(listener: &TcpListener) -> Result<String, StartError> {
 }
 
 /// Starts one part, and remembers its name for when it ends.
-fn part(
+pub(super) fn part(
     parts: &mut JoinSet<&'static str>,
     name: &'static str,
     run: impl Future<Output = ()> + Send + 'static,

@@ -11,7 +11,7 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::StartError;
+use super::{StartError, browser};
 use crate::chain::chain;
 use crate::config::{Config, TlsMode};
 use crate::http::{Scheme, Site, Transport};
@@ -40,6 +40,7 @@ pub(super) fn site(config: &Config, listener: &TcpListener) -> Result<Site, Star
 pub(super) async fn transport(
     config: &Config,
     authority: &Arc<Authority>,
+    site: &Site,
 ) -> Result<(Transport, Option<Arc<Given>>), StartError> {
     let files = config.http.certificate.clone().zip(config.http.key.clone());
     match (config.http.tls, files) {
@@ -51,14 +52,16 @@ pub(super) async fn transport(
             Ok((tls.into(), Some(given)))
         }
         // Without files the configuration was refused.
-        (TlsMode::Files | TlsMode::OwnCa, _) => {
-            own(authority).map(|own| (own, None)).map_err(Into::into)
-        }
+        (TlsMode::Files | TlsMode::OwnCa, _) => own(authority, site)
+            .map(|own| (own, None))
+            .map_err(Into::into),
     }
 }
 
-fn own(authority: &Authority) -> Result<Transport, CertsError> {
-    authority.server_config().map(Transport::from)
+fn own(authority: &Arc<Authority>, site: &Site) -> Result<Transport, CertsError> {
+    authority
+        .server_config_for(browser::wanted(site))
+        .map(Transport::from)
 }
 
 /// Returns what tells who calls.
