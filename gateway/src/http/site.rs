@@ -294,7 +294,7 @@ impl Site {
             let clients = list(headers, for_);
             let (client, hops) = self.client(peer, clients.iter().map(String::as_str));
             let of_hop = |values: Vec<String>| {
-                let index = values.len().checked_sub(hops.max(1)).unwrap_or_default();
+                let index = values.len().saturating_sub(hops.max(1));
                 values.into_iter().nth(index)
             };
             let scheme = of_hop(list(headers, proto));
@@ -309,7 +309,7 @@ impl Site {
             .iter()
             .map(|element| parameter(element, "for").unwrap_or_default());
         let (client, hops) = self.client(peer, nodes);
-        let index = elements.len().checked_sub(hops.max(1)).unwrap_or_default();
+        let index = elements.len().saturating_sub(hops.max(1));
         let of_hop = |name| {
             elements
                 .get(index)
@@ -374,7 +374,7 @@ fn split_host(text: &str) -> Option<(String, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
         let address: Ipv6Addr = address.parse().ok()?;
-        return Some((format!("[{address}]"), port_of(rest)?));
+        return Some((format!("[{address}]"), port_of(rest).ok()?));
     }
     let (host, rest) = match text.split_once(':') {
         Some((host, _)) => text.split_at_checked(host.len())?,
@@ -387,16 +387,21 @@ fn split_host(text: &str) -> Option<(String, Option<u16>)> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     valid.then_some(())?;
-    Some((host.to_owned(), port_of(rest)?))
+    Some((host.to_owned(), port_of(rest).ok()?))
 }
 
-/// Reads `:PORT`, or nothing; `None` where it is neither.
-fn port_of(text: &str) -> Option<Option<u16>> {
+/// A text that is neither `:PORT` nor nothing.
+struct NoPort;
+
+/// Reads `:PORT`, or nothing.
+fn port_of(text: &str) -> Result<Option<u16>, NoPort> {
     match text.strip_prefix(':') {
-        None => text.is_empty().then_some(None),
-        Some("") => Some(None),
-        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => port.parse().ok().map(Some),
-        Some(_) => None,
+        None if text.is_empty() => Ok(None),
+        Some("") => Ok(None),
+        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            port.parse().map(Some).map_err(|_| NoPort)
+        }
+        None | Some(_) => Err(NoPort),
     }
 }
 

@@ -25,7 +25,7 @@ impl Refusal for ApiRefused {
             Self::Content(_) | Self::BadTime | Self::TwoTimes => {
                 row(Status::UNPROCESSABLE_ENTITY, "invalid-request", Prohibited)
             }
-            Self::NoSuch { code, .. } => row(Status::NOT_FOUND, *code, Prohibited),
+            Self::NoSuch { code, .. } => row(Status::NOT_FOUND, code, Prohibited),
             Self::TooMany { .. } => row(Status::CONFLICT, "too-many", ResourceShortage),
             Self::KeyReused => row(
                 Status::UNPROCESSABLE_ENTITY,

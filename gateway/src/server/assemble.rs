@@ -68,6 +68,10 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Starts the parts, from the records up to the listeners.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one part after the other, each made of those before"
+)]
 pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let Prepared {
         start,

@@ -89,7 +89,8 @@ fn a_trusted_proxys_word_is_taken_for_cookies_and_addresses() {
         signed.header("strict-transport-security").is_some(),
         "{signed:?}"
     );
-    let headers = [&forwarded[..], &[signed.cookie().as_str()]].concat();
+    let cookie = signed.cookie();
+    let headers = [&forwarded[..], &[cookie.as_str()]].concat();
     let logins = site.send("GET /me/logins", &headers, None).json();
     assert_eq!(logins["items"][0]["address"], "203.0.113.9", "{logins}");
     let own = [headers.as_slice(), &["Origin: https://dev.example.com"]].concat();

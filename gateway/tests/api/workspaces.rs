@@ -143,15 +143,15 @@ fn a_list_comes_in_pages_and_a_port_is_opened_and_closed() {
     let mut names = Vec::new();
     let mut path = "GET /workspaces?limit=3".to_owned();
     loop {
-        let page = site.send(&path, &[&token], None).json();
+        let shown = site.send(&path, &[&token], None).json();
         names.extend(
-            page["items"]
+            shown["items"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|item| item["name"].clone()),
         );
-        match page["next"].as_str() {
+        match shown["next"].as_str() {
             Some(next) => path = format!("GET /workspaces?limit=3&cursor={next}"),
             None => break,
         }
@@ -167,6 +167,6 @@ fn a_list_comes_in_pages_and_a_port_is_opened_and_closed() {
     assert_eq!(set.status, 200, "{set:?}");
     assert_eq!(set.json()["expires_at"], "2030-01-01T00:00:00Z");
     assert!(set.text("url").contains("://3000--b--"), "{set:?}");
-    let closed = site.send(&line.replace("PUT", "DELETE"), &[&token], None);
-    assert_eq!(closed.status, 204, "{closed:?}");
+    let private = site.send(&line.replace("PUT", "DELETE"), &[&token], None);
+    assert_eq!(private.status, 204, "{private:?}");
 }

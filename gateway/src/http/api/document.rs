@@ -1,4 +1,4 @@
-//! The OpenAPI document: how one operation is described, and how they make a whole.
+//! The `OpenAPI` document: how one operation is described, and how they make a whole.
 //!
 //! The table of operations is the only place that says which paths there are: routes
 //! take theirs from it by the operation's id.
@@ -14,7 +14,7 @@ use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -205,6 +205,30 @@ impl Operation {
         let response = response.unwrap_or_default().description(about);
         self.responses
             .insert(status.as_u16(), response.content(JSON, content));
+        self
+    }
+
+    /// Answers with a page of a list.
+    pub(super) fn answers_page<T: ToSchema>(mut self, about: &str) -> Self {
+        let items = ArrayBuilder::new().items(self.reference::<T>());
+        let next = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some(
+                "`cursor` of the next page; null: this is the last one",
+            ));
+        let page = ObjectBuilder::new()
+            .property("items", items)
+            .property("next", next)
+            .required("items")
+            .required("next");
+        let name = format!("{}Page", T::name());
+        self.schemas.push((name.clone(), page.into()));
+        let reference = RefOr::<Schema>::Ref(Ref::from_schema_name(name));
+        let content = ContentBuilder::new().schema(Some(reference)).build();
+        let response = ResponseBuilder::new()
+            .description(about)
+            .content(JSON, content);
+        self.responses.insert(StatusCode::OK.as_u16(), response);
         self
     }
 

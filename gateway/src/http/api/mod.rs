@@ -111,7 +111,7 @@ pub fn router(api: Api, more: Router<Api>) -> Router {
         .with_state(api)
 }
 
-/// Returns the OpenAPI document, as its file in `gateway/web` holds it.
+/// Returns the `OpenAPI` document, as its file in `gateway/web` holds it.
 pub fn openapi() -> String {
     document::text(&document::document(operations::all(), &operations::TAGS))
 }

@@ -8,8 +8,8 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
 use super::document::{EVENTS, Operation, TEXT};
 use super::wire::{
     AddKey, AddToken, AddUser, ChangeUser, Connection, CreateWorkspace, Event, EventQuery, Key,
-    LogQuery, Login, Me, NewPassword, NewToken, Page, Paging, Port, PortSetting, Server, SetPort,
-    SignIn, SignInByLink, Token, User, WaitQuery, Workspace, WorkspaceQuery,
+    LogQuery, Login, Me, NewPassword, NewToken, Paging, Port, PortSetting, Server, SetPort, SignIn,
+    SignInByLink, Token, User, WaitQuery, Workspace, WorkspaceQuery,
 };
 use crate::http::wire::SignInLink;
 use crate::names::{LoginId, TokenId, UserName, WorkspaceId};
@@ -126,13 +126,13 @@ fn lists() -> Vec<Operation> {
     let operations = vec![
         Operation::new(Get, "/me/keys", "listKeys", "List the SSH keys")
             .query::<Paging>()
-            .answers::<Page<Key>>(StatusCode::OK, "the keys, oldest first"),
+            .answers_page::<Key>("the keys, oldest first"),
         Operation::new(Get, "/me/tokens", "listTokens", "List the API tokens")
             .query::<Paging>()
-            .answers::<Page<Token>>(StatusCode::OK, "the tokens, newest first"),
+            .answers_page::<Token>("the tokens, newest first"),
         Operation::new(Get, "/me/logins", "listLogins", "List the logins")
             .query::<Paging>()
-            .answers::<Page<Login>>(StatusCode::OK, "the logins, last used first"),
+            .answers_page::<Login>("the logins, last used first"),
     ];
     tagged(operations, "account")
 }
@@ -154,7 +154,7 @@ fn workspaces() -> Vec<Operation> {
         Operation::new(Get, "/workspaces", "listWorkspaces", "List workspaces")
             .about("One's own; for administrators all.")
             .query::<WorkspaceQuery>()
-            .answers::<Page<Workspace>>(StatusCode::OK, "the workspaces, by owner and name"),
+            .answers_page::<Workspace>("the workspaces, by owner and name"),
         Operation::new(Post, "/workspaces", "createWorkspace", "Create a workspace")
             .header(
                 "Idempotency-Key",
@@ -207,7 +207,7 @@ fn ports() -> Vec<Operation> {
                  change: events named `ports`.",
         )
         .parameter::<WorkspaceId>("id", "the workspace's id")
-        .answers::<Page<Port>>(StatusCode::OK, "the ports, in order")
+        .answers_page::<Port>("the ports, in order")
         .answers_plainly(StatusCode::OK, &[EVENTS], "the ports, in order")
         .of_agent(),
         Operation::new(
@@ -242,7 +242,7 @@ fn users() -> Vec<Operation> {
     let operations = vec![
         Operation::new(Get, "/users", "listUsers", "List the users")
             .query::<Paging>()
-            .answers::<Page<User>>(StatusCode::OK, "the users, by name"),
+            .answers_page::<User>("the users, by name"),
         Operation::new(Post, "/users", "addUser", "Add a user")
             .about("They sign in first with a link.")
             .body::<AddUser>()
@@ -293,7 +293,7 @@ fn server() -> Vec<Operation> {
                 "id of the last event that was seen",
                 "^[0-9]{1,18}$",
             )
-            .answers::<Page<Event>>(StatusCode::OK, "what happened")
+            .answers_page::<Event>("what happened")
             .answers_plainly(StatusCode::OK, &[EVENTS], "what happened"),
         Operation::new(Get, "/openapi.json", "showDocument", "Show this document")
             .open()

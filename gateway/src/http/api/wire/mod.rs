@@ -27,12 +27,11 @@ pub const LIMIT: u32 = 50;
 pub const MAX_CURSOR: usize = 100;
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// What there is, in the list's order.
     pub items: Vec<T>,
     /// What to give as `cursor` to get the next page; null: this is the last one.
-    #[schema(required = true)]
     pub next: Option<String>,
 }
 
