@@ -64,6 +64,9 @@ impl Emulator {
             painter.cursor(&cursor, 0);
             painter.put("\x1b[?1049h");
             painter.plain_charsets(&cursor);
+            // It was cleared with that cursor's background.
+            painter.style(Style::default());
+            painter.put("\x1b[2J");
             painter.alternate(self.term.grid());
         } else {
             painter.primary(self.term.grid());

@@ -69,6 +69,8 @@ impl Client {
         // The repaint will show it.
         self.given = self.given.saturating_sub(length(&self.waiting.bytes));
         self.waiting.bytes = Vec::new();
+        // Who sends may have nothing to wait for an acknowledgement of.
+        self.wake.notify_one();
     }
 
     fn has_room(&self) -> bool {
@@ -181,7 +183,15 @@ impl Screen {
         };
         let sent = client.given.saturating_sub(length(&client.waiting.bytes));
         client.drawn = client.drawn.saturating_add(bytes).min(sent);
-        if client.behind && client.owes() <= CAUGHT_UP {
+        self.catch_up(id);
+    }
+
+    /// Paints a client anew that was left out and has drawn most of what it was sent.
+    fn catch_up(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && client.behind
+            && client.owes() <= CAUGHT_UP
+        {
             client.behind = false;
             let repaint = self.emulator.repaint();
             client.give(&repaint);
@@ -206,6 +216,8 @@ impl Screen {
 
     /// Takes what is to be sent to a client.
     pub(crate) fn take(&mut self, id: ClientId) -> Outgoing {
+        // It may have been left out because this wasn't called for long.
+        self.catch_up(id);
         self.clients
             .get_mut(&id)
             .map(|client| std::mem::take(&mut client.waiting))

@@ -211,13 +211,14 @@ impl Tab {
         }
     }
 
-    /// Draws what is painted first.
+    /// Draws what is painted first, and forgets it.
     pub(crate) async fn first(&mut self) -> String {
         while self.messages == 0 {
             let bytes = self.receive().await.expect("it isn't closed");
             self.ack(bytes).await;
         }
-        String::from_utf8_lossy(&self.shown).into_owned()
+        let shown = std::mem::take(&mut self.shown);
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     /// Draws until the agent said something of that type.

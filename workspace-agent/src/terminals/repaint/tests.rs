@@ -117,8 +117,10 @@ fn lines_that_were_wrapped_still_are() {
 
 #[test]
 fn the_scrollback_is_painted_again() {
-    let lines: String = (0..80).map(|line| format!("line {line}\r\n")).collect();
-    let emulator = after(lines.as_bytes());
+    let mut emulator = emulator();
+    for line in 0..80 {
+        emulator.advance(format!("line {line}\r\n").as_bytes());
+    }
     assert_eq!(emulator.term.grid().history_size(), 50);
     check(emulator);
 }

@@ -20,7 +20,7 @@ fn draw(screen: &mut Screen, id: ClientId) -> Vec<u8> {
 
 /// Gives output as long as it is wanted, and returns how much that was.
 fn fill(screen: &mut Screen) -> u64 {
-    let piece = [b'y'; SMALL_READ];
+    let piece = vec![b'y'; SMALL_READ];
     assert_eq!(length(&piece), READ);
     let mut given = 0;
     while screen.wants_output() {
@@ -57,8 +57,9 @@ fn one_that_lags_is_left_out_and_painted_anew_when_it_has_caught_up() {
     let fast = attach(&mut screen);
     for _ in 0..10 {
         assert!(screen.wants_output());
-        screen.output(&[b'x'; SMALL_READ]);
+        screen.output(&vec![b'x'; SMALL_READ]);
         draw(&mut screen, fast);
+        screen.take(slow);
     }
     assert!(screen.clients[&slow].behind);
     assert!(screen.clients[&slow].owes() <= WINDOW);
@@ -73,12 +74,27 @@ fn one_that_lags_is_left_out_and_painted_anew_when_it_has_caught_up() {
 }
 
 #[test]
+fn one_that_is_not_sent_anything_for_long_is_painted_anew_though_it_owes_nothing() {
+    let mut screen = screen();
+    let slow = attach(&mut screen);
+    let fast = attach(&mut screen);
+    draw(&mut screen, slow);
+    while !screen.clients[&slow].behind {
+        screen.output(&vec![b'x'; SMALL_READ]);
+        draw(&mut screen, fast);
+    }
+    assert_eq!(screen.clients[&slow].owes(), 0);
+    assert!(screen.take(slow).bytes.starts_with(b"\x1bc"));
+    assert!(!screen.clients[&slow].behind);
+}
+
+#[test]
 fn one_that_leaves_does_not_free_those_that_lag() {
     let mut screen = screen();
     let slow = attach(&mut screen);
     let fast = attach(&mut screen);
     while !screen.clients[&slow].behind {
-        screen.output(&[b'x'; SMALL_READ]);
+        screen.output(&vec![b'x'; SMALL_READ]);
         draw(&mut screen, fast);
     }
     screen.detach(fast);
