@@ -1,0 +1,20 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [react()],
+  // The gateway puts a fresh nonce here for each page: dashboard.rs.
+  html: { cspNonce: "__CSP_NONCE__" },
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0, // the content security policy allows no data: script or font
+    modulePreload: { polyfill: false },
+    rolldownOptions: { input: { index: "index.html", docs: "docs.html" } },
+    chunkSizeWarningLimit: 1700, // Swagger UI, on its own page
+  },
+  server: {
+    proxy: {
+      "/api": { target: process.env.DEVGATE_URL ?? "https://localhost:8443", secure: false, ws: true },
+    },
+  },
+});
