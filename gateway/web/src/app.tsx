@@ -27,6 +27,7 @@ const Profile = lazy(() => import("./account/Profile"));
 const Keys = lazy(() => import("./account/Keys"));
 const Tokens = lazy(() => import("./account/Tokens"));
 const Logins = lazy(() => import("./account/Logins"));
+const Docs = lazy(() => import("./docs/Docs"));
 const Users = lazy(() => import("./admin/Users"));
 const ServerPage = lazy(() => import("./admin/Server"));
 
@@ -44,6 +45,7 @@ const later = (page: React.ReactNode) => <Suspense fallback={<Loading />}>{page}
 
 const routes: RouteObject[] = [
   { path: "/sign-in", element: <SignIn />, errorElement: <Crash /> },
+  { path: "/api/v1/docs", element: later(<Docs />), errorElement: <Crash /> },
   {
     path: "/",
     element: <Shell />,

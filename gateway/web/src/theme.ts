@@ -70,6 +70,10 @@ export const theme = createTheme({
         yOffset: "12vh",
         radius: "lg",
         closeButtonProps: { "aria-label": "Close" },
+        // What is behind a dialog stays where it is, its scroll bar too.
+        removeScrollProps: { removeScrollBar: false },
+        // A dialog's head is no banner of the page.
+        attributes: { header: { role: "presentation" } },
       },
     }),
     Alert: Alert.extend({ defaultProps: { variant: "light", radius: "md" } }),

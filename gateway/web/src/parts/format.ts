@@ -14,6 +14,11 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit] ?? "B"}`;
 }
 
+/** Returns a number of bytes without zeros at its end, for an axis. */
+export function bytesShort(count: number): string {
+  return bytes(count).replace(/\.(\d*?)0+ /, (_, kept: string) => (kept === "" ? " " : `.${kept} `));
+}
+
 export function percent(value: number): string {
   return `${value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)} %`;
 }

@@ -10,6 +10,7 @@ export function NotFound() {
   return (
     <Empty
       icon={<IconMapQuestion size={22} />}
+      order={1}
       title="There is nothing at this address"
       action={
         <Button component={Link} to="/workspaces" variant="default">

@@ -119,6 +119,7 @@ export function Palette({ who }: { who: Me }) {
     <Spotlight
       actions={actions}
       shortcut={null}
+      removeScrollProps={{ removeScrollBar: false }}
       nothingFound="Nothing found"
       highlightQuery
       scrollable

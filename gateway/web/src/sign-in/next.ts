@@ -22,7 +22,7 @@ export function safeNext(next: string | null, origin: string): string {
 
 /** Whether a path is one of the dashboard's own pages; others are the gateway's to answer. */
 export function isPage(path: string): boolean {
-  return !path.startsWith("/api/") && !path.startsWith("/@");
+  return (!path.startsWith("/api/") || path === "/api/v1/docs") && !path.startsWith("/@");
 }
 
 /** Returns the sign-in's address that leads back to where one is. */

@@ -25,6 +25,8 @@ interface Props {
   points: Points;
   lines: readonly Line[];
   format: (value: number) => string;
+  /** How the axis writes its numbers, and which steps it may take. */
+  axis?: { format: (value: number) => string; steps: number[] };
   /** Shows the axis up to here at least. */
   top?: number;
   /** From and to, in seconds. */
@@ -36,7 +38,7 @@ const COLOURS = {
   dark: { first: "#6fc5d3", second: "#f0a060", text: "#99a3ad", grid: "#262d34" },
 };
 
-export function Chart({ label, points, lines, format, top, range }: Props) {
+export function Chart({ label, points, lines, format, axis: scale, top, range }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<UPlot | undefined>(undefined);
   const scheme = useComputedColorScheme("light");
@@ -70,7 +72,13 @@ export function Chart({ label, points, lines, format, top, range }: Props) {
         },
         axes: [
           { ...axis, size: 26, space: 70, values: "{HH}:{mm}" },
-          { ...axis, size: 64, space: 34, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+          {
+            ...axis,
+            size: 64,
+            space: 26,
+            values: (_, ticks) => ticks.map((tick) => (scale?.format ?? format)(tick)),
+            ...(scale && { incrs: scale.steps }),
+          },
         ],
         series: [
           {},
@@ -97,7 +105,7 @@ export function Chart({ label, points, lines, format, top, range }: Props) {
       current.destroy();
       chart.current = undefined;
     };
-  }, [scheme, lines, format]);
+  }, [scheme, lines, format, scale]);
 
   return (
     <div className={classes.chart}>

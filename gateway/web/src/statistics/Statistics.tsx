@@ -8,7 +8,7 @@ import { statistics, type Window } from "../api/queries";
 import type { Sample, Statistics } from "../api/types";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
-import { bytes, percent } from "../parts/format";
+import { bytes, bytesShort, percent } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { Panel } from "../parts/Panel";
 import { useWorkspace } from "../workspace/context";
@@ -24,9 +24,15 @@ interface Measure {
   lines: readonly Line[];
   values: readonly ((sample: Sample) => number)[];
   format: (value: number) => string;
+  axis?: { format: (value: number) => string; steps: number[] };
   top?: (all: Statistics) => number;
   note: (all: Statistics) => string;
 }
+
+/** Powers of two, so that an axis of bytes has round numbers. */
+const STEPS = Array.from({ length: 48 }, (_, power) => 2 ** power);
+const BYTES = { format: bytesShort, steps: STEPS };
+const BYTES_PER_SECOND = { format: (value: number) => `${bytesShort(value)}/s`, steps: STEPS };
 
 const MEASURES: readonly Measure[] = [
   {
@@ -42,6 +48,7 @@ const MEASURES: readonly Measure[] = [
     lines: [{ name: "Memory", colour: "first" }],
     values: [(sample) => sample.memory_bytes],
     format: bytes,
+    axis: BYTES,
     note: (all) => `of ${bytes(all.memory_total)}`,
   },
   {
@@ -49,6 +56,7 @@ const MEASURES: readonly Measure[] = [
     lines: [{ name: "Disk", colour: "first" }],
     values: [(sample) => sample.disk_bytes],
     format: bytes,
+    axis: BYTES,
     note: (all) => `of ${bytes(all.disk_total)}`,
   },
   {
@@ -59,6 +67,7 @@ const MEASURES: readonly Measure[] = [
     ],
     values: [(sample) => sample.received_bytes_per_second, (sample) => sample.sent_bytes_per_second],
     format: (value) => `${bytes(value)}/s`,
+    axis: BYTES_PER_SECOND,
     note: () => "in and out",
   },
 ];
@@ -148,6 +157,7 @@ function MeasureChart({ measure, all, window }: { measure: Measure; all: Statist
         lines={measure.lines}
         format={measure.format}
         range={range}
+        {...(measure.axis && { axis: measure.axis })}
         {...(measure.top && { top: measure.top(all) })}
       />
     </Panel>

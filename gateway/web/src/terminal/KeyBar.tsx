@@ -13,16 +13,16 @@ interface Props {
 const ARROW = 16;
 
 const KEYS: [label: string, shown: ReactNode, sent: string][] = [
-  ["Escape", "Esc", "\u001b"],
+  ["Esc", "Esc", "\u001b"],
   ["Tab", "Tab", "\t"],
   ["Left", <IconArrowLeft key="left" size={ARROW} />, "\u001b[D"],
   ["Up", <IconArrowUp key="up" size={ARROW} />, "\u001b[A"],
   ["Down", <IconArrowDown key="down" size={ARROW} />, "\u001b[B"],
   ["Right", <IconArrowRight key="right" size={ARROW} />, "\u001b[C"],
-  ["Pipe", "|", "|"],
-  ["Slash", "/", "/"],
-  ["Hyphen", "-", "-"],
-  ["Tilde", "~", "~"],
+  ["|", "|", "|"],
+  ["/", "/", "/"],
+  ["-", "-", "-"],
+  ["~", "~", "~"],
 ];
 
 export function KeyBar({ press, control, setControl }: Props) {

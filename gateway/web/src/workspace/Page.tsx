@@ -84,7 +84,6 @@ export function WorkspacePage() {
 }
 
 function Failed({ workspace }: { workspace: Workspace }) {
-  const action = useAction();
   return (
     <Alert
       color="red"
@@ -93,22 +92,10 @@ function Failed({ workspace }: { workspace: Workspace }) {
       title={`${workspace.name} failed`}
       role="alert"
     >
-      <div className={classes.failed}>
-        <span>
-          {workspace.reason?.detail ?? "The gateway gives no reason; the log may."}{" "}
-          <Anchor component={Link} to={`${pathOf(workspace)}/logs`} inherit>
-            See the log
-          </Anchor>
-        </span>
-        <Button
-          size="xs"
-          variant="default"
-          leftSection={<IconPlayerPlay size={14} aria-hidden />}
-          onClick={() => action.mutate({ workspace, action: "start" })}
-        >
-          Start again
-        </Button>
-      </div>
+      {workspace.reason?.detail ?? "The gateway gives no reason; the log may."}{" "}
+      <Anchor component={Link} to={`${pathOf(workspace)}/logs`} inherit underline="always">
+        See the log
+      </Anchor>
     </Alert>
   );
 }

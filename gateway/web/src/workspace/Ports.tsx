@@ -1,5 +1,5 @@
 /** The web applications that run in a workspace, as they come and go. */
-import { Button, Code, Menu, Text, Tooltip, UnstyledButton } from "@mantine/core";
+import { Button, Code, Menu, Text, Tooltip, UnstyledButton, VisuallyHidden } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconChevronDown, IconExternalLink, IconLock, IconUsers, IconWorld } from "@tabler/icons-react";
@@ -142,13 +142,10 @@ function VisibilityMenu({ port, id }: { port: Port; id: string }) {
       <Menu position="bottom-end" width={250} shadow="md">
         <Menu.Target>
           <Tooltip label={WORDS[port.visibility].meaning}>
-            <UnstyledButton
-              className={classes.visibility}
-              data-visibility={port.visibility}
-              aria-label={`Port ${port.port} is ${WORDS[port.visibility].name.toLowerCase()}: change`}
-            >
+            <UnstyledButton className={classes.visibility} data-visibility={port.visibility}>
               <Icon size={14} aria-hidden />
               <span>
+                <VisuallyHidden>Port {port.port} is: </VisuallyHidden>
                 {WORDS[port.visibility].name}
                 {port.expires_at && (
                   <span className={classes.dim}>

@@ -33,7 +33,7 @@ export function FirstSteps({ mine }: { mine: Workspace[] }) {
             "Your key is known here."
           ) : (
             <>
-              <Anchor component={Link} to="/account/keys" inherit>
+              <Anchor component={Link} to="/account/keys" inherit underline="always">
                 Add the public key
               </Anchor>{" "}
               of your computer. VS Code Desktop, JetBrains Gateway, Zed and plain ssh use it.
