@@ -32,7 +32,7 @@ export type Level = "error" | "warn" | "other";
 /** Returns how bad a line looks. */
 export function level(line: string): Level {
   const head = line.slice(0, 160);
-  if (/\b(?:ERROR|FATAL|PANIC|panicked)\b|"level":"(?:error|fatal)"/i.test(head)) return "error";
-  if (/\bWARN(?:ING)?\b|"level":"warn/i.test(head)) return "warn";
+  if (/\b(?:ERROR|FATAL|PANIC|panicked)\b|"level":\s*"(?:error|fatal)"/.test(head)) return "error";
+  if (/\bWARN(?:ING)?\b|"level":\s*"warn/.test(head)) return "warn";
   return "other";
 }
