@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// What is needed to run the tests and the package that brings it.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
@@ -76,6 +77,17 @@ pub fn built(name: &str) -> PathBuf {
 /// Returns the folder of the VS Code server that is in code-server's package.
 #[track_caller]
 pub fn vscode_server() -> PathBuf {
+    code_server_folder().join("lib/vscode")
+}
+
+/// Returns the program code-server.
+#[track_caller]
+pub fn code_server() -> PathBuf {
+    code_server_folder().join("out/node/entry.js")
+}
+
+#[track_caller]
+fn code_server_folder() -> PathBuf {
     let cache = env::var_os("DEVGATE_TEST_CACHE").map_or_else(
         || {
             env::var_os("XDG_CACHE_HOME")
@@ -92,5 +104,5 @@ pub fn vscode_server() -> PathBuf {
         server.join(".complete").is_file(),
         "the VS Code server is missing: sh scripts/code-server.sh"
     );
-    server.join("lib/vscode")
+    server
 }
