@@ -47,6 +47,7 @@ await flow("first-steps", async (arrive) => {
 async function life(ada, owner) {
   const { page } = ada;
   const state = () => page.locator("main");
+  await page.getByRole("button", { name: "Create" }).waitFor();
   await page.keyboard.press("n");
   await page.getByLabel("Name").fill("first");
   await ada.look("create");

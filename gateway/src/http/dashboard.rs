@@ -56,7 +56,11 @@ struct Files;
 ///
 /// [`RequestRefused`] for what neither a file nor a page is, and for methods other
 /// than GET and HEAD.
-pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, RequestRefused> {
+pub async fn serve(
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, RequestRefused> {
     let path = uri.path().trim_start_matches('/');
     if path != PAGE
         && let Some(name) = file_name(path)

@@ -52,7 +52,10 @@ fn flow(name: &str, settings: &[(&str, &str)]) {
         .env("DEVGATE_URL", url)
         .env("DEVGATE_LINK", &link.url)
         .env("DEVGATE_HOME", gateway.home())
-        .env("DEVGATE_PORTS", format!("{},{}", ports::free(), ports::free()))
+        .env(
+            "DEVGATE_PORTS",
+            format!("{},{}", ports::free(), ports::free()),
+        )
         .env("DEVGATE_SCREENSHOTS", screenshots());
     run(&mut node, b"", FLOW).ok();
 }

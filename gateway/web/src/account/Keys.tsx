@@ -77,7 +77,7 @@ function Row({ value }: { value: Key }) {
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(keys),
   });
-  const label = value.label ?? "Key without a label";
+  const label = value.label || "Key without a label";
   return (
     <li className={rows.row}>
       <div className={rows.what}>
@@ -87,14 +87,6 @@ function Row({ value }: { value: Key }) {
         </code>
         <span className={rows.note}>
           Added <Ago time={value.created} />
-          {" · "}
-          {value.last_used ? (
-            <>
-              used <Ago time={value.last_used} />
-            </>
-          ) : (
-            "never used"
-          )}
         </span>
       </div>
       <ActionIcon aria-label={`Remove ${label}`} onClick={open}>
@@ -104,7 +96,7 @@ function Row({ value }: { value: Key }) {
         opened={asking}
         close={close}
         title="Remove this key?"
-        name={value.label ?? value.fingerprint.slice(-8)}
+        name={value.label || value.fingerprint.slice(-8)}
         confirm="Remove key"
         pending={remove.isPending}
         error={remove.error}

@@ -7,7 +7,7 @@ import { IconDots, IconLink, IconPlus, IconShield, IconTrash, IconUser } from "@
 import { useState } from "react";
 
 import { explain, request } from "../api/client";
-import { me, users, workspaces } from "../api/queries";
+import { me, users } from "../api/queries";
 import type { Role, SignInLink, User } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
@@ -53,7 +53,6 @@ export default function Users() {
 function Row({ user }: { user: User }) {
   const queries = useQueryClient();
   const who = useQuery(me).data;
-  const all = useQuery(workspaces).data;
   const [removing, removal] = useDisclosure();
   const [linking, linkDialog] = useDisclosure();
   const self = who?.name === user.name;
@@ -72,7 +71,7 @@ function Row({ user }: { user: User }) {
     onSuccess: removal.close,
     onSettled: refresh,
   });
-  const count = all?.filter((one) => one.owner === user.name).length ?? 0;
+  const count = user.workspaces;
   return (
     <li className={rows.row}>
       <div className={rows.what}>

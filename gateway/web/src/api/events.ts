@@ -21,6 +21,7 @@ const EVENTS = [
   "token-deleted",
   "login",
   "logout",
+  "port-changed",
 ] as const;
 
 /** Returns which cached queries an event of this kind makes old. */

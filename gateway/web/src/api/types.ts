@@ -21,9 +21,8 @@ export interface Me {
 export interface Key {
   fingerprint: string;
   algorithm: string;
-  label: string | null;
+  label: string;
   created: string;
-  last_used: string | null;
 }
 
 export interface Token {
@@ -54,6 +53,7 @@ export interface User {
   role: Role;
   has_password: boolean;
   created: string;
+  workspaces: number;
 }
 
 export interface SignInLink {

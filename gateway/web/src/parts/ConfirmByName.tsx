@@ -61,7 +61,7 @@ function Form({ close, name, confirm, pending = false, error, act, children }: P
           <Button variant="default" onClick={close}>
             Cancel
           </Button>
-          <Button type="submit" color="red" disabled={!matches} loading={pending}>
+          <Button type="submit" color="red.9" disabled={!matches} loading={pending}>
             {confirm}
           </Button>
         </Group>

@@ -52,7 +52,10 @@ function SignedIn({ who }: { who: Me }) {
     ["mod+K", () => spotlight.open()],
     ["g", () => void navigate("/workspaces")],
   ]);
-  useEffect(() => window.scrollTo(0, 0), [pathname]);
+  useEffect(() => {
+    // Newer browsers return a promise, which is no clean-up.
+    window.scrollTo(0, 0);
+  }, [pathname]);
   return (
     <>
       <a className={classes.skip} href="#content">

@@ -30,8 +30,9 @@ function useEntry() {
 export function SignIn() {
   useDocumentTitle("Sign in · devgate");
   const { hash } = useLocation();
-  const [token] = useState(() => linkToken(hash));
-  const [byPassword, setByPassword] = useState(token === null);
+  const token = linkToken(hash);
+  // A link that somebody gave up on; another one may be pasted into the same page.
+  const [givenUp, setGivenUp] = useState<string | null>(null);
   return (
     <main className={classes.page}>
       <div className={classes.card}>
@@ -39,8 +40,8 @@ export function SignIn() {
           <Logo size={34} />
           <Title order={1}>Sign in to devgate</Title>
         </div>
-        {token !== null && !byPassword ? (
-          <ByLink token={token} other={() => setByPassword(true)} />
+        {token !== null && token !== givenUp ? (
+          <ByLink key={token} token={token} other={() => setGivenUp(token)} />
         ) : (
           <ByPassword />
         )}

@@ -1,8 +1,7 @@
-/** The first steps, for as long as one of them is left. */
+/** The first steps from one's own computer, until it has a key here. */
 import { Anchor, CloseButton, Text, Title } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { IconCircle, IconCircleCheckFilled } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 
@@ -15,10 +14,7 @@ export function FirstSteps({ mine }: { mine: Workspace[] }) {
   const known = useQuery(keys);
   const [hidden, setHidden] = useLocalStorage({ key: "devgate-first-steps-hidden", defaultValue: false });
   const first = mine[0];
-  const hasKey = (known.data?.length ?? 0) > 0;
-  // Whoever has used a key knows the way.
-  const connected = known.data?.some((key) => key.last_used) ?? false;
-  if (hidden || !known.data || !first || (hasKey && connected)) return null;
+  if (hidden || known.data?.length !== 0 || !first) return null;
   return (
     <section className={classes.steps} aria-labelledby="first-steps">
       <header>
@@ -28,19 +24,13 @@ export function FirstSteps({ mine }: { mine: Workspace[] }) {
         <CloseButton aria-label="Hide these steps" onClick={() => setHidden(true)} />
       </header>
       <ol>
-        <Step done={hasKey} title="Add your SSH key">
-          {hasKey ? (
-            "Your key is known here."
-          ) : (
-            <>
-              <Anchor component={Link} to="/account/keys" inherit underline="always">
-                Add the public key
-              </Anchor>{" "}
-              of your computer. VS Code Desktop, JetBrains Gateway, Zed and plain ssh use it.
-            </>
-          )}
+        <Step title="Add your SSH key">
+          <Anchor component={Link} to="/account/keys" inherit underline="always">
+            Add the public key
+          </Anchor>{" "}
+          of your computer. VS Code Desktop, JetBrains Gateway, Zed and plain ssh use it.
         </Step>
-        <Step done={false} title="Connect">
+        <Step title="Connect">
           <CopyLine text={first.ssh} label="Copy the ssh line" />
         </Step>
       </ol>
@@ -48,22 +38,15 @@ export function FirstSteps({ mine }: { mine: Workspace[] }) {
   );
 }
 
-function Step({ done, title, children }: { done: boolean; title: string; children: ReactNode }) {
+function Step({ title, children }: { title: string; children: ReactNode }) {
   return (
     <li className={classes.step}>
-      {done ? (
-        <IconCircleCheckFilled size={20} className={classes.done} aria-label="Done" />
-      ) : (
-        <IconCircle size={20} className={classes.open} aria-label="To do" />
-      )}
-      <div className={classes.text}>
-        <Text size="md" fw={550}>
-          {title}
-        </Text>
-        <Text size="sm" c="dimmed" component="div">
-          {children}
-        </Text>
-      </div>
+      <Text size="md" fw={550}>
+        {title}
+      </Text>
+      <Text size="sm" c="dimmed" component="div">
+        {children}
+      </Text>
     </li>
   );
 }
