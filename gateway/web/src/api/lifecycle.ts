@@ -40,7 +40,8 @@ export function useAction() {
   });
 }
 
-export function useDelete() {
+/** Deletes a workspace; `gone` is called even where whoever asked has left the page. */
+export function useDelete(gone: (workspace: Workspace) => void) {
   const queries = useQueryClient();
   return useMutation({
     mutationKey: ["delete"],
@@ -63,6 +64,7 @@ export function useDelete() {
     onSuccess: (_, workspace) => {
       queries.setQueryData(workspaces.queryKey, (all) => all?.filter((one) => one.id !== workspace.id));
       notifications.show({ message: `${workspace.name} was deleted` });
+      gone(workspace);
     },
     onSettled: () => queries.invalidateQueries(workspaces),
   });
@@ -75,6 +77,11 @@ export function useDeleting(id: string): boolean {
     predicate: (mutation) => (mutation.state.variables as Workspace | undefined)?.id === id,
   });
   return count > 0;
+}
+
+/** Whether this page is deleting any workspace right now. */
+export function useDeletingAny(): boolean {
+  return useIsMutating({ mutationKey: ["delete"] }) > 0;
 }
 
 export function useCreate() {

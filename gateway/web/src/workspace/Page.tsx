@@ -3,9 +3,9 @@ import { Alert, Anchor, Button, Group, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { IconAlertTriangle, IconBrandVscode, IconChevronRight, IconPlayerPlay } from "@tabler/icons-react";
-import { Link, NavLink, Outlet, useNavigate, useParams } from "react-router";
+import { Link, NavLink, Outlet, useParams } from "react-router";
 
-import { useAction } from "../api/lifecycle";
+import { useAction, useDeletingAny } from "../api/lifecycle";
 import { me, workspaces } from "../api/queries";
 import type { Workspace } from "../api/types";
 import { Failure } from "../parts/Failure";
@@ -19,9 +19,9 @@ import classes from "./Page.module.css";
 
 export function WorkspacePage() {
   const { owner, name } = useParams();
-  const navigate = useNavigate();
   const who = useQuery(me).data;
   const list = useQuery(workspaces);
+  const deleting = useDeletingAny();
   const workspace = list.data?.find((one) => one.owner === owner && one.name === name);
   useDocumentTitle(`${name ?? ""} · devgate`);
   if (list.isPending || !who) return <Loading />;
@@ -30,7 +30,8 @@ export function WorkspacePage() {
       <Failure title="The workspace can't be shown" error={list.error} retry={() => void list.refetch()} />
     );
   }
-  if (!workspace) return <NotFound />;
+  // Its event may come before the answer to whoever deletes it.
+  if (!workspace) return deleting ? <Loading /> : <NotFound />;
 
   const path = pathOf(workspace);
   const context: WorkspaceContext = { workspace, who };
@@ -66,7 +67,7 @@ export function WorkspacePage() {
             </Button>
           )}
           <PowerButton workspace={workspace} />
-          <ActionMenu workspace={workspace} deleted={() => void navigate("/workspaces", { replace: true })} />
+          <ActionMenu workspace={workspace} />
         </div>
       </header>
       {workspace.state === "failed" && <Failed workspace={workspace} />}

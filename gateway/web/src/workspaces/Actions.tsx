@@ -9,7 +9,7 @@ import {
   IconReportAnalytics,
   IconTrash,
 } from "@tabler/icons-react";
-import { Link } from "react-router";
+import { Link, useNavigate } from "react-router";
 
 import { useAction, useDelete, useDeleting } from "../api/lifecycle";
 import type { Workspace } from "../api/types";
@@ -49,16 +49,14 @@ export function PowerButton({ workspace }: { workspace: Workspace }) {
   );
 }
 
-interface MenuProps {
-  workspace: Workspace;
-  /** Called once it is gone. */
-  deleted?: () => void;
-}
-
 /** Everything else, as a menu. */
-export function ActionMenu({ workspace, deleted }: MenuProps) {
+export function ActionMenu({ workspace }: { workspace: Workspace }) {
+  const navigate = useNavigate();
   const action = useAction();
-  const remove = useDelete();
+  const remove = useDelete((gone) => {
+    // Its page is the only one that goes with it.
+    if (location.pathname.startsWith(pathOf(gone))) void navigate("/workspaces", { replace: true });
+  });
   const deleting = useDeleting(workspace.id);
   const [asking, { open, close }] = useDisclosure();
   const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
@@ -112,7 +110,7 @@ export function ActionMenu({ workspace, deleted }: MenuProps) {
         confirm="Delete workspace"
         act={() => {
           close();
-          remove.mutate(workspace, { onSuccess: () => deleted?.() });
+          remove.mutate(workspace);
         }}
       >
         Its home folder and everything in it go for good, and whatever runs in it ends.
