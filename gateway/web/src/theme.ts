@@ -6,6 +6,7 @@ import {
   createTheme,
   type CSSVariablesResolver,
   type MantineColorsTuple,
+  Menu,
   Modal,
   PasswordInput,
   Select,
@@ -76,6 +77,8 @@ export const theme = createTheme({
         attributes: { header: { role: "presentation" } },
       },
     }),
+    // The first item gets the focus, and the menu holds nothing but items.
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
     Alert: Alert.extend({ defaultProps: { variant: "light", radius: "md" } }),
     TextInput: TextInput.extend({ defaultProps: { size: "sm" } }),
     PasswordInput: PasswordInput.extend({ defaultProps: { size: "sm" } }),

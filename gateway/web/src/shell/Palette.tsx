@@ -121,7 +121,8 @@ export function Palette({ who }: { who: Me }) {
       shortcut={null}
       removeScrollProps={{ removeScrollBar: false }}
       nothingFound="Nothing found"
-      highlightQuery
+      overlayProps={{ blur: 0, backgroundOpacity: 0.55 }}
+      attributes={{ content: { "aria-label": "Search" } }}
       scrollable
       maxHeight={420}
       limit={40}
