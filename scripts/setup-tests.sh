@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
     bash chromium curl diffutils fuse3 git iproute2 less \
-    openssh-client openssh-server procps python3 rsync socat sshfs tmux x11-utils xauth xvfb \
+    openssh-client openssh-server procps python3 rsync socat sshfs tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     sh apt.sh nodejs npm libnode-dev         # the headers, for native modules

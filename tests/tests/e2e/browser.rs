@@ -1,11 +1,12 @@
 //! The dashboard in Chromium: one flow of `tests/browser` a test.
 
 use std::env;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::component::program;
+use e2e::component::{code_server, program};
 use e2e::gateway::Gateway;
 use e2e::ports;
 use e2e::process::run;
@@ -80,21 +81,25 @@ fn somebody_signs_in_by_link_and_leads_a_workspace_through_its_life() {
 
 #[test]
 fn a_terminal_outlives_its_tab() {
+    program("vim");
     flow("terminal", &[]);
 }
 
 #[test]
 fn web_applications_appear_and_open_on_addresses_of_their_own() {
+    program("curl");
+    program("python3");
     flow("ports", &[]);
 }
 
 #[test]
 fn the_editor_opens_saves_and_runs_commands() {
-    let program = e2e::component::code_server();
-    flow(
-        "editor",
-        &[("DEVGATE_EDITOR_PROGRAM", program.to_str().unwrap())],
-    );
+    // As an image has it: a program in the PATH.
+    let folder = TempDir::new().unwrap();
+    symlink(code_server(), folder.path().join("code-server")).unwrap();
+    let inherited = env::var("PATH").unwrap();
+    let path = format!("{}:{inherited}", folder.path().display());
+    flow("editor", &[("PATH", &path)]);
 }
 
 #[test]

@@ -118,12 +118,12 @@ export interface Port {
 export interface Terminal {
   id: string;
   title: string;
-  command: string;
+  command?: string | null;
   created: string;
   columns: number;
   rows: number;
   attached: number;
-  process: string;
+  process: string | null;
   state: "running" | "exited";
   exit_status?: number | null;
   ends_at?: string | null;

@@ -97,7 +97,7 @@ export default function Terminals() {
 
 /** Returns what a terminal is called: what runs in it, or its title. */
 function nameOf(terminal: Terminal): string {
-  return terminal.title || terminal.process || terminal.command || "shell";
+  return [terminal.title, terminal.process, terminal.command].find(Boolean) ?? "shell";
 }
 
 function Tab({
@@ -141,7 +141,7 @@ function Tab({
           <Menu.Label>
             {terminal.state === "exited"
               ? "It has ended already."
-              : `${terminal.process} and its children end.`}
+              : `${terminal.process ?? "Its shell"} and its children end.`}
           </Menu.Label>
           <Menu.Item color="red" leftSection={<IconX size={16} />} onClick={() => end.mutate()}>
             {terminal.state === "exited" ? "Remove it" : "End this terminal"}
