@@ -9,6 +9,7 @@ pub mod admin;
 mod agents;
 pub mod api;
 pub mod apps;
+pub mod dashboard;
 mod health;
 pub mod inside;
 pub mod problem;
@@ -41,7 +42,7 @@ pub struct HttpState {
     pub readiness: Readiness,
 }
 
-/// Returns the routes of the HTTPS listener; everything else is answered 404.
+/// Returns the routes of the HTTPS listener; the dashboard answers everything else.
 /// Others merge theirs into it.
 pub fn router(state: HttpState) -> Router {
     Router::new()
@@ -51,6 +52,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state.readiness)
-        .fallback(async || RequestRefused::NoRoute)
+        .route("/api/v1/docs", get(dashboard::page))
+        .fallback(dashboard::serve)
         .method_not_allowed_fallback(async || RequestRefused::NoMethod)
 }
