@@ -3,6 +3,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::large_stack_arrays,
+    clippy::too_many_lines,
     reason = "a test reports by panicking"
 )]
 

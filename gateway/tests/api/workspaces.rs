@@ -118,9 +118,9 @@ fn a_request_that_is_repeated_creates_nothing_more() {
     site.send("POST /workspaces", &key, Some(&other))
         .refused(422, "idempotency-key-reused");
     // What failed may be tried again with its key.
-    let taken = [token.as_str(), "Idempotency-Key: two"];
+    let second = [token.as_str(), "Idempotency-Key: two"];
     for _ in 0..2 {
-        site.send("POST /workspaces", &taken, Some(&new))
+        site.send("POST /workspaces", &second, Some(&new))
             .refused(409, "workspace-exists");
     }
     let bad = [token.as_str(), "Idempotency-Key: a b"];
