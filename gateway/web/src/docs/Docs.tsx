@@ -57,12 +57,12 @@ export default function Docs() {
         )}
         {query.data && (
           <p className={classes.intro}>
-            {query.data.description} Programs sign in with{" "}
+            <Prose text={query.data.description} />
+            {"\n\n"}Programs sign in with{" "}
             <Anchor component={Link} to="/account/tokens" inherit underline="always">
               a token
             </Anchor>{" "}
-            as <code>Authorization: Bearer …</code>. Errors are <code>application/problem+json</code> with a
-            stable <code>code</code>. Generators read{" "}
+            as <code>Authorization: Bearer …</code>. Generators read{" "}
             <Anchor href="/api/v1/openapi.json" inherit underline="always">
               the OpenAPI document
             </Anchor>
@@ -118,7 +118,9 @@ function Details({ operation }: { operation: Operation }) {
   return (
     <div className={classes.details}>
       {operation.description !== "" && operation.description !== operation.summary && (
-        <p className={classes.description}>{operation.description}</p>
+        <p className={classes.description}>
+          <Prose text={operation.description} />
+        </p>
       )}
       <CopyLine text={curl(operation, location.origin)} label="Copy the command" />
       {operation.parameters.length > 0 && (
@@ -142,7 +144,8 @@ function Details({ operation }: { operation: Operation }) {
         <details key={answer.status} className={classes.answer} open={answer.status.startsWith("2")}>
           <summary>
             <IconChevronRight size={13} className={classes.chevron} aria-hidden />
-            <b data-good={answer.status.startsWith("2")}>{answer.status}</b> {answer.description}{" "}
+            <b data-good={answer.status.startsWith("2")}>{answer.status}</b>{" "}
+            <Prose text={answer.description} />{" "}
             {answer.type !== "" && <code className={classes.dim}>{answer.type}</code>}
           </summary>
           <Fields fields={answer.fields} />
@@ -163,10 +166,15 @@ function Fields({ fields }: { fields: readonly Field[] }) {
             {field.required && <span title="required">*</span>}
           </dt>
           <dd>
-            <code className={classes.dim}>{field.type}</code> {field.description}
+            <code className={classes.dim}>{field.type}</code> <Prose text={field.description} />
           </dd>
         </div>
       ))}
     </dl>
   );
+}
+
+/** Text whose `code` is shown as code, as descriptions have it. */
+function Prose({ text }: { text: string }) {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
