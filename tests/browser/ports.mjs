@@ -63,8 +63,10 @@ await flow("ports", async (arrive) => {
 
   // Private: a stranger has to sign in. Public: everybody gets in.
   const stranger = await arrive();
-  await stranger.page.goto(address);
-  await stranger.page.waitForURL((now) => now.pathname === "/sign-in");
+  await until("the stranger is sent to sign in", SOON, async () => {
+    await stranger.page.goto(address);
+    return new URL(stranger.page.url()).pathname === "/sign-in";
+  });
   await list.bringToFront();
   await row.getByRole("button", { name: /Private/ }).click();
   await list.getByRole("menuitem", { name: /Public/ }).click();
@@ -76,8 +78,10 @@ await flow("ports", async (arrive) => {
   await row.getByRole("button", { name: /Public/ }).click();
   await list.getByRole("menuitem", { name: /Private/ }).click();
   await row.getByRole("button", { name: /Private/ }).waitFor();
-  await stranger.page.goto(address);
-  await stranger.page.waitForURL((now) => now.pathname === "/sign-in");
+  await until("the stranger is sent to sign in", SOON, async () => {
+    await stranger.page.goto(address);
+    return new URL(stranger.page.url()).pathname === "/sign-in";
+  });
 
   // What ends goes from the list.
   await shell.page.bringToFront();

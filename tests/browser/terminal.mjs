@@ -17,6 +17,7 @@ await flow("terminal", async (arrive) => {
   await ada.page.keyboard.type("25GA written");
   await ada.page.keyboard.press("Escape");
   await shell.shows(/25 written/);
+  await until("vim has left its insert mode", SOON, async () => !(await shell.text()).includes("INSERT"));
   const before = await shell.text();
   await ada.look("vim");
 

@@ -67,6 +67,7 @@ fn children(pid: Pid) -> Vec<Pid> {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn children_and_their_children_are_found_in_that_order() {
@@ -83,7 +84,12 @@ mod tests {
         let found = descendants(&[]);
         let place = |pid| found.iter().position(|&found| found == pid);
         assert!(place(pid).unwrap() < place(sleep).unwrap());
-        assert_eq!(name(sleep).as_deref(), Some("sleep"));
+        // Its number is known before it runs its program.
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while name(sleep).as_deref() != Some("sleep") {
+            assert!(Instant::now() < deadline, "{:?}", name(sleep));
+            std::thread::sleep(Duration::from_millis(1));
+        }
         rustix::process::kill_process(sleep, rustix::process::Signal::KILL).unwrap();
         shell.wait().unwrap();
         assert!(!descendants(&[]).contains(&pid));

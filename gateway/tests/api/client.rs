@@ -108,8 +108,8 @@ impl<'a> Site<'a> {
     pub(crate) fn follow(&self, path: &str, header: &str) -> BufReader<TcpStream> {
         let mut stream = self.connect();
         let text = format!(
-            "GET /api/v1{path} HTTP/1.1\r\nHost: localhost:{}\r\nAccept: text/event-stream\r\n\
-             {header}\r\n\r\n",
+            "GET /api/v1{path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\
+             Accept: text/event-stream\r\n{header}\r\n\r\n",
             self.port
         );
         stream.write_all(text.as_bytes()).unwrap();

@@ -47,11 +47,9 @@ async fn an_application_is_told_who_asks_and_not_what_is_claimed() {
         .await;
     let mut lines: Vec<_> = text.lines().collect();
     lines.sort_unstable();
-    let forwarded = format!("forwarded: for=127.0.0.1;host=\"{host}\";proto=https");
     let mut expected = vec![
         "GET /request?a=b%20c".to_owned(),
         "cookie: mine=1".to_owned(),
-        forwarded,
         format!("host: {host}"),
         "x-forwarded-for: 127.0.0.1".to_owned(),
         format!("x-forwarded-host: {host}"),
@@ -384,7 +382,8 @@ async fn a_request_inside_another_reaches_no_application_by_itself() {
         );
         let refused = answer.starts_with("HTTP/1.1 400");
         // One that hyper makes unambiguous by itself may pass, as one request.
-        let framed = framing.starts_with("Transfer-Encoding: chunked\r\nContent");
+        let framed = framing.contains("Transfer-Encoding: chunked")
+            && framing.contains("Content-Length: 40");
         assert!(refused || framed, "{framing}: {answer}");
     }
     gateway.end().await;

@@ -79,7 +79,7 @@ impl Flow {
 #[track_caller]
 fn flow(name: &str, settings: &[(&str, &str)]) {
     let mut flow = Flow::prepare(name, settings);
-    run(&mut flow.node, b"", FLOW).ok();
+    let _ = run(&mut flow.node, b"", FLOW).ok();
 }
 
 /// Returns where pictures of the pages are kept, to be looked at.
@@ -140,7 +140,7 @@ fn a_page_recovers_from_the_gateways_death_with_its_login_and_its_terminal() {
     browser.wait_for("kill it", FLOW);
     flow.gateway.kill();
     flow.gateway.start_again();
-    browser.finish(FLOW).ok();
+    let _ = browser.finish(FLOW).ok();
 }
 
 #[test]

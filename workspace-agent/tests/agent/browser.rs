@@ -125,7 +125,7 @@ impl Workspace {
     pub(crate) async fn terminal(&self, body: Value) -> String {
         let (status, value) = self.http(Method::POST, "/terminals", body).await;
         assert_eq!(status, StatusCode::CREATED, "{value}");
-        value["id"].as_str().unwrap().to_owned()
+        value.pointer("/id").unwrap().as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn attach(&self, id: &str, size: &str) -> Tab {
@@ -197,7 +197,7 @@ impl Tab {
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let mut searched = 0;
         loop {
-            let new = &self.shown[searched..];
+            let new = self.shown.get(searched..).unwrap_or_default();
             if new.windows(text.len()).any(|part| part == text.as_bytes()) {
                 let shown = std::mem::take(&mut self.shown);
                 return String::from_utf8_lossy(&shown).into_owned();

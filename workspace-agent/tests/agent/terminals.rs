@@ -14,15 +14,15 @@ use crate::client::Workspace;
 /// Most that a client may owe, in bytes.
 const WINDOW: usize = 256 * 1024;
 
-/// A shell without a profile, whose prompt is plain.
-const SHELL: &str = "PS1='ready> ' exec bash --norc --noprofile";
+/// A shell without a profile, whose prompt is plain: a repaint writes no trailing space.
+const SHELL: &str = "PS1='ready>' exec bash --norc --noprofile";
 
 #[tokio::test]
 async fn a_shell_and_its_screen_are_there_when_one_comes_back() {
     let workspace = Workspace::start().await;
     let id = workspace.terminal(json!({"command": SHELL})).await;
     let mut tab = workspace.attach(&id, "?columns=90&rows=30").await;
-    tab.until("ready> ").await;
+    tab.until("ready>").await;
     tab.send(b"variable=kept; stty size; printf '\\e]2;my title\\a'\r")
         .await;
     tab.until("30 90").await;
@@ -42,7 +42,7 @@ async fn a_shell_and_its_screen_are_there_when_one_comes_back() {
     assert!(terminal["ends_at"].is_string());
 
     let mut tab = workspace.attach(&id, "").await;
-    let repaint = tab.until("ready> ").await;
+    let repaint = tab.until("ready>").await;
     assert!(repaint.contains("30 90"), "{repaint}");
     assert_eq!(tab.told("title").await["title"], "my title");
     tab.send(b"echo again-$variable\r").await;
@@ -65,7 +65,7 @@ async fn vim_is_painted_again_as_it_was() {
     fs::write(&file, "first line\nsecond line\n").unwrap();
     let id = workspace.terminal(json!({"command": SHELL})).await;
     let mut tab = workspace.attach(&id, "?columns=80&rows=24").await;
-    tab.until("ready> ").await;
+    tab.until("ready>").await;
     tab.send(b"vim -N -u NONE -i NONE --cmd 'set mouse=a ttymouse=sgr' text\r")
         .await;
     tab.until("second line").await;
@@ -85,7 +85,7 @@ async fn vim_is_painted_again_as_it_was() {
     }
     assert_eq!(foreground(&workspace).await, "vim");
     tab.send(b":wq\r").await;
-    tab.until("ready> ").await;
+    tab.until("ready>").await;
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text, "first line\nsecond line\nsecond line changed\n");
 }
@@ -106,7 +106,8 @@ async fn painted(workspace: &Workspace, id: &str, text: &str) -> (Tab, String) {
 
 async fn foreground(workspace: &Workspace) -> String {
     let list = workspace.get("/terminals").await;
-    list["items"][0]["process"].as_str().unwrap().to_owned()
+    let process = list.pointer("/items/0/process").unwrap();
+    process.as_str().unwrap().to_owned()
 }
 
 /// Takes what comes, without acknowledging it, until the window is full.
@@ -258,7 +259,7 @@ async fn a_paste_that_the_program_does_not_read_yet_arrives_whole() {
     tab.until("ready").await;
     tab.send(b"g").await;
     for _ in 0..20 {
-        tab.send(&[b'p'; 50_000]).await;
+        tab.send(&vec![b'p'; 50_000]).await;
     }
     tab.until("finished").await;
     let sum = fs::read_to_string(workspace.home().join("sum")).unwrap();
@@ -298,7 +299,7 @@ async fn a_terminal_that_nobody_looks_at_ends_in_time() {
     .await;
     let id = workspace.terminal(json!({"command": SHELL})).await;
     let mut tab = workspace.attach(&id, "").await;
-    tab.until("ready> ").await;
+    tab.until("ready>").await;
     drop(tab);
     workspace
         .until("/terminals", |list| list["items"] == json!([]))

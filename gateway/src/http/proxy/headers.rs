@@ -60,7 +60,6 @@ impl Client {
             headers.remove(name);
         }
         let address = self.address.to_canonical().to_string();
-        let forwarded = self.forwarded(&address);
         if let Ok(address) = HeaderValue::try_from(address) {
             headers.insert(X_REAL_IP, address.clone());
             headers.insert(X_FORWARDED_FOR, address);
@@ -73,22 +72,9 @@ impl Client {
             Some(prefix) => headers.insert(X_FORWARDED_PREFIX, prefix.clone()),
             None => headers.remove(X_FORWARDED_PREFIX),
         };
-        match HeaderValue::try_from(forwarded) {
-            Ok(forwarded) => headers.insert(header::FORWARDED, forwarded),
-            Err(_) => headers.remove(header::FORWARDED),
-        };
-    }
-
-    /// Returns the value of `Forwarded` (RFC 7239).
-    fn forwarded(&self, address: &str) -> String {
-        let host = self.host.to_str().unwrap_or_default();
-        let (open, close) = if address.contains(':') {
-            ("\"[", "]\"")
-        } else {
-            ("", "")
-        };
-        let scheme = self.scheme;
-        format!("for={open}{address}{close};host=\"{host}\";proto={scheme}")
+        // Applications that read it, code-server for one, don't know the quotes that a
+        // port asks for (RFC 7239 §4), and refuse their own pages.
+        headers.remove(header::FORWARDED);
     }
 }
 
@@ -281,10 +267,7 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "a.example:8443");
         assert_eq!(headers["host"], "a.example:8443");
-        assert_eq!(
-            headers["forwarded"],
-            "for=10.0.0.7;host=\"a.example:8443\";proto=https"
-        );
+        assert!(!headers.contains_key("forwarded"));
         assert!(!headers.contains_key("x-forwarded-port"));
         assert!(!headers.contains_key("x-forwarded-prefix"));
     }

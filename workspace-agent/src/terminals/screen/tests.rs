@@ -1,7 +1,9 @@
 //! Windows, sizes and answers.
 
 use super::*;
-use crate::process::SMALL_READ;
+
+/// A piece of output as large as they come.
+const PIECE: usize = 64 * 1024;
 
 fn screen() -> Screen {
     Screen::new(Cells::new(80, 24), 100)
@@ -20,7 +22,7 @@ fn draw(screen: &mut Screen, id: ClientId) -> Vec<u8> {
 
 /// Gives output as long as it is wanted, and returns how much that was.
 fn fill(screen: &mut Screen) -> u64 {
-    let piece = vec![b'y'; SMALL_READ];
+    let piece = vec![b'y'; PIECE];
     assert_eq!(length(&piece), READ);
     let mut given = 0;
     while screen.wants_output() {
@@ -57,7 +59,7 @@ fn one_that_lags_is_left_out_and_painted_anew_when_it_has_caught_up() {
     let fast = attach(&mut screen);
     for _ in 0..10 {
         assert!(screen.wants_output());
-        screen.output(&vec![b'x'; SMALL_READ]);
+        screen.output(&vec![b'x'; PIECE]);
         draw(&mut screen, fast);
         screen.take(slow);
     }
@@ -80,7 +82,7 @@ fn one_that_is_not_sent_anything_for_long_is_painted_anew_though_it_owes_nothing
     let fast = attach(&mut screen);
     draw(&mut screen, slow);
     while !screen.clients[&slow].behind {
-        screen.output(&vec![b'x'; SMALL_READ]);
+        screen.output(&vec![b'x'; PIECE]);
         draw(&mut screen, fast);
     }
     assert_eq!(screen.clients[&slow].owes(), 0);
@@ -94,7 +96,7 @@ fn one_that_leaves_does_not_free_those_that_lag() {
     let slow = attach(&mut screen);
     let fast = attach(&mut screen);
     while !screen.clients[&slow].behind {
-        screen.output(&vec![b'x'; SMALL_READ]);
+        screen.output(&vec![b'x'; PIECE]);
         draw(&mut screen, fast);
     }
     screen.detach(fast);
