@@ -5,6 +5,9 @@
 //! answer, for the styles that the page's own scripts make.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -98,7 +101,8 @@ pub async fn page() -> Result<Response, RequestRefused> {
 /// Returns a path's file if there is one: not a compressed form, which goes out under the plain
 /// one's name.
 fn file_name(path: &str) -> Option<&str> {
-    let compressed = path.ends_with(".br") || path.ends_with(".gz");
+    let extension = Path::new(path).extension().and_then(OsStr::to_str);
+    let compressed = matches!(extension, Some("br" | "gz"));
     (!compressed && Files::get(path).is_some()).then_some(path)
 }
 
@@ -195,7 +199,8 @@ fn etag(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
     let mut tag = String::from("\"");
     for byte in hash.iter().take(16) {
-        tag.push_str(&format!("{byte:02x}"));
+        // Writing to a String doesn't fail.
+        let _ = write!(tag, "{byte:02x}");
     }
     tag.push('"');
     tag

@@ -169,9 +169,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     })
     .nest("/api/v1", api::router(api, Router::new()))
     .merge(others);
-    let routes = Routes::from(router).with_apps(apps);
+    let answers = Routes::from(router).with_apps(apps);
     let (limits, stop_http) = (Limits::default(), stop_agents.clone());
-    let serve = http::serve(https, transport, routes, limits, stop_http);
+    let serve = http::serve(https, transport, answers, limits, stop_http);
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);

@@ -12,10 +12,10 @@ use crate::gateway::Gateway;
 use devgate::identity::Scope;
 use devgate::store::Visibility;
 
-type Socket = WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>;
+type Socket = WebSocketStream<Box<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>>;
 
 async fn open(gateway: &Gateway, host: &str, headers: &[(&str, &str)]) -> Result<Socket, u16> {
-    let tls = gateway.connect(host).await;
+    let tls = Box::new(gateway.connect(host).await);
     let mut request = Request::get(format!("wss://{host}/ws"))
         .header("host", host)
         .header("connection", "keep-alive, Upgrade")
@@ -25,7 +25,8 @@ async fn open(gateway: &Gateway, host: &str, headers: &[(&str, &str)]) -> Result
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    match soon(client_async(request.body(()).unwrap(), tls)).await {
+    let opening = client_async(request.body(()).unwrap(), tls);
+    match soon(Box::pin(opening)).await {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("{error}"),
