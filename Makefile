@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build install vendor test check bench format clean
+.PHONY: help run build web install vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -17,9 +17,12 @@ run: ## install what is missing, build, and run `devgate up` (ARGS="…" adds fl
 	$(MAKE) --no-print-directory build
 	$(target)/$(host)/release/devgate up $(ARGS)
 
-build: vendor ## release binaries devgate and devgate-agent
+build: vendor web ## release binaries devgate and devgate-agent
 	$(CARGO) build --release --locked -p devgate -p devgate-agent
 	@echo "built $(target)/$(host)/release/devgate and devgate-agent"
+
+web: ## build the dashboard, which becomes part of the binary (needs Node.js 20.19)
+	@sh scripts/web.sh
 
 install: build ## put the release binaries into PREFIX/bin (/usr/local)
 	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
@@ -28,17 +31,18 @@ install: build ## put the release binaries into PREFIX/bin (/usr/local)
 vendor: ## make the patched russh: the published crate and our patch
 	@sh scripts/patch-russh.sh
 
-test: ## install what the tests need, and run them all (TESTS="…" selects)
+test: web ## install what the tests need, and run them all (TESTS="…" selects)
 	sh scripts/setup-tests.sh
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) nextest run --workspace --locked --profile $(PROFILE) $(TESTS)
 
-check: vendor ## what CI runs, and format and clippy
+check: vendor web ## what CI runs, and format, clippy and the dashboard's own checks
+	cd gateway/web && npm run --silent check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory test
 
-bench: vendor ## print the numbers, against OpenSSH on this machine
+bench: vendor web ## print the numbers, against OpenSSH on this machine
 	sh scripts/setup-tests.sh
 	$(CARGO) build --release --locked --workspace --bins
 	$(target)/$(host)/release/bench $(ARGS)
@@ -48,4 +52,4 @@ format: ## format the code
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf vendor
+	rm -rf vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules

@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
-    bash curl diffutils fuse3 git iproute2 less \
-    openssh-client openssh-server procps python3 rsync socat sshfs tmux x11-utils xauth xvfb \
+    bash chromium curl diffutils fuse3 git iproute2 less \
+    openssh-client openssh-server procps python3 rsync socat sshfs tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     sh apt.sh nodejs npm libnode-dev         # the headers, for native modules
@@ -17,3 +17,8 @@ if ! cargo nextest --version >/dev/null 2>&1; then
     (cd / && cargo install cargo-nextest --version 0.9.143 --locked --quiet)
 fi
 sh code-server.sh >/dev/null
+(
+    cd ../tests/browser
+    [ node_modules/.package-lock.json -nt package-lock.json ] ||
+        { echo "installing the browser's tests" >&2 && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json; } >&2
+)

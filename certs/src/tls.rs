@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -23,6 +23,14 @@ impl Authority {
     /// The certificate that it shows is the one of [`Authority::gateway_leaf`],
     /// also when that changes later.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, CertsError> {
+        self.configuration(Arc::clone(&self.leaf) as _)
+    }
+
+    /// Returns that configuration with another choice of certificates.
+    pub(crate) fn configuration(
+        &self,
+        resolver: Arc<dyn ResolvesServerCert>,
+    ) -> Result<Arc<ServerConfig>, CertsError> {
         let provider = Arc::new(provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(
             Arc::clone(self.roots()),
@@ -35,7 +43,7 @@ impl Authority {
         let mut config = ServerConfig::builder_with_details(provider, clock)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::clone(&self.leaf) as _);
+            .with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.ignore_client_order = true;
         config.ticketer = aws_lc_rs::Ticketer::new()?;

@@ -6,6 +6,7 @@
 
 mod check;
 mod load;
+mod network;
 mod units;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load};
+pub use network::{InvalidNetwork, Network};
 pub use units::{Listen, Period, Size, UnitError};
 
 /// Configuration of the server.
@@ -105,8 +107,50 @@ pub struct HttpConfig {
     /// `127.0.0.1:8443`.
     pub listen: Listen,
     /// Names and addresses that the certificate is made for, beside `localhost`,
-    /// the loopback addresses, the host's name and where it listens. Default: none.
+    /// the loopback addresses, the host's name and where it listens. The dashboard
+    /// answers under them, too. Default: none.
     pub names: Vec<String>,
+    /// Which certificate is shown, if any. Default: own-ca.
+    pub tls: TlsMode,
+    /// File with the certificate and those that lead to its issuer, in PEM; for
+    /// `tls = "files"`.
+    pub certificate: Option<PathBuf>,
+    /// File with its private key, in PEM; for `tls = "files"`.
+    pub key: Option<PathBuf>,
+    /// Reverse proxies whose word about a request's client, scheme and host is
+    /// believed. Default: none.
+    pub trusted_proxies: Vec<Network>,
+    /// Name of the dashboard; applications have theirs below it. Default:
+    /// `localhost`.
+    pub domain: String,
+    /// Where people find the dashboard. Absent: `https://DOMAIN:PORT`, and with
+    /// `tls = "off"` `http://DOMAIN:PORT`.
+    pub url: Option<String>,
+    /// Where applications are found. Default: subdomain.
+    pub applications: Applications,
+}
+
+/// Which certificate the HTTPS listener shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// One of the gateway's own CA.
+    OwnCa,
+    /// One from files.
+    Files,
+    /// None: plain HTTP, behind a reverse proxy that has one.
+    Off,
+}
+
+/// Where applications are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Applications {
+    /// Each on a host of its own, `PORT--WORKSPACE--OWNER.DOMAIN`.
+    Subdomain,
+    /// Below the dashboard, `/@OWNER/WORKSPACE/apps/PORT/`, where there is no wildcard
+    /// DNS.
+    Path,
 }
 
 /// How guessing is stopped.
@@ -204,6 +248,13 @@ impl Default for HttpConfig {
         Self {
             listen: Listen::new("127.0.0.1", 8443),
             names: Vec::new(),
+            tls: TlsMode::OwnCa,
+            certificate: None,
+            key: None,
+            trusted_proxies: Vec::new(),
+            domain: "localhost".to_owned(),
+            url: None,
+            applications: Applications::Subdomain,
         }
     }
 }

@@ -5,6 +5,7 @@ mod chain;
 pub mod cli;
 pub mod config;
 pub mod drivers;
+pub mod events;
 mod files;
 pub mod http;
 pub mod identity;

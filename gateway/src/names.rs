@@ -37,6 +37,16 @@ pub struct WorkspaceId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
 
+/// Id of a login, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LoginId(String);
+
+/// Id of an API token, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenId(String);
+
 macro_rules! checked {
     ($type:ident, $valid:path) => {
         impl $type {
@@ -84,6 +94,8 @@ checked!(WorkspaceName, is_name);
 checked!(UserName, is_name);
 checked!(WorkspaceId, is_id);
 checked!(UserId, is_id);
+checked!(LoginId, is_id);
+checked!(TokenId, is_id);
 
 macro_rules! random_id {
     ($($type:ident),+) => {
@@ -103,7 +115,7 @@ macro_rules! random_id {
     };
 }
 
-random_id!(WorkspaceId, UserId);
+random_id!(WorkspaceId, UserId, LoginId, TokenId);
 
 const ID_LENGTH: usize = 16;
 

@@ -7,8 +7,9 @@
 //!
 //! Here are the edges' own refusals on SSH and what both edges share;
 //! `refusal/middle.rs` has the rows of the middle's errors, `refusal/http.rs` those
-//! of requests and of agents that dial in.
+//! of requests and of agents that dial in, `refusal/api.rs` those of the REST API.
 
+mod api;
 mod http;
 mod middle;
 

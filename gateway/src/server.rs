@@ -5,12 +5,14 @@
 //! Then the folder is locked for this process, and only its holder writes to it.
 
 mod assemble;
+mod browser;
 mod error;
 mod first_run;
 mod folder;
 mod listen;
 mod ports;
 mod ready;
+mod web;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ use crate::workspaces::Workspaces;
 pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
 pub use listen::Port;
+pub use web::public_host;
 
 use folder::DataFolder;
 use ports::LastPorts;

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 /// What is needed to run the tests and the package that brings it.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
     ("ip", "iproute2"),
     ("node", "nodejs"),
+    ("python3", "python3"),
     ("rsync", "rsync"),
     ("scp", "openssh-client"),
     ("sftp", "openssh-client"),
@@ -23,6 +25,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
     ("sshfs", "sshfs"),
     ("tmux", "tmux"),
+    ("vim", "vim"),
     ("xauth", "xauth"),
     ("xdpyinfo", "x11-utils"),
     ("Xvfb", "xvfb"),
@@ -76,6 +79,17 @@ pub fn built(name: &str) -> PathBuf {
 /// Returns the folder of the VS Code server that is in code-server's package.
 #[track_caller]
 pub fn vscode_server() -> PathBuf {
+    code_server_folder().join("lib/vscode")
+}
+
+/// Returns the program code-server.
+#[track_caller]
+pub fn code_server() -> PathBuf {
+    code_server_folder().join("out/node/entry.js")
+}
+
+#[track_caller]
+fn code_server_folder() -> PathBuf {
     let cache = env::var_os("DEVGATE_TEST_CACHE").map_or_else(
         || {
             env::var_os("XDG_CACHE_HOME")
@@ -92,5 +106,5 @@ pub fn vscode_server() -> PathBuf {
         server.join(".complete").is_file(),
         "the VS Code server is missing: sh scripts/code-server.sh"
     );
-    server.join("lib/vscode")
+    server
 }

@@ -5,13 +5,18 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use devgate_protocol::config::AgentConfig;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
+use crate::editor::Editor;
+use crate::ports::Ports;
 use crate::process::{Children, Orphans};
+use crate::statistics::Statistics;
+use crate::terminals::Terminals;
 use crate::waiting::Waiting;
 
 /// Why an agent couldn't be started.
@@ -39,7 +44,13 @@ pub struct Agent {
     shell: PathBuf,
     children: Arc<Children>,
     waiting: Arc<Waiting>,
+    terminals: Terminals,
+    ports: Ports,
+    statistics: Arc<Statistics>,
+    editor: Editor,
+    started: Instant,
     tasks: TaskTracker,
+    ending: CancellationToken,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
 }
@@ -53,20 +64,30 @@ impl Agent {
         let account = Account::of_this_process();
         let shell = config.shell.clone();
         let stop = CancellationToken::new();
+        let ending = stop.child_token();
         let tasks = TaskTracker::new();
         let children = Arc::new(Children::new(orphans));
         let reap = Arc::clone(&children)
             .watch(stop.child_token())
             .map_err(AgentError::Watch)?;
         tasks.spawn(reap);
+        // The only one of these that does something before it is asked.
+        let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
+        tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
         tasks.close();
         Ok(Arc::new(Self {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
-            config,
             account,
             children,
             waiting: Arc::default(),
+            terminals: Terminals::new(tasks.clone(), ending.clone()),
+            ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
+            statistics,
+            editor: Editor::new(&config, tasks.clone(), ending.clone()),
+            started: Instant::now(),
+            config,
             tasks,
+            ending,
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
         }))
@@ -98,6 +119,12 @@ impl Agent {
         self.stop.clone()
     }
 
+    /// Takes note that everything in the workspace is about to be ended: what is ended
+    /// then isn't started again, and terminals are closed.
+    pub fn begin_end(&self) {
+        self.ending.cancel();
+    }
+
     /// Stops watching for the ends of programs, which live on.
     pub async fn close(&self) {
         self.stop.cancel();
@@ -106,6 +133,27 @@ impl Agent {
 
     pub(crate) fn children(&self) -> &Arc<Children> {
         &self.children
+    }
+
+    pub(crate) fn terminals(&self) -> &Terminals {
+        &self.terminals
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    pub(crate) fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    pub(crate) fn editor(&self) -> &Editor {
+        &self.editor
+    }
+
+    /// Returns how long the agent has run.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn waiting(&self) -> &Arc<Waiting> {

@@ -12,7 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    Pid, PidfdFlags, Signal, getpid, getsid, pidfd_open, pidfd_send_signal, set_child_subreaper,
 };
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -86,6 +86,22 @@ pub async fn end_everything(workspace: &str, grace: Duration) {
         sleep(POLL_INTERVAL).await;
     }
     warn!("some processes can't be killed");
+}
+
+/// Returns all processes of a workspace but this one.
+pub(crate) fn all(workspace: &str) -> Vec<Pid> {
+    processes(&format!("{WORKSPACE_VARIABLE}={workspace}"))
+}
+
+/// Kills those processes of a workspace that belong to a session (setsid(2)) whose
+/// leader has just ended.
+pub(crate) fn kill_session(workspace: &str, leader: Pid) {
+    let marker = format!("{WORKSPACE_VARIABLE}={workspace}");
+    for pid in processes(&marker) {
+        if getsid(Some(pid)) == Ok(leader) {
+            send(pid, Signal::KILL, &marker);
+        }
+    }
 }
 
 /// Signals a process if it still is one of the workspace's.

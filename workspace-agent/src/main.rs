@@ -94,6 +94,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
         }
         info!("ending the workspace");
         stop.cancel();
+        agent.begin_end();
         init::end_everything(&workspace, grace).await;
         agent.close().await;
     };

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake};
+use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, StreamError, handshake};
 use tracing::debug;
 
 use crate::agent::Agent;
-use crate::{control, forward, session};
+use crate::splice::splice;
+use crate::{control, forward, http, session};
 
 /// Serves one stream from its header to its end.
 ///
@@ -35,10 +36,26 @@ pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
             forward::streamlocal_forward(&agent, stream, &agent.path(&path)).await
         }
         Open::Accept { connection } => forward::accept(&agent, stream, connection).await,
+        Open::Http => http::serve(&agent, stream).await,
+        Open::Editor => editor(&agent, stream).await,
         Open::Control => control::serve(&agent, stream).await,
     };
     if let Err(error) = ended {
         debug!(%error, "a stream broke");
+    }
+}
+
+/// Serves a connection to the editor, which is started where it doesn't run.
+async fn editor(agent: &Arc<Agent>, mut stream: Stream) -> Result<(), StreamError> {
+    match agent.editor().connect(agent).await {
+        Ok((target, _connected)) => {
+            handshake::write_answer(&mut stream, &Answer::Opened).await?;
+            if let Err(error) = splice(stream, target.into_split()).await {
+                debug!(%error, "a connection to the editor broke");
+            }
+            Ok(())
+        }
+        Err(error) => refuse(stream, error.reason(), error.to_string()).await,
     }
 }
 
@@ -47,7 +64,7 @@ pub(crate) async fn refuse(
     mut stream: Stream,
     reason: RefusalReason,
     detail: String,
-) -> Result<(), devgate_protocol::StreamError> {
+) -> Result<(), StreamError> {
     debug!(?reason, detail, "a stream was refused");
     let answer = Answer::Refused(Refusal { reason, detail });
     handshake::write_answer(&mut stream, &answer).await

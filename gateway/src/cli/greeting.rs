@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use super::output::printable;
 use crate::config::Config;
 use crate::http::admin::Server;
-use crate::server::{Ground, Running};
+use crate::server::{Ground, Running, public_host};
 
 /// Says how to connect.
 pub(super) fn up(running: &Running, config: &Config) -> String {
     let server = running.server();
     match running.ground() {
-        Some(ground) => text(server, ground, &public_host(server, config)),
+        Some(ground) => text(server, ground, &public_host(&server.ssh, config)),
         None => serve(running),
     }
 }
@@ -71,7 +71,11 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
             "echo \"{known} $(cat '{data}/certs/ssh_host_ed25519_key.pub')\" >> ~/.ssh/known_hosts"
         ),
     );
-    line("HTTPS", &format!("https://{}/healthz", server.http));
+    match &ground.link {
+        // It is a secret; whoever reads this terminal may have it.
+        Some(once) => line("browser", &format!("{once} (signs in once, within a day)")),
+        None => line("browser", &server.url),
+    }
     line("data", &data);
     for note in &ground.notes {
         line("note", &printable(note));
@@ -84,21 +88,6 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
     }
     lines.push("\nCtrl-C ends the server; the workspaces go on and are found again.\n".to_owned());
     lines.concat()
-}
-
-/// Returns the name or address by which people reach the server.
-fn public_host(server: &Server, config: &Config) -> String {
-    if let Some(name) = config.http.names.first() {
-        return name.clone();
-    }
-    match server.ssh.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_unspecified() => nix::unistd::gethostname()
-            .ok()
-            .and_then(|name| name.into_string().ok())
-            .unwrap_or_else(|| "localhost".to_owned()),
-        Ok(address) => address.ip().to_string(),
-        Err(_) => "localhost".to_owned(),
-    }
 }
 
 fn port_of(address: &str) -> u16 {
@@ -120,6 +109,7 @@ mod tests {
             data_dir: "/d".into(),
             ssh: ssh.to_owned(),
             http: "127.0.0.1:8443".to_owned(),
+            url: "https://localhost:8443".to_owned(),
             host_keys: vec![HostKey {
                 algorithm: "ssh-ed25519".to_owned(),
                 fingerprint: "SHA256:abc".to_owned(),
@@ -136,6 +126,7 @@ mod tests {
             },
             keys,
             workspace: "api".parse().unwrap(),
+            link: None,
             notes: Vec::new(),
         }
     }

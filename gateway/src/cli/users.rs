@@ -8,7 +8,7 @@ use super::client::{Client, segment};
 use super::failure::Failure;
 use super::output::{self, Format, table};
 use super::{keys, workspaces};
-use crate::http::admin::wire::{NewUser, RoleName, UserView};
+use crate::http::admin::wire::{NewUser, RoleName, SignInLink, UserView};
 use crate::http::problem::Problem;
 use crate::names::UserName;
 use crate::store::StoreError;
@@ -24,6 +24,17 @@ pub(super) enum Command {
     /// Remove users who have no workspaces, with their keys
     #[command(visible_alias = "rm")]
     Remove(Remove),
+    /// Print a link that signs a user in once, within a day, at the dashboard
+    Link(Link),
+}
+
+/// `devgate users link`.
+#[derive(Debug, Args)]
+pub(super) struct Link {
+    /// Name of the user
+    name: UserName,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// `devgate users add`.
@@ -65,7 +76,20 @@ pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Fai
         Command::Add(command) => add(client, command).await,
         Command::List(command) => list(client, command).await,
         Command::Remove(command) => remove(client, command).await,
+        Command::Link(command) => link(client, command).await,
     }
+}
+
+async fn link(client: &mut Client, command: Link) -> Result<(), Failure> {
+    let path = format!("/users/{}/link", segment(command.name.as_str()));
+    let link: SignInLink = client.post(&path, &()).await?;
+    command.format.print(&link, |link| {
+        let until = output::time(link.expires_at);
+        format!(
+            "{}\nIt signs {} in once, until {until}.\n",
+            link.url, command.name
+        )
+    })
 }
 
 async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Period, Size};
+use super::{Config, Period, ReachBy, Size, TlsMode};
+use crate::http::Origin;
 
 const DAY: u64 = 24 * 3600;
 
@@ -25,13 +26,7 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     size("ssh.window", ssh.window, Size::kib(64), Size::kib(64 << 10))?;
     period("ssh.keepalive-interval", ssh.keepalive_interval, 1, 3600)?;
     count("ssh.keepalive-count", ssh.keepalive_count, 1000)?;
-    for name in &config.http.names {
-        let valid = rustls::pki_types::ServerName::try_from(name.as_str()).is_ok();
-        if !valid {
-            let problem = format!("{name:?} is neither a DNS name nor an IP address");
-            return Err(("http.names", problem));
-        }
-    }
+    http(config)?;
     count("lockout.failures", config.lockout.failures, 1_000_000)?;
     period("lockout.period", config.lockout.period, 1, DAY)?;
     period("lockout.duration", config.lockout.duration, 1, 7 * DAY)?;
@@ -59,6 +54,52 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     }
     if config.data_dir.as_os_str().is_empty() {
         return Err(("data-dir", "it is empty: name a folder".to_owned()));
+    }
+    Ok(())
+}
+
+fn http(config: &Config) -> Result<(), Finding> {
+    let http = &config.http;
+    for name in &http.names {
+        let valid = rustls::pki_types::ServerName::try_from(name.as_str()).is_ok();
+        if !valid {
+            let problem = format!("{name:?} is neither a DNS name nor an IP address");
+            return Err(("http.names", problem));
+        }
+    }
+    let is_dns = matches!(
+        rustls::pki_types::ServerName::try_from(http.domain.as_str()),
+        Ok(rustls::pki_types::ServerName::DnsName(_))
+    );
+    if !is_dns || http.domain != http.domain.to_ascii_lowercase() || http.domain.ends_with('.') {
+        let problem = format!("{:?} is not a DNS name in small letters", http.domain);
+        return Err(("http.domain", problem));
+    }
+    if let Some(url) = &http.url
+        && let Err(error) = url.parse::<Origin>()
+    {
+        return Err(("http.url", error.to_string()));
+    }
+    let files = http.tls == TlsMode::Files;
+    for (key, file) in [
+        ("http.certificate", &http.certificate),
+        ("http.key", &http.key),
+    ] {
+        match file {
+            None if files => {
+                let problem = "tls = \"files\" needs it: name the file in PEM".to_owned();
+                return Err((key, problem));
+            }
+            Some(_) if !files => {
+                let problem = "it is used with tls = \"files\" only: set that, or leave it out";
+                return Err((key, problem.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    if http.tls == TlsMode::Off && config.process.reach == ReachBy::Dial {
+        let problem = "agents dial in by TLS, so tls = \"off\" leaves them outside: use \"unix\"";
+        return Err(("process.reach", problem.to_owned()));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use devgate_certs::{Authority, UnknownAgent};
 use devgate_protocol::transport::{Tls, Transport};
@@ -21,6 +21,7 @@ use tokio_rustls::server;
 use tracing::{debug, warn};
 
 use super::problem::Problem;
+use super::proxy::has_token;
 use super::serve::PeerInfo;
 use crate::names::WorkspaceId;
 use crate::tunnel::Tunnels;
@@ -256,14 +257,4 @@ fn switching(protocol: &'static str, accept: Option<&str>) -> Response {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     response
-}
-
-/// Whether a header that lists tokens has this one.
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut texts = values.filter_map(|value| value.to_str().ok());
-    texts.any(|text| {
-        let mut tokens = text.split(',');
-        tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
-    })
 }

@@ -7,9 +7,17 @@
 
 pub mod admin;
 mod agents;
+pub mod api;
+pub mod apps;
+pub mod dashboard;
 mod health;
+pub mod inside;
 pub mod problem;
+pub mod proxy;
 mod serve;
+pub mod site;
+mod view;
+pub mod wire;
 
 use axum::Router;
 use axum::routing::get;
@@ -17,8 +25,11 @@ use devgate_protocol::{CONTROL_PATH, DATA_PATH};
 
 pub(crate) use agents::AgentRefused;
 pub use agents::{Accepts, Admission, Agents};
+pub(crate) use apps::AppRefused;
 pub use health::Readiness;
-pub use serve::{Limits, PeerInfo, serve};
+pub(crate) use inside::InsideRefused;
+pub use serve::{Limits, PeerInfo, Routes, Transport, serve};
+pub use site::{Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;
 
@@ -31,7 +42,7 @@ pub struct HttpState {
     pub readiness: Readiness,
 }
 
-/// Returns the routes of the HTTPS listener; everything else is answered 404.
+/// Returns the routes of the HTTPS listener; the dashboard answers everything else.
 /// Others merge theirs into it.
 pub fn router(state: HttpState) -> Router {
     Router::new()
@@ -41,6 +52,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state.readiness)
-        .fallback(async || RequestRefused::NoRoute)
+        .route("/api/v1/docs", get(dashboard::page))
+        .fallback(dashboard::serve)
         .method_not_allowed_fallback(async || RequestRefused::NoMethod)
 }

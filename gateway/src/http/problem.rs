@@ -6,6 +6,7 @@ use std::fmt;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::identity::Target;
 
@@ -17,7 +18,7 @@ const MAX_QUOTED: usize = 60;
 
 /// What went wrong with one request. Every [`Refusal`](crate::refusal::Refusal)
 /// becomes one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// HTTP status, repeated.
     pub status: u16,

@@ -1,4 +1,4 @@
-//! Accepts connections and serves HTTP/1.1 over TLS on them.
+//! Accepts connections and serves HTTP/1.1 on them, over TLS or plain.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,33 +9,35 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use devgate_certs::why_refused;
-use devgate_protocol::transport::Transport;
-use http::Request;
+use devgate_protocol::transport::Transport as Buffered;
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
+use super::apps::{Apps, Routed};
 use crate::startups::{Startup, Startups};
 
 /// Pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Largest head of a request, and read buffer of a connection, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 128 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -65,6 +67,21 @@ impl Default for Limits {
     }
 }
 
+/// How a listener speaks.
+#[derive(Clone)]
+pub enum Transport {
+    /// TLS.
+    Tls(Arc<ServerConfig>),
+    /// Nothing below HTTP: a reverse proxy is in front.
+    Plain,
+}
+
+impl From<Arc<ServerConfig>> for Transport {
+    fn from(config: Arc<ServerConfig>) -> Self {
+        Self::Tls(config)
+    }
+}
+
 /// The other end of a request's connection; an extension of each request.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
@@ -76,17 +93,70 @@ pub struct PeerInfo {
     pub tls13: bool,
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests that are
+/// What answers requests: the applications' hosts, and the routes for all else.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    router: Router,
+    apps: Option<Apps>,
+}
+
+impl From<Router> for Routes {
+    fn from(router: Router) -> Self {
+        Self { router, apps: None }
+    }
+}
+
+impl Routes {
+    /// Answers what is for an application by `apps`.
+    #[must_use]
+    pub fn with_apps(self, apps: Apps) -> Self {
+        let apps = Some(apps);
+        Self { apps, ..self }
+    }
+
+    async fn answer(self, peer: PeerInfo, request: Request<Incoming>) -> Response {
+        // hyper drops a Content-Length beside it without a word. Where a proxy in front
+        // believed that one, what follows is a request that somebody smuggled in: it is
+        // never read (RFC 9112 §6.1).
+        let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = self.find(peer, request.map(Body::new)).await;
+        if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    async fn find(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
+        if let Some(apps) = &self.apps {
+            request = match apps.route(peer.address.ip(), request).await {
+                Routed::Answered(response) => return response,
+                Routed::Other(request) => request,
+            };
+        }
+        request.extensions_mut().insert(peer);
+        self.router
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|e| match e {})
+    }
+}
+
+/// Serves `routes` on `listener` until `stop`, then lets the requests that are
 /// under way finish. Dropping the future ends all connections at once, but for
 /// those that were upgraded.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
-    router: Router,
+    transport: impl Into<Transport>,
+    routes: impl Into<Routes>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let routes = routes.into();
+    let acceptor = match transport.into() {
+        Transport::Tls(config) => Some(TlsAcceptor::from(config)),
+        Transport::Plain => None,
+    };
     let handshakes = Startups::new("TLS handshake", limits.handshakes);
     let open = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -104,7 +174,7 @@ pub async fn serve(
                         stream,
                         address,
                         acceptor: acceptor.clone(),
-                        router: router.clone(),
+                        routes: routes.clone(),
                         limits,
                         stop: stop.clone(),
                     };
@@ -149,8 +219,9 @@ fn report(ended: Result<(), JoinError>) {
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
-    router: Router,
+    /// Absent where the listener is plain.
+    acceptor: Option<TlsAcceptor>,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -167,15 +238,27 @@ impl Connection {
             stream,
             address,
             acceptor,
-            router,
+            routes,
             limits,
             stop,
         } = self;
         if let Err(error) = prepare(&stream) {
             debug!(%error, "a socket refused its options");
         }
+        let Some(acceptor) = acceptor else {
+            drop(handshake);
+            let peer = PeerInfo {
+                address,
+                certificates: Arc::default(),
+                tls13: false,
+            };
+            if let Err(error) = speak(stream, peer, routes, limits, stop).await {
+                debug!(%error, "an HTTP connection broke");
+            }
+            return;
+        };
         let shaken = tokio::select! {
-            shaken = timeout(limits.handshake, acceptor.accept(Transport::from(stream))) => shaken,
+            shaken = timeout(limits.handshake, acceptor.accept(Buffered::from(stream))) => shaken,
             () = stop.cancelled() => return,
             () = cut.cancelled() => return,
         };
@@ -198,31 +281,29 @@ impl Connection {
                 .into(),
             tls13: tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         };
-        if let Err(error) = speak(tls, peer, router, limits, stop).await {
+        if let Err(error) = speak(tls, peer, routes, limits, stop).await {
             debug!(%error, "an HTTP connection broke");
         }
     }
 }
 
 async fn speak(
-    tls: TlsStream<Transport>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerInfo,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
+        let answer = routes.clone().answer(peer.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(tls), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {

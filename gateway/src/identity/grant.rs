@@ -1,12 +1,21 @@
 //! The proof that a user may reach a workspace.
 
-use super::{Target, User};
+use super::{Role, Target, User};
+use crate::names::WorkspaceId;
 use crate::store::{Store, StoreError};
 use crate::workspaces::{Intent, Workspace};
 
 /// Proof that a user may reach a workspace; only [`authorize`] makes one.
 #[derive(Clone, Debug)]
 pub struct Grant {
+    user: User,
+    workspace: Workspace,
+}
+
+/// Proof that a user may see and administer a workspace, if not enter it; only
+/// [`oversee`] makes one.
+#[derive(Clone, Debug)]
+pub struct Oversight {
     user: User,
     workspace: Workspace,
 }
@@ -22,6 +31,9 @@ pub enum Denied {
         /// What was asked for.
         target: Target,
     },
+    /// There is no workspace of that id, or the user may not see it.
+    #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
+    NoSuchId,
     /// The records can't be read.
     #[error("can't look the workspace up")]
     Store(#[from] StoreError),
@@ -36,6 +48,51 @@ impl Grant {
     /// Returns what they may reach.
     pub fn workspace(&self) -> &Workspace {
         &self.workspace
+    }
+}
+
+impl Oversight {
+    /// Returns who may.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Returns what they may see and administer.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+}
+
+pub(super) async fn authorize_id(
+    store: &Store,
+    user: &User,
+    id: &WorkspaceId,
+) -> Result<Grant, Denied> {
+    match store.workspace(id).await? {
+        Some(record) if record.workspace.owner == user.id && record.intent != Intent::Delete => {
+            Ok(Grant {
+                user: user.clone(),
+                workspace: record.workspace,
+            })
+        }
+        _ => Err(Denied::NoSuchId),
+    }
+}
+
+pub(super) async fn oversee(
+    store: &Store,
+    user: &User,
+    id: &WorkspaceId,
+) -> Result<Oversight, Denied> {
+    match store.workspace(id).await? {
+        // One on its way out is still to be seen: its removal may fail.
+        Some(record) if record.workspace.owner == user.id || user.role == Role::Admin => {
+            Ok(Oversight {
+                user: user.clone(),
+                workspace: record.workspace,
+            })
+        }
+        _ => Err(Denied::NoSuchId),
     }
 }
 
@@ -63,7 +120,7 @@ pub(super) async fn authorize(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Identity, Role};
+    use crate::identity::Identity;
 
     async fn two_people() -> (tempfile::TempDir, Store, User, User) {
         let folder = tempfile::tempdir().unwrap();

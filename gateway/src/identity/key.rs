@@ -190,6 +190,15 @@ impl AuthorizedKey {
         &self.openssh
     }
 
+    /// Returns the key with another comment.
+    #[must_use]
+    pub fn with_comment(self, comment: &str) -> Self {
+        Self {
+            comment: printable(comment),
+            ..self
+        }
+    }
+
     /// Returns the comment; may be empty.
     pub fn comment(&self) -> &str {
         &self.comment

@@ -206,6 +206,19 @@ impl Lockout {
         by_address.delay.max(by_name.delay)
     }
 
+    /// Counts a failure for an address alone, where no name was said; `what` was
+    /// tried. Returns how long to wait before saying so.
+    pub fn failed_from(&self, address: IpAddr, what: &str) -> Duration {
+        let now = (self.clock)();
+        let mut counts = self.counts();
+        let limit = self.options.failures;
+        let counted = self.count(counts.addresses.entry(Network::of(address)), limit, now);
+        if counted.locks {
+            warn!(%address, what, "address locked out after too many failed log-ins");
+        }
+        counted.delay
+    }
+
     /// Returns how long to wait before saying no: the more failures so far, the
     /// longer, and longest while the name is locked out. It counts nothing. What others
     /// do to a name costs nothing where that name signed in lately.

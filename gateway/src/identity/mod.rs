@@ -4,9 +4,14 @@
 //! that one only says where they want to go (a [`Target`]). What reaches a
 //! workspace's agent takes a [`Grant`], and only [`Identity::authorize`] makes one.
 
+mod accounts;
+mod door;
 mod grant;
 mod key;
 mod lockout;
+mod password;
+mod secret;
+mod session;
 mod target;
 
 use std::fmt;
@@ -14,12 +19,20 @@ use std::str::FromStr;
 
 use ssh_key::{HashAlg, PublicKey};
 
-use crate::names::{UserId, UserName};
+use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
-pub use grant::{Denied, Grant};
+pub use accounts::{Accounts, Browser, SignInError, SignedIn};
+pub use door::{Door, Inside, Pass, Standing};
+pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
+pub use password::{PasswordError, Passwords};
+pub use secret::{Secret, SecretHash};
+pub use session::{
+    COOKIE, Caller, InvalidScope, Lasts, PLAIN_COOKIE, PlainCookie, Scope, SessionError, Sessions,
+    Shown, TOKEN_PREFIX, Via, cookie,
+};
 pub use target::{InvalidTarget, Target};
 
 /// A person with an account.
@@ -33,7 +46,8 @@ pub struct User {
     pub role: Role,
 }
 
-/// What a user may administer. Nobody's role opens others' workspaces.
+/// What a user may administer. Nobody's role opens others' workspaces, but
+/// administrators see, start, stop and delete them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -100,5 +114,21 @@ impl Identity {
     /// `NoSuchWorkspace` alike where there is none and where it isn't theirs.
     pub async fn authorize(&self, user: &User, target: &Target) -> Result<Grant, Denied> {
         grant::authorize(&self.store, user, target).await
+    }
+
+    /// Lets a user through to a workspace of their own, by its id.
+    ///
+    /// # Errors
+    /// `NoSuchId` alike where there is none and where it isn't theirs.
+    pub async fn authorize_id(&self, user: &User, id: &WorkspaceId) -> Result<Grant, Denied> {
+        grant::authorize_id(&self.store, user, id).await
+    }
+
+    /// Lets a user see and administer a workspace: its owner, and administrators.
+    ///
+    /// # Errors
+    /// `NoSuchId` alike where there is none and where they may not see it.
+    pub async fn oversee(&self, user: &User, id: &WorkspaceId) -> Result<Oversight, Denied> {
+        grant::oversee(&self.store, user, id).await
     }
 }

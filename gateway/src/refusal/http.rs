@@ -8,8 +8,9 @@ use super::Reason::{ConnectFailed, Prohibited};
 use super::middle::SHUTTING_DOWN;
 use super::{Refusal, Row, row};
 use crate::chain::chain;
-use crate::http::AgentRefused;
 use crate::http::problem::{Problem, RequestRefused};
+use crate::http::proxy::ProxyError;
+use crate::http::{AgentRefused, AppRefused, InsideRefused};
 
 /// Whose turn it is after a refusal, as a client tells it from the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +40,7 @@ pub fn kind(problem: &Problem) -> Kind {
 /// The text goes out; of a failure of ours the chain goes to the log.
 impl<E: Refusal> From<E> for Problem {
     fn from(refused: E) -> Self {
-        let row = refused.row();
-        if row.status == Status::INTERNAL_SERVER_ERROR {
-            error!(error = chain(&refused), "a request failed");
-        }
-        Self {
-            status: row.status.as_u16(),
-            title: row.status.canonical_reason().unwrap_or_default().to_owned(),
-            code: row.code.to_owned(),
-            detail: refused.text(),
-        }
+        Self::of(&refused)
     }
 }
 
@@ -63,6 +55,94 @@ impl Refusal for RequestRefused {
             Self::NoKey(_) => row(Status::NOT_FOUND, "no-such-key", Prohibited),
             Self::NoOwner => row(Status::CONFLICT, "no-owner", Prohibited),
             Self::NotReady => row(Status::SERVICE_UNAVAILABLE, "not-ready", ConnectFailed),
+        }
+    }
+}
+
+impl Problem {
+    /// Returns what is told of a refusal that is still needed.
+    pub(crate) fn of(refused: &impl Refusal) -> Self {
+        let row = refused.row();
+        if row.status == Status::INTERNAL_SERVER_ERROR {
+            error!(error = chain(refused), "a request failed");
+        }
+        Self {
+            status: row.status.as_u16(),
+            title: row.status.canonical_reason().unwrap_or_default().to_owned(),
+            code: row.code.to_owned(),
+            detail: refused.text(),
+        }
+    }
+}
+
+impl Refusal for ProxyError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Open(error) => error.row(),
+            Self::Broken(_) => row(Status::BAD_GATEWAY, "application-broken", ConnectFailed),
+            Self::Unasked => row(Status::BAD_GATEWAY, "unasked-upgrade", ConnectFailed),
+            Self::Cut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
+            Self::Ambiguous(_) => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
+            Self::Connect => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Open(error) => error.text(),
+            Self::Broken(_) | Self::Unasked | Self::Cut | Self::Ambiguous(_) | Self::Connect => {
+                self.to_string()
+            }
+        }
+    }
+}
+
+impl Refusal for InsideRefused {
+    fn row(&self) -> Row {
+        match self {
+            Self::SignedOut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
+            Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
+            Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
+            Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
+        }
+    }
+}
+
+impl Refusal for AppRefused {
+    fn row(&self) -> Row {
+        const UNAVAILABLE: Status = Status::SERVICE_UNAVAILABLE;
+        match self {
+            Self::NoApplication => row(Status::NOT_FOUND, "no-such-application", Prohibited),
+            Self::SignInNeeded => row(Status::UNAUTHORIZED, "sign-in-needed", Prohibited),
+            Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
+            Self::CrossOrigin => row(Status::FORBIDDEN, "cross-origin", Prohibited),
+            Self::ManyHosts => row(Status::BAD_REQUEST, "many-hosts", Prohibited),
+            Self::BadReturn => row(Status::BAD_REQUEST, "bad-return-address", Prohibited),
+            Self::CodeSpent => row(Status::BAD_REQUEST, "code-spent", Prohibited),
+            Self::Stopped => row(UNAVAILABLE, "workspace-stopped", ConnectFailed),
+            Self::NotRunning => row(UNAVAILABLE, "workspace-not-running", ConnectFailed),
+            Self::Starting => row(UNAVAILABLE, "workspace-starting", ConnectFailed),
+            Self::Failed(_) => row(UNAVAILABLE, "workspace-failed", ConnectFailed),
+            Self::NotListening(_) => row(
+                Status::BAD_GATEWAY,
+                "application-not-listening",
+                ConnectFailed,
+            ),
+            Self::EditorMissing(_) => row(UNAVAILABLE, "editor-missing", ConnectFailed),
+            Self::EditorFailed(_) => row(Status::BAD_GATEWAY, "editor-failed", ConnectFailed),
+            Self::EditorStarting => row(UNAVAILABLE, "editor-starting", ConnectFailed),
+            Self::Proxy(error) => error.row(),
+            Self::Session(error) => error.row(),
+            Self::Store(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Proxy(error) => error.text(),
+            Self::Session(error) => error.text(),
+            Self::Store(error) => error.text(),
+            other => other.to_string(),
         }
     }
 }

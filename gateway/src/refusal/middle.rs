@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::workspaces::{CommandError, OpenError};
 
 const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Prohibited);
-const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
+pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
 const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
 const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
 const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
@@ -49,7 +49,7 @@ impl Refusal for KeyRefused {
 impl Refusal for Denied {
     fn row(&self) -> Row {
         match self {
-            Self::NoSuchWorkspace { .. } => GONE,
+            Self::NoSuchWorkspace { .. } | Self::NoSuchId => GONE,
             Self::Store(_) => INTERNAL,
         }
     }
@@ -171,6 +171,8 @@ fn of_agent(refusal: &AgentRefusal) -> Row {
         ),
         RefusalReason::ConnectFailed => row(Status::BAD_GATEWAY, "connect-failed", ConnectFailed),
         RefusalReason::BindFailed => row(Status::CONFLICT, "bind-failed", ConnectFailed),
+        RefusalReason::EditorMissing => row(Status::NOT_FOUND, "editor-missing", ConnectFailed),
+        RefusalReason::EditorFailed => row(Status::BAD_GATEWAY, "editor-failed", ConnectFailed),
         RefusalReason::UnknownConnection | RefusalReason::Unsupported | RefusalReason::Other => {
             row(Status::BAD_GATEWAY, "agent-refused", ConnectFailed)
         }
@@ -178,6 +180,6 @@ fn of_agent(refusal: &AgentRefusal) -> Row {
 }
 
 /// A failure of ours, for whoever administers the server.
-fn see_the_log(error: &dyn std::error::Error) -> String {
+pub(super) fn see_the_log(error: &dyn std::error::Error) -> String {
     format!("{}: the server's log may tell more", chain(error))
 }

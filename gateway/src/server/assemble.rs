@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use devgate_certs::{Authority, HostKeys};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -19,14 +20,15 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, first_run};
+use super::{Prepared, Running, SSH_PART, StartError, browser, first_run, web};
 use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
 use crate::drivers::Driver;
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
-use crate::http::{self, Admission, HttpState, Limits, Readiness};
-use crate::identity::{Identity, Lockout, LockoutOptions};
+use crate::http::api::{self, Api};
+use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
+use crate::identity::{Accounts, Identity, Lockout, LockoutOptions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -66,6 +68,10 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Starts the parts, from the records up to the listeners.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one part after the other, each made of those before"
+)]
 pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let Prepared {
         start,
@@ -79,14 +85,21 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
     remember(&config, ports, &listener, &https);
     let (authority, host_keys) = certificates(&config, &folder, &https).await?;
+    let site = web::site(&config, &https)?;
+    let (transport, given) = web::transport(&config, &authority, &site).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let driver = driver(&config, agent, &folder, &authority, &https)?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let lockout = Arc::new(Lockout::new(lockout_options(&config)));
+    let sessions = web::sessions(&store, &site);
+    let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
     let ground = match &start.first_run {
-        Some(wanted) => Some(first_run::set_up(&store, &workspaces, wanted).await?),
+        Some(wanted) => {
+            Some(first_run::set_up(&store, &workspaces, &accounts, &site, wanted).await?)
+        }
         None => None,
     };
 
@@ -95,15 +108,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         data_dir: config.data_dir.clone(),
         ssh: local_address(&listener)?,
         http: local_address(&https)?,
+        url: site.dashboard().to_string(),
         host_keys: fingerprints(&host_keys),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
 
-    let identity = Arc::new(Identity::new(store.clone()));
-    let lockout = Arc::new(Lockout::new(lockout_options(&config)));
+    let identity = Identity::new(store.clone());
     let gateway = ssh::Gateway::new(
-        identity,
+        Arc::new(identity.clone()),
         lockout,
         workspaces.clone(),
         host_keys.keys(),
@@ -112,37 +125,63 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
     part(&mut parts, SSH_PART, serve);
 
+    let events = workspaces.events().clone();
+    // They serve until the last request of the listener.
+    let sessions_end = stop_agents.child_token();
+    part(
+        &mut parts,
+        "the sessions",
+        sessions.clone().run(sessions_end),
+    );
+    part(
+        &mut parts,
+        "the events",
+        events.clone().run(stop_agents.child_token()),
+    );
+    let house = web::keep_house(store.clone(), given, stop.child_token());
+    part(&mut parts, "the housekeeping", house);
+
     let readiness = Readiness::default();
-    let (known, own) = (workspaces.clone(), tunnels.clone());
-    let router = http::router(HttpState {
-        agents: http::Agents {
-            tunnels: tunnels.clone(),
-            authority: Arc::clone(&authority),
-            accepts: Arc::new(move |id| {
-                let admission = match known.expects_agent(&id) {
-                    // What is starting may finish, though the gateway ends.
-                    Expected::Again if own.is_going_away() => Admission::Later,
-                    Expected::First | Expected::Again => Admission::Expected,
-                    Expected::Not => Admission::Unexpected,
-                };
-                Box::pin(std::future::ready(admission))
-            }),
-        },
-        readiness: readiness.clone(),
+    let sessions_for_browsers = sessions.clone();
+    let api = Api::new(api::Parts {
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+        tunnels: tunnels.clone(),
+        identity,
+        accounts: accounts.clone(),
+        sessions,
+        events,
+        site: site.clone(),
+        server: server.clone(),
+        ssh: web::ssh_address(&server.ssh, &config),
+        stop: stop.child_token(),
     });
-    let tls = authority.server_config()?;
-    let serve = http::serve(https, tls, router, Limits::default(), stop_agents.clone());
+    let needs = browser::Needs {
+        site: site.clone(),
+        sessions: sessions_for_browsers,
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+    };
+    let (apps, others) = browser::start(&folder, needs, &stop, &mut parts).await?;
+    let router = http::router(HttpState {
+        agents: agents(&tunnels, &authority, &workspaces),
+        readiness: readiness.clone(),
+    })
+    .nest("/api/v1", api::router(api, Router::new()))
+    .merge(others);
+    let answers = Routes::from(router).with_apps(apps);
+    let (limits, stop_http) = (Limits::default(), stop_agents.clone());
+    let serve = http::serve(https, transport, answers, limits, stop_http);
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
     part(&mut parts, "the renewal of certificates", renew);
 
-    let path = admin_socket(&config.data_dir);
-    let socket = socket::bind(&path)
-        .await
-        .map_err(|cause| StartError::AdminSocket { path, cause })?;
+    let socket = admin_listener(&config).await?;
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),
+        accounts,
+        site,
         server: server.clone(),
         stop: stop.child_token(),
     }));
@@ -164,6 +203,31 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Returns what agents need that dial in.
+fn agents(tunnels: &Tunnels, authority: &Arc<Authority>, workspaces: &Workspaces) -> http::Agents {
+    let (known, own) = (workspaces.clone(), tunnels.clone());
+    http::Agents {
+        tunnels: tunnels.clone(),
+        authority: Arc::clone(authority),
+        accepts: Arc::new(move |id| {
+            let admission = match known.expects_agent(&id) {
+                // What is starting may finish, though the gateway ends.
+                Expected::Again if own.is_going_away() => Admission::Later,
+                Expected::First | Expected::Again => Admission::Expected,
+                Expected::Not => Admission::Unexpected,
+            };
+            Box::pin(std::future::ready(admission))
+        }),
+    }
+}
+
+/// Listens on the administration socket.
+async fn admin_listener(config: &Config) -> Result<UnixListener, StartError> {
+    let path = admin_socket(&config.data_dir);
+    let bound = socket::bind(&path).await;
+    bound.map_err(|cause| StartError::AdminSocket { path, cause })
 }
 
 /// Returns what runs the workspaces' agents.
@@ -229,7 +293,7 @@ fn reachable(listener: &TcpListener) -> Result<String, StartError> {
 }
 
 /// Starts one part, and remembers its name for when it ends.
-fn part(
+pub(super) fn part(
     parts: &mut JoinSet<&'static str>,
     name: &'static str,
     run: impl Future<Output = ()> + Send + 'static,

@@ -7,6 +7,7 @@ use devgate_certs::CertsError;
 
 use super::listen::{Port, remedy};
 use crate::config::Listen;
+use crate::http::site::InvalidOrigin;
 use crate::store::StoreError;
 use crate::workspaces::CommandError;
 
@@ -88,6 +89,9 @@ pub enum StartError {
     /// A listener has no address.
     #[error("a listener has lost its address")]
     NoAddress(#[source] io::Error),
+    /// The dashboard's address can't be used.
+    #[error("http.url can't be used: {0}")]
+    Url(#[from] InvalidOrigin),
     /// There is no agent to run.
     #[error(
         "the program devgate-agent is not {place}: build it with `make build`, or name it with \

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::identity::{AuthorizedKey, Role, User};
+use crate::http::Site;
+use crate::identity::{Accounts, AuthorizedKey, Role, User};
 use crate::names::WorkspaceName;
 use crate::person;
 use crate::store::{Store, StoreError};
@@ -32,6 +33,9 @@ pub struct Ground {
     pub keys: usize,
     /// The workspace to begin with.
     pub workspace: WorkspaceName,
+    /// The link that signs them in once at the dashboard; absent where they have a
+    /// password.
+    pub link: Option<String>,
     /// What was left out, and why.
     pub notes: Vec<String>,
 }
@@ -41,6 +45,8 @@ pub struct Ground {
 pub(super) async fn set_up(
     store: &Store,
     workspaces: &Workspaces,
+    accounts: &Accounts,
+    site: &Site,
     wanted: &FirstRun,
 ) -> Result<Ground, CommandError> {
     let user = person(store).await?;
@@ -59,7 +65,16 @@ pub(super) async fn set_up(
         }
     }
     let workspace = workspace(workspaces, &user, wanted.workspace.as_ref()).await?;
+    let account = store.account(&user.name).await?;
+    let link = match account {
+        Some(account) if account.has_password => None,
+        _ => {
+            let (secret, _) = accounts.link(&user).await?;
+            Some(site.sign_in_link(&secret))
+        }
+    };
     Ok(Ground {
+        link,
         keys: store.keys_of(&user).await?.len(),
         user,
         workspace,

@@ -5,11 +5,19 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Returns all steps. One that was released is never changed; a new one is added.
 pub(super) fn all() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "users, keys, workspaces".into(),
-        MigrationType::Simple,
-        include_str!("../../migrations/0001_users_keys_workspaces.sql").into_sql_str(),
-        false,
-    )])
+    let steps = [
+        (
+            "users, keys, workspaces",
+            include_str!("../../migrations/0001_users_keys_workspaces.sql"),
+        ),
+        (
+            "logins, tokens, links, ports, events, requests",
+            include_str!("../../migrations/0002_logins_tokens_ports_events.sql"),
+        ),
+    ];
+    let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
+        let sql = sql.into_sql_str();
+        Migration::new(number, name.into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
 }

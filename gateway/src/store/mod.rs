@@ -7,8 +7,13 @@
 //! and BIGINT, nothing of one dialect. What is special to an engine (how to
 //! connect, what its errors mean) is in that engine's file.
 
+mod events;
 mod keys;
+mod logins;
 mod migrations;
+mod passwords;
+mod ports;
+mod requests;
 mod row;
 mod sqlite;
 mod users;
@@ -20,7 +25,13 @@ use sqlx::AnyPool;
 
 use crate::names::{UserName, WorkspaceName};
 
+pub use events::Since;
 pub use keys::NewKey;
+pub use logins::{Login, Method, NewLogin, NewToken, Token};
+pub use passwords::LINK_LIFETIME;
+pub use ports::{InvalidVisibility, OpenPort, Visibility};
+pub use requests::Request;
+pub use users::Account;
 
 /// The records of one installation. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -24,15 +24,31 @@ pub(super) fn time(row: &AnyRow, column: &'static str) -> Result<OffsetDateTime,
         .map_err(|_| unreadable(column, &milliseconds.to_string()))
 }
 
+/// Reads a column of milliseconds since 1970 that may be NULL.
+pub(super) fn optional_time(
+    row: &AnyRow,
+    column: &'static str,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let milliseconds: Option<i64> = row.try_get(column)?;
+    milliseconds.map(|_| time(row, column)).transpose()
+}
+
 /// Returns now, and what stands for it in a column: milliseconds since 1970.
 pub(super) fn now() -> (OffsetDateTime, i64) {
     let now = OffsetDateTime::now_utc();
-    let milliseconds = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
-    // Rounded like what is stored, so that both compare equal.
-    let rounded = now
-        .replace_nanosecond(now.nanosecond() / 1_000_000 * 1_000_000)
-        .unwrap_or(now);
-    (rounded, milliseconds)
+    (instant(now), milliseconds(now))
+}
+
+/// Returns what stands for a time in a column: milliseconds since 1970.
+pub(super) fn milliseconds(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// Returns a time rounded like what is stored, so that both compare equal, in UTC.
+pub(super) fn instant(at: OffsetDateTime) -> OffsetDateTime {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000)
+        .unwrap_or(at)
 }
 
 pub(super) fn unreadable(column: &'static str, value: &str) -> StoreError {

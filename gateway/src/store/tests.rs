@@ -159,7 +159,7 @@ async fn the_database_of_a_newer_version_is_refused() {
     let (folder, store) = open().await;
     store
         .writer
-        .execute("UPDATE _sqlx_migrations SET version = 99")
+        .execute("UPDATE _sqlx_migrations SET version = 99 WHERE version = 1")
         .await
         .unwrap();
     store.close().await;

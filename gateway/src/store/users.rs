@@ -1,11 +1,51 @@
 //! Users.
 
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use time::OffsetDateTime;
 
-use super::row::{now, parsed};
+use super::row::{now, parsed, time};
 use super::{Store, StoreError};
 use crate::identity::{Role, User};
 use crate::names::{UserId, UserName};
+
+/// Reads what [`user`] needs, with the rest of the statement to add.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT users.id AS id, users.name AS name, users.role AS role",
+            $rest
+        )
+    };
+}
+
+pub(super) use select;
+
+/// A user, with what only their own pages and administrators show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// Whether a password is set.
+    pub has_password: bool,
+    /// When it was made.
+    pub created: OffsetDateTime,
+    /// How many workspaces they have.
+    pub workspaces: u64,
+}
+
+/// Reads what [`account`] needs, with the rest of the statement to add.
+macro_rules! accounts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT users.id AS id, users.name AS name, users.role AS role, \
+             users.created AS created, users.password AS password, \
+             (SELECT COUNT(*) FROM workspaces WHERE workspaces.owner_id = users.id) \
+             AS workspaces FROM users ",
+            $rest
+        )
+    };
+}
 
 impl Store {
     /// Adds a user.
@@ -67,6 +107,50 @@ impl Store {
         .transpose()
     }
 
+    /// Returns all accounts, by name.
+    pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        sqlx::query(accounts!("ORDER BY users.name"))
+            .fetch_all(&self.reader)
+            .await?
+            .iter()
+            .map(account)
+            .collect()
+    }
+
+    /// Returns the account of that name.
+    pub async fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+        sqlx::query(accounts!("WHERE users.name = $1"))
+            .bind(name.as_str())
+            .fetch_optional(&self.reader)
+            .await?
+            .as_ref()
+            .map(account)
+            .transpose()
+    }
+
+    /// Gives a user another role.
+    ///
+    /// # Errors
+    /// `NoSuchUser`; `LastAdmin` where nobody could administer afterwards.
+    pub async fn set_role(&self, name: &UserName, role: Role) -> Result<User, StoreError> {
+        let changed = sqlx::query(
+            "UPDATE users SET role = $1 WHERE name = $2 \
+             AND ($1 = 'admin' OR role <> 'admin' OR EXISTS (SELECT 1 FROM users AS other \
+                 WHERE other.role = 'admin' AND other.id <> users.id))",
+        )
+        .bind(role.as_str())
+        .bind(name.as_str())
+        .execute(&self.writer)
+        .await?;
+        let user = self.user_named(name).await?;
+        let user = user.ok_or_else(|| StoreError::NoSuchUser(name.clone()))?;
+        if changed.rows_affected() > 0 {
+            Ok(user)
+        } else {
+            Err(StoreError::LastAdmin(user.name))
+        }
+    }
+
     /// Removes a user and their keys.
     ///
     /// # Errors
@@ -100,8 +184,29 @@ impl Store {
     }
 }
 
+/// Says what it means that a row's user isn't there.
+pub(super) fn gone(error: sqlx::Error, user: &User) -> StoreError {
+    match error.as_database_error() {
+        Some(cause) if cause.is_foreign_key_violation() => {
+            StoreError::NoSuchUser(user.name.clone())
+        }
+        _ => error.into(),
+    }
+}
+
+fn account(row: &AnyRow) -> Result<Account, StoreError> {
+    let password: Option<String> = row.try_get("password")?;
+    let workspaces: i64 = row.try_get("workspaces")?;
+    Ok(Account {
+        user: user(row)?,
+        has_password: password.is_some(),
+        created: time(row, "created")?,
+        workspaces: u64::try_from(workspaces).unwrap_or_default(),
+    })
+}
+
 /// Reads `id`, `name`, `role`.
-fn user(row: &AnyRow) -> Result<User, StoreError> {
+pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
     Ok(User {
         id: parsed(row, "id")?,
         name: parsed(row, "name")?,

@@ -96,6 +96,17 @@ impl Store {
             .transpose()
     }
 
+    /// Returns the workspace of that id.
+    pub async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
+        sqlx::query(select!("WHERE workspaces.id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?
+            .as_ref()
+            .map(record)
+            .transpose()
+    }
+
     /// Records what is wanted of a workspace, and the state that this leads to.
     pub(crate) async fn set_intent(
         &self,

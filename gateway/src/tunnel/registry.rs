@@ -172,6 +172,22 @@ impl Tunnels {
         self.dialled(id, name).is_some()
     }
 
+    /// Returns the agent that gets a workspace's new streams now.
+    pub fn agent(&self, id: &WorkspaceId) -> Option<AgentInfo> {
+        let workspaces = self.0.lock();
+        let entry = workspaces.get(id)?;
+        entry.current.borrow().clone()
+    }
+
+    /// Returns how many workspaces have a connected agent.
+    pub fn count(&self) -> usize {
+        let workspaces = self.0.lock();
+        let entries = workspaces.values();
+        entries
+            .filter(|entry| entry.current.borrow().is_some())
+            .count()
+    }
+
     /// Waits until an agent of the workspace is connected. Cancel-safe.
     pub async fn connected(&self, id: &WorkspaceId) -> AgentInfo {
         loop {

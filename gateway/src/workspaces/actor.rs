@@ -22,6 +22,7 @@ use super::state::{FailureReason, Intent, Record, State, Workspace};
 use super::{Command, Shared};
 use crate::chain::chain;
 use crate::drivers::Exit;
+use crate::events::{Kind, NewEvent};
 
 /// The delay before the second restart; each further one doubles it.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -187,6 +188,8 @@ impl Actor {
             Ok(next) => next,
             Err(Ok(())) => {
                 info!("workspace deleted");
+                let about = NewEvent::of_workspace(Kind::WorkspaceDeleted, &self.workspace);
+                shared.events.record(about);
                 shared.handles().remove(&id);
                 Lifecycle::Ended
             }
@@ -247,7 +250,7 @@ impl Actor {
         self.intent = intent;
         let next = Lifecycle::of(&state);
         if changes {
-            self.state.send_replace(state);
+            self.publish(state);
         }
         let _ = reply.send(Ok(()));
         changes.then_some(next)
@@ -274,6 +277,16 @@ impl Actor {
         Lifecycle::Starting { after }
     }
 
+    fn publish(&self, state: State) {
+        let mut about = NewEvent::of_workspace(Kind::WorkspaceState, &self.workspace);
+        about.says("state", state.as_str());
+        if let State::Failed(reason) = &state {
+            about.says("detail", &reason.to_string());
+        }
+        self.state.send_replace(state);
+        self.shared.events.record(about);
+    }
+
     async fn fail(&mut self, reason: FailureReason) -> Lifecycle {
         warn!(%reason, "workspace failed");
         self.enter(State::Failed(reason)).await
@@ -283,7 +296,7 @@ impl Actor {
     /// store still leads there.
     async fn enter(&mut self, state: State) -> Lifecycle {
         let next = Lifecycle::of(&state);
-        self.state.send_replace(state.clone());
+        self.publish(state.clone());
         if let Err(failure) = self
             .shared
             .store

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
 use crate::drivers::{Driver, Follow, Logs};
+use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{UserName, WorkspaceId, WorkspaceName};
 use crate::store::{Store, StoreError};
@@ -96,6 +97,7 @@ struct Shared {
     store: Store,
     driver: Arc<dyn Driver>,
     tunnels: Tunnels,
+    events: Events,
     options: LifecycleOptions,
     starts: Semaphore,
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
@@ -141,6 +143,7 @@ impl Workspaces {
         let records = store.workspaces().await?;
         let starts = Semaphore::new(options.concurrent_starts.max(1));
         let shared = Arc::new(Shared {
+            events: Events::new(store.clone()),
             store,
             driver,
             tunnels,
@@ -179,6 +182,8 @@ impl Workspaces {
             .store
             .add_workspace(owner, name, intent)
             .await?;
+        let about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
+        self.inner.shared.events.record(about);
         self.adopt(record.clone());
         Ok(record)
     }
@@ -236,6 +241,17 @@ impl Workspaces {
     ) -> Result<Option<Record>, StoreError> {
         let record = self.inner.shared.store.workspace_named(owner, name).await?;
         Ok(record.map(|record| self.live(record)))
+    }
+
+    /// Returns the workspace of that id.
+    pub async fn get(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
+        let record = self.inner.shared.store.workspace(id).await?;
+        Ok(record.map(|record| self.live(record)))
+    }
+
+    /// Returns what tells of the workspaces' changes, and of others.
+    pub fn events(&self) -> &Events {
+        &self.inner.shared.events
     }
 
     /// Returns the output of a workspace's agent: the last `lines`, then what

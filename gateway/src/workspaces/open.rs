@@ -9,7 +9,7 @@ use super::decide::Verb;
 use super::error::OpenError;
 use super::state::State;
 use super::{Handle, Wake, Workspace, Workspaces};
-use crate::identity::Grant;
+use crate::identity::{Grant, Pass};
 use crate::tunnel::TunnelError;
 
 /// Attempts at a running agent whose connections break before they are answered:
@@ -33,7 +33,22 @@ impl Workspaces {
         open: &Open,
         wake: Wake,
     ) -> Result<(Stream, Answer), OpenError> {
-        let workspace = grant.workspace();
+        self.open_in(grant.workspace(), open, wake).await
+    }
+
+    /// Opens a stream to what a visitor may open inside a workspace, as [`Self::open`]
+    /// does.
+    pub async fn enter(&self, pass: &Pass, wake: Wake) -> Result<Stream, OpenError> {
+        let opened = self.open_in(pass.workspace(), &pass.open(), wake).await;
+        opened.map(|(stream, _)| stream)
+    }
+
+    async fn open_in(
+        &self,
+        workspace: &Workspace,
+        open: &Open,
+        wake: Wake,
+    ) -> Result<(Stream, Answer), OpenError> {
         let id = &workspace.id;
         let mut handle = self.handle(id).ok_or(OpenError::Gone)?;
         let patience = self.inner.shared.options.open_timeout;

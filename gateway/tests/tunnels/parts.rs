@@ -12,7 +12,7 @@ use devgate::tunnel::{Liveness, Tunnels};
 use devgate_agent::dial::{self, DEAD_AFTER, Dial};
 use devgate_agent::{Agent, Orphans, listen, serve_opened};
 use devgate_certs::{Access, AgentIdentity, Authority, write_file};
-use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
+use devgate_protocol::config::{AgentConfig, DataTransport, EditorConfig, Reach, TerminalsConfig};
 use devgate_protocol::{Open, Stream};
 use futures_util::FutureExt;
 use tempfile::TempDir;
@@ -142,6 +142,8 @@ impl Workspace {
             runtime,
             shell: None,
             environment: std::collections::BTreeMap::new(),
+            editor: EditorConfig::default(),
+            terminals: TerminalsConfig::default(),
         };
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         Self {

@@ -13,6 +13,7 @@
 
 mod agent_forwarding;
 mod bad_input;
+mod browser;
 mod copying;
 mod draining;
 mod exec;

@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// Scrollback that a terminal keeps where nothing else is configured, in lines.
+const SCROLLBACK: usize = 1000;
 
 /// One agent's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,95 @@ pub struct AgentConfig {
     /// Environment of everything that runs in the workspace.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// The editor in the browser.
+    #[serde(default)]
+    pub editor: EditorConfig,
+    /// Terminals that live on without a client.
+    #[serde(default)]
+    pub terminals: TerminalsConfig,
+}
+
+/// The editor in the browser: code-server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct EditorConfig {
+    /// The program, a path or a name on `PATH`; `code-server` where absent.
+    pub program: Option<PathBuf>,
+    /// Extensions that are installed when it first starts: ids of its marketplace
+    /// or paths of `.vsix` files.
+    pub extensions: Vec<String>,
+    /// Folder of its settings and state; code-server's usual one in the home
+    /// directory where absent.
+    pub data_folder: Option<PathBuf>,
+    /// Folder of its extensions; `extensions` in the data folder where absent.
+    pub extensions_folder: Option<PathBuf>,
+    /// How long it runs on without a connection, in seconds; 0 is for ever. One
+    /// hour where absent.
+    #[serde(with = "seconds")]
+    pub idle_timeout: Duration,
+    /// How long a start may take, in seconds. One minute where absent.
+    #[serde(with = "seconds")]
+    pub start_timeout: Duration,
+}
+
+impl Default for EditorConfig {
+    fn default() -> Self {
+        Self {
+            program: None,
+            extensions: Vec::new(),
+            data_folder: None,
+            extensions_folder: None,
+            idle_timeout: Duration::from_hours(1),
+            start_timeout: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Terminals that live on without a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct TerminalsConfig {
+    /// How long one lives after its last client left, in seconds. Seven days where
+    /// absent.
+    #[serde(with = "seconds")]
+    pub keep: Duration,
+    /// Lines that scrolled out of the screen and are kept; 1000 where absent.
+    pub scrollback: usize,
+}
+
+impl Default for TerminalsConfig {
+    fn default() -> Self {
+        Self {
+            keep: Duration::from_hours(7 * 24),
+            scrollback: SCROLLBACK,
+        }
+    }
+}
+
+/// Lengths of time as seconds, fractions allowed.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if time.subsec_nanos() == 0 {
+            time.as_secs().serialize(serializer)
+        } else {
+            time.as_secs_f64().serialize(serializer)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(D::Error::custom)
+    }
 }
 
 /// How a gateway reaches an agent.
@@ -67,4 +160,33 @@ pub enum DataTransport {
     Auto,
     /// WebSocket messages, for proxies that let nothing else through.
     Websocket,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_gateway_does_not_say_has_its_usual_value() {
+        let editor: EditorConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(editor, EditorConfig::default());
+        let terminals: TerminalsConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(terminals, TerminalsConfig::default());
+    }
+
+    #[test]
+    fn times_are_seconds_with_or_without_a_fraction() {
+        let read = |text: &str| serde_json::from_str::<TerminalsConfig>(text).unwrap().keep;
+        assert_eq!(read(r#"{"keep": 90}"#), Duration::from_secs(90));
+        assert_eq!(read(r#"{"keep": 0.5}"#), Duration::from_millis(500));
+        for keep in [Duration::from_secs(90), Duration::from_millis(500)] {
+            let written = TerminalsConfig {
+                keep,
+                ..TerminalsConfig::default()
+            };
+            let text = serde_json::to_string(&written).unwrap();
+            assert_eq!(read(&text), keep, "{text}");
+        }
+        assert!(serde_json::from_str::<TerminalsConfig>(r#"{"keep": -1}"#).is_err());
+    }
 }

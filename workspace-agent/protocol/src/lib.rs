@@ -11,6 +11,8 @@
 //! | `session` | [`frame`]s both ways |
 //! | `direct-tcpip`, `direct-streamlocal`, `accept` | raw bytes with half-close |
 //! | `tcpip-forward`, `streamlocal-forward` | [`frame`]s of kind `accepted`, until either side closes |
+//! | `http` | HTTP/1.1 to the agent, with keep-alive and upgrades |
+//! | `editor` | HTTP/1.1 to the workspace's editor |
 //! | `control` | [`control`] messages, each one JSON text |
 //!
 //! A connection that the agent's side accepts (a forwarded port, a forwarded
@@ -57,3 +59,9 @@ pub const TUNNEL_HEADER: &str = "devgate-tunnel";
 
 /// Longest value of [`TUNNEL_HEADER`], in bytes.
 pub const MAX_TUNNEL_NAME: usize = 64;
+
+/// Feature of an agent that serves [`Open::Http`].
+pub const FEATURE_HTTP: &str = "http";
+
+/// Feature of an agent that serves [`Open::Editor`].
+pub const FEATURE_EDITOR: &str = "editor";

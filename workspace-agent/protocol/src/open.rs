@@ -45,6 +45,13 @@ pub enum Open {
         /// The announced number.
         connection: u64,
     },
+    /// HTTP/1.1 to the agent's own router: terminals, ports, statistics, the editor.
+    /// From agents that name the feature [`crate::FEATURE_HTTP`].
+    Http,
+    /// The workspace's editor (code-server), which is started where it doesn't run.
+    /// The answer comes once it is healthy; HTTP/1.1 to the editor follows. From
+    /// agents that name the feature [`crate::FEATURE_EDITOR`].
+    Editor,
     /// Connection-level messages. Only where the gateway dials; an agent that
     /// dials itself opens [`crate::CONTROL_PATH`] instead.
     Control,
@@ -112,6 +119,10 @@ pub enum RefusalReason {
     Unsupported,
     /// The agent is out of a resource: processes, files, memory.
     ResourceShortage,
+    /// There is no editor in the workspace. The detail says how to get it there.
+    EditorMissing,
+    /// The editor doesn't start, or ends again and again.
+    EditorFailed,
     /// A reason that this version doesn't know.
     #[serde(other)]
     Other,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use devgate_certs::CertsError;
 use devgate_protocol::control::{FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, Side, WebSocket};
-use devgate_protocol::{CONTROL_PATH, OLDEST_VERSION, Open, Stream, VERSION};
+use devgate_protocol::{
+    CONTROL_PATH, FEATURE_EDITOR, FEATURE_HTTP, OLDEST_VERSION, Open, Stream, VERSION,
+};
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
 use rand::RngExt;
@@ -23,7 +25,12 @@ use super::identity::Identity;
 use super::spares::Spares;
 
 /// Optional capabilities of this agent, told to the gateway.
-const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
+const FEATURES: &[&str] = &[
+    "certificate-renewal",
+    "go-away",
+    FEATURE_HTTP,
+    FEATURE_EDITOR,
+];
 
 /// Longest wait for the gateway's welcome.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,7 +3,13 @@
 //! Invariant: a process id is signalled only while its process hasn't been reaped,
 //! so never somebody else's. Forking, reaping and signalling hold one lock for that.
 
+mod descriptor;
+mod environment;
 mod launch;
+mod modes;
+mod script;
+pub(crate) mod shell;
+pub(crate) mod terminal;
 
 use std::collections::HashMap;
 use std::io;
@@ -16,8 +22,11 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use descriptor::{Descriptor, LARGE_READ, SMALL_READ, Sort};
+pub(crate) use environment::Environment;
 pub(crate) use launch::Program;
 pub use launch::raise_open_files;
+pub(crate) use shell::Line;
 
 /// What becomes of processes whose parent died and that fall to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +180,17 @@ impl End {
 }
 
 impl Child {
+    /// Returns the program's process id, which may be another's once it has ended.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Returns whether its end hasn't been noticed yet.
+    pub(crate) fn is_running(&self) -> bool {
+        let running = self.children.lock();
+        running.contains_key(&self.pid.as_raw_nonzero().get())
+    }
+
     /// Signals the program's process group, unless the program has ended.
     pub(crate) fn signal_group(&self, signal: Signal) {
         let running = self.children.lock();

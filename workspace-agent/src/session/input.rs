@@ -16,9 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::descriptor::Descriptor;
-use super::{signals, terminal};
-use crate::process::Child;
+use super::signals;
+use crate::process::{Child, Descriptor, terminal};
 
 /// How much may wait for the program, in bytes. When it is full nothing more is read.
 const MAX_QUEUED: usize = 256 * 1024;

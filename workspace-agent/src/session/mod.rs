@@ -5,17 +5,12 @@
 //! stream is the channel's CLOSE: a terminal is hung up, pipes are closed, and a
 //! program that goes on without them lives on. A half-close is a frame of its own.
 
-mod descriptor;
-mod environment;
 mod input;
-mod modes;
 mod output;
 mod relays;
-mod script;
 mod setup;
 mod signals;
 mod start;
-mod terminal;
 
 use std::io;
 use std::time::Duration;

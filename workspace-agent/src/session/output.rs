@@ -16,9 +16,8 @@ use devgate_protocol::frame::Kind;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::descriptor::{Descriptor, LARGE_READ, SMALL_READ};
 use super::relays::Relays;
-use crate::process::{End, Exit};
+use crate::process::{Descriptor, End, Exit, LARGE_READ, SMALL_READ};
 use crate::send::{send, send_json};
 
 /// How long the descriptors may be silent after the program's end.

@@ -20,10 +20,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::environment::Environment;
 use crate::agent::Agent;
 use crate::forward::{Listener, SocketFile, loopback, relay};
-use crate::process::{Exit, Program, Stdio};
+use crate::process::{Environment, Exit, Program, Stdio};
 
 /// Longest path that programs can connect to, in bytes (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use bytes::Bytes;
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{Frame, FrameReader, PtyRequest, Variable, X11Request};
 use tracing::debug;
+
+use crate::process::Line;
 
 /// Most variables that a client may set, and their most bytes; the rest is ignored.
 const MAX_VARIABLES: usize = 1024;
@@ -47,20 +48,11 @@ pub(super) enum Stdin {
     Ended,
 }
 
-/// What runs.
-#[derive(Debug)]
-pub(super) enum Program {
-    /// The log-in shell.
-    Shell,
-    /// A command line.
-    Command(Bytes),
-}
-
 /// The request that ends the preparation.
 #[derive(Debug)]
 pub(super) enum Request {
     /// `shell` or `exec`.
-    Program(Program),
+    Program(Line),
     /// `subsystem`, its name.
     Subsystem(String),
 }
@@ -77,8 +69,8 @@ impl Setup {
                 return Ok(None);
             };
             match frame {
-                Frame::Shell => return Ok(Some(Request::Program(Program::Shell))),
-                Frame::Exec(line) => return Ok(Some(Request::Program(Program::Command(line)))),
+                Frame::Shell => return Ok(Some(Request::Program(Line::Login))),
+                Frame::Exec(line) => return Ok(Some(Request::Program(Line::Command(line)))),
                 Frame::Subsystem(name) => return Ok(Some(Request::Subsystem(name))),
                 Frame::Pty(terminal) => self.terminal = Some(terminal),
                 Frame::WindowChange(size) => {

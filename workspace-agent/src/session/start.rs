@@ -1,22 +1,17 @@
 //! Starts a session's program.
 
-use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 use devgate_protocol::frame::Kind;
 use devgate_protocol::{RefusalReason, SessionOpen};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tracing::warn;
 
-use super::descriptor::{Descriptor, Sort};
-use super::environment::Environment;
 use super::output::Output;
 use super::relays::Relays;
-use super::setup::{AuthAgent, Program, Setup, Stdin};
-use super::{script, terminal};
+use super::setup::{AuthAgent, Setup, Stdin};
 use crate::agent::Agent;
-use crate::process::{self, Child, End, Stdio};
+use crate::process::{Child, Descriptor, End, Environment, Line, Sort, Stdio, shell, terminal};
 
 /// A program that runs, and everything that it is connected to.
 pub(super) struct Session {
@@ -44,7 +39,7 @@ pub(super) async fn start(
     agent: &Agent,
     open: &SessionOpen,
     setup: Setup,
-    program: Program,
+    program: Line,
 ) -> Result<Session, (RefusalReason, String)> {
     let failed = |error: io::Error| {
         let reason = match error.kind() {
@@ -85,7 +80,7 @@ pub(super) async fn start(
         }
         None => on_pipes().map_err(failed)?,
     };
-    let program = prepare(agent, &program, &environment, stdio).map_err(failed)?;
+    let program = shell::prepare(agent, &program, &environment, stdio).map_err(failed)?;
     let (child, end) = agent.children().spawn(program).await.map_err(failed)?;
     let Ends {
         stdin,
@@ -100,36 +95,6 @@ pub(super) async fn start(
         terminal,
         outputs,
         relays,
-    })
-}
-
-fn prepare(
-    agent: &Agent,
-    program: &Program,
-    environment: &Environment,
-    stdio: Stdio,
-) -> io::Result<process::Program> {
-    let shell = agent.shell();
-    let name = shell.file_name().unwrap_or(shell.as_os_str()).as_bytes();
-    let mut inherited = None;
-    let arguments = match program {
-        // The dash makes it a log-in shell.
-        Program::Shell => vec![CString::new([b"-", name].concat())?],
-        Program::Command(line) => {
-            let script = script::prepare(line, shell)?;
-            inherited = script.inherited;
-            let argument = CString::new(script.argument)?;
-            vec![CString::new(name)?, c"-c".into(), argument]
-        }
-    };
-    let path = |path: &OsStr| CString::new(path.as_bytes());
-    Ok(process::Program {
-        file: path(shell.as_os_str())?,
-        arguments,
-        environment: environment.to_c(),
-        folder: path(agent.home().as_os_str())?,
-        stdio,
-        inherited,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_agent::{Agent, Orphans, listen};
-use devgate_protocol::config::{AgentConfig, Reach};
+use devgate_protocol::config::{AgentConfig, EditorConfig, Reach, TerminalsConfig};
 use devgate_protocol::frame::{
     ExitSignal, Frame, FrameReader, Kind, PtyRequest, Size, write, write_json,
 };
@@ -38,8 +38,17 @@ impl Workspace {
     }
 
     pub(crate) async fn with_environment(environment: BTreeMap<String, String>) -> Self {
+        Self::configured(environment, |_| {}).await
+    }
+
+    /// Starts an agent that is told something else than usual.
+    pub(crate) async fn configured(
+        environment: BTreeMap<String, String>,
+        change: impl FnOnce(&mut AgentConfig),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), environment);
+        let mut config = config(folder.path(), environment);
+        change(&mut config);
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         let listener = listen::bind(&folder.path().join("run/agent.sock"))
             .await
@@ -100,6 +109,8 @@ pub(crate) fn config(folder: &Path, environment: BTreeMap<String, String>) -> Ag
             path: folder.join("run/agent.sock"),
         },
         environment,
+        editor: EditorConfig::default(),
+        terminals: TerminalsConfig::default(),
     }
 }
 

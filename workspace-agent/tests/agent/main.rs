@@ -4,9 +4,13 @@
     reason = "functions that tests share are tests, too"
 )]
 
+mod browser;
 mod client;
+mod editor;
 mod exec;
 mod forward;
 mod init;
+mod ports;
 mod relays;
 mod terminal;
+mod terminals;

@@ -34,9 +34,11 @@ use tower::Service as _;
 use tracing::{debug, warn};
 
 use super::problem::{Problem, RequestRefused};
+use super::site::Site;
+use crate::identity::Accounts;
 use crate::store::Store;
 use crate::workspaces::Workspaces;
-use wire::{HostKey, ServerStatus, StateName};
+use wire::{HostKey, ServerStatus};
 
 /// Largest request body, in bytes: some hundred public keys.
 const MAX_BODY: usize = 1024 * 1024;
@@ -60,6 +62,10 @@ pub struct Admin {
     pub store: Store,
     /// The workspaces.
     pub workspaces: Workspaces,
+    /// People's accounts.
+    pub accounts: Accounts,
+    /// Where the dashboard is found.
+    pub site: Site,
     /// What doesn't change while the server runs.
     pub server: Server,
     /// Ends what would go on for ever: logs that are followed, waits.
@@ -77,6 +83,8 @@ pub struct Server {
     pub ssh: String,
     /// Where it takes HTTPS connections.
     pub http: String,
+    /// Where people find the dashboard.
+    pub url: String,
     /// Its SSH host keys.
     pub host_keys: Vec<HostKey>,
 }
@@ -97,6 +105,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/logs", get(logs::read))
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
+        .route("/users/{user}/link", post(people::link))
         .route(
             "/users/{user}/keys",
             get(people::list_keys_of).post(people::add_key),
@@ -168,10 +177,7 @@ async fn answer(stream: UnixStream, router: Router, stop: CancellationToken) {
 
 async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStatus>, Problem> {
     let workspaces = admin.workspaces.list().await?;
-    let running = workspaces
-        .iter()
-        .filter(|record| view::state(&record.state) == StateName::Running)
-        .count();
+    let running = crate::http::view::running(&workspaces);
     Ok(axum::Json(ServerStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

@@ -7,9 +7,11 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::StatusCode;
 
-use super::wire::{KeyView, NewKey, NewUser, UserView};
+use super::wire::{KeyView, NewKey, NewUser, SignInLink, UserView};
 use super::{Admin, body, view};
+use crate::events::{Events, Kind, NewEvent};
 use crate::http::problem::{Problem, RequestRefused};
+use crate::http::view::role;
 use crate::identity::{AuthorizedKey, User};
 use crate::names::UserName;
 use crate::store::StoreError;
@@ -27,7 +29,7 @@ pub(super) async fn list_users(
         views.push(UserView {
             id: user.id.clone(),
             name: user.name.clone(),
-            role: view::role(user.role),
+            role: role(user.role),
             keys: admin.store.keys_of(&user).await?.len(),
             workspaces: theirs.count(),
         });
@@ -62,10 +64,11 @@ pub(super) async fn add_user(
             return Err(error.into());
         }
     }
+    events(&admin).record(NewEvent::of_user(Kind::UserCreated, &user));
     let answer = UserView {
         id: user.id,
         name: user.name,
-        role: view::role(user.role),
+        role: role(user.role),
         keys: keys.len(),
         workspaces: 0,
     };
@@ -78,8 +81,24 @@ pub(super) async fn remove_user(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let name: UserName = name.parse()?;
-    admin.store.remove_user(&name).await?;
+    let user = user_named(&admin, name.as_str()).await?;
+    admin.accounts.remove_user(&name).await?;
+    events(&admin).record(NewEvent::of_user(Kind::UserDeleted, &user));
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /users/{user}/link`
+pub(super) async fn link(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<SignInLink>), Problem> {
+    let user = user_named(&admin, &name).await?;
+    let link = crate::http::view::link(&admin.accounts, &admin.site, &user).await?;
+    Ok((StatusCode::CREATED, Json(link)))
+}
+
+fn events(admin: &Admin) -> &Events {
+    admin.workspaces.events()
 }
 
 /// `GET /keys`

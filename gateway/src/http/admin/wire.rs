@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
+pub use crate::http::wire::{Failure, HostKey, RoleName, SignInLink, StateName};
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 
 /// The server as a whole.
@@ -34,15 +35,6 @@ pub struct ServerStatus {
     pub running: usize,
 }
 
-/// A public host key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostKey {
-    /// Its algorithm, as SSH names it.
-    pub algorithm: String,
-    /// `SHA256:…`, as OpenSSH prints it.
-    pub fingerprint: String,
-}
-
 /// One workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceView {
@@ -60,33 +52,6 @@ pub struct WorkspaceView {
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
-}
-
-/// Where a workspace is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StateName {
-    /// Never started.
-    Created,
-    /// On its way up.
-    Starting,
-    /// Takes connections.
-    Running,
-    /// On its way down.
-    Stopping,
-    /// Down.
-    Stopped,
-    /// Down, though it should run.
-    Failed,
-}
-
-/// Why a workspace failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A stable word for programs.
-    pub code: String,
-    /// A sentence for people.
-    pub detail: String,
 }
 
 /// Asks for a new workspace.
@@ -151,17 +116,6 @@ pub struct UserView {
     pub keys: usize,
     /// How many workspaces the user has.
     pub workspaces: usize,
-}
-
-/// What a user may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum RoleName {
-    /// Administers the server.
-    Admin,
-    /// Has workspaces.
-    #[default]
-    Member,
 }
 
 /// Asks for a new user.

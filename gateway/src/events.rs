@@ -1,0 +1,227 @@
+//! What happened: to workspaces, to people's accounts.
+//!
+//! Whoever tells of something doesn't wait for the disk: one task writes it down a
+//! moment later, in order, and then wakes those who listen. They read from the records,
+//! so that one who is slow loses nothing and holds up nobody.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::chain::chain;
+use crate::identity::User;
+use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::store::{Store, StoreError};
+use crate::workspaces::Workspace;
+
+/// What isn't written down yet. When it is full, which takes a disk that hangs, what
+/// happens goes unrecorded, and the log says so.
+const QUEUE: usize = 4096;
+
+/// Events that are written at one time.
+const BATCH: usize = 256;
+
+/// Pause after the records failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A workspace was created.
+    WorkspaceCreated,
+    /// A workspace's state changed.
+    WorkspaceState,
+    /// A workspace is gone.
+    WorkspaceDeleted,
+    /// A user was added.
+    UserCreated,
+    /// A user's role or password was changed.
+    UserChanged,
+    /// A user was removed.
+    UserDeleted,
+    /// A key was added.
+    KeyAdded,
+    /// A key was removed.
+    KeyRemoved,
+    /// A token was made.
+    TokenCreated,
+    /// A token was deleted.
+    TokenDeleted,
+    /// Somebody signed in.
+    Login,
+    /// A login ended.
+    Logout,
+    /// Others may open a port, or no longer.
+    PortChanged,
+}
+
+/// Something that happened a moment ago.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// When.
+    pub time: OffsetDateTime,
+    /// What.
+    pub kind: Kind,
+    /// Whom it is about; they may see it.
+    pub user: Option<(UserId, UserName)>,
+    /// Which workspace it is about.
+    pub workspace: Option<(WorkspaceId, WorkspaceName)>,
+    /// What more there is to say.
+    pub data: Map<String, Value>,
+}
+
+/// Something that happened, as the records have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its id: later ones are greater.
+    pub id: i64,
+    /// When.
+    pub time: OffsetDateTime,
+    /// What, by [`Kind::as_str`] or as another version named it.
+    pub kind: String,
+    /// Whom it is about.
+    pub user: Option<UserName>,
+    /// Which workspace it is about.
+    pub workspace: Option<(WorkspaceId, WorkspaceName)>,
+    /// What more there is to say.
+    pub data: Map<String, Value>,
+}
+
+/// Takes in what happens. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    queue: mpsc::Sender<NewEvent>,
+    /// The other end, until the task takes it.
+    waiting: Mutex<Option<mpsc::Receiver<NewEvent>>>,
+    /// Counts what was written.
+    written: watch::Sender<u64>,
+}
+
+impl Kind {
+    /// Returns its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkspaceCreated => "workspace-created",
+            Self::WorkspaceState => "workspace-state",
+            Self::WorkspaceDeleted => "workspace-deleted",
+            Self::UserCreated => "user-created",
+            Self::UserChanged => "user-changed",
+            Self::UserDeleted => "user-deleted",
+            Self::KeyAdded => "key-added",
+            Self::KeyRemoved => "key-removed",
+            Self::TokenCreated => "token-created",
+            Self::TokenDeleted => "token-deleted",
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::PortChanged => "port-changed",
+        }
+    }
+}
+
+impl NewEvent {
+    /// Tells of a workspace; its owner may see it.
+    pub fn of_workspace(kind: Kind, workspace: &Workspace) -> Self {
+        Self {
+            time: OffsetDateTime::now_utc(),
+            kind,
+            user: Some((workspace.owner.clone(), workspace.owner_name.clone())),
+            workspace: Some((workspace.id.clone(), workspace.name.clone())),
+            data: Map::new(),
+        }
+    }
+
+    /// Tells of somebody's account; they may see it.
+    pub fn of_user(kind: Kind, user: &User) -> Self {
+        Self {
+            time: OffsetDateTime::now_utc(),
+            kind,
+            user: Some((user.id.clone(), user.name.clone())),
+            workspace: None,
+            data: Map::new(),
+        }
+    }
+
+    /// Says more of it.
+    pub fn says(&mut self, name: &str, value: &str) {
+        self.data.insert(name.to_owned(), value.into());
+    }
+
+    /// Returns it with more said of it.
+    #[must_use]
+    pub fn saying(mut self, name: &str, value: &str) -> Self {
+        self.says(name, value);
+        self
+    }
+}
+
+impl Events {
+    /// Writes to these records, once [`Self::run`] runs.
+    pub fn new(store: Store) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        Self(Arc::new(Inner {
+            store,
+            queue,
+            waiting: Mutex::new(Some(waiting)),
+            written: watch::channel(0).0,
+        }))
+    }
+
+    /// Tells of something. Doesn't wait.
+    pub fn record(&self, event: NewEvent) {
+        let kind = event.kind.as_str();
+        if self.0.queue.try_send(event).is_err() {
+            warn!(kind, "an event goes unrecorded");
+        }
+    }
+
+    /// Returns what changes with everything that was written.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.written.subscribe()
+    }
+
+    /// Writes down what happens, until `stop` and what happened before it.
+    pub async fn run(self, stop: CancellationToken) {
+        let waiting = self.0.waiting.lock();
+        let taken = waiting.unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut waiting) = taken else {
+            error!("events are written down already");
+            return stop.cancelled().await;
+        };
+        let mut batch = Vec::new();
+        loop {
+            // What couldn't be written is tried again first.
+            if batch.is_empty() {
+                tokio::select! {
+                    biased;
+                    _ = waiting.recv_many(&mut batch, BATCH) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+            match self.write(&batch).await {
+                Ok(()) => batch.clear(),
+                Err(failure) => {
+                    error!(failure = chain(&failure), "events aren't recorded");
+                    tokio::select! {
+                        () = tokio::time::sleep(PAUSE) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write(&self, batch: &[NewEvent]) -> Result<(), StoreError> {
+        self.0.store.add_events(batch).await?;
+        self.0.written.send_modify(|count| *count += 1);
+        Ok(())
+    }
+}

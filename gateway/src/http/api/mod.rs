@@ -1,0 +1,200 @@
+//! The REST API under `/api/v1`.
+//!
+//! Every route takes its path from the table of operations, so that nothing is served
+//! that isn't documented. Every handler begins with who calls; what they may not see is
+//! answered as if it weren't there.
+
+mod document;
+mod extract;
+mod gate;
+mod me;
+mod operations;
+mod page;
+mod ports;
+mod refused;
+mod server;
+mod sign_in;
+mod streams;
+mod users;
+pub mod wire;
+mod workspaces;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, on};
+use tokio_util::sync::CancellationToken;
+use utoipa::openapi::path::HttpMethod;
+
+use super::admin::Server;
+use super::problem::RequestRefused;
+use super::site::Site;
+use crate::events::Events;
+use crate::identity::{Accounts, Identity, Sessions};
+use crate::store::Store;
+use crate::tunnel::Tunnels;
+use crate::workspaces::Workspaces;
+
+pub use extract::{Signed, wants_events};
+pub use gate::from_dashboard;
+pub use refused::ApiRefused;
+
+/// Largest body of a request, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What the handlers need.
+pub struct Parts {
+    /// The records.
+    pub store: Store,
+    /// The workspaces.
+    pub workspaces: Workspaces,
+    /// The agents that are connected.
+    pub tunnels: Tunnels,
+    /// Who may reach what.
+    pub identity: Identity,
+    /// People's accounts.
+    pub accounts: Accounts,
+    /// Who calls.
+    pub sessions: Sessions,
+    /// What happens.
+    pub events: Events,
+    /// Where the dashboard is found.
+    pub site: Site,
+    /// What doesn't change while the server runs.
+    pub server: Server,
+    /// Host and port of the SSH server, as people reach it.
+    pub ssh: (String, u16),
+    /// Ends what would go on for ever: logs and events that are followed, waits.
+    pub stop: CancellationToken,
+}
+
+/// The API's state. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+impl Api {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+/// Returns the routes below `/api/v1`, without that prefix. Others merge theirs into
+/// what `more` returns: it has the same guards.
+pub fn router(api: Api, more: Router<Api>) -> Router {
+    routes()
+        .merge(more)
+        .fallback(async || RequestRefused::NoRoute)
+        .method_not_allowed_fallback(async || RequestRefused::NoMethod)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(api.clone(), gate::gate))
+        .with_state(api)
+}
+
+/// Returns the `OpenAPI` document, as its file in `gateway/web` holds it.
+pub fn openapi() -> String {
+    document::text(&document::document(operations::all(), &operations::TAGS))
+}
+
+fn routes() -> Router<Api> {
+    let mut routes = Routes::new();
+    routes.on("signIn", sign_in::by_password);
+    routes.on("signInByLink", sign_in::by_link);
+    routes.on("signOut", sign_in::out);
+    routes.on("showMe", me::show);
+    routes.on("setPassword", me::set_password);
+    routes.on("listKeys", me::list_keys);
+    routes.on("addKey", me::add_key);
+    routes.on("removeKey", me::remove_key);
+    routes.on("listTokens", me::list_tokens);
+    routes.on("createToken", me::add_token);
+    routes.on("deleteToken", me::remove_token);
+    routes.on("listLogins", me::list_logins);
+    routes.on("endLogin", me::end_login);
+    routes.on("listWorkspaces", workspaces::list);
+    routes.on("createWorkspace", workspaces::create);
+    routes.on("showWorkspace", workspaces::show_one);
+    routes.on("deleteWorkspace", workspaces::remove);
+    routes.on("startWorkspace", workspaces::start);
+    routes.on("stopWorkspace", workspaces::stop);
+    routes.on("restartWorkspace", workspaces::restart);
+    routes.on("readLogs", streams::logs);
+    routes.on("setPort", ports::set);
+    routes.on("closePort", ports::close);
+    routes.on("listUsers", users::list);
+    routes.on("addUser", users::add);
+    routes.on("showUser", users::show);
+    routes.on("changeUser", users::change);
+    routes.on("removeUser", users::remove);
+    routes.on("createLink", users::link);
+    routes.on("showServer", users::server);
+    routes.on("showConnection", server::connection);
+    routes.on("listEvents", streams::events);
+    routes.on("showDocument", server::document);
+    routes.router
+}
+
+/// Gives operations their handlers.
+struct Routes {
+    /// Method and path of those that have none yet.
+    open: HashMap<&'static str, (MethodFilter, &'static str)>,
+    router: Router<Api>,
+}
+
+impl Routes {
+    fn new() -> Self {
+        let open = operations::all()
+            .into_iter()
+            .filter(|operation| operation.by == document::By::Handler)
+            .map(|operation| {
+                let method = match operation.method {
+                    HttpMethod::Post => MethodFilter::POST,
+                    HttpMethod::Put => MethodFilter::PUT,
+                    HttpMethod::Patch => MethodFilter::PATCH,
+                    HttpMethod::Delete => MethodFilter::DELETE,
+                    // The table has no others.
+                    _ => MethodFilter::GET,
+                };
+                (operation.id, (method, operation.path))
+            });
+        Self {
+            open: open.collect(),
+            router: Router::new(),
+        }
+    }
+
+    /// Serves an operation; a test sees to it that each is served once.
+    fn on<H, T>(&mut self, id: &str, handler: H)
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        if let Some((method, path)) = self.open.remove(id) {
+            let router = std::mem::take(&mut self.router);
+            self.router = router.route(path, on(method, handler));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

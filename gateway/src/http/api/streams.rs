@@ -1,0 +1,251 @@
+//! Logs and events: what there is, and live.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, header};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::extract::{Asked, Named, Signed, wants_events};
+use super::page::limit;
+use super::wire::{self, EventQuery, EventWorkspace, LogQuery, MAX_TAIL, Page, TAIL};
+use super::{Api, ApiRefused};
+use crate::chain::chain;
+use crate::drivers::{Follow, Logs};
+use crate::events::Event;
+use crate::http::problem::Problem;
+use crate::identity::{Caller, User};
+use crate::names::WorkspaceId;
+use crate::store::Since;
+
+/// How often a stream that has nothing to say shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Longest line of a log that is sent as one, in bytes.
+const MAX_LINE: usize = 16 * 1024;
+
+/// Events that are read at one time.
+const BATCH: u32 = 100;
+
+/// `GET /workspaces/{id}/logs`
+pub(super) async fn logs(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(asked): Asked<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let lines = asked.tail.unwrap_or(TAIL);
+    if lines > MAX_TAIL {
+        return Err(ApiRefused::Value {
+            name: "tail",
+            allowed: "0 to 100000",
+        }
+        .into());
+    }
+    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+    let overseen = api.identity.oversee(&caller.user, &id).await?;
+    let download = asked.download.unwrap_or_default();
+    if wants_events(&headers) && !download {
+        let logs = api.workspaces.logs(&id, lines, Follow::Yes).await?;
+        let events = split(logs).map(|line| Ok(sse::Event::default().event("log").data(line)));
+        return Ok(live(&api, &caller, events));
+    }
+    let logs = api.workspaces.logs(&id, lines, Follow::No).await?;
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let mut response = (kind, Body::from_stream(logs)).into_response();
+    if download {
+        let name = &overseen.workspace().name;
+        let text = format!("attachment; filename=\"{name}.log\"");
+        if let Ok(value) = HeaderValue::try_from(text) {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+    }
+    Ok(response)
+}
+
+/// `GET /events`
+pub(super) async fn events(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Asked(asked): Asked<EventQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let most = limit(asked.limit)?;
+    if wants_events(&headers) {
+        let seen = match headers.get("last-event-id") {
+            Some(value) => id_of(value.to_str().unwrap_or_default())?,
+            None => api.store.last_event().await?,
+        };
+        let events = follow(api.clone(), caller.user.clone(), seen);
+        return Ok(live(&api, &caller, events));
+    }
+    let before = asked.cursor.as_deref().map_or(Ok(i64::MAX), id_of)?;
+    let events = api
+        .store
+        .events(&caller.user, Since::Before(before), most + 1)
+        .await?;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = events.len() > most;
+    let items: Vec<_> = events.into_iter().take(most).map(shown).collect();
+    let next = items.last().filter(|_| more).map(|event| event.id.clone());
+    Ok(Json(Page { items, next }).into_response())
+}
+
+fn id_of(text: &str) -> Result<i64, ApiRefused> {
+    let digits = (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let id = digits.then(|| text.parse().ok()).flatten();
+    id.ok_or(ApiRefused::Cursor)
+}
+
+/// Sends events until the gateway ends, or whatever signs the caller in.
+fn live(
+    api: &Api,
+    caller: &Caller,
+    events: impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static,
+) -> Response {
+    let ended: CancellationToken = api.sessions.revoked(&caller.via);
+    let events = events
+        .take_until(ended.cancelled_owned())
+        .take_until(api.stop.clone().cancelled_owned());
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    // nginx holds answers back unless it is told not to.
+    let headers = response.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Where a listener stands.
+struct Listener {
+    api: Api,
+    user: User,
+    seen: i64,
+    written: tokio::sync::watch::Receiver<u64>,
+    waiting: std::vec::IntoIter<Event>,
+}
+
+/// Reads what a user may see of what happens after `seen`, for ever.
+fn follow(
+    api: Api,
+    user: User,
+    seen: i64,
+) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send {
+    let written = api.events.subscribe();
+    let listener = Listener {
+        api,
+        user,
+        seen,
+        written,
+        waiting: Vec::new().into_iter(),
+    };
+    stream::unfold(listener, |mut listener| async move {
+        let event = listener.next().await?;
+        Some((Ok(event), listener))
+    })
+}
+
+impl Listener {
+    async fn next(&mut self) -> Option<sse::Event> {
+        loop {
+            if let Some(event) = self.waiting.next() {
+                self.seen = event.id;
+                let shown = shown(event);
+                let data = serde_json::to_string(&shown).ok()?;
+                let event = sse::Event::default().id(shown.id).event(shown.kind);
+                return Some(event.data(data));
+            }
+            // Before the records are read, so that nothing is slept through.
+            self.written.mark_unchanged();
+            if let Err(error) = self.read().await {
+                warn!(error = chain(&error), "can't read what happened");
+                return None;
+            }
+            if self.waiting.len() == 0 {
+                self.written.changed().await.ok()?;
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), crate::store::StoreError> {
+        let store = &self.api.store;
+        // Their role may have changed meanwhile.
+        let Some(user) = store.user_named(&self.user.name).await? else {
+            return Ok(());
+        };
+        let events = store.events(&user, Since::After(self.seen), BATCH).await?;
+        self.waiting = events.into_iter();
+        Ok(())
+    }
+}
+
+fn shown(event: Event) -> wire::Event {
+    wire::Event {
+        id: event.id.to_string(),
+        time: event.time,
+        kind: event.kind,
+        workspace: event
+            .workspace
+            .map(|(id, name)| EventWorkspace { id, name }),
+        user: event.user,
+        data: event.data,
+    }
+}
+
+/// Splits a log into lines, as text; a line that is too long into several.
+fn split(logs: Logs) -> impl Stream<Item = String> + Send {
+    let lines = Lines {
+        logs,
+        rest: Vec::new(),
+    };
+    stream::unfold(lines, |mut lines| async move {
+        let line = lines.next().await?;
+        Some((line, lines))
+    })
+}
+
+struct Lines {
+    logs: Logs,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let end = self.rest.iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return Some(text(&line));
+            }
+            if self.rest.len() >= MAX_LINE {
+                let line = std::mem::take(&mut self.rest);
+                return Some(text(&line));
+            }
+            let chunk: Option<Result<Bytes, _>> = self.logs.next().await;
+            match chunk {
+                Some(Ok(chunk)) => self.rest.extend_from_slice(&chunk),
+                Some(Err(_)) | None if self.rest.is_empty() => return None,
+                Some(Err(_)) | None => {
+                    let line = std::mem::take(&mut self.rest);
+                    return Some(text(&line));
+                }
+            }
+        }
+    }
+}
+
+/// Returns a line without its end, and without what would end it early.
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line)
+        .trim_end_matches(['\n', '\r'])
+        .replace(['\r', '\n'], "\u{240d}")
+}

@@ -1,0 +1,319 @@
+//! `/workspaces`: what there is, and what is wanted of it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use tokio::time::timeout;
+
+use super::extract::{Asked, Body, Named, Signed};
+use super::page::page;
+use super::wire::{
+    Agent, CreateWorkspace, MAX_WAIT, Page, Urls, WaitQuery, Workspace, WorkspaceQuery,
+};
+use super::{Api, ApiRefused};
+use crate::config::Applications;
+use crate::http::problem::Problem;
+use crate::http::view;
+use crate::identity::{Denied, Role, SecretHash, User};
+use crate::names::WorkspaceId;
+use crate::store::{Request, StoreError};
+use crate::workspaces::{CommandError, Intent, Record};
+
+/// Tells a request from its repetition.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Longest such key, in bytes.
+const MAX_KEY: usize = 100;
+
+/// What is done with a workspace.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Start,
+    Stop,
+    Restart,
+}
+
+/// `GET /workspaces`
+pub(super) async fn list(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Asked(asked): Asked<WorkspaceQuery>,
+) -> Result<Json<Page<Workspace>>, Problem> {
+    let user = &caller.user;
+    let fits = |record: &Record| {
+        let workspace = &record.workspace;
+        let seen = workspace.owner == user.id || user.role == Role::Admin;
+        let owner = asked.owner.as_ref();
+        let name = asked.name.as_ref();
+        seen && owner.is_none_or(|owner| workspace.owner_name == *owner)
+            && name.is_none_or(|name| workspace.name == *name)
+            && asked
+                .state
+                .is_none_or(|state| view::state(&record.state) == state)
+    };
+    let records = api.workspaces.list().await?;
+    let records: Vec<_> = records.into_iter().filter(fits).collect();
+    let key =
+        |record: &Record| format!("{}.{}", record.workspace.owner_name, record.workspace.name);
+    let found = page(records, key, asked.limit, asked.cursor.as_deref())?;
+    let items = found.items.iter().map(|record| show(&api, record, user));
+    Ok(Json(Page {
+        items: items.collect(),
+        next: found.next,
+    }))
+}
+
+/// `POST /workspaces`
+pub(super) async fn create(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Asked(wait): Asked<WaitQuery>,
+    headers: HeaderMap,
+    Body(new): Body<CreateWorkspace>,
+) -> Result<Response, Problem> {
+    let wait = seconds(wait)?;
+    let user = &caller.user;
+    let owner = owner(&api, user, &new).await?;
+    let Some(key) = idempotency_key(&headers)? else {
+        let record = make(&api, &owner, &new).await?;
+        return reached(&api, user, &record.workspace.id, wait).await;
+    };
+    // What is asked for, and not how it is written.
+    let asked = format!("{} {} {}", owner.id, new.name, new.start);
+    let id = match api
+        .store
+        .claim_request(user, key, &SecretHash::of(asked.as_bytes()))
+        .await?
+    {
+        Request::First => {
+            let made = make(&api, &owner, &new).await;
+            let id = made.as_ref().ok().map(|record| record.workspace.id.clone());
+            api.store.finish_request(user, key, id.as_ref()).await?;
+            made?.workspace.id
+        }
+        Request::Done(id) => id,
+        Request::UnderWay => return Err(ApiRefused::UnderWay.into()),
+        Request::Other => return Err(ApiRefused::KeyReused.into()),
+    };
+    reached(&api, user, &id, wait).await
+}
+
+async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, CommandError> {
+    let intent = if new.start { Intent::Run } else { Intent::Stop };
+    api.workspaces.create(owner, &new.name, intent).await
+}
+
+/// `GET /workspaces/{id}`
+pub(super) async fn show_one(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(wait): Asked<WaitQuery>,
+) -> Result<Json<Workspace>, Problem> {
+    let wait = seconds(wait)?;
+    api.identity.oversee(&caller.user, &id).await?;
+    settled(&api, &id, wait).await;
+    let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
+    Ok(Json(show(&api, &record, &caller.user)))
+}
+
+/// `DELETE /workspaces/{id}`
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(wait): Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    let wait = seconds(wait)?;
+    api.identity.oversee(&caller.user, &id).await?;
+    api.workspaces.delete(&id).await?;
+    settled(&api, &id, wait).await;
+    match record(&api, &id).await? {
+        Some(record) => {
+            let shown = show(&api, &record, &caller.user);
+            Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+        }
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+/// `POST /workspaces/{id}/start`
+pub(super) async fn start(
+    api: State<Api>,
+    signed: Signed,
+    id: Named<WorkspaceId>,
+    wait: Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    act(api, signed, id, wait, Action::Start).await
+}
+
+/// `POST /workspaces/{id}/stop`
+pub(super) async fn stop(
+    api: State<Api>,
+    signed: Signed,
+    id: Named<WorkspaceId>,
+    wait: Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    act(api, signed, id, wait, Action::Stop).await
+}
+
+/// `POST /workspaces/{id}/restart`
+pub(super) async fn restart(
+    api: State<Api>,
+    signed: Signed,
+    id: Named<WorkspaceId>,
+    wait: Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    act(api, signed, id, wait, Action::Restart).await
+}
+
+async fn act(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(wait): Asked<WaitQuery>,
+    action: Action,
+) -> Result<Response, Problem> {
+    let wait = seconds(wait)?;
+    api.identity.oversee(&caller.user, &id).await?;
+    match action {
+        Action::Start => api.workspaces.start(&id).await?,
+        Action::Stop => api.workspaces.stop(&id).await?,
+        Action::Restart => api.workspaces.restart(&id).await?,
+    }
+    reached(&api, &caller.user, &id, wait).await
+}
+
+/// Answers with the state that a workspace is in: 202 at once, 200 where its end was
+/// waited for and has come.
+async fn reached(
+    api: &Api,
+    user: &User,
+    id: &WorkspaceId,
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
+    settled(api, id, wait).await;
+    let record = record(api, id).await?.ok_or(Denied::NoSuchId)?;
+    let status = if wait.is_some() && record.state.is_settled() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((status, Json(show(api, &record, user))).into_response())
+}
+
+/// Waits until a workspace stays as it is or is gone, but no longer than asked.
+async fn settled(api: &Api, id: &WorkspaceId, wait: Option<Duration>) {
+    let Some(wait) = wait else {
+        return;
+    };
+    tokio::select! {
+        _ = timeout(wait, api.workspaces.settled(id)) => {}
+        () = api.stop.cancelled() => {}
+    }
+}
+
+fn seconds(query: WaitQuery) -> Result<Option<Duration>, ApiRefused> {
+    match query.wait.unwrap_or_default() {
+        0 => Ok(None),
+        seconds if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds.into()))),
+        _ => Err(ApiRefused::Value {
+            name: "wait",
+            allowed: "0 to 60",
+        }),
+    }
+}
+
+async fn record(api: &Api, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
+    api.workspaces.get(id).await
+}
+
+/// Returns whose a new workspace will be. Who may not name others learns nothing of
+/// them.
+async fn owner(api: &Api, user: &User, new: &CreateWorkspace) -> Result<User, Problem> {
+    let Some(name) = new.owner.as_ref().filter(|name| **name != user.name) else {
+        return Ok(user.clone());
+    };
+    if user.role != Role::Admin {
+        return Err(ApiRefused::NotAdmin.into());
+    }
+    let found = api.store.user_named(name).await?;
+    found.ok_or_else(|| StoreError::NoSuchUser(name.clone()).into())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiRefused> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().ok().filter(|key| {
+        (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+    });
+    key.map(Some).ok_or(ApiRefused::Value {
+        name: "Idempotency-Key",
+        allowed: "1 to 100 printable ASCII characters without spaces",
+    })
+}
+
+/// Returns a workspace as a user sees it.
+pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
+    let workspace = &record.workspace;
+    let may_enter = workspace.owner == user.id;
+    let agent = api.tunnels.agent(&workspace.id).map(|info| Agent {
+        version: info.version,
+        connected: true,
+    });
+    Workspace {
+        id: workspace.id.clone(),
+        name: workspace.name.clone(),
+        owner: workspace.owner_name.clone(),
+        state: view::state(&record.state),
+        reason: view::failure(&record.state),
+        created: workspace.created,
+        changed: record.changed,
+        agent,
+        ssh: ssh_line(api, record, may_enter),
+        urls: Urls {
+            editor: application(api, record, "editor"),
+            application_template: application(api, record, "{port}"),
+        },
+        may_enter,
+    }
+}
+
+fn ssh_line(api: &Api, record: &Record, own: bool) -> String {
+    let (name, owner) = (&record.workspace.name, &record.workspace.owner_name);
+    let (host, port) = &api.ssh;
+    let port = if *port == 22 {
+        String::new()
+    } else {
+        format!("-p {port} ")
+    };
+    if own {
+        format!("ssh {port}{name}@{host}")
+    } else {
+        format!("ssh {port}{name}.{owner}@{host}")
+    }
+}
+
+/// Returns the address of an application: `editor`, or a port.
+pub(super) fn application(api: &Api, record: &Record, which: &str) -> String {
+    let (name, owner) = (&record.workspace.name, &record.workspace.owner_name);
+    let site = &api.site;
+    match (site.applications(), which) {
+        (Applications::Subdomain, _) => {
+            let origin = site.application(&format!("{which}--{name}--{owner}"));
+            origin
+                .map(|origin| format!("{origin}/"))
+                .unwrap_or_default()
+        }
+        (Applications::Path, "editor") => {
+            format!("{}/@{owner}/{name}/editor/", site.dashboard())
+        }
+        (Applications::Path, port) => {
+            format!("{}/@{owner}/{name}/apps/{port}/", site.dashboard())
+        }
+    }
+}

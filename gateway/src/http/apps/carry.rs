@@ -1,0 +1,197 @@
+//! Hands a request that may pass to its application, and the answer back.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use tokio::time::timeout;
+
+use super::access::{self, Ask};
+use super::lookup::{self, Opened};
+use super::{AppRefused, Apps, Place, is_ours};
+use crate::http::proxy::{Client, Cut, keep_to_host, keep_to_path, strip_cookies};
+use crate::identity::{Pass, Standing};
+use crate::workspaces::{OpenError, State, Wake};
+
+/// How long a person looks at nothing before a page says what is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Headers of an answer that mean more than the application's own host: the data of
+/// its neighbours, and where they are served.
+const NEIGHBOURS: [HeaderName; 2] = [
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("alt-svc"),
+];
+
+/// Headers of an answer that mean the whole host, which an application below a path
+/// shares.
+const WHOLE_HOST: [HeaderName; 3] = [
+    HeaderName::from_static("service-worker-allowed"),
+    header::STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("origin-agent-cluster"),
+];
+
+/// What a page of somebody else's may do on the dashboard's origin: nothing in its name.
+const SANDBOX: &str = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads";
+
+/// A request that may pass.
+pub(super) struct Errand<'a> {
+    pub(super) place: &'a Place,
+    pub(super) opened: &'a Opened,
+    pub(super) pass: Pass,
+    pub(super) cut: Cut,
+    pub(super) client: Client,
+    pub(super) way: Way,
+    pub(super) ask: Ask,
+    pub(super) wants_page: bool,
+}
+
+/// How an application was addressed.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// By its own host.
+    Host,
+    /// Below this path of the dashboard's host.
+    Path(String),
+}
+
+impl Apps {
+    /// Carries a request to its application.
+    pub(super) async fn carry(
+        &self,
+        errand: Errand<'_>,
+        mut request: Request<Body>,
+    ) -> Result<Response, AppRefused> {
+        let Errand {
+            place,
+            opened,
+            pass,
+            cut,
+            client,
+            way,
+            ask,
+            wants_page,
+        } = errand;
+        match ask {
+            Ask::Preflight => access::only_the_question(&mut request),
+            Ask::No => hide_our_own(request.headers_mut()),
+        }
+        // Only its owner wakes a workspace.
+        if pass.standing() == Standing::Guest && !self.is_up(&pass) {
+            return Err(AppRefused::NotRunning);
+        }
+        let workspaces = &self.0.workspaces;
+        let open = async || {
+            let enter = workspaces.enter(&pass, Wake::Background);
+            if !wants_page {
+                return enter.await;
+            }
+            timeout(PATIENCE, enter)
+                .await
+                .unwrap_or_else(|_| Err(self.still(&pass)))
+        };
+        let forwarded = self
+            .0
+            .proxy
+            .forward(&opened.upstream, request, &client, cut, open)
+            .await;
+        let mut response = match forwarded {
+            Ok(response) => response,
+            Err(error) => {
+                let state = self.state(&pass);
+                return Err(AppRefused::of(error, place.inside, state.as_ref()));
+            }
+        };
+        let headers = response.headers_mut();
+        for name in NEIGHBOURS {
+            headers.remove(name);
+        }
+        if ask == Ask::Preflight {
+            headers.remove(header::SET_COOKIE);
+        }
+        match &way {
+            Way::Host => keep_to_host(headers, is_ours),
+            Way::Path(prefix) => keep_below(headers, prefix, pass.standing()),
+        }
+        Ok(response)
+    }
+
+    fn state(&self, pass: &Pass) -> Option<State> {
+        let state = self.0.workspaces.watch(&pass.workspace().id)?;
+        Some(state.borrow().clone())
+    }
+
+    fn is_up(&self, pass: &Pass) -> bool {
+        matches!(self.state(pass), Some(State::Starting | State::Running))
+    }
+
+    fn still(&self, pass: &Pass) -> OpenError {
+        OpenError::TimedOut {
+            state: self.state(pass).unwrap_or(State::Stopped),
+            seconds: PATIENCE.as_secs(),
+        }
+    }
+}
+
+/// Takes out of a request what would let an application act as whoever sends it.
+fn hide_our_own(headers: &mut HeaderMap) {
+    strip_cookies(headers, is_ours);
+    if lookup::token(headers).is_some() {
+        headers.remove(header::AUTHORIZATION);
+    }
+}
+
+/// Keeps an answer below the path that its application is at.
+fn keep_below(headers: &mut HeaderMap, prefix: &str, standing: Standing) {
+    keep_to_path(headers, prefix, is_ours);
+    for name in WHOLE_HOST {
+        headers.remove(name);
+    }
+    if standing == Standing::Guest {
+        // Both count: a second policy only forbids more.
+        let sandbox = HeaderValue::from_static(SANDBOX);
+        headers.append(header::CONTENT_SECURITY_POLICY, sandbox);
+    }
+    let location = headers.get(header::LOCATION);
+    let location = location.and_then(|location| location.to_str().ok());
+    // One that begins with two slashes names another host.
+    if let Some(path) = location
+        && path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.starts_with(&format!("{prefix}/"))
+        && let Ok(moved) = HeaderValue::try_from(format!("{prefix}{path}"))
+    {
+        headers.insert(header::LOCATION, moved);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_below_the_path() {
+        let prefix = "/@ada/api/apps/3000";
+        for (said, meant) in [
+            ("/login", "/@ada/api/apps/3000/login"),
+            ("/@ada/api/apps/3000/x", "/@ada/api/apps/3000/x"),
+            ("//evil.example/", "//evil.example/"),
+            ("https://a.example/", "https://a.example/"),
+            ("next", "next"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_static(said));
+            keep_below(&mut headers, prefix, Standing::Owner);
+            assert_eq!(headers[header::LOCATION], meant);
+        }
+    }
+
+    #[test]
+    fn somebody_elses_page_below_the_dashboard_is_put_into_a_sandbox() {
+        let mut headers = HeaderMap::new();
+        keep_below(&mut headers, "/@ada/api/apps/1", Standing::Guest);
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("sandbox") && !policy.contains("same-origin"));
+    }
+}

@@ -1,0 +1,237 @@
+//! What of the API a workspace's own agent answers: its terminals, its statistics, its
+//! editor, and the ports that something listens on ([`ports`]).
+//!
+//! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
+//! body, as a WebSocket where it asks for one, and without the caller's credentials.
+
+mod ports;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::Response;
+use axum::routing::{any, get};
+use devgate_protocol::{Open, Stream};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Uri, header};
+use tokio_util::sync::CancellationToken;
+
+use super::problem::Problem;
+use super::proxy::{Client, Cut, Proxy, Target, Upstream};
+use super::serve::PeerInfo;
+use super::site::{RequestSite, Site};
+use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
+use crate::names::WorkspaceId;
+use crate::store::Store;
+use crate::workspaces::{OpenError, Wake, Workspaces};
+
+/// Where these addresses begin.
+const PREFIX: &str = "/api/v1/workspaces/";
+
+/// What the addresses need.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// The site's addresses.
+    pub site: Site,
+    /// Who calls.
+    pub sessions: Sessions,
+    /// Who may enter what.
+    pub identity: Identity,
+    /// The records.
+    pub store: Store,
+    /// The workspaces.
+    pub workspaces: Workspaces,
+    /// What carries the requests.
+    pub proxy: Proxy,
+    /// Ends what would go on for ever: ports that are followed.
+    pub stop: CancellationToken,
+}
+
+/// Why the agent isn't asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InsideRefused {
+    #[error(
+        "nobody is signed in: sign in at the dashboard, or send `Authorization: Bearer` with an \
+         API token"
+    )]
+    SignedOut,
+    #[error("this takes a token with the scope 'write': make one at the dashboard")]
+    ScopeTooSmall,
+    #[error("this request comes from another origin than the dashboard's, {0}")]
+    ForeignOrigin(String),
+    #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
+    NoWorkspace,
+}
+
+/// Returns the routes, to be merged with others.
+pub fn router(inside: Inside) -> Router {
+    let mut router = Router::new().route("/api/v1/workspaces/{id}/ports", get(ports::list));
+    for name in ["terminals", "editor"] {
+        router = router
+            .route(&format!("/api/v1/workspaces/{{id}}/{name}"), any(pass))
+            .route(
+                &format!("/api/v1/workspaces/{{id}}/{name}/{{*rest}}"),
+                any(pass_below),
+            );
+    }
+    router
+        .route("/api/v1/workspaces/{id}/statistics", get(pass))
+        .with_state(Arc::new(inside))
+}
+
+async fn pass(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request).await
+}
+
+async fn pass_below(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path((id, _)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request).await
+}
+
+async fn hand_on(
+    State(inside): State<Arc<Inside>>,
+    Extension(peer): Extension<PeerInfo>,
+    id: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let mut request = Request::from_parts(head, body);
+    let grant = inside.grant(&caller, id).await?;
+    let own = request
+        .uri()
+        .path_and_query()
+        .map_or("/", PathAndQuery::as_str);
+    let target = own
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_prefix(id));
+    let target = target.and_then(|target| Uri::try_from(target).ok());
+    *request.uri_mut() = target.ok_or(InsideRefused::NoWorkspace)?;
+    let headers = request.headers_mut();
+    headers.remove(header::COOKIE);
+    headers.remove(header::AUTHORIZATION);
+    let cut = Cut {
+        revoked: Some(inside.sessions.revoked(&caller.via)),
+        ..Cut::default()
+    };
+    let mut response = inside.ask(&grant, asked.client, request, cut).await?;
+    harden(&mut response);
+    Ok(response)
+}
+
+impl Inside {
+    /// Tells who calls, and whether they may ask for this: with a cookie from the
+    /// dashboard's own pages, with a token whose scope allows it.
+    async fn caller(&self, peer: IpAddr, head: &Parts) -> Result<(Caller, RequestSite), Problem> {
+        let headers = &head.headers;
+        let asked = self.site.request(peer, headers);
+        if !self.site.is_dashboard(&asked.host) {
+            return Err(super::problem::RequestRefused::NoRoute.into());
+        }
+        let caller = self.sessions.caller(headers, asked.client).await?;
+        let caller = caller.ok_or(InsideRefused::SignedOut)?;
+        // A WebSocket begins with a GET, knows no same-origin policy, and types.
+        let acts = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
+            || headers.contains_key(header::UPGRADE);
+        let own = [self.site.dashboard().clone(), asked.origin()];
+        match caller.via {
+            Via::Login(_) if acts && !own.iter().any(|own| own_page(own, headers)) => {
+                let own = self.site.dashboard().to_string();
+                Err(InsideRefused::ForeignOrigin(own).into())
+            }
+            Via::Token(_) if acts && caller.scope < Scope::Write => {
+                Err(InsideRefused::ScopeTooSmall.into())
+            }
+            Via::Login(_) | Via::Token(_) => Ok((caller, asked)),
+        }
+    }
+
+    async fn grant(&self, caller: &Caller, id: &str) -> Result<Grant, Problem> {
+        let id: WorkspaceId = id.parse().map_err(|_| InsideRefused::NoWorkspace)?;
+        Ok(self.identity.authorize_id(&caller.user, &id).await?)
+    }
+
+    fn agent(&self, grant: &Grant) -> Arc<Upstream> {
+        let pools = self.proxy.pools();
+        pools.upstream(&grant.workspace().id, &Target::Agent)
+    }
+
+    /// Has the agent of a workspace answer a request. It starts no workspace that a
+    /// person stopped.
+    async fn ask(
+        &self,
+        grant: &Grant,
+        client: IpAddr,
+        request: http::Request<Body>,
+        cut: Cut,
+    ) -> Result<Response, Problem> {
+        let client = Client {
+            address: client,
+            scheme: "http",
+            host: HeaderValue::from_static("agent"),
+            prefix: None,
+        };
+        let open = || self.open(grant);
+        let upstream = self.agent(grant);
+        let forwarded = self
+            .proxy
+            .forward(&upstream, request, &client, cut, open)
+            .await;
+        Ok(forwarded?)
+    }
+
+    async fn open(&self, grant: &Grant) -> Result<Stream, OpenError> {
+        let opened = self
+            .workspaces
+            .open(grant, &Open::Http, Wake::Background)
+            .await;
+        opened.map(|(stream, _)| stream)
+    }
+}
+
+fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
+    match headers.get(header::ORIGIN) {
+        Some(origin) => origin
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .is_some_and(|origin: super::site::Origin| origin == *own),
+        None => headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "same-origin"),
+    }
+}
+
+/// What the agent says is data: no page, and nothing to keep.
+fn harden(response: &mut Response) {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response.headers_mut().remove(header::SET_COOKIE);
+}

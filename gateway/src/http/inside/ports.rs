@@ -1,0 +1,414 @@
+//! `GET /api/v1/workspaces/{id}/ports`: what listens in a workspace, joined with who may
+//! open it; as Server-Sent Events where that is asked for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, header};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::serde::rfc3339;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tracing::debug;
+
+use super::{Inside, harden};
+use crate::http::apps::Place;
+use crate::http::problem::Problem;
+use crate::http::proxy::{Cut, gather};
+use crate::http::serve::PeerInfo;
+use crate::identity::{Grant, Inside as Within};
+use crate::store::{OpenPort, Visibility};
+use crate::workspaces::{State as Life, Workspace};
+
+/// Largest list of an agent, in bytes: some thousand ports.
+const MAX_LIST: usize = 1024 * 1024;
+
+/// How often the records are asked who may open what.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often a word goes out where nothing happens, so that proxies keep the
+/// connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The media type of Server-Sent Events.
+const EVENTS: &str = "text/event-stream";
+
+/// A port that something listens on, as the agent tells it.
+#[derive(Clone, Debug, Deserialize)]
+struct Listening {
+    port: u16,
+    #[serde(default)]
+    address: Option<String>,
+    #[serde(default)]
+    process: Option<String>,
+    #[serde(default)]
+    pid: Option<u32>,
+    #[serde(default)]
+    since: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Listed {
+    items: Vec<Listening>,
+}
+
+/// A port of a workspace: something listens on it, or others may open it, or both.
+#[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the API has a port's number as `port`"
+)]
+struct Port {
+    port: u16,
+    address: Option<String>,
+    process: Option<String>,
+    pid: Option<u32>,
+    since: Option<String>,
+    listening: bool,
+    visibility: &'static str,
+    #[serde(with = "rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+    url: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Ports {
+    items: Vec<Port>,
+    next: Option<String>,
+}
+
+pub(super) async fn list(
+    State(inside): State<Arc<Inside>>,
+    Extension(peer): Extension<PeerInfo>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let grant = inside.grant(&caller, &id).await?;
+    if wants_events(&head.headers) {
+        let ended = inside.sessions.revoked(&caller.via);
+        let stop = inside.stop.clone();
+        let feed = Feed::new(inside, grant, asked.client);
+        let events = stream::unfold(feed, async |mut feed| Some((feed.next().await, feed)));
+        let ends = async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = stop.cancelled() => {}
+            }
+        };
+        let body = Body::from_stream(events.map(Ok::<_, Infallible>).take_until(Box::pin(ends)));
+        let mut response = body.into_response();
+        harden(&mut response);
+        let kind = HeaderValue::from_static(EVENTS);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        // nginx hands events on only where it is told not to gather them.
+        let headers = response.headers_mut();
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        return Ok(response);
+    }
+    let listening = if inside.runs(&grant) {
+        let response = inside
+            .ask(
+                &grant,
+                asked.client,
+                question("application/json"),
+                Cut::default(),
+            )
+            .await?;
+        read(response).await
+    } else {
+        Vec::new()
+    };
+    let shares = inside.store.open_ports(&grant.workspace().id).await?;
+    let items = inside.join(grant.workspace(), listening, &shares);
+    let mut response = Json(Ports { items, next: None }).into_response();
+    harden(&mut response);
+    Ok(response)
+}
+
+/// The state of one client that follows the ports.
+struct Feed {
+    inside: Arc<Inside>,
+    grant: Grant,
+    client: std::net::IpAddr,
+    agent: Option<Events>,
+    listening: Vec<Listening>,
+    shares: Vec<OpenPort>,
+    sent: Option<String>,
+    last: Instant,
+    ticks: Interval,
+}
+
+impl Feed {
+    fn new(inside: Arc<Inside>, grant: Grant, client: std::net::IpAddr) -> Self {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            inside,
+            grant,
+            client,
+            agent: None,
+            listening: Vec::new(),
+            shares: Vec::new(),
+            sent: None,
+            last: Instant::now(),
+            ticks,
+        }
+    }
+
+    /// Returns the next event, once there is one.
+    async fn next(&mut self) -> Bytes {
+        loop {
+            // The first tick comes at once.
+            tokio::select! {
+                heard = hear(&mut self.agent) => if let Some(listed) = heard {
+                    self.listening = listed;
+                } else {
+                    self.agent = None;
+                    self.listening.clear();
+                },
+                _ = self.ticks.tick() => self.look().await,
+            }
+            let workspace = self.grant.workspace();
+            let items = self
+                .inside
+                .join(workspace, self.listening.clone(), &self.shares);
+            let list = Ports { items, next: None };
+            let Ok(text) = serde_json::to_string(&list) else {
+                continue;
+            };
+            if self.sent.as_deref() != Some(text.as_str()) {
+                let event = format!("event: ports\ndata: {text}\n\n");
+                self.sent = Some(text);
+                self.last = Instant::now();
+                return event.into();
+            }
+            if self.last.elapsed() >= KEEP_ALIVE {
+                self.last = Instant::now();
+                return Bytes::from_static(b":\n\n");
+            }
+        }
+    }
+
+    /// Looks at the records, and for the agent where it isn't heard.
+    async fn look(&mut self) {
+        match self
+            .inside
+            .store
+            .open_ports(&self.grant.workspace().id)
+            .await
+        {
+            Ok(shares) => self.shares = shares,
+            Err(error) => debug!(%error, "can't look up who may open ports"),
+        }
+        if self.agent.is_some() || !self.inside.runs(&self.grant) {
+            return;
+        }
+        let asked = self
+            .inside
+            .ask(&self.grant, self.client, question(EVENTS), Cut::default())
+            .await;
+        match asked {
+            Ok(response) if response.status().is_success() => {
+                let mut events = Events::new(response.into_body());
+                // The list comes at once: what is shown first is whole.
+                self.listening = events.next().await.unwrap_or_default();
+                self.agent = Some(events);
+            }
+            Ok(response) => debug!(status = %response.status(), "an agent reports no ports"),
+            Err(problem) => debug!(problem.code, "an agent can't be asked for its ports"),
+        }
+    }
+}
+
+/// Waits for the agent's next word; for ever where it isn't heard. Cancel-safe.
+async fn hear(agent: &mut Option<Events>) -> Option<Vec<Listening>> {
+    match agent {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lists that an agent sends as events.
+struct Events {
+    body: BodyDataStream,
+    buffer: BytesMut,
+}
+
+impl Events {
+    fn new(body: Body) -> Self {
+        Self {
+            body: body.into_data_stream(),
+            buffer: BytesMut::new(),
+        }
+    }
+
+    /// Returns the next list; `None` at the end, and where an event is too long or
+    /// can't be read. Cancel-safe.
+    async fn next(&mut self) -> Option<Vec<Listening>> {
+        loop {
+            while let Some(length) = self.buffer.windows(2).position(|two| two == b"\n\n") {
+                let event = self.buffer.split_to(length);
+                self.buffer.advance(2);
+                if let Some(data) = data(&event) {
+                    let listed: Result<Listed, _> = serde_json::from_str(&data);
+                    return listed.ok().map(|listed| listed.items);
+                }
+            }
+            let chunk = self.body.next().await?.ok()?;
+            if self.buffer.len() + chunk.len() > MAX_LIST {
+                return None;
+            }
+            self.buffer.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// Returns the data of an event, its lines joined (HTML standard §9.2.6).
+fn data(event: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(event).ok()?;
+    let lines: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+async fn read(response: Response) -> Vec<Listening> {
+    if !response.status().is_success() {
+        debug!(status = %response.status(), "an agent reports no ports");
+        return Vec::new();
+    }
+    match gather(response.into_body(), MAX_LIST).await {
+        Ok(bytes) => {
+            serde_json::from_slice::<Listed>(&bytes)
+                .inspect_err(|error| debug!(%error, "an agent's ports can't be read"))
+                .unwrap_or_default()
+                .items
+        }
+        Err(error) => {
+            debug!(%error, "an agent's ports broke off");
+            Vec::new()
+        }
+    }
+}
+
+fn question(accept: &'static str) -> HttpRequest<Body> {
+    let mut request = HttpRequest::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static("/ports");
+    let accept = HeaderValue::from_static(accept);
+    request.headers_mut().insert(header::ACCEPT, accept);
+    request
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT);
+    accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains(EVENTS))
+}
+
+impl Inside {
+    fn runs(&self, grant: &Grant) -> bool {
+        let state = self.workspaces.watch(&grant.workspace().id);
+        state.is_some_and(|state| matches!(*state.borrow(), Life::Running))
+    }
+
+    fn join(
+        &self,
+        workspace: &Workspace,
+        listening: Vec<Listening>,
+        shares: &[OpenPort],
+    ) -> Vec<Port> {
+        let share = |port| shares.iter().find(|share| share.port == port);
+        let visibility = |share: Option<&OpenPort>| {
+            let visibility = share.map_or(Visibility::Private, |share| share.visibility);
+            (visibility.as_str(), share.and_then(|share| share.expires))
+        };
+        let mut ports: Vec<_> = listening
+            .into_iter()
+            .map(|found| {
+                let (visibility, expires_at) = visibility(share(found.port));
+                Port {
+                    url: self.url(workspace, found.port),
+                    port: found.port,
+                    address: found.address,
+                    process: found.process,
+                    pid: found.pid,
+                    since: found.since,
+                    listening: true,
+                    visibility,
+                    expires_at,
+                }
+            })
+            .collect();
+        for share in shares {
+            if ports.iter().any(|port| port.port == share.port) {
+                continue;
+            }
+            let (visibility, expires_at) = visibility(Some(share));
+            ports.push(Port {
+                port: share.port,
+                address: None,
+                process: None,
+                pid: None,
+                since: None,
+                listening: false,
+                visibility,
+                expires_at,
+                url: self.url(workspace, share.port),
+            });
+        }
+        ports.sort_by_key(|port| port.port);
+        ports
+    }
+
+    fn url(&self, workspace: &Workspace, port: u16) -> String {
+        let place = Place {
+            inside: Within::Port(port),
+            workspace: workspace.name.clone(),
+            owner: workspace.owner_name.clone(),
+        };
+        match self.site.application(&place.to_string()) {
+            Some(origin) => format!("{origin}/"),
+            None => format!(
+                "{}/@{}/{}/apps/{port}/",
+                self.site.dashboard(),
+                workspace.owner_name,
+                workspace.name
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_read_however_they_are_cut() {
+        let text = ":\n\nevent: ports\ndata: {\"items\":[{\"port\":3000,\"pid\":7}]}\n\n\
+                    data: {\"items\":\ndata: []}\n\n";
+        for size in [1, 7, 1000] {
+            let chunks: Vec<_> = text
+                .as_bytes()
+                .chunks(size)
+                .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
+                .collect();
+            let mut events = Events::new(Body::from_stream(stream::iter(chunks)));
+            let first = events.next().await.unwrap();
+            assert_eq!((first[0].port, first[0].pid), (3000, Some(7)));
+            assert!(events.next().await.unwrap().is_empty());
+            assert!(events.next().await.is_none());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Bodies on their way through.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+
+use super::connection::Connection;
+use super::cut::{Cut, Due};
+use super::pool::Upstream;
+
+/// A request's body.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    /// None.
+    Empty,
+    /// One that comes from the client.
+    Coming(Body, Progress),
+}
+
+/// Tells whether a request's body has been sent altogether. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Progress(Option<Arc<AtomicBool>>);
+
+impl Progress {
+    /// Whether all of the body was handed on.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|complete| complete.load(Ordering::Acquire))
+    }
+
+    fn complete(&self) {
+        if let Some(complete) = &self.0 {
+            complete.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl RequestBody {
+    /// Returns a body, and what tells how far it is.
+    pub(super) fn track(body: Body) -> (Self, Progress) {
+        if body.is_end_stream() {
+            return (Self::Empty, Progress(None));
+        }
+        let progress = Progress(Some(Arc::default()));
+        (Self::Coming(body, progress.clone()), progress)
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Self::Coming(body, progress) = self.get_mut() else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) if body.is_end_stream() => progress.complete(),
+            Poll::Ready(None) => progress.complete(),
+            Poll::Ready(Some(_)) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Coming(body, _) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Coming(body, _) => body.size_hint(),
+        }
+    }
+}
+
+/// Why an answer's body ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The application's connection broke.
+    #[error("the application's answer broke off")]
+    Broken(#[source] hyper::Error),
+    /// The right to see it ended.
+    #[error("the answer was cut off: what allowed it has ended")]
+    Cut,
+}
+
+/// An answer's body, which drives the connection that it comes over and gives it back
+/// at its end.
+pub(super) struct ResponseBody {
+    incoming: Incoming,
+    /// Absent where another task drives it, and once it was given back.
+    connection: Option<Connection>,
+    upstream: Arc<Upstream>,
+    cut: Cut,
+    due: Option<Due>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        connection: Option<Connection>,
+        upstream: Arc<Upstream>,
+        cut: Cut,
+    ) -> Self {
+        let mut body = Self {
+            incoming,
+            connection,
+            upstream,
+            cut,
+            due: None,
+        };
+        if body.incoming.is_end_stream() {
+            body.give_back();
+        }
+        body
+    }
+
+    fn give_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.upstream.put(connection);
+        }
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.cut.can_be() {
+            return Poll::Pending;
+        }
+        // Made on the first wait: a short answer never comes here.
+        let due = self
+            .due
+            .get_or_insert_with(|| Box::pin(self.cut.clone().due()));
+        due.as_mut().poll(cx)
+    }
+}
+
+impl hyper::body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        if polled.is_pending()
+            && let Some(connection) = &mut this.connection
+        {
+            // The first look told the connection that more is wanted.
+            connection.poll_drive(cx);
+            polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if this.incoming.is_end_stream() {
+                    this.give_back();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.connection = None;
+                Poll::Ready(Some(Err(BodyError::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                this.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Pending => match this.poll_cut(cx) {
+                Poll::Ready(()) => {
+                    this.connection = None;
+                    Poll::Ready(Some(Err(BodyError::Cut)))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}
+
+/// Reads a whole body of at most `limit` bytes.
+///
+/// # Errors
+/// Where it is longer, or breaks off.
+pub(crate) async fn gather(body: Body, limit: usize) -> Result<Bytes, axum::Error> {
+    let limited = http_body_util::Limited::new(body, limit);
+    let gathered = limited.collect().await.map_err(axum::Error::new)?;
+    Ok(gathered.to_bytes())
+}

@@ -1,0 +1,176 @@
+//! Cookies that pass through, in both directions.
+
+use http::header;
+use http::{HeaderMap, HeaderValue};
+
+/// Takes the cookies that are not the application's out of a request.
+pub(crate) fn strip_cookies(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool) {
+    let header::Entry::Occupied(entry) = headers.entry(header::COOKIE) else {
+        return;
+    };
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
+    let mut kept = Vec::new();
+    let mut found = false;
+    for value in entry.iter() {
+        // A cookie that isn't text can't be told apart from ours.
+        let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+            found = true;
+            continue;
+        };
+        for pair in text.split(';') {
+            if ours(&name(pair)) {
+                found = true;
+            } else if !pair.trim().is_empty() {
+                kept.push(pair.trim().to_owned());
+            }
+        }
+    }
+    if !found {
+        return;
+    }
+    let kept = HeaderValue::try_from(kept.join("; "));
+    match kept {
+        Ok(kept) if !kept.is_empty() => {
+            headers.insert(header::COOKIE, kept);
+        }
+        _ => {
+            headers.remove(header::COOKIE);
+        }
+    }
+}
+
+/// Keeps an application's cookies to its own host: `Domain` would show them to others,
+/// and let it set theirs. Those named like ours are dropped.
+pub(crate) fn keep_to_host(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool) {
+    rewrite_set_cookies(headers, |cookie| {
+        let mut parts = cookie.split(';');
+        let pair = parts.next()?;
+        if ours(pair.split('=').next()?.trim()) {
+            return None;
+        }
+        let rest = parts.filter(|part| !is_attribute(part, "domain"));
+        Some(
+            std::iter::once(pair)
+                .chain(rest)
+                .collect::<Vec<_>>()
+                .join(";"),
+        )
+    });
+}
+
+/// Keeps an application's cookies below its own path, where several share a host.
+pub(crate) fn keep_to_path(headers: &mut HeaderMap, prefix: &str, ours: impl Fn(&str) -> bool) {
+    rewrite_set_cookies(headers, |cookie| {
+        let mut parts = cookie.split(';');
+        let pair = parts.next()?;
+        let name = pair.split('=').next()?.trim();
+        // Such a cookie is for the whole host, and can't be for less.
+        let whole_host = name
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("__Host-"));
+        if whole_host || ours(name) {
+            return None;
+        }
+        let parts: Vec<_> = parts.collect();
+        let path = parts.iter().find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.trim()
+                .eq_ignore_ascii_case("path")
+                .then(|| value.trim())
+        });
+        let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
+        let rest = parts
+            .iter()
+            .filter(|part| !is_attribute(part, "domain") && !is_attribute(part, "path"));
+        let mut text = pair.to_owned();
+        for part in rest {
+            text.push(';');
+            text.push_str(part);
+        }
+        text.push_str("; Path=");
+        text.push_str(prefix);
+        text.push_str(path);
+        Some(text)
+    });
+}
+
+fn is_attribute(part: &str, wanted: &str) -> bool {
+    let name = part.split('=').next().unwrap_or_default();
+    name.trim().eq_ignore_ascii_case(wanted)
+}
+
+fn rewrite_set_cookies(headers: &mut HeaderMap, rewrite: impl Fn(&str) -> Option<String>) {
+    if !headers.contains_key(header::SET_COOKIE) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for value in headers.get_all(header::SET_COOKIE) {
+        let rewritten = std::str::from_utf8(value.as_bytes())
+            .ok()
+            .and_then(&rewrite);
+        kept.extend(rewritten.and_then(|text| HeaderValue::try_from(text).ok()));
+    }
+    headers.remove(header::SET_COOKIE);
+    for value in kept {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(name: &str) -> bool {
+        name == "__Host-devgate"
+    }
+
+    #[test]
+    fn the_gateways_cookies_are_not_shown_to_an_application() {
+        let mut headers = HeaderMap::new();
+        let shown = HeaderValue::from_static("a=1; __Host-devgate=s3cret; b=2");
+        headers.insert("cookie", shown);
+        strip_cookies(&mut headers, ours);
+        assert_eq!(headers["cookie"], "a=1; b=2");
+        headers.insert("cookie", HeaderValue::from_static("__Host-devgate=s3cret"));
+        strip_cookies(&mut headers, ours);
+        assert!(!headers.contains_key("cookie"));
+    }
+
+    #[test]
+    fn an_application_sets_cookies_for_its_own_host_alone() {
+        let mut headers = HeaderMap::new();
+        for cookie in [
+            "a=1; Path=/; Domain=example.com; HttpOnly",
+            "__Host-devgate=evil; Path=/; Secure",
+            "b=2; domain = .example.com",
+        ] {
+            headers.append("set-cookie", HeaderValue::from_static(cookie));
+        }
+        keep_to_host(&mut headers, ours);
+        let left: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(left, ["a=1; Path=/; HttpOnly", "b=2"]);
+    }
+
+    #[test]
+    fn an_application_below_a_path_sets_cookies_below_it() {
+        let mut headers = HeaderMap::new();
+        for cookie in [
+            "a=1; Path=/; Domain=example.com; HttpOnly",
+            "__host-x=evil; Path=/; Secure",
+            "b=2",
+            "c=3; path=/sub",
+        ] {
+            headers.append("set-cookie", HeaderValue::from_static(cookie));
+        }
+        keep_to_path(&mut headers, "/@a/w/apps/1", ours);
+        let left: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(
+            left,
+            [
+                "a=1; HttpOnly; Path=/@a/w/apps/1/",
+                "b=2; Path=/@a/w/apps/1/",
+                "c=3; Path=/@a/w/apps/1/sub",
+            ]
+        );
+    }
+}

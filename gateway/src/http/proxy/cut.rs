@@ -1,0 +1,69 @@
+//! What ends an exchange early: a login that ended, a share that ran out.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Ends an exchange when a login ends or a time has come, whichever is first. The
+/// default never does.
+#[derive(Clone, Debug, Default)]
+pub struct Cut {
+    /// The login, or the token, by which the exchange is allowed.
+    pub revoked: Option<CancellationToken>,
+    /// What was shared with whoever isn't its owner; held while it is used.
+    pub share: Option<Arc<CancellationToken>>,
+    /// When what allows the exchange runs out.
+    pub deadline: Option<Instant>,
+}
+
+/// A [`Cut`] that is waited for.
+pub(super) type Due = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Cut {
+    /// Whether the exchange must end now.
+    pub fn is_due(&self) -> bool {
+        self.revoked
+            .as_ref()
+            .is_some_and(CancellationToken::is_cancelled)
+            || self
+                .share
+                .as_ref()
+                .is_some_and(|share| share.is_cancelled())
+            || self.deadline.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Whether it may ever end the exchange.
+    pub(super) fn can_be(&self) -> bool {
+        self.revoked.is_some() || self.share.is_some() || self.deadline.is_some()
+    }
+
+    /// Waits until the exchange must end.
+    pub async fn due(self) {
+        let revoked = async {
+            match &self.revoked {
+                Some(token) => token.cancelled().await,
+                None => pending().await,
+            }
+        };
+        let shared = async {
+            match &self.share {
+                Some(token) => token.cancelled().await,
+                None => pending().await,
+            }
+        };
+        let deadline = async {
+            match self.deadline {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = revoked => {}
+            () = shared => {}
+            () = deadline => {}
+        }
+    }
+}

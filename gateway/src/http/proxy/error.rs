@@ -1,0 +1,35 @@
+//! Why a request gets no answer from a workspace.
+
+use crate::workspaces::OpenError;
+
+/// Why a request gets no answer from what serves inside a workspace.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// No stream opens to it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It closed the connection, or doesn't speak HTTP/1.1.
+    #[error(
+        "the application closed the connection without an answer: see its output, and whether \
+         it speaks HTTP on this port"
+    )]
+    Broken(#[source] hyper::Error),
+    /// It switched protocols without being asked to.
+    #[error("the application switched to another protocol, which wasn't asked for")]
+    Unasked,
+    /// The right to see the answer ended before it came.
+    #[error("your sign-in has ended: sign in again")]
+    Cut,
+    /// The request can be understood in two ways.
+    #[error("the request is ambiguous: {0}")]
+    Ambiguous(&'static str),
+    /// The method makes a tunnel, which isn't offered.
+    #[error("CONNECT is not served here: forward ports with SSH")]
+    Connect,
+}
+
+impl From<hyper::Error> for ProxyError {
+    fn from(error: hyper::Error) -> Self {
+        Self::Broken(error)
+    }
+}

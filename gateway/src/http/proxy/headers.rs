@@ -1,0 +1,274 @@
+//! Headers that concern one hop only, and those that tell an application who asks.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use hyper::body::Body as _;
+
+use super::ProxyError;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Headers of one hop (RFC 9110 §7.6.1), whether `Connection` names them or not.
+const HOP_BY_HOP: [HeaderName; 5] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Headers by which a proxy speaks for a client; a client's own are not believed.
+const CLAIMS: [HeaderName; 6] = [
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("proxy"),
+];
+
+/// Longest `Connection` header that is looked at, in names.
+const MAX_CONNECTION_OPTIONS: usize = 32;
+
+/// Who asks, and by which address: what an application is told.
+///
+/// `Host` is the one that the client sent, so that an application makes links and
+/// compares origins as if no gateway was there.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The client's address.
+    pub address: IpAddr,
+    /// `https`, or `http`.
+    pub scheme: &'static str,
+    /// The host, with its port where it isn't the scheme's own.
+    pub host: HeaderValue,
+    /// What stands before the application's own paths.
+    pub prefix: Option<HeaderValue>,
+}
+
+impl Client {
+    /// Tells an application who asks, in place of what the client claimed.
+    pub(super) fn announce(&self, headers: &mut HeaderMap) {
+        for name in CLAIMS {
+            headers.remove(name);
+        }
+        let address = self.address.to_canonical().to_string();
+        if let Ok(address) = HeaderValue::try_from(address) {
+            headers.insert(X_REAL_IP, address.clone());
+            headers.insert(X_FORWARDED_FOR, address);
+        }
+        let scheme = HeaderValue::from_static(self.scheme);
+        headers.insert(X_FORWARDED_PROTO, scheme);
+        headers.insert(X_FORWARDED_HOST, self.host.clone());
+        headers.insert(header::HOST, self.host.clone());
+        match &self.prefix {
+            Some(prefix) => headers.insert(X_FORWARDED_PREFIX, prefix.clone()),
+            None => headers.remove(X_FORWARDED_PREFIX),
+        };
+        // Applications that read it, code-server for one, don't know the quotes that a
+        // port asks for (RFC 7239 §4), and refuse their own pages.
+        headers.remove(header::FORWARDED);
+    }
+}
+
+/// Takes out of a request what concerns the client's connection only, and returns the
+/// protocol that it asks to switch to.
+pub(super) fn prepare(request: &mut Request<Body>) -> Result<Option<HeaderValue>, ProxyError> {
+    if request.method() == Method::CONNECT {
+        return Err(ProxyError::Connect);
+    }
+    let headers = request.headers();
+    // Two lengths are how requests are smuggled (RFC 9112 §11.2). hyper believes the
+    // chunks, and so would we; whoever sends both doesn't mean well.
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(ProxyError::Ambiguous(
+            "it has both Transfer-Encoding and Content-Length",
+        ));
+    }
+    let upgrade = asked_upgrade(request);
+    let trailers = has_token(headers, &header::TE, "trailers");
+    let headers = request.headers_mut();
+    strip(headers);
+    // hyper answers it itself, once the application's side takes the body.
+    headers.remove(header::EXPECT);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    match (&upgrade, trailers) {
+        (Some(protocol), _) => {
+            headers.insert(header::UPGRADE, protocol.clone());
+            let value = HeaderValue::from_static("upgrade");
+            headers.insert(header::CONNECTION, value);
+        }
+        (None, true) => {
+            let value = HeaderValue::from_static("te");
+            headers.insert(header::CONNECTION, value);
+        }
+        (None, false) => {}
+    }
+    Ok(upgrade)
+}
+
+/// Returns the protocol that a request asks to switch to, where that can be: HTTP/2
+/// would lead around everything that is checked here.
+fn asked_upgrade(request: &Request<Body>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let protocol = headers.get(header::UPGRADE)?;
+    let asked = request.version() == Version::HTTP_11
+        && has_token(headers, &header::CONNECTION, "upgrade")
+        && !has_token(headers, &header::UPGRADE, "h2c")
+        && !has_token(headers, &header::UPGRADE, "h2")
+        && request.body().is_end_stream();
+    asked.then(|| protocol.clone())
+}
+
+/// Takes out of an answer what concerns the application's connection only.
+pub(super) fn strip_response(headers: &mut HeaderMap) {
+    strip(headers);
+}
+
+fn strip(headers: &mut HeaderMap) {
+    for name in options(headers) {
+        // What frames and addresses a message can't be disowned (RFC 9110 §7.6.1).
+        if name != header::HOST && name != header::CONTENT_LENGTH {
+            headers.remove(name);
+        }
+    }
+    headers.remove(header::CONNECTION);
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Returns the names that `Connection` lists.
+fn options(headers: &HeaderMap) -> Vec<HeaderName> {
+    let mut names = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        for option in value.as_bytes().split(|byte| *byte == b',') {
+            let option = option.trim_ascii();
+            let usual = option.is_empty()
+                || option.eq_ignore_ascii_case(b"keep-alive")
+                || option.eq_ignore_ascii_case(b"close")
+                || option.eq_ignore_ascii_case(b"upgrade");
+            if usual || names.len() >= MAX_CONNECTION_OPTIONS {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(option) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Whether a header that lists tokens has this one.
+pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let mut tokens = value.as_bytes().split(|byte| *byte == b',');
+        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            request.headers_mut().append(
+                HeaderName::try_from(*name).unwrap(),
+                HeaderValue::try_from(*value).unwrap(),
+            );
+        }
+        request
+    }
+
+    #[test]
+    fn what_concerns_one_hop_stays_there() {
+        let mut request = request(&[
+            ("host", "a"),
+            ("connection", "close, X-One, host"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers, deflate"),
+            ("upgrade", "websocket"),
+            ("expect", "100-continue"),
+        ]);
+        assert!(prepare(&mut request).unwrap().is_none());
+        let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["connection", "host", "te", "x-three"]);
+        assert_eq!(request.headers()["te"], "trailers");
+        assert_eq!(request.headers()["connection"], "te");
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_beside_other_options() {
+        let mut request = request(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+        ]);
+        let upgrade = prepare(&mut request).unwrap();
+        assert_eq!(upgrade.unwrap(), "websocket");
+        assert_eq!(request.headers()["connection"], "upgrade");
+        assert_eq!(request.headers()["upgrade"], "websocket");
+    }
+
+    #[test]
+    fn http_2_is_not_upgraded_to() {
+        let mut request = request(&[
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+        ]);
+        assert!(prepare(&mut request).unwrap().is_none());
+        assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn two_lengths_are_refused() {
+        let mut request = request(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        let refused = prepare(&mut request);
+        assert!(matches!(refused, Err(ProxyError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn what_a_client_claims_of_itself_is_replaced() {
+        let mut request = request(&[
+            ("host", "x"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-prefix", "/evil"),
+            ("forwarded", "for=6.6.6.6"),
+        ]);
+        let client = Client {
+            address: "::ffff:10.0.0.7".parse().unwrap(),
+            scheme: "https",
+            host: HeaderValue::from_static("a.example:8443"),
+            prefix: None,
+        };
+        client.announce(request.headers_mut());
+        let headers = request.headers();
+        assert_eq!(headers["x-forwarded-for"], "10.0.0.7");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "a.example:8443");
+        assert_eq!(headers["host"], "a.example:8443");
+        assert!(!headers.contains_key("forwarded"));
+        assert!(!headers.contains_key("x-forwarded-port"));
+        assert!(!headers.contains_key("x-forwarded-prefix"));
+    }
+}

@@ -1,0 +1,251 @@
+//! Carries HTTP requests to what serves inside a workspace, and its answers back.
+//!
+//! A request goes over a stream to the workspace's agent, with hyper's client on top.
+//! Bodies are handed on as they come, never gathered; each side's pace holds back the
+//! other. Connections are kept for the next request ([`Upstream`]).
+//!
+//! A connection is driven by the task that uses it, which is the task of the client's
+//! connection: a request wakes no other task. The exceptions are an answer that comes
+//! before its request has been read, where both must go on independently, and
+//! connections that were upgraded ([`splice`]).
+
+mod body;
+mod connection;
+mod cookies;
+mod cut;
+mod error;
+mod headers;
+mod pool;
+mod splice;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use devgate_protocol::Stream;
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use crate::workspaces::OpenError;
+pub(crate) use body::gather;
+use body::{RequestBody, ResponseBody};
+use connection::{Connection, Failed};
+
+pub(crate) use cookies::{keep_to_host, keep_to_path, strip_cookies};
+pub use cut::Cut;
+pub use error::ProxyError;
+pub use headers::Client;
+pub(crate) use headers::has_token;
+pub use pool::{Pools, Target, Upstream};
+
+/// How long a kept connection may have been idle for a request that can't be sent
+/// twice: servers close idle ones after seconds, and a request that crosses the end
+/// is lost.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Connections that are tried for one request.
+const ATTEMPTS: usize = 3;
+
+/// The proxy. Clones share the connections that are kept.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    pools: Pools,
+    /// Runs what outlives its request: upgraded connections.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Proxy {
+    /// Returns a proxy without connections. Upgraded ones are closed at `stop`.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self {
+            pools: Pools::default(),
+            tasks: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    /// Returns the connections that are kept.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Closes idle connections that aged, until `stop`, then waits for what was
+    /// upgraded.
+    pub async fn run(self) {
+        self.pools.tidy_until(&self.stop).await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Sends a request to `upstream` and returns its answer as it begins. The
+    /// request has its target in origin form; the application is told that `client`
+    /// asks; `open` opens a stream where none is kept.
+    ///
+    /// Dropping the future, or the answer's body, ends the exchange.
+    pub async fn forward<F>(
+        &self,
+        upstream: &Arc<Upstream>,
+        mut request: Request<Body>,
+        client: &Client,
+        cut: Cut,
+        open: impl Fn() -> F,
+    ) -> Result<Response, ProxyError>
+    where
+        F: Future<Output = Result<Stream, OpenError>>,
+    {
+        let upgrade = headers::prepare(&mut request)?;
+        client.announce(request.headers_mut());
+        let switching = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        *request.version_mut() = Version::HTTP_11;
+        let (body, progress) = RequestBody::track(std::mem::take(request.body_mut()));
+        let mut request = request.map(|_| body);
+        let repeat = Repeat::of(&request);
+        let mut attempt = 0;
+        let (mut response, connection) = loop {
+            attempt += 1;
+            let connection = if attempt < ATTEMPTS {
+                upstream.take(repeat.patience()).await
+            } else {
+                None
+            };
+            let (connection, kept) = match connection {
+                Some(kept) => (kept, true),
+                None => (Connection::open(open().await?).await?, false),
+            };
+            let spare = if kept { repeat.copy(&request) } else { None };
+            match connection.exchange(request).await {
+                Ok(answered) => break answered,
+                Err(Failed {
+                    error,
+                    request: unsent,
+                }) => {
+                    // A server may close a connection that it kept at any moment.
+                    match unsent.or(spare) {
+                        Some(again) if kept && attempt < ATTEMPTS => request = again,
+                        _ => return Err(ProxyError::Broken(error)),
+                    }
+                }
+            }
+        };
+        if cut.is_due() {
+            return Err(ProxyError::Cut);
+        }
+        *response.version_mut() = Version::HTTP_11;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(client), Some(asked)) = (switching, upgrade) else {
+                return Err(ProxyError::Unasked);
+            };
+            return Ok(self.switch(response, connection, client, &asked, cut));
+        }
+        headers::strip_response(response.headers_mut());
+        let connection = if progress.is_complete() {
+            Some(connection)
+        } else {
+            // The answer must not hold up what it doesn't wait for.
+            let stop = self.stop.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = connection.finish() => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+            None
+        };
+        let upstream = Arc::clone(upstream);
+        Ok(response
+            .map(|incoming| Body::new(ResponseBody::new(incoming, connection, upstream, cut))))
+    }
+
+    /// Joins both connections after an upgrade.
+    fn switch(
+        &self,
+        response: http::Response<hyper::body::Incoming>,
+        connection: Connection,
+        client: OnUpgrade,
+        asked: &HeaderValue,
+        cut: Cut,
+    ) -> Response {
+        let (mut head, _) = response.into_parts();
+        let granted = head.headers.remove(header::UPGRADE);
+        headers::strip_response(&mut head.headers);
+        let granted = granted.unwrap_or_else(|| asked.clone());
+        head.headers.insert(header::UPGRADE, granted);
+        let upgrade = HeaderValue::from_static("upgrade");
+        head.headers.insert(header::CONNECTION, upgrade);
+        let (stream, early) = connection.into_stream();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let join = async {
+                match client.await {
+                    Ok(client) => {
+                        let client = TokioIo::new(client);
+                        if let Err(error) = splice::splice(client, stream, &early).await {
+                            debug!(%error, "an upgraded connection broke");
+                        }
+                    }
+                    Err(error) => debug!(%error, "a client left before its upgrade"),
+                }
+            };
+            tokio::select! {
+                () = join => {}
+                () = cut.due() => debug!("an upgraded connection was cut"),
+                () = stop.cancelled() => {}
+            }
+        });
+        http::Response::from_parts(head, Body::empty())
+    }
+}
+
+/// Whether a request may be sent again on another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    /// It has no body and does the same twice (RFC 9110 §9.2.2).
+    Safely,
+    /// Only where nothing of it was sent.
+    Unsent,
+}
+
+impl Repeat {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let idempotent = matches!(
+            *request.method(),
+            Method::GET
+                | Method::HEAD
+                | Method::OPTIONS
+                | Method::TRACE
+                | Method::PUT
+                | Method::DELETE
+        );
+        let upgrade = request.headers().contains_key(header::UPGRADE);
+        if idempotent && !upgrade && request.body().is_empty() {
+            Self::Safely
+        } else {
+            Self::Unsent
+        }
+    }
+
+    /// How long a connection may have been idle.
+    fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Safely => None,
+            Self::Unsent => Some(FRESH),
+        }
+    }
+
+    fn copy(self, request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+        (self == Self::Safely).then(|| {
+            let mut copy = Request::new(RequestBody::Empty);
+            copy.method_mut().clone_from(request.method());
+            copy.uri_mut().clone_from(request.uri());
+            copy.headers_mut().clone_from(request.headers());
+            copy
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What both APIs say in the same words: the one on the administration socket and
+//! the one under `/api/v1`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A public host key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HostKey {
+    /// Its algorithm, as SSH names it.
+    pub algorithm: String,
+    /// `SHA256:…`, as OpenSSH prints it.
+    pub fingerprint: String,
+}
+
+/// Where a workspace is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = WorkspaceState)]
+pub enum StateName {
+    /// Never started.
+    Created,
+    /// On its way up.
+    Starting,
+    /// Takes connections.
+    Running,
+    /// On its way down.
+    Stopping,
+    /// Down.
+    Stopped,
+    /// Down, though it should run.
+    Failed,
+}
+
+/// Why a workspace failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// A stable word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+/// What a user may do.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, ToSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = Role)]
+pub enum RoleName {
+    /// Administers the server.
+    Admin,
+    /// Has workspaces.
+    #[default]
+    Member,
+}
+
+/// A link that signs somebody in once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignInLink {
+    /// The link, to be handed to whom it is for.
+    pub url: String,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: time::OffsetDateTime,
+}

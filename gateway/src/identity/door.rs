@@ -1,0 +1,205 @@
+//! The proof that a visitor may open one thing inside a workspace from a browser.
+//!
+//! A [`Door`] is what the records say of it, whoever comes; it can be kept for a
+//! moment. Only [`Door::enter`] makes a [`Pass`], for somebody who may go through.
+
+use std::sync::Arc;
+
+use devgate_protocol::Open;
+use time::OffsetDateTime;
+
+use super::Identity;
+use crate::names::{UserId, UserName, WorkspaceName};
+use crate::store::{OpenPort, StoreError, Visibility};
+use crate::workspaces::{Intent, Workspace};
+
+/// What can be opened inside a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Inside {
+    /// An application that listens on a port.
+    Port(u16),
+    /// The editor, which is its owner's alone.
+    Editor,
+}
+
+/// Something inside a workspace, and who may open it.
+#[derive(Clone, Debug)]
+pub struct Door {
+    workspace: Arc<Workspace>,
+    inside: Inside,
+    share: Option<OpenPort>,
+}
+
+/// Proof that a visitor may open something inside a workspace; only [`Door::enter`]
+/// makes one.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    workspace: Arc<Workspace>,
+    inside: Inside,
+    standing: Standing,
+    expires: Option<OffsetDateTime>,
+}
+
+/// What a visitor is to a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its owner, who may wake it.
+    Owner,
+    /// Somebody whom its owner lets look.
+    Guest,
+}
+
+impl Identity {
+    /// Looks up something inside a workspace; `None` where there is no such workspace.
+    /// Whether anything serves there isn't known here.
+    pub async fn door(
+        &self,
+        owner: &UserName,
+        workspace: &WorkspaceName,
+        inside: Inside,
+    ) -> Result<Option<Door>, StoreError> {
+        let found = self.store.workspace_named(owner, workspace).await?;
+        let Some(record) = found.filter(|record| record.intent != Intent::Delete) else {
+            return Ok(None);
+        };
+        let share = match inside {
+            Inside::Port(port) => {
+                let open = self.store.open_ports(&record.workspace.id).await?;
+                open.into_iter().find(|open| open.port == port)
+            }
+            Inside::Editor => None,
+        };
+        Ok(Some(Door {
+            workspace: Arc::new(record.workspace),
+            inside,
+            share,
+        }))
+    }
+}
+
+impl Door {
+    /// Lets a visitor through who may go; `None` is one who isn't signed in.
+    pub fn enter(&self, visitor: Option<&UserId>) -> Option<Pass> {
+        if visitor == Some(&self.workspace.owner) {
+            return Some(self.pass(Standing::Owner, None));
+        }
+        let share = self.share.as_ref()?;
+        let runs = share
+            .expires
+            .is_none_or(|expires| OffsetDateTime::now_utc() < expires);
+        let open = match share.visibility {
+            Visibility::Public => true,
+            Visibility::Members => visitor.is_some(),
+            Visibility::Private => false,
+        };
+        (open && runs).then(|| self.pass(Standing::Guest, share.expires))
+    }
+
+    /// Lets the question through that a browser asks before a request to another
+    /// origin (a CORS preflight, Fetch standard §4.8), which never carries who asks.
+    /// It may be answered by the application to anybody, as it changes nothing.
+    pub fn ask(&self) -> Pass {
+        self.pass(Standing::Guest, None)
+    }
+
+    /// Returns where the door is.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    fn pass(&self, standing: Standing, expires: Option<OffsetDateTime>) -> Pass {
+        Pass {
+            workspace: Arc::clone(&self.workspace),
+            inside: self.inside,
+            standing,
+            expires,
+        }
+    }
+}
+
+impl Pass {
+    /// Returns where it leads.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// Returns what it opens there.
+    pub fn inside(&self) -> Inside {
+        self.inside
+    }
+
+    /// Returns what the visitor is to the workspace.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Returns when it ends by itself.
+    pub fn expires(&self) -> Option<OffsetDateTime> {
+        self.expires
+    }
+
+    /// Returns the header of a stream that leads there.
+    pub(crate) fn open(&self) -> Open {
+        match self.inside {
+            Inside::Port(port) => Open::DirectTcpip {
+                host: "localhost".to_owned(),
+                port,
+            },
+            Inside::Editor => Open::Editor,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::identity::Role;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_door_opens_to_its_owner_and_to_whom_it_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("devgate.db"))
+            .await
+            .unwrap();
+        let ada = store
+            .add_user(&"ada".parse().unwrap(), Role::Member)
+            .await
+            .unwrap();
+        let bob = UserId::random();
+        let name = "api".parse().unwrap();
+        let record = store.add_workspace(&ada, &name, Intent::Run).await.unwrap();
+        let identity = Identity::new(store.clone());
+        let now = OffsetDateTime::now_utc();
+        let later = now + Duration::hours(1);
+        for (visibility, expires, bob_enters, anybody_enters) in [
+            (Visibility::Private, None, false, false),
+            (Visibility::Members, None, true, false),
+            (Visibility::Public, Some(later), true, true),
+            (Visibility::Public, Some(now), false, false),
+        ] {
+            let open = OpenPort {
+                port: 3000,
+                visibility,
+                expires,
+            };
+            store.set_port(&record.workspace.id, &open).await.unwrap();
+            let door = |inside| identity.door(&ada.name, &name, inside);
+            let port = door(Inside::Port(3000)).await.unwrap().unwrap();
+            let pass = port.enter(Some(&ada.id)).unwrap();
+            assert_eq!(pass.standing(), Standing::Owner);
+            assert_eq!(port.enter(Some(&bob)).is_some(), bob_enters);
+            assert_eq!(port.enter(None).is_some(), anybody_enters);
+            let other = door(Inside::Port(3001)).await.unwrap().unwrap();
+            assert!(other.enter(Some(&bob)).is_none());
+            let editor = door(Inside::Editor).await.unwrap().unwrap();
+            assert!(editor.enter(Some(&ada.id)).is_some());
+            assert!(editor.enter(Some(&bob)).is_none());
+        }
+        let nowhere = "nil".parse().unwrap();
+        let found = identity.door(&ada.name, &nowhere, Inside::Editor).await;
+        assert!(found.unwrap().is_none());
+    }
+}

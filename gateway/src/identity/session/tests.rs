@@ -1,0 +1,140 @@
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::identity::Role;
+use crate::store::{Method, NewLogin, NewToken};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+struct Ground {
+    _folder: tempfile::TempDir,
+    store: Store,
+    user: User,
+}
+
+async fn ground() -> Ground {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("devgate.db"))
+        .await
+        .unwrap();
+    let user = store
+        .add_user(&"ada".parse().unwrap(), Role::Admin)
+        .await
+        .unwrap();
+    Ground {
+        _folder: folder,
+        store,
+        user,
+    }
+}
+
+impl Ground {
+    async fn token(&self, expires: Option<OffsetDateTime>) -> (HeaderMap, Via) {
+        let secret = Secret::random(TOKEN_PREFIX);
+        let new = NewToken {
+            user: &self.user,
+            secret: &secret.hash(),
+            name: "test",
+            scope: Scope::Read,
+            expires,
+        };
+        let token = self.store.add_token(new).await.unwrap().unwrap();
+        (
+            headers("authorization", &format!("Bearer {}", secret.expose())),
+            Via::Token(token.id),
+        )
+    }
+
+    async fn login(&self, cookie: &str) -> (HeaderMap, LoginId) {
+        let secret = Secret::random("");
+        let new = NewLogin {
+            user: &self.user,
+            secret: &secret.hash(),
+            method: Method::Link,
+            address: HERE,
+            user_agent: "",
+        };
+        let login = self.store.add_login(new).await.unwrap();
+        (
+            headers("cookie", &format!("a=b; {cookie}={}", secret.expose())),
+            login.id,
+        )
+    }
+}
+
+fn headers(name: &'static str, value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, value.parse().unwrap());
+    headers
+}
+
+#[tokio::test]
+async fn a_caller_is_known_by_token_and_by_cookie() {
+    let ground = ground().await;
+    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let (token, via) = ground.token(None).await;
+    let caller = sessions.caller(&token, HERE).await.unwrap().unwrap();
+    assert_eq!(
+        (caller.user, caller.via, caller.scope),
+        (ground.user.clone(), via, Scope::Read)
+    );
+    let (cookie, id) = ground.login(COOKIE).await;
+    let caller = sessions.caller(&cookie, HERE).await.unwrap().unwrap();
+    assert_eq!((caller.via, caller.scope), (Via::Login(id), Scope::Admin));
+    // Over HTTPS any application of the same domain could have set the other one.
+    let (plain, _) = ground.login(PLAIN_COOKIE).await;
+    assert_eq!(sessions.caller(&plain, HERE).await.unwrap(), None);
+    let open = Sessions::new(ground.store.clone(), PlainCookie::Accepted);
+    assert!(open.caller(&plain, HERE).await.unwrap().is_some());
+    assert_eq!(open.caller(&HeaderMap::new(), HERE).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_deleted_counts_no_longer_and_cuts_what_is_open() {
+    let ground = ground().await;
+    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let stop = CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(sessions.clone().run(stop.clone()));
+    let (token, via) = ground.token(None).await;
+    let (other, other_via) = ground.token(None).await;
+    assert!(sessions.caller(&token, HERE).await.unwrap().is_some());
+    let (ended, stays) = (sessions.revoked(&via), sessions.revoked(&other_via));
+    let Via::Token(id) = &via else { unreachable!() };
+    ground.store.remove_token(&ground.user, id).await.unwrap();
+    sessions.recheck();
+    assert_eq!(sessions.caller(&token, HERE).await.unwrap(), None);
+    tokio::time::timeout(Duration::from_secs(1), ended.cancelled())
+        .await
+        .unwrap();
+    assert!(!sessions.live(&via).await);
+    assert!(!stays.is_cancelled());
+    assert!(sessions.caller(&other, HERE).await.unwrap().is_some());
+    // Whoever comes too late to watch it learns it, too.
+    tokio::time::timeout(Duration::from_secs(1), sessions.revoked(&via).cancelled())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_expires_cuts_what_is_open() {
+    let ground = ground().await;
+    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(sessions.clone().run(CancellationToken::new()));
+    let soon = OffsetDateTime::now_utc() + Duration::from_millis(300);
+    let (token, via) = ground.token(Some(soon)).await;
+    assert!(sessions.caller(&token, HERE).await.unwrap().is_some());
+    let ended = sessions.revoked(&via);
+    tokio::time::timeout(Duration::from_secs(2), ended.cancelled())
+        .await
+        .unwrap();
+    assert_eq!(sessions.caller(&token, HERE).await.unwrap(), None);
+}
+
+#[test]
+fn a_cookie_is_found_by_its_whole_name() {
+    let headers = headers("cookie", "xdevgate=1; devgatex=2;devgate=3; devgate=4");
+    assert_eq!(cookie(&headers, PLAIN_COOKIE), Some("3"));
+    assert_eq!(cookie(&headers, COOKIE), None);
+}

@@ -1,0 +1,126 @@
+//! What the browser's side of the server is made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devgate_certs::{Authority, CertsError, Given};
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{StartError, browser};
+use crate::chain::chain;
+use crate::config::{Config, TlsMode};
+use crate::http::{Scheme, Site, Transport};
+use crate::identity::{PlainCookie, Sessions};
+use crate::store::{Store, StoreError};
+
+/// How often what has expired is removed.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// How long it is remembered what happened.
+const EVENTS_KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// How long a request can be told from its repetition.
+const REQUESTS_KEPT: Duration = Duration::from_hours(24);
+
+/// How long a token that expired is still shown.
+const TOKENS_KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Returns the addresses of the site.
+pub(super) fn site(config: &Config, listener: &TcpListener) -> Result<Site, StartError> {
+    let address = listener.local_addr().map_err(StartError::NoAddress)?;
+    Ok(Site::new(&config.http, address.port())?)
+}
+
+/// Returns how the HTTP listener speaks, and the certificate that is to be kept fresh.
+pub(super) async fn transport(
+    config: &Config,
+    authority: &Arc<Authority>,
+    site: &Site,
+) -> Result<(Transport, Option<Arc<Given>>), StartError> {
+    let files = config.http.certificate.clone().zip(config.http.key.clone());
+    match (config.http.tls, files) {
+        (TlsMode::Off, _) => Ok((Transport::Plain, None)),
+        (TlsMode::Files, Some((certificate, key))) => {
+            let opened = spawn_blocking(move || Given::open(&certificate, &key));
+            let given = Arc::new(opened.await??);
+            let tls = authority.server_config_with(Arc::clone(&given))?;
+            Ok((tls.into(), Some(given)))
+        }
+        // Without files the configuration was refused.
+        (TlsMode::Files | TlsMode::OwnCa, _) => own(authority, site)
+            .map(|own| (own, None))
+            .map_err(Into::into),
+    }
+}
+
+fn own(authority: &Arc<Authority>, site: &Site) -> Result<Transport, CertsError> {
+    authority
+        .server_config_for(browser::wanted(site))
+        .map(Transport::from)
+}
+
+/// Returns what tells who calls.
+pub(super) fn sessions(store: &Store, site: &Site) -> Sessions {
+    let plain = match site.listener() {
+        Scheme::Http => PlainCookie::Accepted,
+        Scheme::Https => PlainCookie::Refused,
+    };
+    Sessions::new(store.clone(), plain)
+}
+
+/// Removes what has expired, now and then, and keeps a given certificate fresh, until
+/// `stop`.
+pub(super) async fn keep_house(store: Store, given: Option<Arc<Given>>, stop: CancellationToken) {
+    let certificate = async {
+        match given {
+            Some(given) => given.refresh_forever(stop.clone()).await,
+            None => stop.cancelled().await,
+        }
+    };
+    let records = async {
+        let mut interval = interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = interval.tick() => {}
+            }
+            if let Err(failure) = clean(&store).await {
+                error!(failure = chain(&failure), "what has expired isn't removed");
+            }
+        }
+    };
+    tokio::join!(certificate, records);
+}
+
+async fn clean(store: &Store) -> Result<(), StoreError> {
+    store.remove_expired(TOKENS_KEPT).await?;
+    store.forget_events(EVENTS_KEPT, REQUESTS_KEPT).await
+}
+
+/// Returns host and port by which people reach the SSH server.
+pub(super) fn ssh_address(ssh: &str, config: &Config) -> (String, u16) {
+    let port = ssh
+        .parse::<SocketAddr>()
+        .map_or(22, |address| address.port());
+    (public_host(ssh, config), port)
+}
+
+/// Returns the name or address by which people reach the server.
+pub fn public_host(ssh: &str, config: &Config) -> String {
+    if let Some(name) = config.http.names.first() {
+        return name.clone();
+    }
+    match ssh.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_else(|| "localhost".to_owned()),
+        Ok(address) => address.ip().to_string(),
+        Err(_) => "localhost".to_owned(),
+    }
+}

@@ -1,0 +1,212 @@
+//! What others try, each refused.
+
+use serde_json::json;
+
+use crate::client::Site;
+use crate::home::Home;
+
+#[test]
+fn a_page_of_another_origin_can_do_nothing_with_the_cookie() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let cookie = site.sign_in();
+    let own = format!("Origin: {}", site.origin());
+    let new = json!({ "name": "made", "start": false });
+    for headers in [
+        vec![],
+        vec!["Origin: https://evil.example"],
+        vec!["Origin: null"],
+        vec!["Origin: http://evil.localhost"],
+        vec!["Sec-Fetch-Site: cross-site"],
+        vec!["Sec-Fetch-Site: same-site"],
+        vec![own.as_str(), "Sec-Fetch-Site: same-site"],
+    ] {
+        let headers = [headers.as_slice(), &[cookie.as_str()]].concat();
+        site.send("POST /workspaces", &headers, Some(&new))
+            .refused(403, "foreign-origin");
+    }
+    // A form can't send JSON, and text isn't taken for it.
+    let text = format!(
+        "POST /api/v1/workspaces HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n{cookie}\r\n\
+         {own}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{{}}",
+        site.port
+    );
+    site.raw(text.as_bytes()).refused(415, "no-json");
+    // Nobody is signed in as somebody else by a page of others, either.
+    let link = json!({ "token": site.link });
+    let evil = ["Origin: https://evil.example"];
+    site.send("POST /login/link", &evil, Some(&link))
+        .refused(403, "foreign-origin");
+    let made = site.send("POST /workspaces", &[&cookie, &own], Some(&new));
+    assert_eq!(made.status, 202, "{made:?}");
+    let same = [cookie.as_str(), "Sec-Fetch-Site: same-origin"];
+    assert_eq!(site.send("POST /logout", &same, None).status, 204);
+}
+
+#[test]
+fn a_strangers_forwarded_headers_change_nothing() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let forged = [
+        "X-Forwarded-For: 203.0.113.9",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.example",
+        "Forwarded: for=203.0.113.9;proto=https;host=evil.example",
+    ];
+    let link = json!({ "token": site.link });
+    let signed = site.send("POST /login/link", &forged, Some(&link));
+    let cookie = signed.cookie();
+    assert!(!signed.head.contains("Secure"), "{}", signed.head);
+    let logins = site.send("GET /me/logins", &[&cookie], None).json();
+    assert_eq!(logins["items"][0]["address"], "127.0.0.1", "{logins}");
+    let evil = [
+        &forged[..],
+        &[cookie.as_str(), "Origin: https://evil.example"],
+    ]
+    .concat();
+    site.send("POST /logout", &evil, None)
+        .refused(403, "foreign-origin");
+}
+
+#[test]
+fn a_trusted_proxys_word_is_taken_for_cookies_and_addresses() {
+    let home = Home::new();
+    let more = "trusted-proxies = [\"127.0.0.1\"]\nurl = \"https://dev.example.com\"\n";
+    let site = Site::up_with(&home, more);
+    let forwarded = [
+        "X-Forwarded-For: 192.0.2.1, 203.0.113.9",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: dev.example.com",
+    ];
+    let link = json!({ "token": site.link });
+    let signed = site.send("POST /login/link", &forwarded, Some(&link));
+    let set = signed.header("set-cookie").unwrap();
+    assert!(
+        set.starts_with("__Host-devgate=") && set.contains("; Secure"),
+        "{set}"
+    );
+    assert!(
+        signed.header("strict-transport-security").is_some(),
+        "{signed:?}"
+    );
+    let cookie = signed.cookie();
+    let headers = [&forwarded[..], &[cookie.as_str()]].concat();
+    let logins = site.send("GET /me/logins", &headers, None).json();
+    assert_eq!(logins["items"][0]["address"], "203.0.113.9", "{logins}");
+    let own = [headers.as_slice(), &["Origin: https://dev.example.com"]].concat();
+    assert_eq!(site.send("POST /logout", &own, None).status, 204);
+}
+
+#[test]
+fn a_name_that_somebody_points_here_is_not_the_dashboard() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    for (host, status) in [("evil.example", 421), ("localhost.evil.example", 421)] {
+        let text = format!("GET /api/v1/me HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(site.raw(text.as_bytes()).status, status, "{host}");
+    }
+    let twice = "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\
+                 Connection: close\r\n\r\n";
+    assert_eq!(site.raw(twice.as_bytes()).status, 400);
+}
+
+#[test]
+fn a_request_is_never_smuggled_behind_another() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let hidden = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let both = [
+        format!(
+            "Content-Length: {}\r\nTransfer-Encoding: chunked",
+            hidden.len() + 5
+        ),
+        format!(
+            "Transfer-Encoding: chunked\r\nContent-Length: {}",
+            hidden.len() + 5
+        ),
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity".to_owned(),
+        "Content-Length: 5\r\nContent-Length: 6".to_owned(),
+        "Transfer-Encoding: xchunked".to_owned(),
+        "Content-Length: +5".to_owned(),
+    ];
+    for headers in both {
+        let text = format!(
+            "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\n{headers}\r\n\r\n0\r\n\r\n{hidden}"
+        );
+        let answer = site.raw(text.as_bytes());
+        assert_eq!(answer.status, 400, "{headers}: {answer:?}");
+        assert!(!answer.body.contains("\"openapi\""), "{headers}");
+    }
+}
+
+#[test]
+fn what_is_somebody_elses_is_not_there() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin_cookie = site.sign_in();
+    let admin = site.token(&admin_cookie, "admin");
+    let eve = site.member(&admin, "eve");
+    let theirs = site.send("GET /workspaces", &[&admin], None).json();
+    let id = theirs["items"][0]["id"].as_str().unwrap().to_owned();
+    let port = json!({ "visibility": "public" });
+    for (line, body) in [
+        (format!("GET /workspaces/{id}"), None),
+        (format!("DELETE /workspaces/{id}"), None),
+        (format!("POST /workspaces/{id}/start"), None),
+        (format!("POST /workspaces/{id}/stop"), None),
+        (format!("POST /workspaces/{id}/restart"), None),
+        (format!("GET /workspaces/{id}/logs"), None),
+        (format!("PUT /workspaces/{id}/ports/3000"), Some(&port)),
+        (format!("DELETE /workspaces/{id}/ports/3000"), None),
+    ] {
+        let other = site.send(&line, &[&eve], body);
+        other.refused(404, "no-such-workspace");
+        let missing = site.send(&line.replace(&id, "0123456789abcdef"), &[&eve], body);
+        assert_eq!(other.body, missing.body, "{line}");
+    }
+    let none = site.send("GET /workspaces", &[&eve], None).json();
+    assert_eq!(none["items"], json!([]));
+    let logins = site.send("GET /me/logins", &[&admin_cookie], None).json();
+    let login = logins["items"][0]["id"].as_str().unwrap();
+    site.send(&format!("DELETE /me/logins/{login}"), &[&eve], None)
+        .refused(404, "no-such-login");
+    let tokens = site.send("GET /me/tokens", &[&admin], None).json();
+    let token = tokens["items"][0]["id"].as_str().unwrap();
+    site.send(&format!("DELETE /me/tokens/{token}"), &[&eve], None)
+        .refused(404, "no-such-token");
+    let for_admin = json!({ "name": "x", "owner": home.json(&["users", "list"])[1]["name"] });
+    site.send("POST /workspaces", &[&eve], Some(&for_admin))
+        .refused(403, "not-an-administrator");
+    for line in [
+        "GET /users",
+        "GET /users/eve",
+        "GET /server",
+        "DELETE /users/eve",
+    ] {
+        site.send(line, &[&eve], None)
+            .refused(403, "not-an-administrator");
+    }
+    let events = site.send("GET /events", &[&eve], None).json();
+    for event in events["items"].as_array().unwrap() {
+        assert_eq!(event["user"], "eve", "{event}");
+    }
+    // An administrator sees and administers what is eve's, and doesn't open it.
+    let new = json!({ "name": "hers", "start": false });
+    let made = site.send("POST /workspaces", &[&eve], Some(&new));
+    let hers = made.text("id");
+    let shown = site.send(&format!("GET /workspaces/{hers}"), &[&admin], None);
+    assert_eq!(shown.json()["may_enter"], false, "{shown:?}");
+    site.send(
+        &format!("PUT /workspaces/{hers}/ports/3000"),
+        &[&admin],
+        Some(&port),
+    )
+    .refused(404, "no-such-workspace");
+    let gone = site.send(
+        &format!("DELETE /workspaces/{hers}?wait=30"),
+        &[&admin],
+        None,
+    );
+    assert_eq!(gone.status, 204, "{gone:?}");
+}

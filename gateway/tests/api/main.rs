@@ -1,0 +1,19 @@
+//! The REST API, against the real binary with real agents.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::large_stack_arrays,
+    clippy::too_many_lines,
+    reason = "a test reports by panicking"
+)]
+
+mod accounts;
+mod attacks;
+mod client;
+#[path = "../cli/home.rs"]
+#[allow(dead_code, reason = "the command line's tests use the rest")]
+mod home;
+mod input;
+mod workspaces;

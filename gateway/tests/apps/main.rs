@@ -1,0 +1,14 @@
+//! Applications of a workspace through the gateway: real agents, real sockets, TLS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
+mod access;
+mod application;
+mod client;
+mod data_path;
+mod gateway;
+mod upgrades;

@@ -1,0 +1,103 @@
+/** What one does with workspaces. */
+import { notifications } from "@mantine/notifications";
+import { useIsMutating, useMutation, useQueryClient } from "@tanstack/react-query";
+
+import { explain, Problem, request } from "./client";
+import { workspaces } from "./queries";
+import type { Workspace, WorkspaceState } from "./types";
+
+export type Action = "start" | "stop" | "restart";
+
+/** What an action leads to, shown at once; events bring the truth. */
+const NEXT: Record<Action, WorkspaceState> = { start: "starting", stop: "stopping", restart: "stopping" };
+
+const VERB: Record<Action, string> = { start: "start", stop: "stop", restart: "restart" };
+
+export function useAction() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ workspace, action }: { workspace: Workspace; action: Action }) =>
+      request<Workspace>("POST", `/workspaces/${workspace.id}/${action}`),
+    onMutate: async ({ workspace, action }) => {
+      await queries.cancelQueries(workspaces);
+      queries.setQueryData(workspaces.queryKey, (all) =>
+        all?.map((one) =>
+          one.id === workspace.id
+            ? { ...one, state: NEXT[action], reason: null, changed: new Date().toISOString() }
+            : one,
+        ),
+      );
+    },
+    onError: (error, { workspace, action }) => {
+      notifications.show({
+        color: "red",
+        title: `${workspace.name} didn't ${VERB[action]}`,
+        message: explain(error),
+        autoClose: 10_000,
+      });
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
+/** Deletes a workspace; `gone` is called even where whoever asked has left the page. */
+export function useDelete(gone: (workspace: Workspace) => void) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationKey: ["delete"],
+    mutationFn: async (workspace: Workspace) => {
+      try {
+        await request("DELETE", `/workspaces/${workspace.id}`, { query: { wait: 60 } });
+      } catch (error) {
+        // Somebody else was quicker.
+        if (!(error instanceof Problem && error.status === 404)) throw error;
+      }
+    },
+    onError: (error, workspace) => {
+      notifications.show({
+        color: "red",
+        title: `${workspace.name} wasn't deleted`,
+        message: explain(error),
+        autoClose: 10_000,
+      });
+    },
+    onSuccess: (_, workspace) => {
+      queries.setQueryData(workspaces.queryKey, (all) => all?.filter((one) => one.id !== workspace.id));
+      notifications.show({ message: `${workspace.name} was deleted` });
+      gone(workspace);
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
+/** Whether this page is deleting the workspace right now. */
+export function useDeleting(id: string): boolean {
+  const count = useIsMutating({
+    mutationKey: ["delete"],
+    predicate: (mutation) => (mutation.state.variables as Workspace | undefined)?.id === id,
+  });
+  return count > 0;
+}
+
+/** Whether this page is deleting any workspace right now. */
+export function useDeletingAny(): boolean {
+  return useIsMutating({ mutationKey: ["delete"] }) > 0;
+}
+
+export function useCreate() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, idempotency }: { name: string; idempotency: string }) =>
+      request<Workspace>("POST", "/workspaces", {
+        body: { name, start: true },
+        headers: { "idempotency-key": idempotency },
+      }),
+    onSuccess: (created) => {
+      queries.setQueryData(workspaces.queryKey, (all) => [
+        ...(all ?? []).filter((one) => one.id !== created.id),
+        created,
+      ]);
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}

@@ -1,0 +1,203 @@
+/**
+ * The link between a terminal on the page and its shell in the workspace: a WebSocket
+ * that comes back after a break.
+ *
+ * Binary messages are the shell's output and the person's keystrokes; text messages
+ * are JSON. The shell's side sends at most 256 KiB that weren't acknowledged, so a page
+ * that draws slowly, or a hidden tab, slows the shell and not the browser.
+ */
+
+/** Bytes that were drawn before an acknowledgement is sent while more is waiting. */
+const ACKNOWLEDGE_EACH = 16 * 1024;
+
+const FIRST_PAUSE = 400;
+const LONGEST_PAUSE = 8000;
+
+export type LinkState = "connecting" | "open" | "lost" | "exited" | "gone";
+
+/** What shows the terminal. */
+export interface Screen {
+  /** Draws output and calls `drawn` when that is done. */
+  write: (data: Uint8Array, drawn: () => void) => void;
+  /** Forgets everything: the whole screen comes next. */
+  reset: () => void;
+  /** The size that the terminal has now: the smallest of all that show it. */
+  resized: (columns: number, rows: number) => void;
+  titled: (title: string) => void;
+}
+
+export interface LinkOptions {
+  /** Returns the WebSocket's address for a size. */
+  url: (columns: number, rows: number) => string;
+  screen: Screen;
+  changed: (state: LinkState, exitStatus?: number) => void;
+  /** Whether the terminal is still there; asked before the link is tried again. */
+  alive: () => Promise<boolean>;
+}
+
+type Message =
+  | { type: "exit"; status: number }
+  | { type: "size"; columns: number; rows: number }
+  | { type: "title"; title: string };
+
+/** Parses a text message. Returns `undefined` for what a newer agent may send. */
+export function parseMessage(text: string): Message | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { type, status, columns, rows, title } = value as Record<string, unknown>;
+  if (type === "exit") return { type, status: typeof status === "number" ? status : 0 };
+  if (type === "size" && isSize(columns) && isSize(rows)) return { type, columns, rows };
+  if (type === "title" && typeof title === "string") return { type, title };
+  return undefined;
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 2000;
+}
+
+/** Counts drawn bytes and says when to acknowledge them. */
+export class Acknowledgements {
+  private drawn = 0;
+  private waiting = 0;
+
+  received(bytes: number): void {
+    this.waiting += bytes;
+  }
+
+  /** Returns how many bytes to acknowledge now, or 0 to let them gather. */
+  done(bytes: number): number {
+    this.waiting -= bytes;
+    this.drawn += bytes;
+    if (this.waiting > 0 && this.drawn < ACKNOWLEDGE_EACH) return 0;
+    const due = this.drawn;
+    this.drawn = 0;
+    return due;
+  }
+}
+
+export class TerminalLink {
+  private socket: WebSocket | undefined;
+  private timer: number | undefined;
+  private pause = FIRST_PAUSE;
+  private closed = false;
+  private ended = false;
+  private columns = 80;
+  private rows = 24;
+  private readonly bytes = new TextEncoder();
+
+  constructor(private readonly options: LinkOptions) {}
+
+  open(columns: number, rows: number): void {
+    this.columns = columns;
+    this.rows = rows;
+    this.connect();
+    window.addEventListener("online", this.hurry);
+    document.addEventListener("visibilitychange", this.hurry);
+  }
+
+  close(): void {
+    this.closed = true;
+    window.clearTimeout(this.timer);
+    window.removeEventListener("online", this.hurry);
+    document.removeEventListener("visibilitychange", this.hurry);
+    this.socket?.close(1000);
+    this.socket = undefined;
+  }
+
+  /** Sends what was typed. What is typed while the link is lost is dropped, as the person sees. */
+  send(text: string): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(this.bytes.encode(text));
+  }
+
+  /** Sends bytes as they are, one a character: some mouse reports aren't text. */
+  sendBinary(text: string): void {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    this.socket.send(Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff));
+  }
+
+  resize(columns: number, rows: number): void {
+    this.columns = columns;
+    this.rows = rows;
+    this.tell({ type: "resize", columns, rows });
+  }
+
+  private tell(message: Record<string, unknown>): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** Tries at once where there is reason to believe that it works again. */
+  private readonly hurry = () => {
+    if (this.timer === undefined || document.visibilityState === "hidden") return;
+    this.pause = FIRST_PAUSE;
+    this.connect();
+  };
+
+  private connect(): void {
+    window.clearTimeout(this.timer);
+    this.timer = undefined;
+    this.options.changed("connecting");
+    const socket = new WebSocket(this.options.url(this.columns, this.rows));
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    // Each link counts for itself: what an old one still draws isn't this one's.
+    const acknowledgements = new Acknowledgements();
+    let first = true;
+    socket.onopen = () => {
+      this.pause = FIRST_PAUSE;
+      this.options.changed("open");
+    };
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      if (typeof event.data === "string") {
+        this.take(event.data);
+        return;
+      }
+      const data = new Uint8Array(event.data);
+      if (first) this.options.screen.reset();
+      first = false;
+      acknowledgements.received(data.length);
+      this.options.screen.write(data, () => {
+        const due = acknowledgements.done(data.length);
+        if (due > 0 && this.socket === socket) this.tell({ type: "ack", bytes: due });
+      });
+    };
+    socket.onclose = () => {
+      if (this.socket !== socket) return;
+      this.socket = undefined;
+      if (!this.closed && !this.ended) void this.again();
+    };
+  }
+
+  private take(text: string): void {
+    const message = parseMessage(text);
+    if (!message) return;
+    switch (message.type) {
+      case "exit":
+        this.ended = true;
+        this.options.changed("exited", message.status);
+        break;
+      case "size":
+        this.options.screen.resized(message.columns, message.rows);
+        break;
+      case "title":
+        this.options.screen.titled(message.title);
+        break;
+    }
+  }
+
+  private async again(): Promise<void> {
+    this.options.changed("lost");
+    const alive = await this.options.alive();
+    if (this.closed || this.socket !== undefined) return;
+    if (!alive) {
+      this.options.changed("gone");
+      return;
+    }
+    this.timer = window.setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
+    this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
+  }
+}

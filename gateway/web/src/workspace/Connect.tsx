@@ -1,0 +1,146 @@
+/** The ways into a workspace. */
+import { Anchor, Button, Collapse, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { useDisclosure, useLocalStorage } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { IconBrandVscode, IconChevronRight, IconKey, IconTerminal2 } from "@tabler/icons-react";
+import type { ReactNode } from "react";
+import { Link } from "react-router";
+
+import { connection, keys } from "../api/queries";
+import { CopyLine } from "../parts/Copy";
+import { Panel } from "../parts/Panel";
+import { pathOf } from "../workspaces/path";
+import classes from "./Connect.module.css";
+import { useWorkspace } from "./context";
+import { EditorState } from "./EditorState";
+import { JetBrainsMark, ZedMark } from "./marks";
+import { checkedFolder, type Destination, jetbrains, loginName, vscode, zed } from "./links";
+
+export function Connect() {
+  const { workspace, who } = useWorkspace();
+  const known = useQuery(keys);
+  const to = useQuery(connection).data;
+  const [folder, setFolder] = useLocalStorage({ key: `devgate-folder-${workspace.id}`, defaultValue: "" });
+  const checked = checkedFolder(folder);
+  const destination: Destination | undefined = to && {
+    user: loginName(workspace, who.name),
+    host: to.ssh_host,
+    port: to.ssh_port,
+    folder: checked ?? "",
+  };
+  return (
+    <Panel title="Connect">
+      <div className={classes.ways}>
+        <Way icon={<IconBrandVscode size={20} />} title="VS Code in the browser" note={<EditorState />}>
+          <Button component="a" href={workspace.urls.editor} target="_blank" rel="noopener" variant="light">
+            Open
+          </Button>
+        </Way>
+        <Way
+          icon={<IconTerminal2 size={20} />}
+          title="Terminal in the browser"
+          note="Goes on when you close the tab"
+        >
+          <Button component={Link} to={`${pathOf(workspace)}/terminals`} variant="default">
+            Open
+          </Button>
+        </Way>
+      </div>
+
+      <h3 className={classes.heading}>From your computer</h3>
+      {known.data?.length === 0 && (
+        <Link to="/account/keys" className={classes.needsKey}>
+          <IconKey size={16} aria-hidden />
+          <span>Add your SSH key first: these use it to sign in</span>
+          <IconChevronRight size={16} aria-hidden />
+        </Link>
+      )}
+      <CopyLine text={workspace.ssh} label="Copy the ssh line" />
+      {destination && (
+        <>
+          <div className={classes.programs}>
+            <Program href={vscode(destination)} icon={<IconBrandVscode size={18} />} name="VS Code Desktop" />
+            <Program href={jetbrains(destination)} icon={<JetBrainsMark />} name="JetBrains Gateway" />
+            <Program href={zed(destination)} icon={<ZedMark />} name="Zed" />
+          </div>
+          <TextInput
+            mt="sm"
+            size="xs"
+            label="Folder that they open"
+            placeholder="/home/you/project"
+            value={folder}
+            onChange={(event) => setFolder(event.currentTarget.value)}
+            error={checked === null ? "Begin with a slash: the path inside the workspace." : null}
+            autoComplete="off"
+            spellCheck={false}
+          />
+          <HostKeys />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+function Way({
+  icon,
+  title,
+  note,
+  children,
+}: {
+  icon: ReactNode;
+  title: string;
+  note: ReactNode;
+  children: ReactNode;
+}) {
+  return (
+    <div className={classes.way}>
+      <span className={classes.icon} aria-hidden>
+        {icon}
+      </span>
+      <div className={classes.text}>
+        <Text size="md" fw={550}>
+          {title}
+        </Text>
+        <Text size="sm" c="dimmed" component="div">
+          {note}
+        </Text>
+      </div>
+      {children}
+    </div>
+  );
+}
+
+function Program({ href, icon, name }: { href: string; icon: ReactNode; name: string }) {
+  return (
+    <Button component="a" href={href} variant="default" leftSection={icon} justify="flex-start">
+      {name}
+    </Button>
+  );
+}
+
+/** What ssh asks about at the first connection. */
+function HostKeys() {
+  const [opened, { toggle }] = useDisclosure();
+  const list = useQuery(connection).data?.host_keys ?? [];
+  return (
+    <div className={classes.hostKeys}>
+      <UnstyledButton className={classes.disclosure} onClick={toggle} aria-expanded={opened}>
+        <IconChevronRight size={14} data-opened={opened} aria-hidden />
+        The first time, ssh shows a fingerprint: compare it
+      </UnstyledButton>
+      <Collapse expanded={opened}>
+        <dl>
+          {list.map((key) => (
+            <div key={key.fingerprint}>
+              <dt>{key.algorithm}</dt>
+              <dd>{key.fingerprint}</dd>
+            </div>
+          ))}
+        </dl>
+        <Anchor component={Link} to="/account/keys" size="sm">
+          Your SSH keys
+        </Anchor>
+      </Collapse>
+    </div>
+  );
+}

@@ -1,0 +1,78 @@
+/** How busy a workspace is now. */
+import { Anchor } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
+
+import { statistics } from "../api/queries";
+import { bytes, percent } from "../parts/format";
+import { Panel } from "../parts/Panel";
+import { sparkline } from "../statistics/series";
+import { pathOf } from "../workspaces/path";
+import { useWorkspace } from "./context";
+import classes from "./Now.module.css";
+
+/** Samples in a small line: the last ten minutes, one each 10 s. */
+const RECENT = 60;
+
+export function Now() {
+  const { workspace } = useWorkspace();
+  const running = workspace.state === "running";
+  const { data } = useQuery({ ...statistics(workspace.id, "hour"), enabled: running });
+  const last = data?.samples.at(-1);
+  if (!running || !data || !last) return null;
+  const recent = data.samples.slice(-RECENT);
+  return (
+    <Panel
+      title="Now"
+      aside={
+        <Anchor component={Link} to={`${pathOf(workspace)}/statistics`} size="sm">
+          All statistics
+        </Anchor>
+      }
+    >
+      <div className={classes.numbers}>
+        <Figure
+          name="CPU"
+          value={percent(last.cpu_percent)}
+          note={`of ${data.cpu_count} core${data.cpu_count === 1 ? "" : "s"}`}
+          values={recent.map((sample) => sample.cpu_percent)}
+          top={100}
+        />
+        <Figure
+          name="Memory"
+          value={bytes(last.memory_bytes)}
+          note={`of ${bytes(data.memory_total)}`}
+          values={recent.map((sample) => sample.memory_bytes)}
+          top={data.memory_total}
+        />
+        <Figure
+          name="Network"
+          value={`${bytes(last.received_bytes_per_second + last.sent_bytes_per_second)}/s`}
+          note="in and out"
+          values={recent.map((sample) => sample.received_bytes_per_second + sample.sent_bytes_per_second)}
+        />
+      </div>
+    </Panel>
+  );
+}
+
+interface FigureProps {
+  name: string;
+  value: string;
+  note: string;
+  values: number[];
+  top?: number;
+}
+
+function Figure({ name, value, note, values, top }: FigureProps) {
+  return (
+    <div className={classes.figure}>
+      <span className={classes.name}>{name}</span>
+      <span className={classes.value}>{value}</span>
+      <svg viewBox="0 0 100 24" preserveAspectRatio="none" className={classes.line} aria-hidden>
+        <path d={sparkline(values, 100, 24, top)} vectorEffect="non-scaling-stroke" />
+      </svg>
+      <span className={classes.name}>{note}</span>
+    </div>
+  );
+}

@@ -1,0 +1,54 @@
+/** A workspace at a glance: how to get in, what it serves, how busy it is. */
+import { Text } from "@mantine/core";
+
+import { Ago } from "../parts/Time";
+import { Connect } from "./Connect";
+import { useWorkspace } from "./context";
+import { Now } from "./Now";
+import classes from "./Overview.module.css";
+import { Ports } from "./Ports";
+
+export function Overview() {
+  const { workspace } = useWorkspace();
+  return (
+    <div className={classes.columns}>
+      <div className={classes.column}>
+        {workspace.may_enter ? (
+          <Connect />
+        ) : (
+          <Text c="dimmed" size="md">
+            You administer this workspace: you can start, stop and delete it. Only {workspace.owner} can enter
+            it.
+          </Text>
+        )}
+      </div>
+      <div className={classes.column}>
+        {workspace.may_enter && <Ports />}
+        <Now />
+        <dl className={classes.facts}>
+          <div>
+            <dt>Created</dt>
+            <dd>
+              <Ago time={workspace.created} />
+            </dd>
+          </div>
+          <div>
+            <dt>Id</dt>
+            <dd>
+              <code>{workspace.id}</code>
+            </dd>
+          </div>
+          {workspace.agent && (
+            <div>
+              <dt>Agent</dt>
+              <dd>
+                {workspace.agent.version}
+                {workspace.agent.connected ? "" : ", not connected"}
+              </dd>
+            </div>
+          )}
+        </dl>
+      </div>
+    </div>
+  );
+}

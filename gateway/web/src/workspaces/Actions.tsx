@@ -1,0 +1,121 @@
+/** Start, stop, restart, delete. */
+import { ActionIcon, Button, Menu } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import {
+  IconDots,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconRefresh,
+  IconReportAnalytics,
+  IconTrash,
+} from "@tabler/icons-react";
+import { Link, useNavigate } from "react-router";
+
+import { useAction, useDelete, useDeleting } from "../api/lifecycle";
+import type { Workspace } from "../api/types";
+import { ConfirmByName } from "../parts/ConfirmByName";
+import { pathOf } from "./path";
+
+/** Whether starting it makes sense. */
+function startable(workspace: Workspace): boolean {
+  return workspace.state === "created" || workspace.state === "stopped" || workspace.state === "failed";
+}
+
+/** The one action that a state asks for, as a button. */
+export function PowerButton({ workspace }: { workspace: Workspace }) {
+  const action = useAction();
+  const deleting = useDeleting(workspace.id);
+  if (startable(workspace)) {
+    return (
+      <Button
+        variant="default"
+        leftSection={<IconPlayerPlay size={16} aria-hidden />}
+        disabled={deleting}
+        onClick={() => action.mutate({ workspace, action: "start" })}
+      >
+        Start
+      </Button>
+    );
+  }
+  return (
+    <Button
+      variant="default"
+      leftSection={<IconPlayerStop size={16} aria-hidden />}
+      disabled={deleting || workspace.state === "stopping"}
+      onClick={() => action.mutate({ workspace, action: "stop" })}
+    >
+      Stop
+    </Button>
+  );
+}
+
+/** Everything else, as a menu. */
+export function ActionMenu({ workspace }: { workspace: Workspace }) {
+  const navigate = useNavigate();
+  const action = useAction();
+  const remove = useDelete((gone) => {
+    // Its page is the only one that goes with it.
+    if (location.pathname.startsWith(pathOf(gone))) void navigate("/workspaces", { replace: true });
+  });
+  const deleting = useDeleting(workspace.id);
+  const [asking, { open, close }] = useDisclosure();
+  const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
+  return (
+    <>
+      <Menu position="bottom-end" width={180} shadow="md">
+        <Menu.Target>
+          <ActionIcon aria-label={`Actions for ${workspace.name}`} disabled={deleting}>
+            <IconDots size={18} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {startable(workspace) ? (
+            <Menu.Item leftSection={<IconPlayerPlay size={16} />} onClick={act("start")}>
+              Start
+            </Menu.Item>
+          ) : (
+            <Menu.Item
+              leftSection={<IconPlayerStop size={16} />}
+              disabled={workspace.state === "stopping"}
+              onClick={act("stop")}
+            >
+              Stop
+            </Menu.Item>
+          )}
+          <Menu.Item
+            leftSection={<IconRefresh size={16} />}
+            disabled={workspace.state !== "running"}
+            onClick={act("restart")}
+          >
+            Restart
+          </Menu.Item>
+          <Menu.Item
+            component={Link}
+            to={`${pathOf(workspace)}/logs`}
+            leftSection={<IconReportAnalytics size={16} />}
+          >
+            Logs
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={open}>
+            Delete…
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <ConfirmByName
+        opened={asking}
+        close={close}
+        title={`Delete ${workspace.name}?`}
+        name={workspace.name}
+        confirm="Delete workspace"
+        act={() => {
+          close();
+          remove.mutate(workspace);
+        }}
+      >
+        Its home folder and everything in it go for good, and whatever runs in it ends.
+        {workspace.may_enter ? "" : ` It belongs to ${workspace.owner}.`}
+      </ConfirmByName>
+    </>
+  );
+}

@@ -1,0 +1,85 @@
+import { Alert, Button, Group, Modal, Stack, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { useNavigate } from "react-router";
+
+import { explain } from "../api/client";
+import { useCreate } from "../api/lifecycle";
+import { faultOfName, pathOf, suggestName } from "./path";
+
+interface Props {
+  opened: boolean;
+  close: () => void;
+  /** Names that the person has used already. */
+  taken: string[];
+}
+
+/** Creates a workspace; the name that stands there is free, so Enter is enough. */
+export function Create(props: Props) {
+  return (
+    <Modal opened={props.opened} onClose={props.close} title="Create a workspace">
+      <Form {...props} />
+    </Modal>
+  );
+}
+
+function Form({ close, taken }: Props) {
+  const navigate = useNavigate();
+  const create = useCreate();
+  const [name, setName] = useState(() => suggestName(taken));
+  // The same for every try: a retry after a lost answer doesn't make a second one.
+  const [idempotency, setIdempotency] = useState(() => randomKey());
+  const fault = create.isSuccess ? null : faultOfName(name, taken);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (fault !== null) return;
+        create.mutate(
+          { name, idempotency },
+          {
+            onSuccess: (workspace) => {
+              close();
+              void navigate(pathOf(workspace));
+            },
+          },
+        );
+      }}
+    >
+      <Stack gap="md">
+        <TextInput
+          label="Name"
+          description="Lower-case letters, digits and hyphens. You connect with: ssh NAME@…"
+          value={name}
+          onChange={(event) => {
+            setName(event.currentTarget.value.trim());
+            setIdempotency(randomKey());
+          }}
+          onFocus={(event) => event.currentTarget.select()}
+          error={fault}
+          data-autofocus
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+        />
+        {create.isError && (
+          <Alert color="red" title="It wasn't created" role="alert">
+            {explain(create.error)}
+          </Alert>
+        )}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={close}>
+            Cancel
+          </Button>
+          <Button type="submit" disabled={fault !== null} loading={create.isPending}>
+            Create and start
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function randomKey(): string {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,208 @@
+// What the flows share: a browser, people who sign in, checks of every page they see.
+//
+// A flow gets from its environment where the gateway is (DEVGATE_URL), links that sign
+// people in (DEVGATE_LINK, DEVGATE_OTHER_LINK), the home of the workspace `default` on
+// disk (DEVGATE_HOME) and where pictures go (DEVGATE_SCREENSHOTS).
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const url = required("DEVGATE_URL");
+const pictures = required("DEVGATE_SCREENSHOTS");
+
+/** How long something may take that should come at once, on a loaded machine. */
+export const SOON = 20_000;
+
+export function required(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} isn't set: run the test through cargo, make test TESTS="browser"`);
+  return value;
+}
+
+const WINDOWS = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+};
+
+/**
+ * Runs a flow in a fresh browser. What the pages complain about fails it, and a
+ * picture shows how they looked then.
+ */
+export async function flow(name, run) {
+  mkdirSync(pictures, { recursive: true });
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      // Terminals are drawn with elements then, and their text can be read.
+      "--disable-3d-apis",
+    ],
+  });
+  const people = [];
+  try {
+    await run(async (options = {}) => {
+      const person = await Person.arrive(browser, name, options);
+      people.push(person);
+      return person;
+    });
+    for (const person of people) person.noComplaints();
+  } catch (error) {
+    let count = 0;
+    for (const context of browser.contexts()) {
+      for (const page of context.pages()) {
+        count += 1;
+        const path = join(pictures, `failed-${name}-${count}.png`);
+        await page.screenshot({ path }).catch(() => undefined);
+        console.error(`the page ${page.url()} looked like ${path}`);
+      }
+    }
+    for (const person of people) console.error(person.complaints.join("\n"));
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Somebody with a browser profile of their own. */
+export class Person {
+  complaints = [];
+
+  static async arrive(browser, name, { window = "desktop", colours = "light" }) {
+    const context = await browser.newContext({
+      ...WINDOWS[window],
+      colorScheme: colours,
+      reducedMotion: "reduce",
+      // The gateway's own authority isn't the browser's.
+      ignoreHTTPSErrors: true,
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    context.setDefaultTimeout(SOON);
+    const person = new Person();
+    person.context = context;
+    person.name = name;
+    context.on("page", (page) => person.watch(page));
+    person.page = await context.newPage();
+    return person;
+  }
+
+  watch(page) {
+    page.on("pageerror", (error) => this.complaints.push(`${page.url()}: ${error}`));
+    page.on("console", (message) => {
+      if (/Content Security Policy|Refused to/.test(message.text()) && page.url().startsWith(url)) {
+        this.complaints.push(`${page.url()}: ${message.text()}`);
+      }
+    });
+  }
+
+  noComplaints() {
+    assert.deepEqual(this.complaints, [], "the pages complain");
+  }
+
+  async signInByLink(link) {
+    await this.page.goto(link);
+    await this.page.waitForURL(`${url}/workspaces`);
+    await this.page.getByRole("heading", { name: "Workspaces" }).waitFor();
+  }
+
+  async signIn(user, password) {
+    await this.page.getByLabel("User").fill(user);
+    await this.page.getByRole("textbox", { name: "Password" }).fill(password);
+    await this.page.getByRole("button", { name: "Sign in" }).click();
+  }
+
+  async go(path) {
+    await this.page.goto(url + path);
+  }
+
+  /** Asks the API with this person's cookie, as the dashboard's own pages do. */
+  async ask(method, path, body) {
+    return this.page.evaluate(
+      async ([method, path, body]) => {
+        const init = { method, headers: { accept: "application/json", "content-type": "application/json" } };
+        if (body !== undefined) init.body = JSON.stringify(body);
+        const response = await fetch(`/api/v1${path}`, init);
+        const text = await response.text();
+        let value = text;
+        try {
+          value = text === "" ? null : JSON.parse(text);
+        } catch {
+          // Not JSON: the text it is.
+        }
+        return { status: response.status, body: value };
+      },
+      [method, path, body],
+    );
+  }
+
+  /** Checks that everybody can use the page, and takes a picture of it. */
+  async look(what, page = this.page) {
+    await page.screenshot({ path: join(pictures, `${this.name}-${what}.png`) });
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    const serious = violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+    assert.deepEqual(serious, [], `not everybody can use the page ${what} (${page.url()})`);
+    const wide = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.equal(wide, 0, `the page ${what} is wider than the window`);
+  }
+
+  /** Opens a new terminal in a workspace. */
+  async openTerminal(owner, workspace) {
+    await this.go(`/workspaces/${owner}/${workspace}/terminals`);
+    await this.page.getByRole("button", { name: "New terminal" }).first().click();
+    await this.page.waitForURL(/\/terminals\/[^/]+$/);
+    return new Shell(this.page);
+  }
+}
+
+/** The terminal on a page. */
+export class Shell {
+  constructor(page) {
+    this.page = page;
+    this.screen = page.locator(".xterm-rows");
+  }
+
+  async type(text) {
+    await this.page.locator(".xterm-helper-textarea").focus();
+    await this.page.keyboard.type(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  async text() {
+    const rows = await this.screen.locator("> div").allTextContents();
+    return rows.map((row) => row.replaceAll("\u00a0", " ").trimEnd()).join("\n");
+  }
+
+  /** Waits until the screen shows something. */
+  async shows(what, limit = SOON) {
+    await until(`the terminal shows ${what}`, limit, async () => {
+      const text = await this.text();
+      return typeof what === "string" ? text.includes(what) : what.test(text);
+    });
+  }
+}
+
+/** Waits until a probe says yes; facts on a page or a disk that no event tells. */
+export async function until(what, limit, probe) {
+  const end = Date.now() + limit;
+  for (;;) {
+    const answer = await probe();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`waited ${limit} ms in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export { assert };

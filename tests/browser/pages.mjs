@@ -1,0 +1,43 @@
+// Every page, in light and dark, at the width of a desktop and of a phone.
+import { flow, required, url } from "./lib.mjs";
+
+await flow("pages", async (arrive) => {
+  const first = await arrive();
+  await first.signInByLink(required("DEVGATE_LINK"));
+  const { body: me } = await first.ask("GET", "/me");
+  const cookies = await first.context.cookies();
+  const workspace = `/workspaces/${me.name}/default`;
+  const shell = await first.openTerminal(me.name, "default");
+  await shell.type("ls -la --color=always /");
+  await shell.shows("root");
+
+  const pages = {
+    workspaces: ["/workspaces", (page) => page.getByRole("link", { name: "default" })],
+    create: ["/workspaces?create", (page) => page.getByRole("dialog")],
+    overview: [workspace, (page) => page.getByText("All statistics")],
+    terminals: [`${workspace}/terminals`, (page) => page.locator(".xterm-rows").getByText("root").first()],
+    statistics: [`${workspace}/statistics`, (page) => page.getByText("Last 24 hours")],
+    logs: [`${workspace}/logs`, (page) => page.getByRole("log")],
+    profile: ["/account", (page) => page.getByRole("heading", { level: 1 })],
+    keys: ["/account/keys", (page) => page.getByRole("heading", { level: 1 })],
+    tokens: ["/account/tokens", (page) => page.getByRole("heading", { level: 1 })],
+    logins: ["/account/logins", (page) => page.getByText("this one")],
+    users: ["/admin/users", (page) => page.getByText("you", { exact: true })],
+    server: ["/admin/server", (page) => page.getByText("SSH host keys")],
+    api: ["/api/v1/docs", (page) => page.locator("summary").first()],
+    nowhere: ["/nowhere", (page) => page.getByText("There is nothing at this address")],
+  };
+  for (const window of ["desktop", "phone"]) {
+    for (const colours of ["light", "dark"]) {
+      const person = await arrive({ window, colours });
+      await person.context.addCookies(cookies);
+      for (const [name, [path, there]] of Object.entries(pages)) {
+        await person.page.goto(url + path);
+        await there(person.page).first().waitFor();
+        await person.page.evaluate(() => document.fonts.ready);
+        await person.look(`${name}-${window}-${colours}`);
+      }
+      await person.page.context().close();
+    }
+  }
+});

@@ -1,0 +1,149 @@
+//! The dashboard in Chromium: one flow of `tests/browser` a test.
+
+use std::env;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::component::{code_server, program};
+use e2e::gateway::Gateway;
+use e2e::ports;
+use e2e::process::{Running, run};
+use e2e::reach::Reach;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// How long a flow may take: a browser on a loaded machine, and for one of them an
+/// editor that starts.
+const FLOW: Duration = Duration::from_mins(4);
+
+/// What `devgate users list --json` says of one.
+#[derive(Deserialize)]
+struct User {
+    name: String,
+}
+
+/// What `devgate users link --json` says.
+#[derive(Deserialize)]
+struct Link {
+    url: String,
+}
+
+/// A gateway and the flow that is run against it.
+struct Flow {
+    // Before its folder, so that it has ended when that is removed.
+    gateway: Gateway,
+    node: Command,
+    _folder: TempDir,
+}
+
+impl Flow {
+    /// Starts a gateway for a flow.
+    #[track_caller]
+    fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let gateway = Gateway::start_with(folder.path(), Reach::Unix, settings);
+        gateway.agent();
+        let users = gateway.cli(&["users", "list", "--json"]).ok().out();
+        let users: Vec<User> = serde_json::from_str(&users).unwrap();
+        let link = gateway.cli(&["users", "link", &users[0].name, "--json"]);
+        let link: Link = serde_json::from_str(&link.ok().out()).unwrap();
+        let (url, _) = link.url.split_once("/sign-in").unwrap();
+
+        let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+        assert!(
+            browser.join("node_modules").is_dir(),
+            "the browser's tests lack their packages: sh scripts/setup-tests.sh"
+        );
+        let mut node = Command::new(program("node"));
+        node.arg(browser.join(name).with_extension("mjs"))
+            .env("CHROMIUM", program("chromium"))
+            .env("DEVGATE_URL", url)
+            .env("DEVGATE_LINK", &link.url)
+            .env("DEVGATE_HOME", gateway.home())
+            .env(
+                "DEVGATE_PORTS",
+                format!("{},{}", ports::free(), ports::free()),
+            )
+            .env("DEVGATE_SCREENSHOTS", screenshots());
+        Self {
+            gateway,
+            node,
+            _folder: folder,
+        }
+    }
+}
+
+/// Starts a gateway and runs a flow against it.
+#[track_caller]
+fn flow(name: &str, settings: &[(&str, &str)]) {
+    let mut flow = Flow::prepare(name, settings);
+    let _ = run(&mut flow.node, b"", FLOW).ok();
+}
+
+/// Returns where pictures of the pages are kept, to be looked at.
+fn screenshots() -> PathBuf {
+    env::var_os("DEVGATE_SCREENSHOTS").map_or_else(
+        || {
+            let test = env::current_exe().expect("the test knows its own path");
+            // …/target/TARGET/debug/deps/e2e-0123456789abcdef
+            let target = test.ancestors().nth(4).unwrap_or(Path::new("target"));
+            target.join("screenshots")
+        },
+        PathBuf::from,
+    )
+}
+
+#[test]
+fn somebody_signs_in_by_link_and_leads_a_workspace_through_its_life() {
+    flow("first-steps", &[]);
+}
+
+#[test]
+fn a_terminal_outlives_its_tab() {
+    program("vim");
+    flow("terminal", &[]);
+}
+
+#[test]
+fn web_applications_appear_and_open_on_addresses_of_their_own() {
+    program("curl");
+    program("python3");
+    flow("ports", &[]);
+}
+
+#[test]
+fn the_editor_opens_saves_and_runs_commands() {
+    // As an image has it: a program in the PATH.
+    let folder = TempDir::new().unwrap();
+    symlink(code_server(), folder.path().join("code-server")).unwrap();
+    let inherited = env::var("PATH").unwrap();
+    let path = format!("{}:{inherited}", folder.path().display());
+    flow("editor", &[("PATH", &path)]);
+}
+
+#[test]
+fn keys_tokens_and_logins_come_and_go() {
+    flow("account", &[]);
+}
+
+#[test]
+fn people_see_what_they_may_and_nobody_sees_the_sign_in() {
+    flow("people", &[]);
+}
+
+#[test]
+fn a_page_recovers_from_the_gateways_death_with_its_login_and_its_terminal() {
+    let mut flow = Flow::prepare("faults", &[]);
+    let browser = Running::start(&mut flow.node);
+    browser.wait_for("kill it", FLOW);
+    flow.gateway.kill();
+    flow.gateway.start_again();
+    let _ = browser.finish(FLOW).ok();
+}
+
+#[test]
+fn every_page_can_be_used_by_everybody() {
+    flow("pages", &[]);
+}

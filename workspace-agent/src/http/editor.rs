@@ -1,0 +1,98 @@
+//! `/editor`: its state, its log, and what it is asked to do.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use super::problem::Problem;
+use super::{KEEP_ALIVE, until_stop, wants_events};
+use crate::agent::Agent;
+use crate::editor::{Log, Status};
+
+/// Lines of the log where nothing else is asked for.
+const LINES: usize = 200;
+
+/// How often a followed log is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    tail: Option<usize>,
+}
+
+type Accepted = (StatusCode, Json<Status>);
+
+pub(super) async fn show(State(agent): State<Arc<Agent>>) -> Json<Status> {
+    Json(agent.editor().status(&agent))
+}
+
+pub(super) async fn start(State(agent): State<Arc<Agent>>) -> Result<Accepted, Problem> {
+    agent.editor().start(&agent).await?;
+    Ok(accepted(&agent))
+}
+
+pub(super) async fn stop(State(agent): State<Arc<Agent>>) -> Accepted {
+    agent.editor().stop().await;
+    accepted(&agent)
+}
+
+pub(super) async fn restart(State(agent): State<Arc<Agent>>) -> Result<Accepted, Problem> {
+    agent.editor().restart(&agent).await?;
+    Ok(accepted(&agent))
+}
+
+fn accepted(agent: &Agent) -> Accepted {
+    (StatusCode::ACCEPTED, Json(agent.editor().status(agent)))
+}
+
+pub(super) async fn log(
+    State(agent): State<Arc<Agent>>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let log = agent.editor().log();
+    let lines = asked.tail.unwrap_or(LINES);
+    let (last, end) = log.tail(lines).map_err(|error| Problem::internal(&error))?;
+    if wants_events(&headers) {
+        return Ok(follow(&agent, log, last, end));
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((kind, last).into_response())
+}
+
+/// Sends the last lines and all that follow, an event `log` for each.
+fn follow(agent: &Agent, log: Log, last: String, end: u64) -> Response {
+    /// What was read and isn't sent, and where the rest begins.
+    struct Place(Log, String, u64);
+    let events = unfold(Place(log, last, end), async |mut place| {
+        loop {
+            if let Some((line, rest)) = place.1.split_once('\n') {
+                let event = Event::default()
+                    .event("log")
+                    .data(line.trim_end_matches('\r'));
+                place.1 = rest.to_owned();
+                return Some((Ok::<_, Infallible>(event), place));
+            }
+            let (more, end) = place.0.read(place.2).ok()?;
+            if more.is_empty() {
+                sleep(INTERVAL).await;
+            }
+            place.1.push_str(&String::from_utf8_lossy(&more));
+            place.2 = end;
+        }
+    });
+    Sse::new(until_stop(agent, events))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
+}

@@ -1,0 +1,166 @@
+//! The environment of a session's program.
+//!
+//! Later wins: the agent's own (a few variables; in a container all of them, because
+//! the image's are among them), the workspace's configuration, what the gateway adds,
+//! what the client sends, and what the session itself decides.
+//!
+//! A client may set anything but what starts with `LD_`, which would change every
+//! program of the session before its first instruction, and `DEVGATE_`, which is ours.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use devgate_protocol::SessionOpen;
+use devgate_protocol::frame::Variable;
+use tracing::debug;
+
+use crate::agent::Agent;
+use crate::init::{WORKSPACE_VARIABLE, is_first_process};
+
+/// PATH where nobody sets one.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// LANG where nobody sets one: every C library has it, and it is UTF-8.
+const DEFAULT_LANG: &str = "C.UTF-8";
+
+/// What is taken from the agent's own environment where it isn't process 1.
+const INHERITED: [&str; 4] = ["PATH", "LANG", "TZ", "LC_ALL"];
+
+/// Prefixes of the variables that a client can't set.
+const RESERVED: [&str; 2] = ["LD_", "DEVGATE_"];
+
+/// Variables that a program is started with.
+#[derive(Debug)]
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Gathers the variables that don't depend on what the session prepares.
+    pub(crate) fn new(agent: &Agent, open: &SessionOpen, client: Vec<Variable>) -> Self {
+        let which = if is_first_process() {
+            Inherit::All
+        } else {
+            Inherit::Few
+        };
+        let mut variables = Self(inherited(&which));
+        variables.default("PATH", DEFAULT_PATH);
+        variables.default("LANG", DEFAULT_LANG);
+        for (name, value) in agent.config().environment.iter().chain(&open.environment) {
+            variables.put(name, value);
+        }
+        for Variable { name, value } in client {
+            if is_allowed(&name, &value) {
+                variables.put(&name, value);
+            } else {
+                debug!(name, "a client's variable was ignored");
+            }
+        }
+        variables.put("HOME", agent.home());
+        variables.put("USER", &agent.account().name);
+        variables.put("LOGNAME", &agent.account().name);
+        variables.put("SHELL", agent.shell());
+        variables.put(WORKSPACE_VARIABLE, &agent.config().workspace);
+        if let Some(peer) = &open.peer {
+            let (client, client_port, server_port) =
+                (peer.client, peer.client_port, peer.server_port);
+            variables.put(
+                "SSH_CLIENT",
+                format!("{client} {client_port} {server_port}"),
+            );
+            let server = peer.server;
+            variables.put(
+                "SSH_CONNECTION",
+                format!("{client} {client_port} {server} {server_port}"),
+            );
+        }
+        variables
+    }
+
+    /// Sets a variable, whatever it was.
+    pub(crate) fn put(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+        self.0
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+    }
+
+    /// Returns the first executable file of that name on PATH.
+    pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
+        let path = self.0.get(OsStr::new("PATH"))?;
+        env::split_paths(path)
+            .map(|folder| folder.join(name))
+            .find(|file| is_executable(file))
+    }
+
+    /// Returns the executable file that is meant by a name on PATH or by a path, a
+    /// relative one starting at the home directory.
+    pub(crate) fn find(&self, program: &Path) -> Option<PathBuf> {
+        if let Some(name) = program.to_str()
+            && !name.contains('/')
+        {
+            return self.find_program(name);
+        }
+        let home = self.0.get(OsStr::new("HOME"))?;
+        let file = Path::new(home).join(program);
+        is_executable(&file).then_some(file)
+    }
+
+    /// Returns the variables as a program takes them.
+    pub(crate) fn to_c(&self) -> Vec<CString> {
+        let join = |(name, value): (&OsString, &OsString)| {
+            // One with a null byte inside can't be passed on.
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+        };
+        self.0.iter().filter_map(join).collect()
+    }
+
+    fn default(&mut self, name: &str, value: &str) {
+        self.0.entry(name.into()).or_insert_with(|| value.into());
+    }
+}
+
+/// Which of the agent's own variables programs get.
+enum Inherit {
+    All,
+    Few,
+}
+
+fn inherited(which: &Inherit) -> BTreeMap<OsString, OsString> {
+    env::vars_os()
+        .filter(|(name, _)| match which {
+            Inherit::All => !name.as_bytes().starts_with(b"DEVGATE_"),
+            Inherit::Few => INHERITED.iter().any(|inherited| name == inherited),
+        })
+        .collect()
+}
+
+fn is_allowed(name: &str, value: &str) -> bool {
+    !name.is_empty()
+        && !name.contains(['=', '\0'])
+        && !value.contains('\0')
+        && !RESERVED.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_sets_what_it_likes_but_the_loader_and_our_own() {
+        for (name, value, allowed) in [
+            ("GIT_PROTOCOL", "version=2", true),
+            ("LC_ALL", "de_DE.UTF-8", true),
+            ("LD_PRELOAD", "/tmp/x.so", false),
+            ("DEVGATE_WORKSPACE_ID", "other", false),
+            ("A=B", "c", false),
+            ("", "c", false),
+            ("A", "b\0c", false),
+        ] {
+            assert_eq!(is_allowed(name, value), allowed, "{name:?}");
+        }
+    }
+}
