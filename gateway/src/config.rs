@@ -39,6 +39,10 @@ pub struct Config {
     pub workspaces: WorkspacesConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
+    /// The editor in the browser.
+    pub editor: EditorConfig,
+    /// Terminals in the browser.
+    pub terminals: TerminalsConfig,
 }
 
 /// What is logged, and how.
@@ -194,6 +198,32 @@ pub struct ProcessConfig {
     pub environment: BTreeMap<String, String>,
 }
 
+/// The editor in the browser: code-server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EditorConfig {
+    /// The program, a path or a name in the workspace's `PATH`. Absent:
+    /// `code-server`.
+    pub program: Option<PathBuf>,
+    /// Extensions that a workspace's editor installs when it first starts: ids of its
+    /// marketplace, or paths of `.vsix` files in the workspace. Default: none.
+    pub extensions: Vec<String>,
+    /// How long it runs on without a connection; 0 is for ever. Default: 1 h.
+    pub idle_timeout: Period,
+    /// How long a start may take. Default: 1 min.
+    pub start_timeout: Period,
+}
+
+/// Terminals in the browser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TerminalsConfig {
+    /// How long one lives after its last tab closed. Default: 7 d.
+    pub keep: Period,
+    /// Lines that are kept of what scrolled out of the screen. Default: 1000.
+    pub scrollback: u32,
+}
+
 /// How the gateway reaches an agent on its own host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -215,6 +245,8 @@ impl Default for Config {
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
             process: ProcessConfig::default(),
+            editor: EditorConfig::default(),
+            terminals: TerminalsConfig::default(),
         }
     }
 }
@@ -285,6 +317,26 @@ impl Default for ProcessConfig {
             reach: ReachBy::Unix,
             shell: None,
             environment: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for EditorConfig {
+    fn default() -> Self {
+        Self {
+            program: None,
+            extensions: Vec::new(),
+            idle_timeout: Period::seconds(3600),
+            start_timeout: Period::seconds(60),
+        }
+    }
+}
+
+impl Default for TerminalsConfig {
+    fn default() -> Self {
+        Self {
+            keep: Period::seconds(7 * 24 * 3600),
+            scrollback: 1000,
         }
     }
 }

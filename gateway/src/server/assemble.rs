@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use devgate_certs::{Authority, HostKeys};
+use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
@@ -258,6 +259,17 @@ fn driver(
         agent,
         shell: config.process.shell.clone(),
         environment: config.process.environment.clone(),
+        editor: EditorConfig {
+            program: config.editor.program.clone(),
+            extensions: config.editor.extensions.clone(),
+            idle_timeout: config.editor.idle_timeout.get(),
+            start_timeout: config.editor.start_timeout.get(),
+            ..EditorConfig::default()
+        },
+        terminals: TerminalsConfig {
+            keep: config.terminals.keep.get(),
+            scrollback: usize::try_from(config.terminals.scrollback).unwrap_or(usize::MAX),
+        },
         reach,
     })))
 }

@@ -58,6 +58,8 @@ impl Gateway {
             agent: agent(),
             shell: None,
             environment: BTreeMap::new(),
+            editor: devgate_protocol::config::EditorConfig::default(),
+            terminals: devgate_protocol::config::TerminalsConfig::default(),
             reach: ProcessReach::Socket,
         });
         let lifecycle = LifecycleOptions::default();

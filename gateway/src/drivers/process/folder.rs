@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use devgate_protocol::config::{AgentConfig, DataTransport, EditorConfig, Reach, TerminalsConfig};
+use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::drivers::DriverError;
@@ -141,8 +141,8 @@ impl Folder {
             shell: options.shell.clone(),
             reach,
             environment: environment(options, workspace),
-            editor: EditorConfig::default(),
-            terminals: TerminalsConfig::default(),
+            editor: options.editor.clone(),
+            terminals: options.terminals.clone(),
         };
         let path = self.config();
         let text = toml::to_string(&config).map_err(|error| DriverError::File {

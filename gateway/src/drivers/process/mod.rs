@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::AgentIdentity;
+use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -64,6 +65,10 @@ pub struct ProcessOptions {
     pub shell: Option<PathBuf>,
     /// Environment of everything that runs in the workspaces.
     pub environment: BTreeMap<String, String>,
+    /// The editor in the browser.
+    pub editor: EditorConfig,
+    /// Terminals in the browser.
+    pub terminals: TerminalsConfig,
     /// How agents are reached.
     pub reach: ProcessReach,
 }

@@ -23,6 +23,8 @@ impl Processes {
             agent: self.agent.clone(),
             shell: None,
             environment: BTreeMap::new(),
+            editor: devgate_protocol::config::EditorConfig::default(),
+            terminals: devgate_protocol::config::TerminalsConfig::default(),
             reach: ProcessReach::Socket,
         }
     }
