@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
     bash chromium curl diffutils fuse3 git iproute2 less \
-    openssh-client openssh-server procps python3 rsync socat sshfs tmux vim x11-utils xauth xvfb \
+    openssh-client openssh-server procps python3 python3-venv rsync socat sshfs tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     sh apt.sh nodejs npm libnode-dev         # the headers, for native modules
@@ -17,6 +17,12 @@ if ! cargo nextest --version >/dev/null 2>&1; then
     (cd / && cargo install cargo-nextest --version 0.9.143 --locked --quiet)
 fi
 sh code-server.sh >/dev/null
+python=${XDG_CACHE_HOME:-$HOME/.cache}/devgate-tests/python
+if [ ! -x "$python/bin/schemathesis" ]; then
+    echo "installing schemathesis" >&2
+    python3 -m venv "$python"
+    "$python/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+fi
 (
     cd ../tests/browser
     [ node_modules/.package-lock.json -nt package-lock.json ] ||

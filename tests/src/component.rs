@@ -50,6 +50,20 @@ pub fn program(name: &str) -> PathBuf {
     panic!("{name} is missing: sh scripts/setup-tests.sh (or: apt-get install -y {package})");
 }
 
+/// Returns schemathesis, in an environment of its own.
+#[track_caller]
+pub fn schemathesis() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = cache.or(home).unwrap_or_default();
+    let program = cache.join("devgate-tests/python/bin/schemathesis");
+    assert!(
+        program.is_file(),
+        "schemathesis is missing: sh scripts/setup-tests.sh"
+    );
+    program
+}
+
 /// Returns one of the project's own binaries: beside this test's build, or in
 /// `E2E_BIN_DIR`.
 #[track_caller]

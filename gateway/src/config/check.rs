@@ -42,7 +42,12 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
         0,
         600,
     )?;
-    period("editor.idle-timeout", config.editor.idle_timeout, 0, 30 * DAY)?;
+    period(
+        "editor.idle-timeout",
+        config.editor.idle_timeout,
+        0,
+        30 * DAY,
+    )?;
     period("editor.start-timeout", config.editor.start_timeout, 1, 3600)?;
     period("terminals.keep", config.terminals.keep, 1, 365 * DAY)?;
     count("terminals.scrollback", config.terminals.scrollback, 100_000)?;

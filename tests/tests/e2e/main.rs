@@ -12,6 +12,7 @@
 )]
 
 mod agent_forwarding;
+mod api_document;
 mod bad_input;
 mod browser;
 mod copying;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -68,7 +69,7 @@ pub(super) async fn attach(
     State(agent): State<Arc<Agent>>,
     Path(id): Path<String>,
     Query(size): Query<Size>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let terminal = agent
         .terminals()
@@ -79,6 +80,7 @@ pub(super) async fn attach(
         _ => None,
     };
     Ok(upgrade
+        .map_err(Problem::bad_request)?
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(async move |socket| {

@@ -81,9 +81,12 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let most = limit(asked.limit)?;
+    let seen = headers.get("last-event-id");
+    let seen = seen.map(|value| id_of(value.to_str().unwrap_or_default()));
+    let seen = seen.transpose()?;
     if wants_events(&headers) {
-        let seen = match headers.get("last-event-id") {
-            Some(value) => id_of(value.to_str().unwrap_or_default())?,
+        let seen = match seen {
+            Some(seen) => seen,
             None => api.store.last_event().await?,
         };
         let events = follow(api.clone(), caller.user.clone(), seen);

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::get;
 use devgate_protocol::{Open, Stream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -70,16 +70,22 @@ pub(crate) enum InsideRefused {
 /// Returns the routes, to be merged with others.
 pub fn router(inside: Inside) -> Router {
     let mut router = Router::new().route("/api/v1/workspaces/{id}/ports", get(ports::list));
-    for name in ["terminals", "editor"] {
+    for (name, methods, below) in [
+        (
+            "terminals",
+            get(pass).post(pass),
+            get(pass_below).delete(pass_below),
+        ),
+        ("editor", get(pass), get(pass_below).post(pass_below)),
+        ("statistics", get(pass), get(pass_below)),
+    ] {
+        let path = format!("/api/v1/workspaces/{{id}}/{name}");
         router = router
-            .route(&format!("/api/v1/workspaces/{{id}}/{name}"), any(pass))
-            .route(
-                &format!("/api/v1/workspaces/{{id}}/{name}/{{*rest}}"),
-                any(pass_below),
-            );
+            .route(&path, methods)
+            .route(&format!("{path}/{{*rest}}"), below);
     }
     router
-        .route("/api/v1/workspaces/{id}/statistics", get(pass))
+        .method_not_allowed_fallback(async || super::problem::RequestRefused::NoMethod)
         .with_state(Arc::new(inside))
 }
 

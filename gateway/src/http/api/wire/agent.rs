@@ -12,8 +12,8 @@ pub struct Terminal {
     pub id: String,
     /// The title that its programs gave it.
     pub title: String,
-    /// The command that it was opened with.
-    pub command: String,
+    /// The command that it was opened with; absent for the log-in shell.
+    pub command: Option<String>,
     /// When it was opened.
     pub created: OffsetDateTime,
     /// Its width, in cells.
