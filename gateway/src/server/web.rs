@@ -66,9 +66,10 @@ fn own(authority: &Arc<Authority>, site: &Site) -> Result<Transport, CertsError>
 
 /// Returns what tells who calls.
 pub(super) fn sessions(store: &Store, site: &Site) -> Sessions {
-    let plain = match site.listener() {
-        Scheme::Http => PlainCookie::Accepted,
-        Scheme::Https => PlainCookie::Refused,
+    // Another host of the domain could set a cookie of that name.
+    let plain = match (site.listener(), site.dashboard().scheme()) {
+        (Scheme::Http, Scheme::Http) => PlainCookie::Accepted,
+        _ => PlainCookie::Refused,
     };
     Sessions::new(store.clone(), plain)
 }

@@ -231,14 +231,22 @@ async fn a_request_that_another_page_makes_is_refused_and_a_preflight_is_not() {
     assert_eq!(post("sec-fetch-site", "same-site").await, 403);
     assert_eq!(post("sec-fetch-site", "same-origin").await, 200);
 
-    let preflight = Request::options("/request")
-        .header("origin", "https://any.example")
-        .header("access-control-request-method", "PUT")
-        .header("x-else", "1")
-        .header("cookie", "a=1")
-        .body(Body::empty())
-        .unwrap();
-    let answer = gateway.ask(&host, preflight).await;
+    let preflight = || {
+        Request::options("/request")
+            .header("origin", "https://any.example")
+            .header("access-control-request-method", "PUT")
+            .header("x-else", "1")
+            .header("cookie", "a=1")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let answer = gateway.ask(&host, preflight()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.text().await, "");
+    let shared = Application::start().await;
+    gateway.share(shared.port, Visibility::Public).await;
+    let shared_host = gateway.host(shared.port);
+    let answer = gateway.ask(&shared_host, preflight()).await;
     assert_eq!(answer.status, 200);
     let text = answer.text().await;
     assert!(text.contains("origin: https://any.example"), "{text}");

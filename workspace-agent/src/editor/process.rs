@@ -86,6 +86,8 @@ impl Settings {
             "600".into(),
             "--session-socket".into(),
             self.runtime.join(SESSION_SOCKET).into(),
+            // Its own proxy would put applications on the editor's origin.
+            "--disable-proxy".into(),
             "--disable-telemetry".into(),
             "--disable-update-check".into(),
             "--disable-workspace-trust".into(),

@@ -1,6 +1,7 @@
 //! What handlers take out of a request.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::RequestExt as _;
 use axum::body::Bytes;
@@ -9,12 +10,16 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::gate::from_dashboard;
 use super::{Api, ApiRefused};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::http::site::RequestSite;
 use crate::identity::{Caller, Role, Scope, Via};
+
+/// Time in which a body has to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whoever is signed in, by cookie or token, and may use this method: with a cookie
 /// from the dashboard's own pages, with a token whose scope allows it.
@@ -96,7 +101,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         if !is_json(request.headers()) {
             return Err(ApiRefused::MediaType.into());
         }
-        let bytes: Result<Bytes, BytesRejection> = request.extract().await;
+        // Whoever is slower than that holds a connection that others want.
+        let reading = timeout(BODY_TIMEOUT, request.extract());
+        let bytes: Result<Bytes, BytesRejection> = reading.await.map_err(|_| ApiRefused::Broken)?;
         let bytes = bytes.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiRefused::TooLarge,
             _ => ApiRefused::Broken,

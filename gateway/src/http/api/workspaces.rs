@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
-use super::extract::{Asked, Body, Named, Signed};
+use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
 use super::wire::{
     Agent, CreateWorkspace, MAX_WAIT, Page, Urls, WaitQuery, Workspace, WorkspaceQuery,
@@ -17,7 +17,7 @@ use super::{Api, ApiRefused};
 use crate::config::Applications;
 use crate::http::problem::Problem;
 use crate::http::view;
-use crate::identity::{Denied, Role, SecretHash, User};
+use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
 use crate::names::WorkspaceId;
 use crate::store::{Request, StoreError};
 use crate::workspaces::{CommandError, Intent, Record};
@@ -76,7 +76,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
     let user = &caller.user;
-    let owner = owner(&api, user, &new).await?;
+    let owner = owner(&api, &caller, &new).await?;
     let Some(key) = idempotency_key(&headers)? else {
         let record = make(&api, &owner, &new).await?;
         return reached(&api, user, &record.workspace.id, wait).await;
@@ -128,7 +128,7 @@ pub(super) async fn remove(
     Asked(wait): Asked<WaitQuery>,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
-    api.identity.oversee(&caller.user, &id).await?;
+    administers(&api, &caller, &id).await?;
     api.workspaces.delete(&id).await?;
     settled(&api, &id, wait).await;
     match record(&api, &id).await? {
@@ -178,13 +178,23 @@ async fn act(
     action: Action,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
-    api.identity.oversee(&caller.user, &id).await?;
+    administers(&api, &caller, &id).await?;
     match action {
         Action::Start => api.workspaces.start(&id).await?,
         Action::Stop => api.workspaces.stop(&id).await?,
         Action::Restart => api.workspaces.restart(&id).await?,
     }
     reached(&api, &caller.user, &id, wait).await
+}
+
+/// Lets through who may administer a workspace: what is somebody else's takes the
+/// scope for it, too.
+async fn administers(api: &Api, caller: &Caller, id: &WorkspaceId) -> Result<(), Problem> {
+    let overseen = api.identity.oversee(&caller.user, id).await?;
+    if overseen.workspace().owner != caller.user.id {
+        needs(caller, Scope::Admin)?;
+    }
+    Ok(())
 }
 
 /// Answers with the state that a workspace is in: 202 at once, 200 where its end was
@@ -233,13 +243,15 @@ async fn record(api: &Api, id: &WorkspaceId) -> Result<Option<Record>, StoreErro
 
 /// Returns whose a new workspace will be. Who may not name others learns nothing of
 /// them.
-async fn owner(api: &Api, user: &User, new: &CreateWorkspace) -> Result<User, Problem> {
+async fn owner(api: &Api, caller: &Caller, new: &CreateWorkspace) -> Result<User, Problem> {
+    let user = &caller.user;
     let Some(name) = new.owner.as_ref().filter(|name| **name != user.name) else {
         return Ok(user.clone());
     };
     if user.role != Role::Admin {
         return Err(ApiRefused::NotAdmin.into());
     }
+    needs(caller, Scope::Admin)?;
     let found = api.store.user_named(name).await?;
     found.ok_or_else(|| StoreError::NoSuchUser(name.clone()).into())
 }

@@ -85,8 +85,16 @@ pub(super) fn acts(request: &Request<Body>) -> bool {
 fn is_of_the_workspace(site: &Site, place: &Place, headers: &HeaderMap) -> bool {
     match origin(headers) {
         Some(Ok(origin)) => {
-            let found = site.label(origin.host()).map(str::parse::<Place>);
-            matches!(found, Some(Ok(found)) if found.is_beside(place))
+            let Some(label) = site.label(origin.host()) else {
+                return false;
+            };
+            let own = site.application(label).is_some_and(|own| own == origin);
+            let found = label.parse::<Place>();
+            own && found.is_ok_and(|found| match place.inside {
+                // Whoever has the editor has a shell.
+                Inside::Editor => found == *place,
+                Inside::Port(_) => found.is_beside(place),
+            })
         }
         Some(Err(())) => false,
         None => no_foreign_site(headers),
@@ -122,6 +130,19 @@ fn is_preflight(request: &Request<Body>) -> bool {
     request.method() == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Leaves of the answer to a preflight what a browser asked for.
+pub(super) fn only_the_answer(headers: &mut HeaderMap) {
+    let others: Vec<_> = headers
+        .keys()
+        .filter(|name| !name.as_str().starts_with("access-control-"))
+        .filter(|name| ![header::ALLOW, header::DATE, header::VARY].contains(*name))
+        .cloned()
+        .collect();
+    for name in others {
+        headers.remove(name);
+    }
 }
 
 /// Leaves of a preflight what a browser sends with one.

@@ -77,9 +77,14 @@ impl Apps {
             Ask::Preflight => access::only_the_question(&mut request),
             Ask::No => hide_our_own(request.headers_mut()),
         }
+        let stranger = ask == Ask::Preflight && opened.door.enter(None).is_none();
         // Only its owner wakes a workspace.
         if pass.standing() == Standing::Guest && !self.is_up(&pass) {
-            return Err(AppRefused::NotRunning);
+            return Err(if stranger {
+                AppRefused::SignInNeeded
+            } else {
+                AppRefused::NotRunning
+            });
         }
         let workspaces = &self.0.workspaces;
         let open = async || {
@@ -98,6 +103,8 @@ impl Apps {
             .await;
         let mut response = match forwarded {
             Ok(response) => response,
+            // What is private looks alike whether it is there or not.
+            Err(_) if stranger => return Err(AppRefused::SignInNeeded),
             Err(error) => {
                 let state = self.state(&pass);
                 return Err(AppRefused::of(error, place.inside, state.as_ref()));
@@ -110,6 +117,12 @@ impl Apps {
         if ask == Ask::Preflight {
             headers.remove(header::SET_COOKIE);
         }
+        if stranger {
+            // An application that doesn't look at the method answers with its page.
+            access::only_the_answer(headers);
+            *response.body_mut() = Body::empty();
+        }
+        let headers = response.headers_mut();
         match &way {
             Way::Host => keep_to_host(headers, is_ours),
             Way::Path(prefix) => keep_below(headers, prefix, pass.standing()),

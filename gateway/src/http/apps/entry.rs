@@ -38,6 +38,9 @@ const COOKIE_LIFE: time::Duration = time::Duration::hours(1);
 /// pause it must find the way back without a page.
 const EDITOR_COOKIE_LIFE: time::Duration = time::Duration::hours(24);
 
+/// Longest state that a browser brings back, in bytes; ours are 64.
+const MAX_STATE: usize = 128;
+
 /// Longest address that is returned to, in bytes.
 const MAX_RETURN: usize = 8 * 1024;
 
@@ -94,6 +97,9 @@ impl Apps {
         let query = request.uri().query().unwrap_or_default();
         let to = parameter(query, "to").ok_or(AppRefused::BadReturn)?;
         let state = parameter(query, "state").ok_or(AppRefused::BadReturn)?;
+        if state.len() > MAX_STATE {
+            return Err(AppRefused::BadReturn);
+        }
         let (place, path) = self.return_address(&to).ok_or(AppRefused::BadReturn)?;
         // A token opens applications by itself: only a browser goes this way.
         let mut cookies = HeaderMap::new();

@@ -15,7 +15,7 @@ use super::carry::{Errand, Way};
 use super::host::port_of;
 use super::{AppRefused, Apps, Place, client, lookup::Visitor};
 use crate::http::site::RequestSite;
-use crate::identity::{Inside, Scope};
+use crate::identity::{Inside, Scope, Via};
 
 /// What all of these paths begin with.
 pub(super) const START: &str = "/@";
@@ -72,10 +72,10 @@ impl Apps {
             .caller(request.headers(), asked.client)
             .await
             .map_err(|error| place_of(AppRefused::Session(error)))?;
-        let by_token = super::lookup::token(request.headers()).is_some();
         let visitor = caller.map(|caller| {
             let ended = self.0.sessions.revoked(&caller.via);
-            let cookie = (!by_token).then(time::OffsetDateTime::now_utc);
+            let by_cookie = matches!(caller.via, Via::Login(_));
+            let cookie = by_cookie.then(time::OffsetDateTime::now_utc);
             let scope = caller.scope;
             (
                 Visitor {

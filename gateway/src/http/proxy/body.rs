@@ -163,6 +163,11 @@ impl hyper::body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        // A reader that is slower than the application never comes to wait.
+        if this.cut.is_due() {
+            this.connection = None;
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
         let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
         if polled.is_pending()
             && let Some(connection) = &mut this.connection

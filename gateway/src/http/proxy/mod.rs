@@ -108,35 +108,40 @@ impl Proxy {
         let mut request = request.map(|_| body);
         let repeat = Repeat::of(&request);
         let mut attempt = 0;
-        let (mut response, connection) = loop {
-            attempt += 1;
-            let connection = if attempt < ATTEMPTS {
-                upstream.take(repeat.patience()).await
-            } else {
-                None
-            };
-            let (connection, kept) = match connection {
-                Some(kept) => (kept, true),
-                None => (Connection::open(open().await?).await?, false),
-            };
-            let spare = if kept { repeat.copy(&request) } else { None };
-            match connection.exchange(request).await {
-                Ok(answered) => break answered,
-                Err(Failed {
-                    error,
-                    request: unsent,
-                }) => {
-                    // A server may close a connection that it kept at any moment.
-                    match unsent.or(spare) {
-                        Some(again) if kept && attempt < ATTEMPTS => request = again,
-                        _ => return Err(ProxyError::Broken(error)),
+        let answered = async {
+            loop {
+                attempt += 1;
+                let connection = if attempt < ATTEMPTS {
+                    upstream.take(repeat.patience()).await
+                } else {
+                    None
+                };
+                let (connection, kept) = match connection {
+                    Some(kept) => (kept, true),
+                    None => (Connection::open(open().await?).await?, false),
+                };
+                let spare = if kept { repeat.copy(&request) } else { None };
+                match connection.exchange(request).await {
+                    Ok(answered) => return Ok(answered),
+                    Err(Failed {
+                        error,
+                        request: unsent,
+                    }) => {
+                        // A server may close a connection that it kept at any moment.
+                        match unsent.or(spare) {
+                            Some(again) if kept && attempt < ATTEMPTS => request = again,
+                            _ => return Err(ProxyError::Broken(error)),
+                        }
                     }
                 }
             }
         };
-        if cut.is_due() {
-            return Err(ProxyError::Cut);
-        }
+        // First, so that nothing is sent of what isn't allowed any more.
+        let (mut response, connection) = tokio::select! {
+            biased;
+            () = cut.clone().due() => return Err(ProxyError::Cut),
+            answered = answered => answered?,
+        };
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(client), Some(asked)) = (switching, upgrade) else {
