@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use devgate_protocol::{Open, Stream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -70,19 +70,18 @@ pub(crate) enum InsideRefused {
 /// Returns the routes, to be merged with others.
 pub fn router(inside: Inside) -> Router {
     let mut router = Router::new().route("/api/v1/workspaces/{id}/ports", get(ports::list));
-    for (name, methods, below) in [
-        (
-            "terminals",
-            get(pass).post(pass),
-            get(pass_below).delete(pass_below),
-        ),
-        ("editor", get(pass), get(pass_below).post(pass_below)),
-        ("statistics", get(pass), get(pass_below)),
+    for (path, methods) in [
+        ("terminals", get(pass).post(pass)),
+        ("terminals/{rest}", get(pass_below).delete(pass_below)),
+        ("terminals/{rest}/attach", get(pass_below)),
+        ("editor", get(pass)),
+        ("editor/log", get(pass)),
+        ("editor/start", post(pass)),
+        ("editor/stop", post(pass)),
+        ("editor/restart", post(pass)),
+        ("statistics", get(pass)),
     ] {
-        let path = format!("/api/v1/workspaces/{{id}}/{name}");
-        router = router
-            .route(&path, methods)
-            .route(&format!("{path}/{{*rest}}"), below);
+        router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
     }
     router
         .method_not_allowed_fallback(async || super::problem::RequestRefused::NoMethod)
