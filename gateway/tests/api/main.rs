@@ -13,7 +13,6 @@ mod accounts;
 mod attacks;
 mod client;
 #[path = "../cli/home.rs"]
-#[allow(dead_code, reason = "the command line's tests use the rest")]
 mod home;
 mod input;
 mod workspaces;

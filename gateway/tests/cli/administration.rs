@@ -1,14 +1,41 @@
 //! The commands that ask a running server.
 
+use std::io::Read;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
-use crate::home::{Home, KEYS, unread};
+use crate::KEYS;
+use crate::home::{Home, Said};
 
 fn names(listed: &Value) -> Vec<&str> {
     let entries = listed.as_array().unwrap().iter();
     entries
         .map(|entry| entry["name"].as_str().unwrap())
         .collect()
+}
+
+/// Runs a command whose stdout nobody reads.
+fn unread(mut command: Command) -> Said {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    let code = child.wait().unwrap().code();
+    Said {
+        code,
+        out: String::new(),
+        err,
+    }
 }
 
 #[test]

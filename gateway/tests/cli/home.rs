@@ -1,19 +1,13 @@
 //! A person's account for one test: a home, keys, a data folder, and the binary.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-/// Two public keys of nobody.
-pub(crate) const KEYS: [&str; 2] = [
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti one",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqtj two",
-];
 
 /// A home of its own for one test.
 pub(crate) struct Home {
@@ -132,13 +126,9 @@ impl Server<'_> {
     /// Asks it to end, as a service manager does, and returns its exit code.
     /// Its agents go on.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        self.signal(Signal::SIGTERM);
-        self.child.wait().unwrap().code()
-    }
-
-    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().try_into().unwrap());
-        kill(pid, signal).unwrap();
+        kill(pid, Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().code()
     }
 }
 
@@ -155,8 +145,7 @@ impl Drop for Server<'_> {
             let target = format!("{}.{}", name.as_str().unwrap(), owner.as_str().unwrap());
             self.home.run(&["delete", "--yes", &target]);
         }
-        self.signal(Signal::SIGTERM);
-        let _ = self.child.wait();
+        self.terminate();
     }
 }
 
@@ -178,28 +167,5 @@ impl Said {
         for word in words {
             assert!(self.err.contains(word), "{word:?} is not in {self:?}");
         }
-    }
-}
-
-/// Runs a command whose stdout nobody reads.
-pub(crate) fn unread(mut command: Command) -> Said {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let mut err = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut err)
-        .unwrap();
-    let code = child.wait().unwrap().code();
-    Said {
-        code,
-        out: String::new(),
-        err,
     }
 }

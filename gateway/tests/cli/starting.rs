@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
-use crate::home::{Home, KEYS};
+use crate::KEYS;
+use crate::home::Home;
 
 #[test]
 fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
