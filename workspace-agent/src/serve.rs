@@ -6,7 +6,8 @@ use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, StreamError
 use tracing::debug;
 
 use crate::agent::Agent;
-use crate::splice::splice;
+use crate::forward::Way;
+use crate::waiting::Connection;
 use crate::{control, forward, http, session};
 
 /// Serves one stream from its header to its end.
@@ -23,11 +24,15 @@ pub async fn serve(agent: Arc<Agent>, mut stream: Stream) {
 
 /// Serves one stream whose header was read.
 pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
+    let (open, way) = match open {
+        Open::HandOver { open } => (*open, Way::HandedOver),
+        open => (open, Way::Carried),
+    };
     let ended = match open {
         Open::Session(open) => session::serve(&agent, stream, open).await,
-        Open::DirectTcpip { host, port } => forward::direct_tcpip(stream, &host, port).await,
+        Open::DirectTcpip { host, port } => forward::direct_tcpip(stream, &host, port, way).await,
         Open::DirectStreamlocal { path } => {
-            forward::direct_streamlocal(stream, &agent.path(&path)).await
+            forward::direct_streamlocal(stream, &agent.path(&path), way).await
         }
         Open::TcpipForward { address, port } => {
             forward::tcpip_forward(&agent, stream, &address, port).await
@@ -35,10 +40,14 @@ pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
         Open::StreamlocalForward { path } => {
             forward::streamlocal_forward(&agent, stream, &agent.path(&path)).await
         }
-        Open::Accept { connection } => forward::accept(&agent, stream, connection).await,
+        Open::Accept { connection } => forward::accept(&agent, stream, connection, way).await,
         Open::Http => http::serve(&agent, stream).await,
-        Open::Editor => editor(&agent, stream).await,
+        Open::Editor => editor(&agent, stream, way).await,
         Open::Control => control::serve(&agent, stream).await,
+        Open::HandOver { .. } => {
+            let detail = "a hand-over of a hand-over".to_owned();
+            refuse(stream, RefusalReason::Unsupported, detail).await
+        }
     };
     if let Err(error) = ended {
         debug!(%error, "a stream broke");
@@ -46,15 +55,9 @@ pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
 }
 
 /// Serves a connection to the editor, which is started where it doesn't run.
-async fn editor(agent: &Arc<Agent>, mut stream: Stream) -> Result<(), StreamError> {
+async fn editor(agent: &Arc<Agent>, stream: Stream, way: Way) -> Result<(), StreamError> {
     match agent.editor().connect(agent).await {
-        Ok((target, _connected)) => {
-            handshake::write_answer(&mut stream, &Answer::Opened).await?;
-            if let Err(error) = splice(stream, target.into_split()).await {
-                debug!(%error, "a connection to the editor broke");
-            }
-            Ok(())
-        }
+        Ok((target, _connected)) => forward::join(stream, Connection::Unix(target), way).await,
         Err(error) => refuse(stream, error.reason(), error.to_string()).await,
     }
 }

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use devgate_protocol::{Answer, Open, Stream, StreamError, handshake, socket};
+use devgate_protocol::descriptor::Handed;
+use devgate_protocol::{Answer, FEATURE_HAND_OVER, Open, Stream, StreamError, handshake, socket};
 use tokio::time::timeout;
 
+use super::ask::ask;
 use super::control::{Link, welcome};
 use super::{AgentInfo, TunnelError, welcome_of};
 use crate::names::WorkspaceId;
@@ -37,8 +39,32 @@ pub(super) async fn control(
         .map_err(|_| TunnelError::TimedOut)?
 }
 
+/// Opens a stream. Raw bytes don't pass through an agent that can hand them over.
+pub(super) async fn open(
+    path: &Path,
+    agent: &AgentInfo,
+    open: &Open,
+) -> Result<(Stream, Answer), TunnelError> {
+    let stream = connect(path).await?;
+    let mut features = agent.features.iter();
+    if !open.is_raw() || !features.any(|feature| feature == FEATURE_HAND_OVER) {
+        return ask(stream, open).await;
+    }
+    let open = Box::new(open.clone());
+    match ask(stream, &Open::HandOver { open }).await? {
+        (Stream::Local(stream), Answer::HandedOver) => {
+            let taken = timeout(CONNECT_TIMEOUT, Handed::take(stream)).await;
+            let connection = taken
+                .map_err(|_| TunnelError::TimedOut)?
+                .map_err(StreamError::from)?;
+            Ok((connection.into(), Answer::Opened))
+        }
+        opened => Ok(opened),
+    }
+}
+
 /// Connects to the agent, and to nobody else who listens there.
-pub(super) async fn connect(path: &Path) -> Result<Stream, TunnelError> {
+async fn connect(path: &Path) -> Result<Stream, TunnelError> {
     let connected = timeout(CONNECT_TIMEOUT, socket::connect(path)).await;
     let stream = connected
         .map_err(|_| TunnelError::TimedOut)?

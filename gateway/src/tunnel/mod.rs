@@ -5,6 +5,7 @@
 //! ([`dialled`]). An agent may hold several; the newest that takes streams gets
 //! them.
 
+mod ask;
 mod control;
 mod dialled;
 mod greeting;

@@ -10,21 +10,19 @@ use std::time::Duration;
 use devgate_certs::Authority;
 use devgate_protocol::control::FromGateway;
 use devgate_protocol::websocket::WebSocket;
-use devgate_protocol::{Answer, Open, Stream, StreamError, handshake};
+use devgate_protocol::{Answer, Open, Stream, StreamError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, info_span, warn};
 
+use super::ask::ask;
 use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
 use super::greeting::Greetings;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
-
-/// Longest wait for an agent's answer to a stream's header: it may have to dial.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -412,7 +410,7 @@ impl Tunnel {
         loop {
             tried += 1;
             let stream = match &self.reach {
-                Reach::Local(socket) => local::connect(socket).await?,
+                Reach::Local(socket) => return local::open(socket, &self.info, open).await,
                 Reach::Dialled { pool, .. } => pool.take(&self.outgoing).await?,
             };
             match ask(stream, open).await {
@@ -425,19 +423,6 @@ impl Tunnel {
                 other => return other,
             }
         }
-    }
-}
-
-/// Sends a stream's header and awaits the answer.
-async fn ask(mut stream: Stream, open: &Open) -> Result<(Stream, Answer), TunnelError> {
-    let answered = async {
-        handshake::write_open(&mut stream, open).await?;
-        handshake::read_answer(&mut stream).await
-    };
-    let answer = timeout(ANSWER_TIMEOUT, answered).await;
-    match answer.map_err(|_| TunnelError::TimedOut)?? {
-        Answer::Refused(refusal) => Err(TunnelError::Refused(refusal)),
-        answer => Ok((stream, answer)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Streams, and tunnels that come and go.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use devgate::tunnel::TunnelError;
 use devgate_certs::{Authority, Clock, client_config, validity};
 use devgate_protocol::config::DataTransport;
-use devgate_protocol::{Answer, Open, RefusalReason};
+use devgate_protocol::{Answer, Open, RefusalReason, Stream};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -30,6 +31,8 @@ async fn streams_carry_bytes_and_half_closes_both_ways_over_every_kind_of_tunnel
             .await
             .unwrap();
         assert_eq!(answer, Answer::Opened);
+        let past_the_agent = matches!(stream, Stream::Handed(_));
+        assert_eq!(past_the_agent, kind == Kind::Local);
         let bytes = (0..3_000_001_u32).map(|n| n.to_be_bytes()[3]).collect();
         soon(round_trip(stream, bytes)).await;
 
@@ -104,15 +107,21 @@ async fn an_agent_comes_back_after_its_gateway_vanished_and_its_streams_live_on(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_local_agent_that_ends_is_noticed_at_once() {
+async fn a_local_agent_that_ends_is_noticed_at_once_and_ends_its_streams() {
     let root = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let mut targets = JoinSet::new();
+    let echo = target(&mut targets, echo).await;
     let mut workspace = Workspace::connect(&gateway, Kind::Local).await;
+    let opened = soon(gateway.tunnels.open(&workspace.id, &echo)).await;
+    let (mut stream, _) = opened.unwrap();
     workspace.stop.cancel();
     workspace.agent.close().await;
     while workspace.tasks.join_next().await.is_some() {}
     let gone = gateway.tunnels.disconnected(&workspace.id);
     timeout(Duration::from_secs(5), gone).await.unwrap();
+    let error = soon(stream.read_u8()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
     gateway.end().await;
 }
 

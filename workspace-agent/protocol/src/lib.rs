@@ -14,6 +14,7 @@
 //! | `http` | HTTP/1.1 to the agent, with keep-alive and upgrades |
 //! | `editor` | HTTP/1.1 to the workspace's editor |
 //! | `control` | [`control`] messages, each one JSON text |
+//! | `hand-over` | nothing: the bytes cross a [`descriptor`] that comes with the answer |
 //!
 //! A connection that the agent's side accepts (a forwarded port, a forwarded
 //! authentication agent) is announced with a number, and the gateway collects it
@@ -22,6 +23,7 @@
 
 pub mod config;
 pub mod control;
+pub mod descriptor;
 pub mod frame;
 pub mod handshake;
 mod open;
@@ -65,3 +67,6 @@ pub const FEATURE_HTTP: &str = "http";
 
 /// Feature of an agent that serves [`Open::Editor`].
 pub const FEATURE_EDITOR: &str = "editor";
+
+/// Feature of an agent that serves [`Open::HandOver`].
+pub const FEATURE_HAND_OVER: &str = "hand-over";

@@ -52,9 +52,35 @@ pub enum Open {
     /// The answer comes once it is healthy; HTTP/1.1 to the editor follows. From
     /// agents that name the feature [`crate::FEATURE_EDITOR`].
     Editor,
+    /// A stream of raw bytes whose other end is in the agent's hands as a socket. It
+    /// answers [`Answer::HandedOver`] and gives it away ([`crate::descriptor`]), or
+    /// answers as it would without. On the same host only, from agents that name the
+    /// feature [`crate::FEATURE_HAND_OVER`].
+    HandOver {
+        /// What is wanted; see [`Open::is_raw`].
+        open: Box<Open>,
+    },
     /// Connection-level messages. Only where the gateway dials; an agent that
     /// dials itself opens [`crate::CONTROL_PATH`] instead.
     Control,
+}
+
+impl Open {
+    /// Whether the stream carries the bytes of one connection, as they are.
+    pub fn is_raw(&self) -> bool {
+        match self {
+            Self::DirectTcpip { .. }
+            | Self::DirectStreamlocal { .. }
+            | Self::Accept { .. }
+            | Self::Editor => true,
+            Self::Session(_)
+            | Self::TcpipForward { .. }
+            | Self::StreamlocalForward { .. }
+            | Self::Http
+            | Self::HandOver { .. }
+            | Self::Control => false,
+        }
+    }
 }
 
 /// What a session starts with.
@@ -92,6 +118,8 @@ pub enum Answer {
         /// The port that it got.
         port: u16,
     },
+    /// The stream is open, and a descriptor of its connection follows.
+    HandedOver,
     /// The stream was refused and closes.
     Refused(Refusal),
 }

@@ -2,11 +2,13 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixStream, unix};
 
+use crate::descriptor::Handed;
 use crate::transport::{self, Tls};
 use crate::websocket::WebSocketBytes;
 
@@ -23,6 +25,8 @@ pub enum Stream {
     Tls(Box<Tls>),
     /// Over WebSocket messages, where a proxy lets nothing else through.
     WebSocket(Box<WebSocketBytes>),
+    /// On the same host, past the agent.
+    Handed(Arc<Handed>),
 }
 
 /// The reading half of a [`Stream`].
@@ -34,6 +38,8 @@ pub enum ReadHalf {
     Tls(tokio::io::ReadHalf<Box<Tls>>),
     /// Over WebSocket messages.
     WebSocket(tokio::io::ReadHalf<Box<WebSocketBytes>>),
+    /// On the same host, past the agent.
+    Handed(Arc<Handed>),
 }
 
 /// The writing half of a [`Stream`]. Dropping it doesn't end its direction;
@@ -46,6 +52,8 @@ pub enum WriteHalf {
     Tls(tokio::io::WriteHalf<Box<Tls>>),
     /// Over WebSocket messages.
     WebSocket(tokio::io::WriteHalf<Box<WebSocketBytes>>),
+    /// On the same host, past the agent.
+    Handed(Arc<Handed>),
 }
 
 impl Stream {
@@ -57,7 +65,7 @@ impl Stream {
     pub fn adopt(&mut self) -> io::Result<()> {
         match self {
             // Whoever wants a local one makes it.
-            Self::Local(_) => Ok(()),
+            Self::Local(_) | Self::Handed(_) => Ok(()),
             Self::Tls(tls) => match &mut **tls {
                 Tls::Client(tls) => tls.get_mut().0.adopt(),
                 Tls::Server(tls) => tls.get_mut().0.adopt(),
@@ -81,6 +89,10 @@ impl Stream {
                 let (read, write) = tokio::io::split(stream);
                 (ReadHalf::WebSocket(read), WriteHalf::WebSocket(write))
             }
+            Self::Handed(socket) => (
+                ReadHalf::Handed(Arc::clone(&socket)),
+                WriteHalf::Handed(socket),
+            ),
         }
     }
 }
@@ -88,6 +100,12 @@ impl Stream {
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
         Self::Local(stream)
+    }
+}
+
+impl From<Handed> for Stream {
+    fn from(connection: Handed) -> Self {
+        Self::Handed(Arc::new(connection))
     }
 }
 
@@ -115,6 +133,7 @@ macro_rules! read_by_variant {
             ) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     $(Self::$variant(inner) => Pin::new(inner).poll_read(cx, buf),)+
+                    Self::Handed(socket) => socket.poll_read(cx, buf),
                 }
             }
         }
@@ -131,6 +150,7 @@ macro_rules! write_by_variant {
             ) -> Poll<io::Result<usize>> {
                 match self.get_mut() {
                     $(Self::$variant(inner) => Pin::new(inner).poll_write(cx, buf),)+
+                    Self::Handed(socket) => socket.poll_write(cx, &[IoSlice::new(buf)]),
                 }
             }
 
@@ -141,24 +161,28 @@ macro_rules! write_by_variant {
             ) -> Poll<io::Result<usize>> {
                 match self.get_mut() {
                     $(Self::$variant(inner) => Pin::new(inner).poll_write_vectored(cx, bufs),)+
+                    Self::Handed(socket) => socket.poll_write(cx, bufs),
                 }
             }
 
             fn is_write_vectored(&self) -> bool {
                 match self {
                     $(Self::$variant(inner) => inner.is_write_vectored(),)+
+                    Self::Handed(_) => true,
                 }
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     $(Self::$variant(inner) => Pin::new(inner).poll_flush(cx),)+
+                    Self::Handed(_) => Poll::Ready(Ok(())),
                 }
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     $(Self::$variant(inner) => Pin::new(inner).poll_shutdown(cx),)+
+                    Self::Handed(socket) => Poll::Ready(socket.shutdown()),
                 }
             }
         }

@@ -9,11 +9,15 @@ mod relay;
 pub(crate) use bind::{SocketFile, loopback};
 pub(crate) use relay::{Listener, relay};
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use devgate_protocol::frame::{FrameReader, Kind};
-use devgate_protocol::{Accepted, Answer, RefusalReason, Stream, StreamError, handshake, socket};
-use tokio::net::TcpStream;
+use devgate_protocol::{
+    Accepted, Answer, RefusalReason, Stream, StreamError, descriptor, handshake, socket,
+};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tracing::{debug, info};
 
 use crate::agent::Agent;
@@ -22,11 +26,21 @@ use crate::serve::refuse;
 use crate::splice::splice;
 use crate::waiting::Connection;
 
+/// How a connection's bytes reach the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Through this process and the stream.
+    Carried,
+    /// By themselves: the gateway gets the connection's descriptor.
+    HandedOver,
+}
+
 /// Serves `direct-tcpip`: dials inside the workspace.
 pub(crate) async fn direct_tcpip(
-    mut stream: Stream,
+    stream: Stream,
     host: &str,
     port: u16,
+    way: Way,
 ) -> Result<(), StreamError> {
     let target = match dial::tcp(host, port).await {
         Ok(target) => target,
@@ -35,12 +49,15 @@ pub(crate) async fn direct_tcpip(
             return refuse(stream, RefusalReason::ConnectFailed, detail).await;
         }
     };
-    handshake::write_answer(&mut stream, &Answer::Opened).await?;
-    join(stream, Connection::Tcp(target)).await
+    join(stream, Connection::Tcp(target), way).await
 }
 
 /// Serves `direct-streamlocal@openssh.com`: connects to a Unix socket.
-pub(crate) async fn direct_streamlocal(mut stream: Stream, path: &Path) -> Result<(), StreamError> {
+pub(crate) async fn direct_streamlocal(
+    stream: Stream,
+    path: &Path,
+    way: Way,
+) -> Result<(), StreamError> {
     let target = match socket::connect(path).await {
         Ok(target) => target,
         Err(error) => {
@@ -48,8 +65,7 @@ pub(crate) async fn direct_streamlocal(mut stream: Stream, path: &Path) -> Resul
             return refuse(stream, RefusalReason::ConnectFailed, detail).await;
         }
     };
-    handshake::write_answer(&mut stream, &Answer::Opened).await?;
-    join(stream, Connection::Unix(target)).await
+    join(stream, Connection::Unix(target), way).await
 }
 
 /// Serves `tcpip-forward`: listens until the stream ends.
@@ -99,20 +115,32 @@ pub(crate) async fn streamlocal_forward(
 /// Serves `accept`: joins the stream with the connection of that number.
 pub(crate) async fn accept(
     agent: &Agent,
-    mut stream: Stream,
+    stream: Stream,
     number: u64,
+    way: Way,
 ) -> Result<(), StreamError> {
     let Some(connection) = agent.waiting().collect(number) else {
         let detail = format!("connection {number} is gone");
         return refuse(stream, RefusalReason::UnknownConnection, detail).await;
     };
-    handshake::write_answer(&mut stream, &Answer::Opened).await?;
-    join(stream, connection).await
+    join(stream, connection, way).await
 }
 
-async fn join(stream: Stream, connection: Connection) -> Result<(), StreamError> {
+/// Answers that the stream is open, and joins it with a connection until their end.
+pub(crate) async fn join(
+    mut stream: Stream,
+    connection: Connection,
+    way: Way,
+) -> Result<(), StreamError> {
+    if let Connection::Tcp(tcp) = &connection {
+        tcp.set_nodelay(true)?;
+    }
+    if let (Way::HandedOver, Stream::Local(local)) = (way, &mut stream) {
+        return hand_over(local, connection).await;
+    }
+    handshake::write_answer(&mut stream, &Answer::Opened).await?;
     let ended = match connection {
-        Connection::Tcp(tcp) => join_tcp(stream, tcp).await,
+        Connection::Tcp(tcp) => splice(stream, tcp.into_split()).await,
         Connection::Unix(unix) => splice(stream, unix.into_split()).await,
     };
     if let Err(error) = ended {
@@ -121,9 +149,18 @@ async fn join(stream: Stream, connection: Connection) -> Result<(), StreamError>
     Ok(())
 }
 
-async fn join_tcp(stream: Stream, tcp: TcpStream) -> std::io::Result<()> {
-    tcp.set_nodelay(true)?;
-    splice(stream, tcp.into_split()).await
+/// Gives a connection to the gateway, and keeps the stream open until that ends it.
+async fn hand_over(stream: &mut UnixStream, connection: Connection) -> Result<(), StreamError> {
+    handshake::write_answer(stream, &Answer::HandedOver).await?;
+    let descriptor = match &connection {
+        Connection::Tcp(tcp) => tcp.as_fd(),
+        Connection::Unix(unix) => unix.as_fd(),
+    };
+    descriptor::give(stream, descriptor).await?;
+    // The gateway's copy alone is the connection now.
+    drop(connection);
+    stream.read(&mut [0]).await?;
+    Ok(())
 }
 
 /// Accepts and announces until the gateway ends the stream or the agent stops.
