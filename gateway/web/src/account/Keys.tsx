@@ -73,7 +73,8 @@ function Row({ value }: { value: Key }) {
   const queries = useQueryClient();
   const [asking, { open, close }] = useDisclosure();
   const remove = useMutation({
-    mutationFn: () => request("DELETE", `/me/keys/${encodeURIComponent(value.fingerprint)}`),
+    mutationFn: () =>
+      request("DELETE", "/me/keys/{fingerprint}", { path: { fingerprint: value.fingerprint } }),
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(keys),
   });
@@ -118,7 +119,7 @@ function Add({ close }: { close: () => void }) {
     mutationFn: () => {
       const body: { public_key: string; label?: string } = { public_key: key.trim() };
       if (shownLabel !== "") body.label = shownLabel;
-      return request<Key>("POST", "/me/keys", { body });
+      return request("POST", "/me/keys", { body });
     },
     onSuccess: () => {
       notifications.show({ message: "Your key is known here: connect with ssh" });

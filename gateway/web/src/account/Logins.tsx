@@ -43,7 +43,7 @@ export default function Logins() {
 function Row({ login }: { login: Login }) {
   const queries = useQueryClient();
   const end = useMutation({
-    mutationFn: () => request("DELETE", `/me/logins/${login.id}`),
+    mutationFn: () => request("DELETE", "/me/logins/{id}", { path: { id: login.id } }),
     onSuccess: () => {
       queries.setQueryData(logins.queryKey, (all) => all?.filter((one) => one.id !== login.id));
     },

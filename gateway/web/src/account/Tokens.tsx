@@ -17,7 +17,7 @@ import { useState } from "react";
 
 import { explain, request } from "../api/client";
 import { me, tokens } from "../api/queries";
-import type { NewToken, Scope, Token } from "../api/types";
+import type { Scope, Token } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
 import { Empty } from "../parts/Empty";
@@ -92,7 +92,7 @@ function Row({ token }: { token: Token }) {
   const queries = useQueryClient();
   const [asking, { open, close }] = useDisclosure();
   const remove = useMutation({
-    mutationFn: () => request("DELETE", `/me/tokens/${token.id}`),
+    mutationFn: () => request("DELETE", "/me/tokens/{id}", { path: { id: token.id } }),
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(tokens),
   });
@@ -154,7 +154,7 @@ function Make({ close }: { close: () => void }) {
     mutationFn: () => {
       const body: { name: string; scope: Scope; expires_in_seconds?: number } = { name: name.trim(), scope };
       if (expiry !== "") body.expires_in_seconds = Number(expiry);
-      return request<NewToken>("POST", "/me/tokens", { body });
+      return request("POST", "/me/tokens", { body });
     },
     onSettled: () => queries.invalidateQueries(tokens),
   });

@@ -56,18 +56,18 @@ function Row({ user }: { user: User }) {
   const [removing, removal] = useDisclosure();
   const [linking, linkDialog] = useDisclosure();
   const self = who?.name === user.name;
-  const path = `/users/${encodeURIComponent(user.name)}`;
+  const path = { name: user.name };
   const refresh = () => queries.invalidateQueries(users);
   const patch = useMutation({
-    mutationFn: (role: Role) => request<User>("PATCH", path, { body: { role } }),
+    mutationFn: (role: Role) => request("PATCH", "/users/{name}", { path, body: { role } }),
     onError: (error) => {
       notifications.show({ color: "red", title: `${user.name} stays as before`, message: explain(error) });
     },
     onSettled: refresh,
   });
-  const link = useMutation({ mutationFn: () => request<SignInLink>("POST", `${path}/link`) });
+  const link = useMutation({ mutationFn: () => request("POST", "/users/{name}/link", { path }) });
   const remove = useMutation({
-    mutationFn: () => request("DELETE", path),
+    mutationFn: () => request("DELETE", "/users/{name}", { path }),
     onSuccess: removal.close,
     onSettled: refresh,
   });
@@ -170,8 +170,8 @@ function Add({ close, taken }: { close: () => void; taken: string[] }) {
   const [role, setRole] = useState<Role>("member");
   const add = useMutation({
     mutationFn: async () => {
-      const user = await request<User>("POST", "/users", { body: { name, role } });
-      return request<SignInLink>("POST", `/users/${encodeURIComponent(user.name)}/link`);
+      const user = await request("POST", "/users", { body: { name, role } });
+      return request("POST", "/users/{name}/link", { path: { name: user.name } });
     },
     onSettled: () => queries.invalidateQueries(users),
   });

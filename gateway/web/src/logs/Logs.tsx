@@ -36,7 +36,7 @@ function useLog(workspace: string): { lines: string[]; link: Link } {
       setLines((before) => append(start ? [] : before, more));
     };
     const stop = follow({
-      url: address(`/workspaces/${workspace}/logs`, { tail: TAIL }),
+      url: address("/workspaces/{id}/logs", { path: { id: workspace }, query: { tail: TAIL } }),
       events: ["log"],
       receive: (_, data) => {
         waiting.push(data);
@@ -99,7 +99,7 @@ export default function Logs() {
         </span>
         <Button
           component="a"
-          href={address(`/workspaces/${workspace.id}/logs`, { download: true })}
+          href={address("/workspaces/{id}/logs", { path: { id: workspace.id }, query: { download: true } })}
           download
           variant="default"
           leftSection={<IconDownload size={16} aria-hidden />}

@@ -28,7 +28,7 @@ function useOpen(id: string, path: string) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   return useMutation({
-    mutationFn: () => request<Terminal>("POST", `/workspaces/${id}/terminals`, { body: {} }),
+    mutationFn: () => request("POST", "/workspaces/{id}/terminals", { path: { id }, body: {} }),
     onSuccess: (opened) => {
       queries.setQueryData(terminals(id).queryKey, (all) => [
         ...(all ?? []).filter((one) => one.id !== opened.id),
@@ -114,7 +114,8 @@ function Tab({
   const queries = useQueryClient();
   const navigate = useNavigate();
   const end = useMutation({
-    mutationFn: () => request("DELETE", `/workspaces/${id}/terminals/${terminal.id}`),
+    mutationFn: () =>
+      request("DELETE", "/workspaces/{id}/terminals/{terminal}", { path: { id, terminal: terminal.id } }),
     onSuccess: () => {
       queries.setQueryData(terminals(id).queryKey, (all) => all?.filter((one) => one.id !== terminal.id));
       if (active) void navigate(path, { replace: true });
@@ -141,7 +142,7 @@ function Tab({
           <Menu.Label>
             {terminal.state === "exited"
               ? "It has ended already."
-              : `${terminal.process ?? "Its shell"} and its children end.`}
+              : `${terminal.process || "Its shell"} and its children end.`}
           </Menu.Label>
           <Menu.Item color="red" leftSection={<IconX size={16} />} onClick={() => end.mutate()}>
             {terminal.state === "exited" ? "Remove it" : "End this terminal"}
@@ -175,7 +176,7 @@ function One({ terminal, id }: { terminal: Terminal; id: string }) {
   );
   const alive = async () => {
     try {
-      const list = await request<{ items: Terminal[] }>("GET", `/workspaces/${id}/terminals`);
+      const list = await request("GET", "/workspaces/{id}/terminals", { path: { id } });
       return list.items.some((one) => one.id === terminal.id);
     } catch (error) {
       // Nobody answers for it at the moment: that isn't its end.

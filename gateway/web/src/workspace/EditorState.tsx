@@ -40,7 +40,8 @@ function Known({ state, id }: { state: Editor; id: string }) {
   const [log, logOf] = useDisclosure();
   const [help, helpOf] = useDisclosure();
   const act = useMutation({
-    mutationFn: (action: "restart" | "stop") => request<Editor>("POST", `/workspaces/${id}/editor/${action}`),
+    mutationFn: (action: "restart" | "stop") =>
+      request("POST", `/workspaces/{id}/editor/${action}`, { path: { id } }),
     onSuccess: (after) => queries.setQueryData(editor(id).queryKey, after),
     onError: (error) => {
       notifications.show({ color: "red", title: "The editor didn't do that", message: explain(error) });

@@ -32,7 +32,7 @@ function useLivePorts(workspace: string, running: boolean): void {
     if (!running) return undefined;
     const refetch = () => void queries.invalidateQueries(ports(workspace));
     return follow({
-      url: address(`/workspaces/${workspace}/ports`),
+      url: address("/workspaces/{id}/ports", { path: { id: workspace } }),
       events: ["ports"],
       receive: (_, data) => {
         const items: unknown = object(data)?.items ?? parseList(data);

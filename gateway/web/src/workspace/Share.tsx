@@ -33,11 +33,11 @@ export function useVisibility(id: string, port: number) {
   const queries = useQueryClient();
   const change = useMutation({
     mutationFn: ({ visibility, hours }: Change) => {
-      const path = `/workspaces/${id}/ports/${port}`;
-      if (visibility === "private") return request("DELETE", path);
+      const path = { id, port: String(port) };
+      if (visibility === "private") return request("DELETE", "/workspaces/{id}/ports/{port}", { path });
       const body: { visibility: Visibility; expires_at?: string } = { visibility };
       if (hours !== undefined) body.expires_at = new Date(Date.now() + hours * 3_600_000).toISOString();
-      return request("PUT", path, { body });
+      return request("PUT", "/workspaces/{id}/ports/{port}", { path, body });
     },
     onSuccess: (_, { visibility }) => {
       notifications.show({ message: `Port ${port} is ${WORDS[visibility].name.toLowerCase()} now` });
