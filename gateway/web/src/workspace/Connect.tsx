@@ -21,12 +21,12 @@ export function Connect() {
   const known = useQuery(keys);
   const to = useQuery(connection).data;
   const [folder, setFolder] = useLocalStorage({ key: `devgate-folder-${workspace.id}`, defaultValue: "" });
-  const checked = checkedFolder(folder);
+  const checked = checkedFolder(folder, workspace.home);
   const destination: Destination | undefined = to && {
     user: loginName(workspace, who.name),
     host: to.ssh_host,
     port: to.ssh_port,
-    folder: checked ?? "",
+    folder: checked ?? workspace.home,
   };
   return (
     <Panel title="Connect">
@@ -67,7 +67,7 @@ export function Connect() {
             mt="sm"
             size="xs"
             label="Folder that they open"
-            placeholder="/home/you/project"
+            placeholder={workspace.home}
             value={folder}
             onChange={(event) => setFolder(event.currentTarget.value)}
             error={checked === null ? "Begin with a slash: the path inside the workspace." : null}
