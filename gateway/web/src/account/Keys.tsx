@@ -28,7 +28,7 @@ export default function Keys() {
           Add a key
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Keys can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}

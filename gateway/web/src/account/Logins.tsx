@@ -21,7 +21,7 @@ export default function Logins() {
         title="Logins"
         description="Browsers that are signed in as you. End those that you don't know, and change your password."
       />
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Logins can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}

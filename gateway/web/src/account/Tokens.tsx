@@ -53,7 +53,7 @@ export default function Tokens() {
           Create a token
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Tokens can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}

@@ -12,6 +12,7 @@ import type { Role, SignInLink, User } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
 import { Failure } from "../parts/Failure";
+import { counted } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import rows from "../parts/Rows.module.css";
@@ -28,7 +29,7 @@ export default function Users() {
           Add a user
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Users can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}
@@ -85,7 +86,7 @@ function Row({ user }: { user: User }) {
           {self && <span className={rows.badge}>you</span>}
         </span>
         <span className={rows.note}>
-          Added <Ago time={user.created} /> · {count} workspace{count === 1 ? "" : "s"}
+          Added <Ago time={user.created} /> · {counted(count, "workspace")}
           {user.has_password ? "" : " · no password yet"}
         </span>
       </div>
@@ -144,7 +145,7 @@ function Row({ user }: { user: User }) {
         act={() => remove.mutate()}
       >
         {user.name} can’t sign in any more, and keys, tokens and logins go.
-        {count > 0 && ` Delete the ${count} workspace${count === 1 ? "" : "s"} first if the gateway refuses.`}
+        {count > 0 && ` Delete the ${counted(count, "workspace")} first if the gateway refuses.`}
       </ConfirmByName>
     </li>
   );

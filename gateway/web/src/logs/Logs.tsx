@@ -8,6 +8,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { address } from "../api/client";
 import { follow } from "../api/live";
 import { Empty } from "../parts/Empty";
+import { counted } from "../parts/format";
 import { useWorkspace } from "../workspace/context";
 import { append, level, search } from "./lines";
 import classes from "./Logs.module.css";
@@ -94,7 +95,9 @@ export default function Logs() {
           className={classes.search}
         />
         <span className={classes.count} role="status">
-          {wanted === "" ? `${lines.length} lines` : `${shown.length} of ${lines.length} lines`}
+          {wanted === ""
+            ? counted(lines.length, "line")
+            : `${shown.length} of ${counted(lines.length, "line")}`}
           {link === "lost" && " · trying to reconnect"}
         </span>
         <Button

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 
 import { statistics } from "../api/queries";
-import { bytes, percent } from "../parts/format";
+import { bytes, counted, percent } from "../parts/format";
 import { Panel } from "../parts/Panel";
 import { sparkline } from "../statistics/series";
 import { pathOf } from "../workspaces/path";
@@ -34,7 +34,7 @@ export function Now() {
         <Figure
           name="CPU"
           value={percent(last.cpu_percent)}
-          note={`of ${data.cpu_count} core${data.cpu_count === 1 ? "" : "s"}`}
+          note={`of ${counted(data.cpu_count, "core")}`}
           values={recent.map((sample) => sample.cpu_percent)}
           top={100}
         />
