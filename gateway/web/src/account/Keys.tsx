@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -10,6 +10,7 @@ import { keys } from "../api/queries";
 import type { Key } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
@@ -62,9 +63,9 @@ export default function Keys() {
           )}
         </div>
       )}
-      <Modal opened={adding} onClose={close} title="Add an SSH key" size="lg">
+      <Dialog opened={adding} onClose={close} title="Add an SSH key" size="lg">
         <Add close={close} />
-      </Modal>
+      </Dialog>
     </>
   );
 }

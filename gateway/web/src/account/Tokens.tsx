@@ -1,15 +1,4 @@
-import {
-  ActionIcon,
-  Alert,
-  Button,
-  Group,
-  Modal,
-  Radio,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconApi, IconPlus, IconTrash } from "@tabler/icons-react";
@@ -20,6 +9,7 @@ import { me, tokens } from "../api/queries";
 import type { Scope, Token } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
@@ -81,9 +71,9 @@ export default function Tokens() {
           )}
         </div>
       )}
-      <Modal opened={creating} onClose={close} title="Create a token" closeOnClickOutside={false}>
+      <Dialog opened={creating} onClose={close} title="Create a token" closeOnClickOutside={false}>
         <Make close={close} />
-      </Modal>
+      </Dialog>
     </>
   );
 }

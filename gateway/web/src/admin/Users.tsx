@@ -1,5 +1,5 @@
 /** Everybody who may use this gateway, for administrators. */
-import { ActionIcon, Alert, Button, Group, Menu, Modal, Select, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Menu, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -11,6 +11,7 @@ import { me, users } from "../api/queries";
 import type { Role, SignInLink, User } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Failure } from "../parts/Failure";
 import { counted } from "../parts/format";
 import { Loading } from "../parts/Loading";
@@ -44,9 +45,9 @@ export default function Users() {
           </ul>
         </div>
       )}
-      <Modal opened={adding} onClose={close} title="Add a user" closeOnClickOutside={false}>
+      <Dialog opened={adding} onClose={close} title="Add a user" closeOnClickOutside={false}>
         <Add close={close} taken={list.data?.map((user) => user.name) ?? []} />
-      </Modal>
+      </Dialog>
     </>
   );
 }
@@ -125,7 +126,7 @@ function Row({ user }: { user: User }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={linking} onClose={linkDialog.close} title={`Sign-in link for ${user.name}`}>
+      <Dialog opened={linking} onClose={linkDialog.close} title={`Sign-in link for ${user.name}`}>
         {link.isError && (
           <Alert color="red" role="alert">
             {explain(link.error)}
@@ -133,7 +134,7 @@ function Row({ user }: { user: User }) {
         )}
         {link.isPending && <Loading />}
         {link.data && <LinkText name={user.name} link={link.data} close={linkDialog.close} />}
-      </Modal>
+      </Dialog>
       <ConfirmByName
         opened={removing}
         close={removal.close}

@@ -1,5 +1,5 @@
 /** Opens a port to others, for as long as one wants. */
-import { Alert, Button, Group, Modal, Select, Stack, Text } from "@mantine/core";
+import { Alert, Button, Group, Select, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { IconWorld } from "@tabler/icons-react";
@@ -9,6 +9,7 @@ import { explain, request } from "../api/client";
 import { ports } from "../api/queries";
 import type { Port, Visibility } from "../api/types";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 
 export const WORDS: Record<Visibility, { name: string; meaning: string }> = {
   private: { name: "Private", meaning: "You alone, signed in" },
@@ -61,13 +62,13 @@ interface Props {
 export function Share(props: Props) {
   const { name } = WORDS[props.visibility];
   return (
-    <Modal
+    <Dialog
       opened={props.opened}
       onClose={props.close}
       title={`Make port ${props.port.port} ${name.toLowerCase()}`}
     >
       <Form {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 
