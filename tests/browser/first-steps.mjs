@@ -87,7 +87,7 @@ async function onwards(grace, name) {
   await page.waitForURL(/\/sign-in\?next=/);
   await grace.signIn(name, "correct horse battery");
   await page.waitForURL(`${url}/account/tokens`);
-  for (const next of ["https://evil.example/", "//evil.example/", "/\\evil.example/", "/%09/evil.example/"]) {
+  for (const next of ["https://evil.example/", "//evil.example/", "/\\evil.example/", "/%09/evil.example/", "/.//evil.example/"]) {
     await page.context().clearCookies();
     await grace.go(`/sign-in?next=${next}`);
     await grace.signIn(name, "correct horse battery");

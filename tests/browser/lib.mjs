@@ -158,6 +158,25 @@ export class Person {
     assert.equal(wide, 0, `the page ${what} is wider than the window`);
   }
 
+  /** Checks that a finger hits everything: 44 pixels each way, but for links within a text. */
+  async fingers(what, page = this.page) {
+    const small = await page.evaluate(() => {
+      const actions = "a[href], button, input, select, textarea, summary";
+      return [...document.querySelectorAll(actions)]
+        .filter((one) => one.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
+        // A keyboard's own, or pressed by its label.
+        .filter((one) => !one.matches("[href='#content'], .xterm *, [type=radio]"))
+        .filter((one) => getComputedStyle(one).display !== "inline")
+        .map((one) => [one, one.getBoundingClientRect()])
+        .filter(([, { width, height }]) => width > 0 && height > 0 && (width < 44 || height < 44))
+        .map(([one, { width, height }]) => {
+          const name = one.getAttribute("aria-label") ?? (one.textContent.trim() || one.outerHTML.slice(0, 80));
+          return `${name}: ${Math.round(width)} × ${Math.round(height)}`;
+        });
+    });
+    assert.deepEqual(small, [], `a finger misses these on the page ${what}`);
+  }
+
   /** Opens a new terminal in a workspace. */
   async openTerminal(owner, workspace) {
     await this.go(`/workspaces/${owner}/${workspace}/terminals`);

@@ -1,4 +1,5 @@
-// Every page, in light and dark, at the width of a desktop and of a phone.
+// Every page, in light and dark, at the width of a desktop and of a phone, where a finger
+// has to hit what is on it.
 import { flow, required, url } from "./lib.mjs";
 
 await flow("pages", async (arrive) => {
@@ -36,6 +37,7 @@ await flow("pages", async (arrive) => {
         await there(person.page).first().waitFor();
         await person.page.evaluate(() => document.fonts.ready);
         await person.look(`${name}-${window}-${colours}`);
+        if (window === "phone") await person.fingers(name);
       }
       await person.page.context().close();
     }

@@ -8,7 +8,11 @@ await flow("terminal", async (arrive) => {
   const { body: me } = await ada.ask("GET", "/me");
 
   const shell = await ada.openTerminal(me.name, "default");
-  await shell.type("echo $((6 * 7))-$TERM");
+  // Where the API says that the home is.
+  const { body: list } = await ada.ask("GET", "/workspaces?name=default");
+  await shell.type(`[ "$HOME" = '${list.items[0].home}' ] && pwd -P && echo at-home-$((1 + 1))`);
+  await shell.shows("at-home-2");
+  await shell.type("clear; echo $((6 * 7))-$TERM");
   await shell.shows("42-xterm");
   await ada.look("shell");
 

@@ -159,6 +159,8 @@ pub(crate) async fn an_agent_survives_its_driver_and_is_adopted_by_the_next_one(
 
 pub(crate) async fn a_stop_ends_the_agent_and_keeps_the_home(subject: &impl Subject) {
     let (driver, workspace) = (subject.driver(), workspace());
+    let home = driver.home(&workspace.id);
+    assert!(home.is_absolute(), "{}", home.display());
     let pid = up(&*driver, &workspace).await;
     let (stopped, exited) = tokio::join!(
         driver.stop(&workspace.id, GRACE),

@@ -34,7 +34,7 @@ pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 /// - Every method is idempotent: called again, or after the gateway was killed in
 ///   the middle of it, it finishes what is left to do.
 /// - Calls for one workspace come one after another, except that `inspect`,
-///   `exited`, `reach` and `logs` come at any time; calls for different workspaces
+///   `exited`, `reach`, `home` and `logs` come at any time; calls for different workspaces
 ///   run side by side.
 /// - Dropping a method's future leaves the workspace in one of the states that
 ///   `inspect` tells, and nothing half-made that a later call can't finish.
@@ -69,6 +69,10 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// Tells how the agent is reached.
     fn reach(&self, id: &WorkspaceId) -> Reach;
+
+    /// Tells where the workspace's home is, or will be: absolute, as its own programs
+    /// see it.
+    fn home(&self, id: &WorkspaceId) -> PathBuf;
 
     /// Returns the agent's output: the last `lines`, then what follows.
     fn logs<'a>(

@@ -16,6 +16,7 @@ mod open;
 mod state;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -264,6 +265,11 @@ impl Workspaces {
     ) -> Result<Logs, CommandError> {
         self.handle(id).ok_or(CommandError::Gone)?;
         Ok(self.inner.shared.driver.logs(id, lines, follow).await?)
+    }
+
+    /// Returns where a workspace's home is, as its own programs see it.
+    pub fn home(&self, id: &WorkspaceId) -> PathBuf {
+        self.inner.shared.driver.home(id)
     }
 
     /// Tells whether an agent of that workspace may dial in now.

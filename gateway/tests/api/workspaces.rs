@@ -1,6 +1,7 @@
 //! The life of workspaces, their logs, ports and events.
 
 use std::io::BufRead as _;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -33,6 +34,9 @@ fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live
         "{workspace}"
     );
     let id = workspace["id"].as_str().unwrap().to_owned();
+    let kept = Path::new(workspace["home"].as_str().unwrap());
+    assert!(kept.is_absolute() && kept.is_dir(), "{workspace}");
+    assert!(kept.ends_with(format!("{id}/home")), "{workspace}");
     site.send("POST /workspaces", &[&token], Some(&new))
         .refused(409, "workspace-exists");
 

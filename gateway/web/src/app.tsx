@@ -37,6 +37,8 @@ const queries = new QueryClient({
       staleTime: 5000,
       retry: (count, error) => error instanceof Problem && error.passing && count < 5,
       retryDelay: (count) => Math.min(500 * 2 ** count, 8000),
+      // What failed while the gateway was away is there again when the gateway is.
+      refetchInterval: ({ state }) => state.error instanceof Problem && state.error.passing && 5000,
     },
   },
 });

@@ -124,6 +124,11 @@ fn the_editor_opens_saves_and_runs_commands() {
 }
 
 #[test]
+fn everything_is_done_by_keyboard() {
+    flow("keyboard", &[]);
+}
+
+#[test]
 fn keys_tokens_and_logins_come_and_go() {
     flow("account", &[]);
 }

@@ -386,6 +386,10 @@ impl Driver for ProcessDriver {
         }
     }
 
+    fn home(&self, id: &WorkspaceId) -> PathBuf {
+        self.folder(id).home()
+    }
+
     fn logs<'a>(
         &'a self,
         id: &'a WorkspaceId,

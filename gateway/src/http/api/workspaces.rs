@@ -286,6 +286,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
         created: workspace.created,
         changed: record.changed,
         agent,
+        home: api.workspaces.home(&workspace.id).display().to_string(),
         ssh: ssh_line(api, record, may_enter),
         urls: Urls {
             editor: application(api, record, "editor"),

@@ -310,6 +310,10 @@ impl Driver for Scripted {
         Reach::Socket(self.socket(id))
     }
 
+    fn home(&self, id: &WorkspaceId) -> PathBuf {
+        self.folder().join(id.as_str())
+    }
+
     fn logs<'a>(
         &'a self,
         _id: &'a WorkspaceId,

@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -10,6 +10,7 @@ import { keys } from "../api/queries";
 import type { Key } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
@@ -28,7 +29,7 @@ export default function Keys() {
           Add a key
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Keys can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}
@@ -62,9 +63,9 @@ export default function Keys() {
           )}
         </div>
       )}
-      <Modal opened={adding} onClose={close} title="Add an SSH key" size="lg">
+      <Dialog opened={adding} onClose={close} title="Add an SSH key" size="lg">
         <Add close={close} />
-      </Modal>
+      </Dialog>
     </>
   );
 }
@@ -73,7 +74,8 @@ function Row({ value }: { value: Key }) {
   const queries = useQueryClient();
   const [asking, { open, close }] = useDisclosure();
   const remove = useMutation({
-    mutationFn: () => request("DELETE", `/me/keys/${encodeURIComponent(value.fingerprint)}`),
+    mutationFn: () =>
+      request("DELETE", "/me/keys/{fingerprint}", { path: { fingerprint: value.fingerprint } }),
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(keys),
   });
@@ -118,7 +120,7 @@ function Add({ close }: { close: () => void }) {
     mutationFn: () => {
       const body: { public_key: string; label?: string } = { public_key: key.trim() };
       if (shownLabel !== "") body.label = shownLabel;
-      return request<Key>("POST", "/me/keys", { body });
+      return request("POST", "/me/keys", { body });
     },
     onSuccess: () => {
       notifications.show({ message: "Your key is known here: connect with ssh" });

@@ -21,7 +21,7 @@ export default function Logins() {
         title="Logins"
         description="Browsers that are signed in as you. End those that you don't know, and change your password."
       />
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Logins can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}
@@ -43,7 +43,7 @@ export default function Logins() {
 function Row({ login }: { login: Login }) {
   const queries = useQueryClient();
   const end = useMutation({
-    mutationFn: () => request("DELETE", `/me/logins/${login.id}`),
+    mutationFn: () => request("DELETE", "/me/logins/{id}", { path: { id: login.id } }),
     onSuccess: () => {
       queries.setQueryData(logins.queryKey, (all) => all?.filter((one) => one.id !== login.id));
     },

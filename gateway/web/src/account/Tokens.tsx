@@ -1,15 +1,4 @@
-import {
-  ActionIcon,
-  Alert,
-  Button,
-  Group,
-  Modal,
-  Radio,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconApi, IconPlus, IconTrash } from "@tabler/icons-react";
@@ -17,9 +6,10 @@ import { useState } from "react";
 
 import { explain, request } from "../api/client";
 import { me, tokens } from "../api/queries";
-import type { NewToken, Scope, Token } from "../api/types";
+import type { Scope, Token } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
@@ -53,7 +43,7 @@ export default function Tokens() {
           Create a token
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Tokens can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}
@@ -81,9 +71,9 @@ export default function Tokens() {
           )}
         </div>
       )}
-      <Modal opened={creating} onClose={close} title="Create a token" closeOnClickOutside={false}>
+      <Dialog opened={creating} onClose={close} title="Create a token" closeOnClickOutside={false}>
         <Make close={close} />
-      </Modal>
+      </Dialog>
     </>
   );
 }
@@ -92,7 +82,7 @@ function Row({ token }: { token: Token }) {
   const queries = useQueryClient();
   const [asking, { open, close }] = useDisclosure();
   const remove = useMutation({
-    mutationFn: () => request("DELETE", `/me/tokens/${token.id}`),
+    mutationFn: () => request("DELETE", "/me/tokens/{id}", { path: { id: token.id } }),
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(tokens),
   });
@@ -154,7 +144,7 @@ function Make({ close }: { close: () => void }) {
     mutationFn: () => {
       const body: { name: string; scope: Scope; expires_in_seconds?: number } = { name: name.trim(), scope };
       if (expiry !== "") body.expires_in_seconds = Number(expiry);
-      return request<NewToken>("POST", "/me/tokens", { body });
+      return request("POST", "/me/tokens", { body });
     },
     onSettled: () => queries.invalidateQueries(tokens),
   });

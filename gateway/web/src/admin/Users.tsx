@@ -1,5 +1,5 @@
 /** Everybody who may use this gateway, for administrators. */
-import { ActionIcon, Alert, Button, Group, Menu, Modal, Select, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Menu, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -11,7 +11,9 @@ import { me, users } from "../api/queries";
 import type { Role, SignInLink, User } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { Failure } from "../parts/Failure";
+import { counted } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import rows from "../parts/Rows.module.css";
@@ -28,7 +30,7 @@ export default function Users() {
           Add a user
         </Button>
       </PageTitle>
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="Users can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Loading />}
@@ -43,9 +45,9 @@ export default function Users() {
           </ul>
         </div>
       )}
-      <Modal opened={adding} onClose={close} title="Add a user" closeOnClickOutside={false}>
+      <Dialog opened={adding} onClose={close} title="Add a user" closeOnClickOutside={false}>
         <Add close={close} taken={list.data?.map((user) => user.name) ?? []} />
-      </Modal>
+      </Dialog>
     </>
   );
 }
@@ -56,18 +58,18 @@ function Row({ user }: { user: User }) {
   const [removing, removal] = useDisclosure();
   const [linking, linkDialog] = useDisclosure();
   const self = who?.name === user.name;
-  const path = `/users/${encodeURIComponent(user.name)}`;
+  const path = { name: user.name };
   const refresh = () => queries.invalidateQueries(users);
   const patch = useMutation({
-    mutationFn: (role: Role) => request<User>("PATCH", path, { body: { role } }),
+    mutationFn: (role: Role) => request("PATCH", "/users/{name}", { path, body: { role } }),
     onError: (error) => {
       notifications.show({ color: "red", title: `${user.name} stays as before`, message: explain(error) });
     },
     onSettled: refresh,
   });
-  const link = useMutation({ mutationFn: () => request<SignInLink>("POST", `${path}/link`) });
+  const link = useMutation({ mutationFn: () => request("POST", "/users/{name}/link", { path }) });
   const remove = useMutation({
-    mutationFn: () => request("DELETE", path),
+    mutationFn: () => request("DELETE", "/users/{name}", { path }),
     onSuccess: removal.close,
     onSettled: refresh,
   });
@@ -85,7 +87,7 @@ function Row({ user }: { user: User }) {
           {self && <span className={rows.badge}>you</span>}
         </span>
         <span className={rows.note}>
-          Added <Ago time={user.created} /> · {count} workspace{count === 1 ? "" : "s"}
+          Added <Ago time={user.created} /> · {counted(count, "workspace")}
           {user.has_password ? "" : " · no password yet"}
         </span>
       </div>
@@ -124,7 +126,7 @@ function Row({ user }: { user: User }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={linking} onClose={linkDialog.close} title={`Sign-in link for ${user.name}`}>
+      <Dialog opened={linking} onClose={linkDialog.close} title={`Sign-in link for ${user.name}`}>
         {link.isError && (
           <Alert color="red" role="alert">
             {explain(link.error)}
@@ -132,7 +134,7 @@ function Row({ user }: { user: User }) {
         )}
         {link.isPending && <Loading />}
         {link.data && <LinkText name={user.name} link={link.data} close={linkDialog.close} />}
-      </Modal>
+      </Dialog>
       <ConfirmByName
         opened={removing}
         close={removal.close}
@@ -144,7 +146,7 @@ function Row({ user }: { user: User }) {
         act={() => remove.mutate()}
       >
         {user.name} can’t sign in any more, and keys, tokens and logins go.
-        {count > 0 && ` Delete the ${count} workspace${count === 1 ? "" : "s"} first if the gateway refuses.`}
+        {count > 0 && ` Delete the ${counted(count, "workspace")} first if the gateway refuses.`}
       </ConfirmByName>
     </li>
   );
@@ -170,8 +172,8 @@ function Add({ close, taken }: { close: () => void; taken: string[] }) {
   const [role, setRole] = useState<Role>("member");
   const add = useMutation({
     mutationFn: async () => {
-      const user = await request<User>("POST", "/users", { body: { name, role } });
-      return request<SignInLink>("POST", `/users/${encodeURIComponent(user.name)}/link`);
+      const user = await request("POST", "/users", { body: { name, role } });
+      return request("POST", "/users/{name}/link", { path: { name: user.name } });
     },
     onSettled: () => queries.invalidateQueries(users),
   });

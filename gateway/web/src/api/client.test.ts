@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { address, onSignedOut, Problem, request, requestAll } from "./client";
 
+const NEW = { name: "api", start: true };
+
 function answer(status: number, body: unknown, type = "application/json") {
   return Promise.resolve(
     new Response(body === null ? null : JSON.stringify(body), { status, headers: { "content-type": type } }),
@@ -22,7 +24,7 @@ describe("requests", () => {
       detail: "There is a workspace api already.",
     };
     vi.stubGlobal("fetch", () => answer(409, problem, "application/problem+json"));
-    const error = await request("POST", "/workspaces").catch((caught: unknown) => caught);
+    const error = await request("POST", "/workspaces", { body: NEW }).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(Problem);
     expect(error).toMatchObject({ status: 409, code: "name-taken", message: problem.detail, passing: false });
   });
@@ -47,7 +49,7 @@ describe("requests", () => {
     const told = vi.fn();
     onSignedOut(told);
     vi.stubGlobal("fetch", () => answer(401, { code: "x", detail: "y" }));
-    await expect(request("POST", "/login")).rejects.toThrow();
+    await expect(request("POST", "/login", { body: { user: "ada", password: "" } })).rejects.toThrow();
     expect(told).not.toHaveBeenCalled();
     await expect(request("GET", "/workspaces")).rejects.toThrow();
     expect(told).toHaveBeenCalledTimes(1);
@@ -72,8 +74,12 @@ describe("requests", () => {
   });
 
   it("encode what stands in a query", () => {
-    expect(address("/logs", { tail: 5, text: "a&b", none: undefined })).toBe(
-      "/api/v1/logs?tail=5&text=a%26b",
+    expect(address("/workspaces", { query: { name: "a&b", owner: undefined, limit: 5 } })).toBe(
+      "/api/v1/workspaces?name=a%26b&limit=5",
     );
+  });
+
+  it("encode what stands in a path", () => {
+    expect(address("/users/{name}", { path: { name: "a/b c" } })).toBe("/api/v1/users/a%2Fb%20c");
   });
 });

@@ -1,4 +1,5 @@
 /** Requests to the gateway's API, and how they fail. */
+import { type Answer, type Given, type Method, type Options, type Path, ROOT } from "./operation";
 
 /** What the gateway answers where it refuses (RFC 9457), or what stood in the way of asking it. */
 export class Problem extends Error {
@@ -18,12 +19,12 @@ export class Problem extends Error {
   }
 }
 
-type Query = Record<string, string | number | boolean | undefined>;
-
-interface Options {
-  query?: Query;
+/** What a request carries, whatever its operation. */
+interface Carried {
+  path?: Record<string, string>;
+  query?: Record<string, string | number | boolean | undefined>;
+  header?: Record<string, string | undefined>;
   body?: unknown;
-  headers?: Record<string, string>;
   signal?: AbortSignal;
 }
 
@@ -34,29 +35,37 @@ export function onSignedOut(then: () => void): void {
   signedOut = then;
 }
 
-/** Returns the address of an API path, parameters encoded. */
-export function address(path: string, query: Query = {}): string {
+/** Returns where an operation is asked for, its parameters filled in and encoded. */
+export function address<P extends Path<"GET">>(path: P, ...[options]: Given<"GET", P>): string {
+  return fill(path, options ?? {});
+}
+
+function fill(path: string, { path: parts = {}, query = {} }: Carried): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(parts[name] ?? ""));
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) parameters.set(name, String(value));
   }
   const text = parameters.toString();
-  return `/api/v1${path}${text === "" ? "" : `?${text}`}`;
+  return `${ROOT}${filled}${text === "" ? "" : `?${text}`}`;
 }
 
-async function send(method: string, path: string, options: Options): Promise<Response> {
-  const headers: Record<string, string> = { accept: "application/json", ...options.headers };
+async function send(method: Method, path: string, carried: Carried, accept: string): Promise<Response> {
+  const headers = new Headers({ accept });
+  for (const [name, value] of Object.entries(carried.header ?? {})) {
+    if (value !== undefined) headers.set(name, value);
+  }
   const init: RequestInit = { method, headers, credentials: "same-origin" };
-  if (options.signal) init.signal = options.signal;
-  if (options.body !== undefined) {
-    headers["content-type"] = "application/json";
-    init.body = JSON.stringify(options.body);
+  if (carried.signal) init.signal = carried.signal;
+  if (carried.body !== undefined) {
+    headers.set("content-type", "application/json");
+    init.body = JSON.stringify(carried.body);
   }
   let response: Response;
   try {
-    response = await fetch(address(path, options.query), init);
+    response = await fetch(fill(path, carried), init);
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (carried.signal?.aborted) throw error;
     throw new Problem(0, "unreachable", "The gateway can't be reached. Check your network, then try again.");
   }
   if (!response.ok) {
@@ -82,36 +91,46 @@ async function readProblem(response: Response): Promise<Problem> {
 }
 
 /** Asks for JSON. An answer without a body is `undefined`. */
-export async function request<T>(method: string, path: string, options: Options = {}): Promise<T> {
-  const response = await send(method, path, options);
+export async function request<M extends Method, P extends Path<M>>(
+  method: M,
+  path: P,
+  ...[options]: Given<M, P>
+): Promise<Answer<M, P>> {
+  const response = await send(method, path, options ?? {}, "application/json");
   const text = await response.text();
-  // The types are the gateway's own, generated from its OpenAPI document.
-  return (text === "" ? undefined : JSON.parse(text)) as T;
+  // The types are the gateway's own: the document is tested against its answers.
+  return (text === "" ? undefined : JSON.parse(text)) as Answer<M, P>;
 }
 
 /** Asks for text. */
-export async function requestText(path: string, options: Options = {}): Promise<string> {
-  const response = await send("GET", path, { ...options, headers: { accept: "text/plain" } });
+export async function requestText<P extends Path<"GET">>(
+  path: P,
+  ...[options]: Given<"GET", P>
+): Promise<string> {
+  const response = await send("GET", path, options ?? {}, "text/plain");
   return response.text();
 }
 
-interface PageOf<T> {
-  items: T[];
-  next?: string | null;
-}
+/** Paths of lists that come in pages. */
+type ListPath = {
+  [P in Path<"GET">]: "cursor" extends keyof NonNullable<Query<P>> ? P : never;
+}[Path<"GET">];
+
+type Query<P extends Path<"GET">> = Options<"GET", P> extends { query?: infer All } ? All : never;
+
+type Item<P extends ListPath> = Answer<"GET", P> extends { items: (infer One)[] } ? One : never;
 
 /** Most entries of a list that are shown. */
 const MOST = 2000;
 
 /** Returns a whole list, page by page. */
-export async function requestAll<T>(path: string, options: Options = {}): Promise<T[]> {
-  const all: T[] = [];
+export async function requestAll<P extends ListPath>(path: P, signal?: AbortSignal): Promise<Item<P>[]> {
+  const all: Item<P>[] = [];
   let cursor: string | undefined;
   do {
-    const page: PageOf<T> = await request("GET", path, {
-      ...options,
-      query: { ...options.query, limit: 200, cursor },
-    });
+    const query = { limit: 200, cursor };
+    const response = await send("GET", path, { query, signal }, "application/json");
+    const page = (await response.json()) as { items: Item<P>[]; next: string | null };
     all.push(...page.items);
     cursor = page.next ?? undefined;
   } while (cursor !== undefined && all.length < MOST);

@@ -3,12 +3,10 @@ import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { address } from "./client";
-import { follow, object } from "./live";
+import { follow } from "./live";
 
-/** Names that the gateway gives its events; `message` is for those without one. */
+/** The kinds of events that make something on a page old. */
 const EVENTS = [
-  "message",
-  "event",
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
@@ -25,7 +23,7 @@ const EVENTS = [
 ] as const;
 
 /** Returns which cached queries an event of this kind makes old. */
-export function touched(kind: string): string[] {
+function touched(kind: string): string[] {
   if (kind.startsWith("workspace")) return ["workspaces", "server"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
@@ -74,10 +72,7 @@ export function useEvents(): boolean {
     const stop = follow({
       url: address("/events"),
       events: EVENTS,
-      receive: (event, data) => {
-        const kind: unknown = object(data)?.kind;
-        refresh.add(touched(typeof kind === "string" ? kind : event));
-      },
+      receive: (kind) => refresh.add(touched(kind)),
       opened: () => {
         heard();
         // Whatever happened while nobody listened.

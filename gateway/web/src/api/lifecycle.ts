@@ -17,7 +17,7 @@ export function useAction() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: ({ workspace, action }: { workspace: Workspace; action: Action }) =>
-      request<Workspace>("POST", `/workspaces/${workspace.id}/${action}`),
+      request("POST", `/workspaces/{id}/${action}`, { path: { id: workspace.id } }),
     onMutate: async ({ workspace, action }) => {
       await queries.cancelQueries(workspaces);
       queries.setQueryData(workspaces.queryKey, (all) =>
@@ -47,7 +47,7 @@ export function useDelete(gone: (workspace: Workspace) => void) {
     mutationKey: ["delete"],
     mutationFn: async (workspace: Workspace) => {
       try {
-        await request("DELETE", `/workspaces/${workspace.id}`, { query: { wait: 60 } });
+        await request("DELETE", "/workspaces/{id}", { path: { id: workspace.id }, query: { wait: 60 } });
       } catch (error) {
         // Somebody else was quicker.
         if (!(error instanceof Problem && error.status === 404)) throw error;
@@ -88,9 +88,9 @@ export function useCreate() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: ({ name, idempotency }: { name: string; idempotency: string }) =>
-      request<Workspace>("POST", "/workspaces", {
+      request("POST", "/workspaces", {
         body: { name, start: true },
-        headers: { "idempotency-key": idempotency },
+        header: { "Idempotency-Key": idempotency },
       }),
     onSuccess: (created) => {
       queries.setQueryData(workspaces.queryKey, (all) => [

@@ -2,109 +2,92 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import { request, requestAll, requestText } from "./client";
-import type {
-  Connection,
-  Editor,
-  Key,
-  Login,
-  Me,
-  Page,
-  Port,
-  Server,
-  Statistics,
-  Terminal,
-  Token,
-  User,
-  Workspace,
-} from "./types";
 
 export const me = queryOptions({
   queryKey: ["me"],
-  queryFn: ({ signal }) => request<Me>("GET", "/me", { signal }),
+  queryFn: ({ signal }) => request("GET", "/me", { signal }),
 });
 
 export const connection = queryOptions({
   queryKey: ["connection"],
-  queryFn: ({ signal }) => request<Connection>("GET", "/connection", { signal }),
+  queryFn: ({ signal }) => request("GET", "/connection", { signal }),
   staleTime: 10 * 60_000,
 });
 
 export const workspaces = queryOptions({
   queryKey: ["workspaces"],
-  queryFn: ({ signal }) => requestAll<Workspace>("/workspaces", { signal }),
+  queryFn: ({ signal }) => requestAll("/workspaces", signal),
   // Events bring changes at once; this is for what they may miss.
   refetchInterval: 60_000,
 });
 
 export const keys = queryOptions({
   queryKey: ["keys"],
-  queryFn: ({ signal }) => requestAll<Key>("/me/keys", { signal }),
+  queryFn: ({ signal }) => requestAll("/me/keys", signal),
 });
 
 export const tokens = queryOptions({
   queryKey: ["tokens"],
-  queryFn: ({ signal }) => requestAll<Token>("/me/tokens", { signal }),
+  queryFn: ({ signal }) => requestAll("/me/tokens", signal),
 });
 
 export const logins = queryOptions({
   queryKey: ["logins"],
-  queryFn: ({ signal }) => requestAll<Login>("/me/logins", { signal }),
+  queryFn: ({ signal }) => requestAll("/me/logins", signal),
 });
 
 export const users = queryOptions({
   queryKey: ["users"],
-  queryFn: ({ signal }) => requestAll<User>("/users", { signal }),
+  queryFn: ({ signal }) => requestAll("/users", signal),
 });
 
 export const server = queryOptions({
   queryKey: ["server"],
-  queryFn: ({ signal }) => request<Server>("GET", "/server", { signal }),
+  queryFn: ({ signal }) => request("GET", "/server", { signal }),
   refetchInterval: 10_000,
 });
 
-export const ports = (workspace: string) =>
+export const ports = (id: string) =>
   queryOptions({
-    queryKey: ["ports", workspace],
+    queryKey: ["ports", id],
     queryFn: async ({ signal }) => {
-      const page = await request<Page<Port>>("GET", `/workspaces/${workspace}/ports`, { signal });
+      const page = await request("GET", "/workspaces/{id}/ports", { path: { id }, signal });
       return page.items;
     },
   });
 
-export const terminals = (workspace: string) =>
+export const terminals = (id: string) =>
   queryOptions({
-    queryKey: ["terminals", workspace],
+    queryKey: ["terminals", id],
     queryFn: async ({ signal }) => {
-      const list = await request<{ items: Terminal[] }>("GET", `/workspaces/${workspace}/terminals`, {
-        signal,
-      });
+      const list = await request("GET", "/workspaces/{id}/terminals", { path: { id }, signal });
       return list.items;
     },
     refetchInterval: 5000,
   });
 
-export const editor = (workspace: string) =>
+export const editor = (id: string) =>
   queryOptions({
-    queryKey: ["editor", workspace],
-    queryFn: ({ signal }) => request<Editor>("GET", `/workspaces/${workspace}/editor`, { signal }),
+    queryKey: ["editor", id],
+    queryFn: ({ signal }) => request("GET", "/workspaces/{id}/editor", { path: { id }, signal }),
     refetchInterval: (query) => (query.state.data?.state === "starting" ? 1000 : 10_000),
   });
 
-export const editorLog = (workspace: string) =>
+export const editorLog = (id: string) =>
   queryOptions({
-    queryKey: ["editor-log", workspace],
+    queryKey: ["editor-log", id],
     queryFn: ({ signal }) =>
-      requestText(`/workspaces/${workspace}/editor/log`, { signal, query: { tail: 300 } }),
+      requestText("/workspaces/{id}/editor/log", { path: { id }, query: { tail: 300 }, signal }),
     refetchInterval: 3000,
   });
 
 export type Window = "hour" | "day";
 
-export const statistics = (workspace: string, window: Window) =>
+export const statistics = (id: string, window: Window) =>
   queryOptions({
-    queryKey: ["statistics", workspace, window],
+    queryKey: ["statistics", id, window],
     queryFn: ({ signal }) =>
-      request<Statistics>("GET", `/workspaces/${workspace}/statistics`, { signal, query: { window } }),
+      request("GET", "/workspaces/{id}/statistics", { path: { id }, query: { window }, signal }),
     refetchInterval: window === "hour" ? 10_000 : 60_000,
     placeholderData: (before) => before,
   });

@@ -8,6 +8,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { address } from "../api/client";
 import { follow } from "../api/live";
 import { Empty } from "../parts/Empty";
+import { counted } from "../parts/format";
 import { useWorkspace } from "../workspace/context";
 import { append, level, search } from "./lines";
 import classes from "./Logs.module.css";
@@ -36,7 +37,7 @@ function useLog(workspace: string): { lines: string[]; link: Link } {
       setLines((before) => append(start ? [] : before, more));
     };
     const stop = follow({
-      url: address(`/workspaces/${workspace}/logs`, { tail: TAIL }),
+      url: address("/workspaces/{id}/logs", { path: { id: workspace }, query: { tail: TAIL } }),
       events: ["log"],
       receive: (_, data) => {
         waiting.push(data);
@@ -94,12 +95,14 @@ export default function Logs() {
           className={classes.search}
         />
         <span className={classes.count} role="status">
-          {wanted === "" ? `${lines.length} lines` : `${shown.length} of ${lines.length} lines`}
+          {wanted === ""
+            ? counted(lines.length, "line")
+            : `${shown.length} of ${counted(lines.length, "line")}`}
           {link === "lost" && " · trying to reconnect"}
         </span>
         <Button
           component="a"
-          href={address(`/workspaces/${workspace.id}/logs`, { download: true })}
+          href={address("/workspaces/{id}/logs", { path: { id: workspace.id }, query: { download: true } })}
           download
           variant="default"
           leftSection={<IconDownload size={16} aria-hidden />}

@@ -1,7 +1,8 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 
 import { explain } from "../api/client";
+import { Dialog } from "./Dialog";
 
 interface Props {
   opened: boolean;
@@ -18,9 +19,9 @@ interface Props {
 /** Asks for something's name before it is gone for good. */
 export function ConfirmByName(props: Props) {
   return (
-    <Modal opened={props.opened} onClose={props.close} title={props.title}>
+    <Dialog opened={props.opened} onClose={props.close} title={props.title}>
       <Form {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 

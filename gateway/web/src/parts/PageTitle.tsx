@@ -15,7 +15,7 @@ export function PageTitle({ title, description, children }: Props) {
   useDocumentTitle(`${title} · devgate`);
   return (
     <div className={classes.row}>
-      <div>
+      <div className={classes.text}>
         <Title order={1}>{title}</Title>
         {description && (
           <Text size="md" c="dimmed" mt={2}>
@@ -23,7 +23,7 @@ export function PageTitle({ title, description, children }: Props) {
           </Text>
         )}
       </div>
-      <div className={classes.actions}>{children}</div>
+      {children && <div className={classes.actions}>{children}</div>}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ago, browser, bytes, bytesShort, duration, percent } from "./format";
+import { ago, browser, bytes, bytesShort, counted, duration, percent, sentence } from "./format";
 
 describe("numbers", () => {
   it.each([
@@ -28,6 +28,20 @@ describe("numbers", () => {
     expect(percent(0)).toBe("0 %");
     expect(percent(0.34)).toBe("0.3 %");
     expect(percent(42.4)).toBe("42 %");
+  });
+});
+
+describe("words", () => {
+  it("agree with their number", () => {
+    expect(counted(0, "workspace")).toBe("0 workspaces");
+    expect(counted(1, "process", "processes")).toBe("1 process");
+    expect(counted(2, "process", "processes")).toBe("2 processes");
+  });
+
+  it("become a sentence", () => {
+    expect(sentence("the agent ended: its log tells why")).toBe("The agent ended: its log tells why.");
+    expect(sentence("No space is left.")).toBe("No space is left.");
+    expect(sentence("")).toBe(".");
   });
 });
 

@@ -1,5 +1,6 @@
-import { Kbd, Modal, Table } from "@mantine/core";
+import { Kbd, Table } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
+import { Dialog } from "../parts/Dialog";
 
 const SHORTCUTS: [string, string][] = [
   ["Ctrl K", "Go to anything, do anything"],
@@ -15,7 +16,7 @@ export function Shortcuts() {
   const [opened, { open, close }] = useDisclosure();
   useHotkeys([["shift+?", open]]);
   return (
-    <Modal opened={opened} onClose={close} title="Keyboard shortcuts">
+    <Dialog opened={opened} onClose={close} title="Keyboard shortcuts">
       <Table>
         <Table.Tbody>
           {SHORTCUTS.map(([keys, meaning]) => (
@@ -32,6 +33,6 @@ export function Shortcuts() {
           ))}
         </Table.Tbody>
       </Table>
-    </Modal>
+    </Dialog>
   );
 }

@@ -53,7 +53,7 @@ export function SignIn() {
 function ByLink({ token, other }: { token: string; other: () => void }) {
   const enter = useEntry();
   const { mutate, error } = useMutation({
-    mutationFn: () => request<Me>("POST", "/login/link", { body: { token } }),
+    mutationFn: () => request("POST", "/login/link", { body: { token } }),
     onSuccess: enter,
   });
   const begun = useRef(false);
@@ -88,7 +88,7 @@ function ByPassword() {
   const [password, setPassword] = useState("");
   const field = useRef<HTMLInputElement>(null);
   const login = useMutation({
-    mutationFn: () => request<Me>("POST", "/login", { body: { user: user.trim(), password } }),
+    mutationFn: () => request("POST", "/login", { body: { user: user.trim(), password } }),
     onSuccess: enter,
     onError: () => {
       setPassword("");

@@ -15,8 +15,10 @@ export function safeNext(next: string | null, origin: string): string {
   } catch {
     return "/";
   }
-  // `//host` and `/\host` are hosts to a browser; the parser tells.
-  if (url.origin !== origin || url.pathname === "/sign-in") return "/";
+  // `//host` and `/\host` are hosts to a browser, and `/.//host` becomes one of them; the
+  // parser tells.
+  const foreign = url.origin !== origin || url.pathname.startsWith("//");
+  if (foreign || url.pathname === "/sign-in") return "/";
   return url.pathname + url.search + url.hash;
 }
 

@@ -8,7 +8,7 @@ import { statistics, type Window } from "../api/queries";
 import type { Sample, Statistics } from "../api/types";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
-import { bytes, bytesShort, percent } from "../parts/format";
+import { bytes, bytesShort, counted, percent } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { Panel } from "../parts/Panel";
 import { useWorkspace } from "../workspace/context";
@@ -41,7 +41,7 @@ const MEASURES: readonly Measure[] = [
     values: [(sample) => sample.cpu_percent],
     format: percent,
     top: () => 100,
-    note: (all) => `${all.cpu_count} core${all.cpu_count === 1 ? "" : "s"}`,
+    note: (all) => counted(all.cpu_count, "core"),
   },
   {
     title: "Memory",
@@ -97,11 +97,13 @@ export default function StatisticsTab() {
             { value: "day", label: "Last 24 hours" },
           ]}
         />
-        <span className={classes.processes}>{query.data.samples.at(-1)?.processes ?? 0} processes</span>
+        <span className={classes.processes}>
+          {counted(query.data.samples.at(-1)?.processes ?? 0, "process", "processes")}
+        </span>
       </div>
       {query.data.samples.length === 0 ? (
         <Empty icon={<IconChartLine size={22} />} title="Nothing measured yet">
-          The first numbers come within {query.data.interval_seconds} seconds.
+          The first numbers come within {counted(query.data.interval_seconds, "second")}.
         </Empty>
       ) : (
         <div className={classes.charts}>

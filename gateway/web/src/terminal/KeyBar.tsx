@@ -1,6 +1,6 @@
 /** Keys that a phone's keyboard doesn't have. */
 import { IconArrowDown, IconArrowLeft, IconArrowRight, IconArrowUp } from "@tabler/icons-react";
-import type { ReactNode } from "react";
+import type { PointerEvent, ReactNode } from "react";
 
 import classes from "./KeyBar.module.css";
 
@@ -25,10 +25,20 @@ const KEYS: [label: string, shown: ReactNode, sent: string][] = [
   ["~", "~", "~"],
 ];
 
+/** The terminal keeps the focus, so the phone's keyboard stays open. */
+function keepFocus(event: PointerEvent): void {
+  event.preventDefault();
+}
+
 export function KeyBar({ press, control, setControl }: Props) {
   return (
     <div className={classes.bar} role="toolbar" aria-label="Keys">
-      <button type="button" aria-pressed={control} onClick={() => setControl(!control)}>
+      <button
+        type="button"
+        aria-pressed={control}
+        onPointerDown={keepFocus}
+        onClick={() => setControl(!control)}
+      >
         Ctrl
       </button>
       {KEYS.map(([label, shown, sent]) => (
@@ -36,8 +46,7 @@ export function KeyBar({ press, control, setControl }: Props) {
           key={label}
           type="button"
           aria-label={label}
-          // The terminal keeps the focus, so the phone's keyboard stays open.
-          onPointerDown={(event) => event.preventDefault()}
+          onPointerDown={keepFocus}
           onClick={() => press(sent)}
         >
           {shown}

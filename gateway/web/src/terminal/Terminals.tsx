@@ -1,10 +1,9 @@
 /** The terminals of a workspace: a tab for each, and the one that is open. */
 import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
-import { useLocalStorage } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { IconDots, IconMinus, IconPlus, IconTerminal2, IconX } from "@tabler/icons-react";
-import { useCallback, useRef, useState } from "react";
+import { IconPlus, IconTerminal2, IconX } from "@tabler/icons-react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { Link, Navigate, useNavigate, useParams } from "react-router";
 
 import { explain, Problem, request } from "../api/client";
@@ -19,16 +18,16 @@ import { pathOf } from "../workspaces/path";
 import { withControl } from "./control";
 import { KeyBar } from "./KeyBar";
 import type { LinkState } from "./link";
+import { Settings } from "./Settings";
+import { useFontSize } from "./font-size";
 import classes from "./Terminals.module.css";
 import { type Keyboard, TerminalView } from "./View";
-
-const FONT_SIZES = { smallest: 10, usual: 13, largest: 22 };
 
 function useOpen(id: string, path: string) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   return useMutation({
-    mutationFn: () => request<Terminal>("POST", `/workspaces/${id}/terminals`, { body: {} }),
+    mutationFn: () => request("POST", "/workspaces/{id}/terminals", { path: { id }, body: {} }),
     onSuccess: (opened) => {
       queries.setQueryData(terminals(id).queryKey, (all) => [
         ...(all ?? []).filter((one) => one.id !== opened.id),
@@ -49,6 +48,7 @@ export default function Terminals() {
   const running = workspace.state === "running";
   const list = useQuery({ ...terminals(workspace.id), enabled: running });
   const open = useOpen(workspace.id, path);
+  const settings = useRef<HTMLButtonElement>(null);
   if (!running) return <NotRunning workspace={workspace} what="Terminals" />;
   if (list.isError && !list.data) {
     return <Failure title="Terminals can't be shown" error={list.error} retry={() => void list.refetch()} />;
@@ -73,10 +73,11 @@ export default function Terminals() {
               <IconPlus size={17} />
             </ActionIcon>
           </Tooltip>
+          <Settings button={settings} />
         </div>
       )}
       {current ? (
-        <One key={current.id} terminal={current} id={workspace.id} />
+        <One key={current.id} terminal={current} id={workspace.id} leave={() => settings.current?.focus()} />
       ) : (
         <Empty
           icon={<IconTerminal2 size={22} />}
@@ -114,7 +115,8 @@ function Tab({
   const queries = useQueryClient();
   const navigate = useNavigate();
   const end = useMutation({
-    mutationFn: () => request("DELETE", `/workspaces/${id}/terminals/${terminal.id}`),
+    mutationFn: () =>
+      request("DELETE", "/workspaces/{id}/terminals/{terminal}", { path: { id, terminal: terminal.id } }),
     onSuccess: () => {
       queries.setQueryData(terminals(id).queryKey, (all) => all?.filter((one) => one.id !== terminal.id));
       if (active) void navigate(path, { replace: true });
@@ -125,8 +127,12 @@ function Tab({
     onSettled: () => queries.invalidateQueries(terminals(id)),
   });
   const name = nameOf(terminal);
+  const tab = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (active) tab.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [active]);
   return (
-    <div className={classes.tab} data-active={active} data-exited={terminal.state === "exited"}>
+    <div ref={tab} className={classes.tab} data-active={active} data-exited={terminal.state === "exited"}>
       <Link to={`${path}/${terminal.id}`} aria-current={active ? "page" : undefined} title={name}>
         {name}
       </Link>
@@ -141,7 +147,7 @@ function Tab({
           <Menu.Label>
             {terminal.state === "exited"
               ? "It has ended already."
-              : `${terminal.process ?? "Its shell"} and its children end.`}
+              : `${terminal.process || "Its shell"} and its children end.`}
           </Menu.Label>
           <Menu.Item color="red" leftSection={<IconX size={16} />} onClick={() => end.mutate()}>
             {terminal.state === "exited" ? "Remove it" : "End this terminal"}
@@ -152,18 +158,13 @@ function Tab({
   );
 }
 
-function One({ terminal, id }: { terminal: Terminal; id: string }) {
+function One({ terminal, id, leave }: { terminal: Terminal; id: string; leave: () => void }) {
   const queries = useQueryClient();
   const [state, setState] = useState<LinkState>("connecting");
   const [status, setStatus] = useState<number>();
   const [control, setControl] = useState(false);
-  const [fontSize, setFontSize] = useLocalStorage({
-    key: "devgate-terminal-font-size",
-    defaultValue: FONT_SIZES.usual,
-    getInitialValueInEffect: false,
-  });
+  const [fontSize] = useFontSize();
   const keyboard = useRef<Keyboard>(null);
-  const menu = useRef<HTMLButtonElement>(null);
   const refresh = () => void queries.invalidateQueries(terminals(id));
   const url = useCallback(
     (columns: number, rows: number) => {
@@ -175,15 +176,13 @@ function One({ terminal, id }: { terminal: Terminal; id: string }) {
   );
   const alive = async () => {
     try {
-      const list = await request<{ items: Terminal[] }>("GET", `/workspaces/${id}/terminals`);
+      const list = await request("GET", "/workspaces/{id}/terminals", { path: { id } });
       return list.items.some((one) => one.id === terminal.id);
     } catch (error) {
       // Nobody answers for it at the moment: that isn't its end.
       return !(error instanceof Problem && error.status === 404);
     }
   };
-  const grow = (by: number) => () =>
-    setFontSize((size) => Math.min(FONT_SIZES.largest, Math.max(FONT_SIZES.smallest, size + by)));
   return (
     <section className={classes.one} aria-label={nameOf(terminal)}>
       <div className={classes.screen}>
@@ -199,7 +198,7 @@ function One({ terminal, id }: { terminal: Terminal; id: string }) {
           }}
           titled={refresh}
           alive={alive}
-          leave={() => menu.current?.focus()}
+          leave={leave}
           transform={(text) => {
             if (!control) return text;
             setControl(false);
@@ -207,29 +206,6 @@ function One({ terminal, id }: { terminal: Terminal; id: string }) {
           }}
         />
         <Banner state={state} status={status} />
-        <div className={classes.tools}>
-          <Menu position="bottom-end" shadow="md" width={200} closeOnItemClick={false}>
-            <Menu.Target>
-              <ActionIcon ref={menu} size="md" aria-label="Terminal settings">
-                <IconDots size={16} />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Label>Text size: {fontSize}</Menu.Label>
-              <Menu.Item leftSection={<IconPlus size={15} />} onClick={grow(1)}>
-                Larger
-              </Menu.Item>
-              <Menu.Item leftSection={<IconMinus size={15} />} onClick={grow(-1)}>
-                Smaller
-              </Menu.Item>
-              <Menu.Divider />
-              <Menu.Label>
-                Copy: Ctrl Shift C<br />
-                Leave by keyboard: Ctrl Alt Esc
-              </Menu.Label>
-            </Menu.Dropdown>
-          </Menu>
-        </div>
       </div>
       <KeyBar
         control={control}

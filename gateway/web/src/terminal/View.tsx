@@ -11,6 +11,7 @@ import { useEffect, useImperativeHandle, useRef, type Ref } from "react";
 
 import { MONOSPACE } from "../theme";
 import { DARK, LIGHT } from "./colours";
+import { asApplicationKey } from "./control";
 import { TerminalLink, type LinkState } from "./link";
 import classes from "./View.module.css";
 
@@ -144,8 +145,11 @@ export function TerminalView(props: Props) {
 
   useImperativeHandle(keyboard, () => ({
     type: (text) => {
-      shown.current?.link.send(text);
-      shown.current?.terminal.focus();
+      const current = shown.current;
+      if (!current) return;
+      const { applicationCursorKeysMode } = current.terminal.modes;
+      current.link.send(applicationCursorKeysMode ? asApplicationKey(text) : text);
+      current.terminal.focus();
     },
     focus: () => shown.current?.terminal.focus(),
   }));

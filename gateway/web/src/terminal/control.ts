@@ -8,3 +8,9 @@ export function withControl(text: string): string {
   if (text === "?") return "\u007f";
   return text;
 }
+
+/** Returns an arrow key as a program gets it that has asked for application cursor keys (DECCKM). */
+export function asApplicationKey(text: string): string {
+  // eslint-disable-next-line no-control-regex -- arrows begin with Escape
+  return text.replace(/^\u001b\[([A-D])$/, "\u001bO$1");
+}

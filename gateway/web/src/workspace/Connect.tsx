@@ -1,5 +1,5 @@
 /** The ways into a workspace. */
-import { Anchor, Button, Collapse, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { Anchor, Button, Collapse, Skeleton, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useDisclosure, useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { IconBrandVscode, IconChevronRight, IconKey, IconTerminal2 } from "@tabler/icons-react";
@@ -7,6 +7,7 @@ import type { ReactNode } from "react";
 import { Link } from "react-router";
 
 import { connection, keys } from "../api/queries";
+import type { Connection } from "../api/types";
 import { CopyLine } from "../parts/Copy";
 import { Panel } from "../parts/Panel";
 import { pathOf } from "../workspaces/path";
@@ -17,17 +18,7 @@ import { JetBrainsMark, ZedMark } from "./marks";
 import { checkedFolder, type Destination, jetbrains, loginName, vscode, zed } from "./links";
 
 export function Connect() {
-  const { workspace, who } = useWorkspace();
-  const known = useQuery(keys);
-  const to = useQuery(connection).data;
-  const [folder, setFolder] = useLocalStorage({ key: `devgate-folder-${workspace.id}`, defaultValue: "" });
-  const checked = checkedFolder(folder);
-  const destination: Destination | undefined = to && {
-    user: loginName(workspace, who.name),
-    host: to.ssh_host,
-    port: to.ssh_port,
-    folder: checked ?? "",
-  };
+  const { workspace } = useWorkspace();
   return (
     <Panel title="Connect">
       <div className={classes.ways}>
@@ -46,8 +37,20 @@ export function Connect() {
           </Button>
         </Way>
       </div>
-
       <h3 className={classes.heading}>From your computer</h3>
+      <FromYourComputer />
+    </Panel>
+  );
+}
+
+function FromYourComputer() {
+  const { workspace } = useWorkspace();
+  const known = useQuery(keys);
+  const to = useQuery(connection);
+  // All of it at once, so that nothing moves under a finger.
+  if (known.isPending || to.isPending) return <Skeleton className={classes.waiting} />;
+  return (
+    <>
       {known.data?.length === 0 && (
         <Link to="/account/keys" className={classes.needsKey}>
           <IconKey size={16} aria-hidden />
@@ -56,28 +59,41 @@ export function Connect() {
         </Link>
       )}
       <CopyLine text={workspace.ssh} label="Copy the ssh line" />
-      {destination && (
-        <>
-          <div className={classes.programs}>
-            <Program href={vscode(destination)} icon={<IconBrandVscode size={18} />} name="VS Code Desktop" />
-            <Program href={jetbrains(destination)} icon={<JetBrainsMark />} name="JetBrains Gateway" />
-            <Program href={zed(destination)} icon={<ZedMark />} name="Zed" />
-          </div>
-          <TextInput
-            mt="sm"
-            size="xs"
-            label="Folder that they open"
-            placeholder="/home/you/project"
-            value={folder}
-            onChange={(event) => setFolder(event.currentTarget.value)}
-            error={checked === null ? "Begin with a slash: the path inside the workspace." : null}
-            autoComplete="off"
-            spellCheck={false}
-          />
-          <HostKeys />
-        </>
-      )}
-    </Panel>
+      {to.data && <Programs to={to.data} />}
+    </>
+  );
+}
+
+function Programs({ to }: { to: Connection }) {
+  const { workspace, who } = useWorkspace();
+  const [folder, setFolder] = useLocalStorage({ key: `devgate-folder-${workspace.id}`, defaultValue: "" });
+  const checked = checkedFolder(folder, workspace.home);
+  const destination: Destination = {
+    user: loginName(workspace, who.name),
+    host: to.ssh_host,
+    port: to.ssh_port,
+    folder: checked ?? workspace.home,
+  };
+  return (
+    <>
+      <div className={classes.programs}>
+        <Program href={vscode(destination)} icon={<IconBrandVscode size={18} />} name="VS Code Desktop" />
+        <Program href={jetbrains(destination)} icon={<JetBrainsMark />} name="JetBrains Gateway" />
+        <Program href={zed(destination)} icon={<ZedMark />} name="Zed" />
+      </div>
+      <TextInput
+        mt="sm"
+        size="xs"
+        label="Folder that they open"
+        placeholder={workspace.home}
+        value={folder}
+        onChange={(event) => setFolder(event.currentTarget.value)}
+        error={checked === null ? "Begin with a slash: the path inside the workspace." : null}
+        autoComplete="off"
+        spellCheck={false}
+      />
+      <HostKeys list={to.host_keys} />
+    </>
   );
 }
 
@@ -119,9 +135,8 @@ function Program({ href, icon, name }: { href: string; icon: ReactNode; name: st
 }
 
 /** What ssh asks about at the first connection. */
-function HostKeys() {
+function HostKeys({ list }: { list: Connection["host_keys"] }) {
   const [opened, { toggle }] = useDisclosure();
-  const list = useQuery(connection).data?.host_keys ?? [];
   return (
     <div className={classes.hostKeys}>
       <UnstyledButton className={classes.disclosure} onClick={toggle} aria-expanded={opened}>

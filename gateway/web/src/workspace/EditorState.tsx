@@ -1,5 +1,5 @@
 /** What the browser's editor is doing, and what one does about it. */
-import { Anchor, Button, Group, Menu, Modal, Text, UnstyledButton } from "@mantine/core";
+import { Anchor, Button, Group, Menu, Text, UnstyledButton } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -9,6 +9,7 @@ import { explain, request } from "../api/client";
 import { editor, editorLog } from "../api/queries";
 import type { Editor } from "../api/types";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 import { useWorkspace } from "./context";
 import classes from "./EditorState.module.css";
 
@@ -40,7 +41,8 @@ function Known({ state, id }: { state: Editor; id: string }) {
   const [log, logOf] = useDisclosure();
   const [help, helpOf] = useDisclosure();
   const act = useMutation({
-    mutationFn: (action: "restart" | "stop") => request<Editor>("POST", `/workspaces/${id}/editor/${action}`),
+    mutationFn: (action: "restart" | "stop") =>
+      request("POST", `/workspaces/{id}/editor/${action}`, { path: { id } }),
     onSuccess: (after) => queries.setQueryData(editor(id).queryKey, after),
     onError: (error) => {
       notifications.show({ color: "red", title: "The editor didn't do that", message: explain(error) });
@@ -53,7 +55,7 @@ function Known({ state, id }: { state: Editor; id: string }) {
         <Anchor component="button" type="button" size="sm" onClick={helpOf.open}>
           install it
         </Anchor>
-        <Modal
+        <Dialog
           opened={help}
           onClose={helpOf.close}
           title="VS Code in the browser needs code-server"
@@ -68,7 +70,7 @@ function Known({ state, id }: { state: Editor; id: string }) {
             Or name it in the configuration, as <code>program</code> under <code>[editor]</code>. The
             terminal, ports and editors on your computer work without it.
           </Text>
-        </Modal>
+        </Dialog>
       </>
     );
   }
@@ -97,9 +99,9 @@ function Known({ state, id }: { state: Editor; id: string }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={log} onClose={logOf.close} title="The editor's log" size="xl">
+      <Dialog opened={log} onClose={logOf.close} title="The editor's log" size="xl">
         <EditorLog id={id} />
-      </Modal>
+      </Dialog>
     </>
   );
 }

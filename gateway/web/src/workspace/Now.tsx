@@ -1,10 +1,11 @@
 /** How busy a workspace is now. */
-import { Anchor } from "@mantine/core";
+import { Anchor, Skeleton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 
 import { statistics } from "../api/queries";
-import { bytes, percent } from "../parts/format";
+import type { Statistics } from "../api/types";
+import { bytes, counted, percent } from "../parts/format";
 import { Panel } from "../parts/Panel";
 import { sparkline } from "../statistics/series";
 import { pathOf } from "../workspaces/path";
@@ -18,41 +19,48 @@ export function Now() {
   const { workspace } = useWorkspace();
   const running = workspace.state === "running";
   const { data } = useQuery({ ...statistics(workspace.id, "hour"), enabled: running });
-  const last = data?.samples.at(-1);
-  if (!running || !data || !last) return null;
-  const recent = data.samples.slice(-RECENT);
+  if (!running || data?.samples.length === 0) return null;
   return (
     <Panel
       title="Now"
       aside={
-        <Anchor component={Link} to={`${pathOf(workspace)}/statistics`} size="sm">
+        <Anchor component={Link} to={`${pathOf(workspace)}/statistics`} size="sm" className={classes.all}>
           All statistics
         </Anchor>
       }
     >
-      <div className={classes.numbers}>
-        <Figure
-          name="CPU"
-          value={percent(last.cpu_percent)}
-          note={`of ${data.cpu_count} core${data.cpu_count === 1 ? "" : "s"}`}
-          values={recent.map((sample) => sample.cpu_percent)}
-          top={100}
-        />
-        <Figure
-          name="Memory"
-          value={bytes(last.memory_bytes)}
-          note={`of ${bytes(data.memory_total)}`}
-          values={recent.map((sample) => sample.memory_bytes)}
-          top={data.memory_total}
-        />
-        <Figure
-          name="Network"
-          value={`${bytes(last.received_bytes_per_second + last.sent_bytes_per_second)}/s`}
-          note="in and out"
-          values={recent.map((sample) => sample.received_bytes_per_second + sample.sent_bytes_per_second)}
-        />
-      </div>
+      {data ? <Numbers all={data} /> : <Skeleton className={classes.waiting} />}
     </Panel>
+  );
+}
+
+function Numbers({ all }: { all: Statistics }) {
+  const last = all.samples.at(-1);
+  if (!last) return null;
+  const recent = all.samples.slice(-RECENT);
+  return (
+    <div className={classes.numbers}>
+      <Figure
+        name="CPU"
+        value={percent(last.cpu_percent)}
+        note={`of ${counted(all.cpu_count, "core")}`}
+        values={recent.map((sample) => sample.cpu_percent)}
+        top={100}
+      />
+      <Figure
+        name="Memory"
+        value={bytes(last.memory_bytes)}
+        note={`of ${bytes(all.memory_total)}`}
+        values={recent.map((sample) => sample.memory_bytes)}
+        top={all.memory_total}
+      />
+      <Figure
+        name="Network"
+        value={`${bytes(last.received_bytes_per_second + last.sent_bytes_per_second)}/s`}
+        note="in and out"
+        values={recent.map((sample) => sample.received_bytes_per_second + sample.sent_bytes_per_second)}
+      />
+    </div>
   );
 }
 

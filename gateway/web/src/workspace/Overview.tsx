@@ -1,6 +1,7 @@
 /** A workspace at a glance: how to get in, what it serves, how busy it is. */
 import { Text } from "@mantine/core";
 
+import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
 import { Connect } from "./Connect";
 import { useWorkspace } from "./context";
@@ -16,10 +17,9 @@ export function Overview() {
         {workspace.may_enter ? (
           <Connect />
         ) : (
-          <Text c="dimmed" size="md">
-            You administer this workspace: you can start, stop and delete it. Only {workspace.owner} can enter
-            it.
-          </Text>
+          <Panel title={`Belongs to ${workspace.owner}`}>
+            <Text size="md">You can start, stop and delete it. Only {workspace.owner} can enter it.</Text>
+          </Panel>
         )}
       </div>
       <div className={classes.column}>

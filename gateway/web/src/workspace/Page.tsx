@@ -9,6 +9,7 @@ import { useAction, useDeletingAny } from "../api/lifecycle";
 import { me, workspaces } from "../api/queries";
 import type { Workspace } from "../api/types";
 import { Failure } from "../parts/Failure";
+import { sentence } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { NotFound } from "../shell/NotFound";
 import { ActionMenu, PowerButton } from "../workspaces/Actions";
@@ -93,7 +94,7 @@ function Failed({ workspace }: { workspace: Workspace }) {
       title={`${workspace.name} failed`}
       role="alert"
     >
-      {workspace.reason?.detail ?? "The gateway gives no reason; the log may."}{" "}
+      {sentence(workspace.reason?.detail ?? "The gateway gives no reason; the log may")}{" "}
       <Anchor component={Link} to={`${pathOf(workspace)}/logs`} inherit underline="always">
         See the log
       </Anchor>

@@ -1,5 +1,5 @@
 /** The web applications that run in a workspace, as they come and go. */
-import { Button, Code, Menu, Text, Tooltip, UnstyledButton, VisuallyHidden } from "@mantine/core";
+import { Button, Code, Menu, Skeleton, Text, Tooltip, UnstyledButton, VisuallyHidden } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconChevronDown, IconExternalLink, IconLock, IconUsers, IconWorld } from "@tabler/icons-react";
@@ -32,7 +32,7 @@ function useLivePorts(workspace: string, running: boolean): void {
     if (!running) return undefined;
     const refetch = () => void queries.invalidateQueries(ports(workspace));
     return follow({
-      url: address(`/workspaces/${workspace}/ports`),
+      url: address("/workspaces/{id}/ports", { path: { id: workspace } }),
       events: ["ports"],
       receive: (_, data) => {
         const items: unknown = object(data)?.items ?? parseList(data);
@@ -61,11 +61,13 @@ export function Ports() {
     <Panel title="Ports" flush>
       {!running ? (
         <NotRunning workspace={workspace} what="Ports" />
-      ) : list.isError ? (
+      ) : list.isError && !list.data ? (
         <div className={classes.failure}>
           <Failure title="Ports can't be shown" error={list.error} retry={() => void list.refetch()} />
         </div>
-      ) : list.data && list.data.length > 0 ? (
+      ) : !list.data ? (
+        <Waiting />
+      ) : list.data.length > 0 ? (
         <ul className={classes.list} aria-label="Ports">
           {[...list.data]
             .sort((a, b) => a.port - b.port)
@@ -84,6 +86,15 @@ export function Ports() {
         </div>
       )}
     </Panel>
+  );
+}
+
+function Waiting() {
+  return (
+    <div className={classes.empty} role="status" aria-label="Loading">
+      <Skeleton height={14} width="60%" />
+      <Skeleton height={12} width="40%" mt={12} />
+    </div>
   );
 }
 

@@ -1,5 +1,5 @@
 /** Opens a port to others, for as long as one wants. */
-import { Alert, Button, Group, Modal, Select, Stack, Text } from "@mantine/core";
+import { Alert, Button, Group, Select, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { IconWorld } from "@tabler/icons-react";
@@ -9,6 +9,7 @@ import { explain, request } from "../api/client";
 import { ports } from "../api/queries";
 import type { Port, Visibility } from "../api/types";
 import { CopyLine } from "../parts/Copy";
+import { Dialog } from "../parts/Dialog";
 
 export const WORDS: Record<Visibility, { name: string; meaning: string }> = {
   private: { name: "Private", meaning: "You alone, signed in" },
@@ -33,11 +34,11 @@ export function useVisibility(id: string, port: number) {
   const queries = useQueryClient();
   const change = useMutation({
     mutationFn: ({ visibility, hours }: Change) => {
-      const path = `/workspaces/${id}/ports/${port}`;
-      if (visibility === "private") return request("DELETE", path);
+      const path = { id, port: String(port) };
+      if (visibility === "private") return request("DELETE", "/workspaces/{id}/ports/{port}", { path });
       const body: { visibility: Visibility; expires_at?: string } = { visibility };
       if (hours !== undefined) body.expires_at = new Date(Date.now() + hours * 3_600_000).toISOString();
-      return request("PUT", path, { body });
+      return request("PUT", "/workspaces/{id}/ports/{port}", { path, body });
     },
     onSuccess: (_, { visibility }) => {
       notifications.show({ message: `Port ${port} is ${WORDS[visibility].name.toLowerCase()} now` });
@@ -61,13 +62,13 @@ interface Props {
 export function Share(props: Props) {
   const { name } = WORDS[props.visibility];
   return (
-    <Modal
+    <Dialog
       opened={props.opened}
       onClose={props.close}
       title={`Make port ${props.port.port} ${name.toLowerCase()}`}
     >
       <Form {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -9,22 +9,13 @@ describe("links to people's own programs", () => {
     expect(vscode(to)).toBe(
       "vscode://vscode-remote/ssh-remote+api@gate.example.com:2222/home/ada/my%20project?windowId=_blank",
     );
-    expect(vscode(to, "cursor")).toMatch(/^cursor:\/\/vscode-remote\//);
   });
 
   it("open JetBrains Gateway without a deployment", () => {
-    const link = new URL(jetbrains(to));
-    expect(link.protocol).toBe("jetbrains-gateway:");
-    const parameters = new URLSearchParams(link.hash.slice(1));
-    expect(Object.fromEntries(parameters)).toEqual({
-      type: "ssh",
-      deploy: "false",
-      host: "gate.example.com",
-      port: "2222",
-      user: "api",
-      projectPath: "/home/ada/my project",
-    });
-    expect(jetbrains({ ...to, folder: "" })).not.toContain("projectPath");
+    expect(jetbrains(to)).toBe(
+      "jetbrains-gateway://connect#type=ssh&deploy=false&host=gate.example.com&port=2222&user=api" +
+        "&projectPath=%2Fhome%2Fada%2Fmy%20project",
+    );
   });
 
   it("open Zed", () => {
@@ -32,7 +23,7 @@ describe("links to people's own programs", () => {
   });
 
   it("put IPv6 addresses into brackets", () => {
-    expect(zed({ ...to, host: "::1", folder: "" })).toBe("zed://ssh/api@[::1]:2222/");
+    expect(zed({ ...to, host: "::1", folder: "/work" })).toBe("zed://ssh/api@[::1]:2222/work");
   });
 
   it("name the owner of somebody else's workspace", () => {
@@ -41,8 +32,11 @@ describe("links to people's own programs", () => {
   });
 
   it("take absolute folders only", () => {
-    expect(checkedFolder(" /work ")).toBe("/work");
-    expect(checkedFolder("")).toBe("");
-    expect(checkedFolder("work")).toBeNull();
+    expect(checkedFolder(" /work ", "/home/ada")).toBe("/work");
+    expect(checkedFolder("work", "/home/ada")).toBeNull();
+  });
+
+  it("open the home where no folder is named", () => {
+    expect(checkedFolder(" ", "/home/ada")).toBe("/home/ada");
   });
 });

@@ -5,7 +5,7 @@ export interface Destination {
   user: string;
   host: string;
   port: number;
-  /** Folder to open, absolute; empty for none. */
+  /** Folder to open, absolute. */
   folder: string;
 }
 
@@ -23,32 +23,40 @@ function authority({ user, host, port }: Destination): string {
   return `${encodeURIComponent(user)}@${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** `vscode://vscode-remote/ssh-remote+user@host:port/path`; the forks take the same. */
-export function vscode(to: Destination, scheme = "vscode"): string {
-  const folder = to.folder === "" ? "/" : pathOf(to.folder);
-  return `${scheme}://vscode-remote/ssh-remote+${authority(to)}${folder}?windowId=_blank`;
+/**
+ * `vscode://vscode-remote/ssh-remote+user@host:port/path`, in a window of its own:
+ * without `windowId` it takes the place of what somebody has open.
+ */
+export function vscode(to: Destination): string {
+  return `vscode://vscode-remote/ssh-remote+${authority(to)}${pathOf(to.folder)}?windowId=_blank`;
 }
 
-/** `jetbrains-gateway://connect#type=ssh&…`; its IDE is chosen in Gateway. */
+/**
+ * `jetbrains-gateway://connect#type=ssh&deploy=false&host=…&port=…&user=…&projectPath=…`.
+ * Without an `idePath` Gateway asks which of the workspace's IDEs to use.
+ */
 export function jetbrains(to: Destination): string {
-  const parameters = new URLSearchParams({
+  const parameters = {
     type: "ssh",
     deploy: "false",
     host: to.host,
     port: String(to.port),
     user: to.user,
-  });
-  if (to.folder !== "") parameters.set("projectPath", to.folder);
-  return `jetbrains-gateway://connect#${parameters.toString()}`;
+    projectPath: to.folder,
+  };
+  // Not URLSearchParams: a space is `%20` here, and `+` a plus.
+  const text = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return `jetbrains-gateway://connect#${text.join("&")}`;
 }
 
 /** `zed://ssh/user@host:port/path`. */
 export function zed(to: Destination): string {
-  return `zed://ssh/${authority(to)}${to.folder === "" ? "/" : pathOf(to.folder)}`;
+  return `zed://ssh/${authority(to)}${pathOf(to.folder)}`;
 }
 
-/** Returns what is typed as a folder if it can be opened: absolute, or nothing. */
-export function checkedFolder(typed: string): string | null {
+/** Returns the folder that is typed, `home` where none is, or `null` for one that isn't absolute. */
+export function checkedFolder(typed: string, home: string): string | null {
   const folder = typed.trim();
-  return folder === "" || folder.startsWith("/") ? folder : null;
+  if (folder === "") return home;
+  return folder.startsWith("/") ? folder : null;
 }

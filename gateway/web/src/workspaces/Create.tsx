@@ -1,9 +1,10 @@
-import { Alert, Button, Group, Modal, Stack, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Stack, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 
 import { explain } from "../api/client";
 import { useCreate } from "../api/lifecycle";
+import { Dialog } from "../parts/Dialog";
 import { faultOfName, pathOf, suggestName } from "./path";
 
 interface Props {
@@ -16,9 +17,9 @@ interface Props {
 /** Creates a workspace; the name that stands there is free, so Enter is enough. */
 export function Create(props: Props) {
   return (
-    <Modal opened={props.opened} onClose={props.close} title="Create a workspace">
+    <Dialog opened={props.opened} onClose={props.close} title="Create a workspace">
       <Form {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 

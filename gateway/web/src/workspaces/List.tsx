@@ -12,6 +12,7 @@ import { SetPassword } from "../account/SetPassword";
 import { CopyButton } from "../parts/Copy";
 import { Empty } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
+import { sentence } from "../parts/format";
 import { PageTitle } from "../parts/PageTitle";
 import { Ago } from "../parts/Time";
 import { ActionMenu } from "./Actions";
@@ -80,7 +81,7 @@ export function WorkspaceList() {
 
       {!who.has_password && <SetPassword who={who} />}
 
-      {list.isError && (
+      {list.isError && !list.data && (
         <Failure title="The workspaces can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
       {list.isPending && <Waiting />}
@@ -161,7 +162,7 @@ function Row({ workspace, who }: { workspace: Workspace; who: Me }) {
           )}
         </div>
         {workspace.state === "failed" && workspace.reason && (
-          <p className={classes.reason}>{workspace.reason.detail}</p>
+          <p className={classes.reason}>{sentence(workspace.reason.detail)}</p>
         )}
       </div>
       {wide && workspace.may_enter && (

@@ -41,6 +41,8 @@ pub struct Workspace {
     /// Its agent, where one runs.
     #[schema(required = true)]
     pub agent: Option<Agent>,
+    /// Its home directory, as its own programs see it.
+    pub home: String,
     /// The command that opens a shell in it.
     pub ssh: String,
     /// Its addresses for browsers.
