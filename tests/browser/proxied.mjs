@@ -10,7 +10,7 @@ import { assert, flow, required, SOON, until, url } from "./lib.mjs";
 const SERVER = 90_000;
 
 /** How long a shortcut may take before it is pressed again. */
-const PATIENCE = 5_000;
+const PATIENCE = 30_000;
 
 const name = required("DEVGATE_FLOW");
 const byPath = name.endsWith("path");
