@@ -42,7 +42,7 @@ check: vendor web ## what CI runs, and format, clippy and the dashboard's own ch
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory test
 
-bench: vendor web ## print the numbers, against OpenSSH on this machine
+bench: vendor web ## print the numbers, against OpenSSH and nginx on this machine
 	sh scripts/setup-tests.sh
 	$(CARGO) build --release --locked --workspace --bins
 	$(target)/$(host)/release/bench $(ARGS)

@@ -2,8 +2,11 @@
 //
 // A flow gets from its environment where the gateway is (DEVGATE_URL), links that sign
 // people in (DEVGATE_LINK, DEVGATE_OTHER_LINK), the home of the workspace `default` on
-// disk (DEVGATE_HOME) and where pictures go (DEVGATE_SCREENSHOTS).
+// disk (DEVGATE_HOME) and where pictures go (DEVGATE_SCREENSHOTS). Where a reverse proxy is
+// in front, also its name and address (DEVGATE_PROXY, as DOMAIN=HOST:PORT) and the
+// certificate that it shows (DEVGATE_CERTIFICATE).
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -29,6 +32,19 @@ const WINDOWS = {
   phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 };
 
+/** What has the browser find the proxy by its name, and believe its certificate alone. */
+function throughProxy() {
+  const { DEVGATE_PROXY: proxy, DEVGATE_CERTIFICATE: certificate } = process.env;
+  if (!proxy) return [];
+  const [domain, address] = proxy.split("=");
+  const { publicKey } = new X509Certificate(readFileSync(certificate));
+  const key = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
+  return [
+    `--host-resolver-rules=MAP ${domain} ${address}, MAP *.${domain} ${address}`,
+    `--ignore-certificate-errors-spki-list=${key}`,
+  ];
+}
+
 /**
  * Runs a flow in a fresh browser. What the pages complain about fails it, and a
  * picture shows how they looked then.
@@ -45,6 +61,7 @@ export async function flow(name, run) {
       "--disable-sync",
       // Terminals are drawn with elements then, and their text can be read.
       "--disable-3d-apis",
+      ...throughProxy(),
     ],
   });
   const people = [];
@@ -82,7 +99,7 @@ export class Person {
       colorScheme: colours,
       reducedMotion: "reduce",
       // The gateway's own authority isn't the browser's.
-      ignoreHTTPSErrors: true,
+      ignoreHTTPSErrors: !process.env.DEVGATE_PROXY,
       permissions: ["clipboard-read", "clipboard-write"],
     });
     context.setDefaultTimeout(SOON);

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 /// What is needed to run the tests and the package that brings it.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
+    ("caddy", "caddy"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
     ("ip", "iproute2"),
+    ("nginx", "nginx"),
     ("node", "nodejs"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("rsync", "rsync"),
     ("scp", "openssh-client"),
@@ -26,6 +29,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("sshfs", "sshfs"),
     ("tmux", "tmux"),
     ("vim", "vim"),
+    ("wrk", "wrk"),
     ("xauth", "xauth"),
     ("xdpyinfo", "x11-utils"),
     ("Xvfb", "xvfb"),

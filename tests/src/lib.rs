@@ -21,6 +21,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod reach;
+pub mod reverse_proxy;
 pub mod servers;
 pub mod socks;
 pub mod ssh;

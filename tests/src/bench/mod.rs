@@ -1,5 +1,5 @@
-//! The benchmark: devgate against OpenSSH's server and its `ProxyJump`, on one
-//! machine and in one run.
+//! The benchmark: devgate against OpenSSH's server and its `ProxyJump`, and against
+//! nginx, on one machine and in one run.
 //!
 //! Absolute numbers say little on a machine that others use too, so peers take
 //! turns and what counts are the ratios of their medians. Nothing is asserted:
@@ -8,7 +8,9 @@
 mod bulk;
 mod connect;
 mod echo;
+mod editor;
 mod forward;
+mod http;
 mod many;
 mod memory;
 mod path;
@@ -18,6 +20,7 @@ mod sftp;
 mod shared;
 mod workspace;
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -26,7 +29,7 @@ use clap::Parser;
 use peers::{Kind, Peer};
 use report::{Aim, Report, Row};
 
-/// Measures devgate against OpenSSH on this machine.
+/// Measures devgate against OpenSSH and nginx on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, max_term_width = 100)]
 pub struct Options {
@@ -45,6 +48,9 @@ pub struct Options {
     /// List the measurements
     #[arg(long)]
     list: bool,
+    /// Be the web application that is measured, and print its port
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    serve: Option<SocketAddr>,
 }
 
 /// What is measured, under which name, and how.
@@ -60,11 +66,17 @@ const MEASUREMENTS: &[Measurement] = &[
     ("memory", memory::measure),
     ("workspace", workspace::measure),
     ("many", many::measure),
+    ("http", http::measure),
+    ("editor", editor::measure),
 ];
+
+/// Those of them that bring what they are measured against.
+const BY_HTTP: &[&str] = &["http", "editor"];
 
 /// A run of the benchmark.
 struct Bench {
     options: Options,
+    /// Those that speak SSH; none where nothing asks for them.
     peers: Vec<Peer>,
     report: Report,
 }
@@ -104,6 +116,9 @@ impl Bench {
 /// Runs the benchmark and prints its result.
 pub fn run() -> ExitCode {
     let options = Options::parse();
+    if let Some(address) = options.serve {
+        return http::serve(address);
+    }
     if options.list {
         for (name, _) in MEASUREMENTS {
             println!("{name}");
@@ -125,9 +140,11 @@ pub fn run() -> ExitCode {
         eprintln!("bench: nothing has such a name; bench --list shows the names");
         return ExitCode::FAILURE;
     }
+    let by_ssh = chosen.iter().any(|(name, _)| !BY_HTTP.contains(name));
+    let peers = if by_ssh { Kind::ALL.as_slice() } else { &[] };
     let mut bench = Bench {
         options,
-        peers: Kind::ALL.into_iter().map(Peer::start).collect(),
+        peers: peers.iter().copied().map(Peer::start).collect(),
         report: Report::default(),
     };
     let mut failed = ExitCode::SUCCESS;

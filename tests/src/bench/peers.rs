@@ -25,10 +25,18 @@ pub(super) enum Kind {
     Unix,
     /// devgate, its agent dialling in: TLS.
     Dial,
+    /// nginx, in front of a web application.
+    Nginx,
+    /// The web application, with nothing before it.
+    Direct,
 }
 
 impl Kind {
+    /// All that carry SSH.
     pub(super) const ALL: [Self; 4] = [Self::Sshd, Self::Jump, Self::Unix, Self::Dial];
+
+    /// Those that carry HTTP.
+    pub(super) const BY_HTTP: [Self; 3] = [Self::Direct, Self::Nginx, Self::Unix];
 
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -36,6 +44,8 @@ impl Kind {
             Self::Jump => "ProxyJump",
             Self::Unix => "devgate",
             Self::Dial => "devgate TLS",
+            Self::Nginx => "nginx",
+            Self::Direct => "direct",
         }
     }
 }
@@ -67,6 +77,7 @@ impl Peer {
             Kind::Jump => jump(folder.path()),
             Kind::Unix => devgate(folder.path(), Reach::Unix),
             Kind::Dial => devgate(folder.path(), Reach::Dial),
+            Kind::Nginx | Kind::Direct => panic!("{} carries no SSH", kind.label()),
         };
         Self {
             kind,

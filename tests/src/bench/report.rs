@@ -73,6 +73,16 @@ impl Row {
         self.samples.entry(kind).or_default().extend(samples);
     }
 
+    /// Whom the row compares.
+    fn kinds(&self) -> &'static [Kind] {
+        let by_http = [Kind::Nginx, Kind::Direct];
+        if by_http.iter().any(|kind| self.samples.contains_key(kind)) {
+            &Kind::BY_HTTP
+        } else {
+            &Kind::ALL
+        }
+    }
+
     /// The middle one of a peer's samples.
     fn median(&self, kind: Kind) -> Option<f64> {
         self.samples
@@ -172,31 +182,42 @@ impl Report {
     }
 
     pub(super) fn table(&self) -> String {
-        let mut lines = vec![vec![String::new(), "unit".to_owned()]];
-        let header = lines.first_mut();
-        if let Some(header) = header {
-            header.extend(Kind::ALL.map(|kind| kind.label().to_owned()));
-            header.push("aims".to_owned());
-        }
-        for row in &self.rows {
-            let mut line = vec![row.name.clone(), row.unit.to_owned()];
-            line.extend(Kind::ALL.map(|kind| cell(row, kind)));
-            let mut aims = row.aims.iter().map(|aim| row.verdict(aim));
-            line.push(aims.next().unwrap_or_default());
-            lines.push(line);
-            for aim in aims {
-                let mut line = vec![String::new(); 2 + Kind::ALL.len()];
-                line.push(aim);
-                lines.push(line);
+        let mut text = String::new();
+        for kinds in [&Kind::ALL[..], &Kind::BY_HTTP[..]] {
+            let rows = self.rows.iter().filter(|row| row.kinds() == kinds);
+            let rows: Vec<_> = rows.collect();
+            if !rows.is_empty() {
+                text.push_str(&section(&rows, kinds));
+                text.push('\n');
             }
         }
-        let mut text = align(&lines);
-        text.push_str("\nMedian, and lowest to highest of all rounds; MB/s are decimal.\n");
+        text.push_str("Median, and lowest to highest of all rounds; MB/s are decimal.\n");
         for remark in &self.remarks {
             let _ = writeln!(text, "{remark}");
         }
         text
     }
+}
+
+/// The rows of those that are compared with each other.
+fn section(rows: &[&Row], kinds: &[Kind]) -> String {
+    let mut header = vec![String::new(), "unit".to_owned()];
+    header.extend(kinds.iter().map(|kind| kind.label().to_owned()));
+    header.push("aims".to_owned());
+    let mut lines = vec![header];
+    for row in rows {
+        let mut line = vec![row.name.clone(), row.unit.to_owned()];
+        line.extend(kinds.iter().map(|kind| cell(row, *kind)));
+        let mut aims = row.aims.iter().map(|aim| row.verdict(aim));
+        line.push(aims.next().unwrap_or_default());
+        lines.push(line);
+        for aim in aims {
+            let mut line = vec![String::new(); 2 + kinds.len()];
+            line.push(aim);
+            lines.push(line);
+        }
+    }
+    align(&lines)
 }
 
 fn cell(row: &Row, kind: Kind) -> String {

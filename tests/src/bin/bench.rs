@@ -1,4 +1,4 @@
-//! Prints devgate's numbers beside OpenSSH's, measured on this machine.
+//! Prints devgate's numbers beside OpenSSH's and nginx's, measured on this machine.
 
 use std::process::ExitCode;
 

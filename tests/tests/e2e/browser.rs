@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// How long a flow may take: a browser on a loaded machine, and for one of them an
 /// editor that starts.
-const FLOW: Duration = Duration::from_mins(4);
+pub(crate) const FLOW: Duration = Duration::from_mins(4);
 
 /// What `devgate users list --json` says of one.
 #[derive(Deserialize)]
@@ -31,17 +31,17 @@ struct Link {
 }
 
 /// A gateway and the flow that is run against it.
-struct Flow {
+pub(crate) struct Flow {
     // Before its folder, so that it has ended when that is removed.
-    gateway: Gateway,
-    node: Command,
+    pub(crate) gateway: Gateway,
+    pub(crate) node: Command,
     _folder: TempDir,
 }
 
 impl Flow {
     /// Starts a gateway for a flow.
     #[track_caller]
-    fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn prepare(name: &str, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let gateway = Gateway::start_with(folder.path(), Reach::Unix, settings);
         gateway.agent();

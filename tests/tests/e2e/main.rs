@@ -14,6 +14,7 @@
 mod agent_forwarding;
 mod api_document;
 mod bad_input;
+mod behind_proxies;
 mod browser;
 mod copying;
 mod draining;
