@@ -83,6 +83,7 @@ impl Refusal for ProxyError {
             Self::Unasked => row(Status::BAD_GATEWAY, "unasked-upgrade", ConnectFailed),
             Self::Cut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::Ambiguous(_) => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
+            Self::Loop => row(Status::LOOP_DETECTED, "request-loop", Prohibited),
             Self::Connect => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
         }
     }
@@ -90,9 +91,12 @@ impl Refusal for ProxyError {
     fn text(&self) -> String {
         match self {
             Self::Open(error) => error.text(),
-            Self::Broken(_) | Self::Unasked | Self::Cut | Self::Ambiguous(_) | Self::Connect => {
-                self.to_string()
-            }
+            Self::Broken(_)
+            | Self::Unasked
+            | Self::Cut
+            | Self::Ambiguous(_)
+            | Self::Loop
+            | Self::Connect => self.to_string(),
         }
     }
 }

@@ -210,3 +210,21 @@ fn what_is_somebody_elses_is_not_there() {
     );
     assert_eq!(gone.status, 204, "{gone:?}");
 }
+
+#[test]
+fn a_port_that_is_the_gateways_own_leads_nowhere() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let own = site.send("GET /workspaces", &[&admin], None).json();
+    let text = |name: &str| own["items"][0][name].as_str().unwrap().to_owned();
+    let (id, port) = (text("id"), site.port);
+    let public = json!({ "visibility": "public" });
+    let line = format!("PUT /workspaces/{id}/ports/{port}");
+    let shared = site.send(&line, &[&admin], Some(&public));
+    assert_eq!(shared.status, 200, "{shared:?}");
+    let url = shared.text("url");
+    let host = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let request = format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    site.raw(request.as_bytes()).refused(508, "request-loop");
+}

@@ -46,6 +46,8 @@ async fn an_application_is_told_who_asks_and_not_what_is_claimed() {
         .text()
         .await;
     let mut lines: Vec<_> = text.lines().collect();
+    let passed = lines.extract_if(.., |line| line.starts_with("cdn-loop: devgate-"));
+    assert_eq!(passed.count(), 1);
     lines.sort_unstable();
     let mut expected = vec![
         "GET /request?a=b%20c".to_owned(),
@@ -59,6 +61,23 @@ async fn an_application_is_told_who_asks_and_not_what_is_claimed() {
     ];
     expected.sort_unstable();
     assert_eq!(lines, expected);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_an_application_sends_back_ends_there() {
+    let application = Application::start().await;
+    let gateway = public(application.port).await;
+    let host = gateway.host(application.port);
+    let text = gateway.get(&host, "/request", &[]).await.text().await;
+    let mut lines = text.lines();
+    let passed = lines.find_map(|line| line.strip_prefix("cdn-loop: "));
+    let again = [("cdn-loop", passed.unwrap()), ("accept", "text/html")];
+    let answer = gateway.get(&host, "/request", &again).await;
+    assert_eq!(answer.status, 508);
+    assert!(answer.text().await.contains("<!doctype html>"));
+    let others = [("cdn-loop", "another; by=\"devgate\"")];
+    assert_eq!(gateway.get(&host, "/request", &others).await.status, 200);
     gateway.end().await;
 }
 

@@ -34,6 +34,9 @@ const CLAIMS: [HeaderName; 6] = [
     HeaderName::from_static("proxy"),
 ];
 
+/// Names the gateways that a request went through (RFC 8586).
+pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
 /// Longest `Connection` header that is looked at, in names.
 const MAX_CONNECTION_OPTIONS: usize = 32;
 
@@ -76,6 +79,23 @@ impl Client {
         // port asks for (RFC 7239 §4), and refuse their own pages.
         headers.remove(header::FORWARDED);
     }
+}
+
+/// Adds this gateway's id to those that a request went through.
+///
+/// # Errors
+/// Where it is among them: an application has sent the request, which it got from here,
+/// back here, and would go on doing so.
+pub(super) fn mark(headers: &mut HeaderMap, id: &HeaderValue) -> Result<(), ProxyError> {
+    let mut passed = headers.get_all(CDN_LOOP).iter().flat_map(|value| {
+        let entries = value.as_bytes().split(|byte| *byte == b',');
+        entries.filter_map(|entry| entry.split(|byte| *byte == b';').next())
+    });
+    if passed.any(|found| found.trim_ascii() == id.as_bytes()) {
+        return Err(ProxyError::Loop);
+    }
+    headers.append(CDN_LOOP, id.clone());
+    Ok(())
 }
 
 /// Takes out of a request what concerns the client's connection only, and returns the
@@ -244,6 +264,18 @@ mod tests {
         let mut request = request(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
         let refused = prepare(&mut request);
         assert!(matches!(refused, Err(ProxyError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_request_that_was_here_is_known_again() {
+        let id = HeaderValue::from_static("devgate-1");
+        let mut passed = request(&[("cdn-loop", "devgate-10, other; v=\"devgate-1\"")]);
+        mark(passed.headers_mut(), &id).unwrap();
+        let again = mark(passed.headers_mut(), &id);
+        assert!(matches!(again, Err(ProxyError::Loop)));
+        let mut joined = request(&[("cdn-loop", "other,devgate-1;hops=2")]);
+        let again = mark(joined.headers_mut(), &id);
+        assert!(matches!(again, Err(ProxyError::Loop)));
     }
 
     #[test]

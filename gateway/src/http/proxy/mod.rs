@@ -59,6 +59,8 @@ pub struct Proxy {
     /// Runs what outlives its request: upgraded connections.
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Its name in requests that it has sent on; of this process alone.
+    id: HeaderValue,
 }
 
 impl Proxy {
@@ -68,6 +70,9 @@ impl Proxy {
             pools: Pools::default(),
             tasks: TaskTracker::new(),
             stop,
+            // Hexadecimal digits are visible characters.
+            id: HeaderValue::try_from(format!("devgate-{:016x}", rand::random::<u64>()))
+                .unwrap_or(HeaderValue::from_static("devgate")),
         }
     }
 
@@ -101,6 +106,7 @@ impl Proxy {
         F: Future<Output = Result<Stream, OpenError>>,
     {
         let upgrade = headers::prepare(&mut request)?;
+        headers::mark(request.headers_mut(), &self.id)?;
         client.announce(request.headers_mut());
         let switching = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         *request.version_mut() = Version::HTTP_11;
