@@ -132,6 +132,10 @@ pub struct HttpConfig {
     pub url: Option<String>,
     /// Where applications are found. Default: subdomain.
     pub applications: Applications,
+    /// Most connections at once, `WebSockets` included and agents not. Default: 8192.
+    pub max_connections: u32,
+    /// Most of them from one address, unless it is a trusted proxy's. Default: 2048.
+    pub max_connections_per_address: u32,
 }
 
 /// Which certificate the HTTPS listener shows.
@@ -287,6 +291,8 @@ impl Default for HttpConfig {
             domain: "localhost".to_owned(),
             url: None,
             applications: Applications::Subdomain,
+            max_connections: 8192,
+            max_connections_per_address: 2048,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod admin;
 mod agents;
 pub mod api;
 pub mod apps;
+mod counted;
 pub mod dashboard;
 mod health;
 pub mod inside;

@@ -26,6 +26,7 @@ pub use accounts::{Accounts, Browser, SignInError, SignedIn};
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
+pub(crate) use lockout::network_of;
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
 pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};

@@ -9,13 +9,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::application::{Application, Raw, answer, read_head};
 use crate::client::soon;
 use crate::gateway::Gateway;
+use devgate::config::HttpConfig;
+use devgate::http::Limits;
 use devgate::store::Visibility;
 
 const MIB: u64 = 1024 * 1024;
@@ -145,6 +147,31 @@ async fn a_reader_that_pauses_holds_the_application_back() {
         read += u64::try_from(frame.unwrap().into_data().unwrap().len()).unwrap();
     }
     assert_eq!(read, size);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_is_cut_and_one_that_waits_is_not() {
+    let application = Application::start().await;
+    let limits = Limits {
+        stall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let gateway = Gateway::start_as(HttpConfig::default(), limits).await;
+    gateway.share(application.port, Visibility::Public).await;
+    let host = gateway.host(application.port);
+    let mut events = gateway.get(&host, "/events", &[]).await;
+    assert_eq!(events.status, 200);
+    let mut stalled = gateway.connect(&host).await;
+    let request = format!("GET /big?bytes={} HTTP/1.1\r\nHost: {host}\r\n\r\n", 1024 * MIB);
+    soon(stalled.write_all(request.as_bytes())).await.unwrap();
+    // The kernel tells of the reset, whatever is unread.
+    let (tcp, _) = stalled.get_ref();
+    let ended = soon(tcp.ready(Interest::ERROR)).await.unwrap();
+    assert!(ended.is_error(), "{ended:?}");
+    application.events.send("late".to_owned()).await.unwrap();
+    let event = soon(events.body.frame()).await.unwrap().unwrap();
+    assert_eq!(event.into_data().unwrap(), "data: late\n\n");
     gateway.end().await;
 }
 

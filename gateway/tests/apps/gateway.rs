@@ -44,6 +44,14 @@ impl Gateway {
     }
 
     pub(crate) async fn start_with(applications: Applications) -> Self {
+        let config = HttpConfig {
+            applications,
+            ..HttpConfig::default()
+        };
+        Self::start_as(config, Limits::default()).await
+    }
+
+    pub(crate) async fn start_as(config: HttpConfig, limits: Limits) -> Self {
         show_log();
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
@@ -82,10 +90,6 @@ impl Gateway {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = HttpConfig {
-            applications,
-            ..HttpConfig::default()
-        };
         let site = Site::new(&config, address.port()).unwrap();
         let sessions = Sessions::new(store.clone(), PlainCookie::Refused);
         let stop = CancellationToken::new();
@@ -119,7 +123,7 @@ impl Gateway {
         });
         let tls = authority.server_config_for(wanted).unwrap();
         let answers = Routes::from(router).with_apps(apps);
-        tasks.spawn(serve(listener, tls, answers, Limits::default(), stop));
+        tasks.spawn(serve(listener, tls, answers, limits, stop));
         Self {
             address,
             store,
