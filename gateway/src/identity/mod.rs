@@ -49,7 +49,7 @@ pub struct User {
 
 /// What a user may administer. Nobody's role opens others' workspaces, but
 /// administrators see, start, stop and delete them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The installation.

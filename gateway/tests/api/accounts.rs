@@ -170,6 +170,32 @@ fn a_user_who_is_removed_is_signed_out_everywhere() {
 }
 
 #[test]
+fn who_is_no_administrator_any_more_sees_no_more_of_others() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let eve = site.member(&admin, "eve");
+    let role = |role: &str| {
+        let role = json!({ "role": role });
+        let changed = site.send("PATCH /users/eve", &[&admin], Some(&role));
+        assert_eq!(changed.status, 200, "{changed:?}");
+    };
+    role("admin");
+    let theirs = site.send("GET /workspaces", &[&admin], None).json();
+    let id = theirs["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/workspaces/{id}/logs");
+    let mut logs = site.follow(&path, &eve);
+    role("member");
+    let demoted = Instant::now();
+    let mut rest = String::new();
+    logs.read_to_string(&mut rest).unwrap();
+    assert!(demoted.elapsed() < Duration::from_secs(1), "{rest}");
+    site.send(&format!("GET {path}"), &[&eve], None)
+        .refused(404, "no-such-workspace");
+    assert_eq!(site.send("GET /me", &[&eve], None).status, 200);
+}
+
+#[test]
 fn the_command_line_makes_links() {
     let home = Home::new();
     let site = Site::up(&home);

@@ -132,6 +132,36 @@ async fn what_expires_cuts_what_is_open() {
     assert_eq!(sessions.caller(&token, HERE).await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn another_role_cuts_what_was_opened_with_the_old_one() {
+    let ground = ground().await;
+    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(sessions.clone().run(CancellationToken::new()));
+    ground
+        .store
+        .add_user(&"bob".parse().unwrap(), Role::Admin)
+        .await
+        .unwrap();
+    let (token, via) = ground.token(None).await;
+    let caller = sessions.caller(&token, HERE).await.unwrap().unwrap();
+    let (ended, changed) = (sessions.revoked(&via), sessions.changed(&caller));
+    let name = &ground.user.name;
+    ground.store.set_role(name, Role::Member).await.unwrap();
+    sessions.recheck();
+    let second = Duration::from_secs(1);
+    tokio::time::timeout(second, changed.cancelled())
+        .await
+        .unwrap();
+    assert!(!ended.is_cancelled());
+    // Whoever was looked up just before learns it, too.
+    tokio::time::timeout(second, sessions.changed(&caller).cancelled())
+        .await
+        .unwrap();
+    let now = sessions.caller(&token, HERE).await.unwrap().unwrap();
+    assert_eq!(now.user.role, Role::Member);
+}
+
 #[test]
 fn a_cookie_is_found_by_its_whole_name() {
     let headers = headers("cookie", "xdevgate=1; devgatex=2;devgate=3; devgate=4");
