@@ -15,7 +15,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, header};
 
 use crate::config::{Applications, HttpConfig, Network, TlsMode};
-use crate::identity::Secret;
+use crate::identity::{Cookies, Secret};
 
 use forwarded::{FORWARDED_HEADERS, Forwarded, address_of, list, parameter};
 
@@ -75,6 +75,8 @@ pub struct RequestSite {
     pub port: u16,
     /// The client's address.
     pub client: IpAddr,
+    /// Which cookies count.
+    pub cookies: Cookies,
 }
 
 impl Scheme {
@@ -275,6 +277,12 @@ impl Site {
             host,
             port: port.unwrap_or(scheme.port()),
             client: forwarded.client,
+            // Where people come by HTTPS, what claims to be plain is a proxy that doesn't
+            // say so, or somebody who went around it.
+            cookies: match (scheme, dashboard.scheme) {
+                (Scheme::Http, Scheme::Http) => Cookies::Plain,
+                (Scheme::Https, _) | (_, Scheme::Https) => Cookies::Prefixed,
+            },
         }
     }
 

@@ -31,7 +31,7 @@ pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
 pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};
 pub use session::{
-    COOKIE, Caller, InvalidScope, Lasts, PLAIN_COOKIE, PlainCookie, Scope, SessionError, Sessions,
+    COOKIE, Caller, Cookies, InvalidScope, Lasts, PLAIN_COOKIE, Scope, SessionError, Sessions,
     Shown, TOKEN_PREFIX, Via, cookie,
 };
 pub use target::{InvalidTarget, Target};

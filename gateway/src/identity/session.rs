@@ -88,13 +88,32 @@ pub enum SessionError {
     Store(#[from] StoreError),
 }
 
-/// Whether the cookie of plain HTTP counts.
+/// Which cookies count for a request, and are set by its answer: those of one name each,
+/// never both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlainCookie {
-    /// It does: people reach the dashboard by plain HTTP.
-    Accepted,
-    /// It doesn't.
-    Refused,
+pub enum Cookies {
+    /// Those with the prefix `__Host-`, which no other host of the domain can set.
+    Prefixed,
+    /// Those of plain HTTP, over which browsers take no others.
+    Plain,
+}
+
+impl Cookies {
+    /// Returns the name of the dashboard's.
+    pub const fn login(self) -> &'static str {
+        match self {
+            Self::Prefixed => COOKIE,
+            Self::Plain => PLAIN_COOKIE,
+        }
+    }
+
+    /// Returns the attribute that belongs to them.
+    pub const fn attribute(self) -> &'static str {
+        match self {
+            Self::Prefixed => "; Secure",
+            Self::Plain => "",
+        }
+    }
 }
 
 /// A login or token in the records, with whose it is.
@@ -122,7 +141,6 @@ pub struct Sessions(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    plain: PlainCookie,
     state: Mutex<State>,
     /// Wakes the task that looks at what is watched.
     changed: Notify,
@@ -181,26 +199,26 @@ impl FromStr for Scope {
 
 impl Sessions {
     /// Reads from these records.
-    pub fn new(store: Store, plain: PlainCookie) -> Self {
+    pub fn new(store: Store) -> Self {
         Self(Arc::new(Inner {
             store,
-            plain,
             state: Mutex::default(),
             changed: Notify::new(),
         }))
     }
 
     /// Tells who calls: by the token in `Authorization: Bearer`, else by the
-    /// dashboard's cookie. `None` where neither signs anybody in. `peer` is the
-    /// client's address, for the list of logins.
+    /// dashboard's cookie, of those that count. `None` where neither signs anybody in.
+    /// `peer` is the client's address, for the list of logins.
     pub async fn caller(
         &self,
         headers: &HeaderMap,
+        cookies: Cookies,
         peer: IpAddr,
     ) -> Result<Option<Caller>, SessionError> {
         let (kind, secret) = match bearer(headers) {
             Some(secret) => (Kind::Token, secret),
-            None => match self.cookie(headers) {
+            None => match cookie(headers, cookies.login()).and_then(Secret::shown) {
                 Some(secret) => (Kind::Login, secret),
                 None => return Ok(None),
             },
@@ -348,15 +366,6 @@ impl Sessions {
                 }
             }
         }
-    }
-
-    fn cookie(&self, headers: &HeaderMap) -> Option<Secret> {
-        let plain = match self.0.plain {
-            PlainCookie::Accepted => Some(PLAIN_COOKIE),
-            PlainCookie::Refused => None,
-        };
-        let mut names = [Some(COOKIE), plain].into_iter().flatten();
-        names.find_map(|name| Secret::shown(cookie(headers, name)?))
     }
 }
 

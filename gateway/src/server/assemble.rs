@@ -29,7 +29,7 @@ use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Identity, Lockout, LockoutOptions};
+use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -95,7 +95,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
-    let sessions = web::sessions(&store, &site);
+    let sessions = Sessions::new(store.clone());
     let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
     let ground = match &start.first_run {
         Some(wanted) => {

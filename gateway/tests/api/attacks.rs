@@ -98,6 +98,30 @@ fn a_trusted_proxys_word_is_taken_for_cookies_and_addresses() {
 }
 
 #[test]
+fn a_cookie_of_plain_http_and_one_of_https_are_never_taken_for_each_other() {
+    let home = Home::new();
+    let site = Site::up_with(&home, "trusted-proxies = [\"127.0.0.1\"]\n");
+    let https = "X-Forwarded-Proto: https";
+    let link = json!({ "token": site.link });
+    let signed = site.send("POST /login/link", &[https], Some(&link));
+    let set = signed.header("set-cookie").unwrap();
+    assert!(set.starts_with("__Host-") && set.contains("; Secure"), "{set}");
+    let cookie = signed.cookie();
+    let plain = cookie.replace("__Host-", "");
+    for (cookie, headers, status) in [
+        (&cookie, vec![https], 200),
+        (&plain, vec![], 200),
+        // Another host of the domain could have set it.
+        (&plain, vec![https], 401),
+        (&cookie, vec![], 401),
+    ] {
+        let headers = [headers.as_slice(), &[cookie.as_str()]].concat();
+        let me = site.send("GET /me", &headers, None);
+        assert_eq!(me.status, status, "{headers:?}");
+    }
+}
+
+#[test]
 fn a_name_that_somebody_points_here_is_not_the_dashboard() {
     let home = Home::new();
     let site = Site::up(&home);

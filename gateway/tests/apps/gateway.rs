@@ -13,7 +13,7 @@ use devgate::http::apps::{self, Apps, Place, Seal};
 use devgate::http::inside::{self, Inside};
 use devgate::http::proxy::Proxy;
 use devgate::http::{Limits, Routes, Site, serve};
-use devgate::identity::{Identity, PlainCookie, Role, Secret, Sessions, User, Via};
+use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
@@ -91,7 +91,7 @@ impl Gateway {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let site = Site::new(&config, address.port()).unwrap();
-        let sessions = Sessions::new(store.clone(), PlainCookie::Refused);
+        let sessions = Sessions::new(store.clone());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(sessions.clone().run(stop.clone()));

@@ -69,7 +69,7 @@ impl Apps {
         let caller = self
             .0
             .sessions
-            .caller(request.headers(), asked.client)
+            .caller(request.headers(), asked.cookies, asked.client)
             .await
             .map_err(|error| place_of(AppRefused::Session(error)))?;
         let visitor = caller.map(|caller| {

@@ -161,3 +161,21 @@ fn an_origin_is_read_as_it_is_written() {
         assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
     }
 }
+
+#[test]
+fn plain_cookies_count_where_all_is_plain() {
+    let cookies = |site: &Site, scheme: &str| {
+        let headers = headers(&[("host", "localhost"), ("x-forwarded-proto", scheme)]);
+        site.request(PROXY.parse().unwrap(), &headers).cookies
+    };
+    let plain = site(|config| config.tls = TlsMode::Off);
+    assert_eq!(cookies(&plain, "http"), Cookies::Plain);
+    assert_eq!(cookies(&plain, "https"), Cookies::Prefixed);
+    let behind = site(|config| {
+        config.tls = TlsMode::Off;
+        config.url = Some("https://dev.example.com".to_owned());
+    });
+    for scheme in ["http", "https"] {
+        assert_eq!(cookies(&behind, scheme), Cookies::Prefixed);
+    }
+}
