@@ -181,7 +181,10 @@ mod tests {
             .map(|client| {
                 let cut = CancellationToken::new();
                 let ends = cut.clone();
-                (startups.begin(client.parse().unwrap(), move || ends.cancel()), cut)
+                (
+                    startups.begin(client.parse().unwrap(), move || ends.cancel()),
+                    cut,
+                )
             })
             .collect();
         begun.iter().map(|(_, cut)| cut.is_cancelled()).collect()

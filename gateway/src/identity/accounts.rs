@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::password::Verdict;
 use super::{
-    Caller, Locked, Lockout, PasswordError, Passwords, Role, Secret, Sessions, TOKEN_PREFIX, User,
-    Via,
+    Caller, Locked, Lockout, PasswordError, Passwords, Role, Secret, Sessions, TOKEN_PREFIX, Tried,
+    User, Via,
 };
 use crate::names::{LoginId, TokenId, UserName};
 use crate::store::{Login, Method, NewLogin, NewToken, Store, StoreError, Token};
@@ -109,7 +109,7 @@ impl Accounts {
         password: String,
         browser: &Browser,
     ) -> Result<SignedIn, SignInError> {
-        self.lockout.check(browser.address, name)?;
+        self.lockout.check(browser.address, Tried::Account(name))?;
         let found = match name.parse::<UserName>() {
             Ok(name) => self.store.password_of(&name).await?,
             Err(_) => None,
@@ -123,7 +123,8 @@ impl Accounts {
             self.verify(name, password, right, browser.address).await?,
         ) {
             (Some(user), Verdict::Right) => {
-                self.lockout.succeeded(browser.address, name);
+                self.lockout
+                    .succeeded(browser.address, Tried::Account(name));
                 self.begin(user, Method::Password, browser).await
             }
             _ => Err(SignInError::Wrong),
@@ -175,7 +176,7 @@ impl Accounts {
             .iter()
             .any(|login| login.id == *id && login.method == Method::Link && login.created > fresh);
         if right.is_some() && !by_link {
-            self.lockout.check(address, name)?;
+            self.lockout.check(address, Tried::Account(name))?;
             let current = current.unwrap_or_default();
             if self.verify(name, current, right, address).await? == Verdict::Wrong {
                 return Err(SignInError::Current);
@@ -255,10 +256,10 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<Verdict, SignInError> {
         let slot = self.passwords.slot().await?;
-        self.lockout.check(address, name)?;
+        self.lockout.check(address, Tried::Account(name))?;
         let verdict = slot.verify(password, right).await?;
         if verdict == Verdict::Wrong {
-            sleep(self.lockout.failed(address, name)).await;
+            sleep(self.lockout.failed(address, Tried::Account(name))).await;
         }
         Ok(verdict)
     }

@@ -27,7 +27,7 @@ pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub(crate) use lockout::network_of;
-pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
+pub use lockout::{Locked, Lockout, LockoutOptions, Subject, Tried};
 pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};
 pub use session::{

@@ -340,9 +340,8 @@ impl Sessions {
         for watch in due {
             let (via, role) = &watch;
             let found = self.0.store.lasts(via, now).await;
-            let found = found.map(|found| {
-                found.filter(|(_, found)| role.is_none_or(|role| role == *found))
-            });
+            let found = found
+                .map(|found| found.filter(|(_, found)| role.is_none_or(|role| role == *found)));
             let mut state = self.0.state();
             match found {
                 Ok(Some((lasts, _))) => {

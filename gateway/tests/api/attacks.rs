@@ -105,7 +105,10 @@ fn a_cookie_of_plain_http_and_one_of_https_are_never_taken_for_each_other() {
     let link = json!({ "token": site.link });
     let signed = site.send("POST /login/link", &[https], Some(&link));
     let set = signed.header("set-cookie").unwrap();
-    assert!(set.starts_with("__Host-") && set.contains("; Secure"), "{set}");
+    assert!(
+        set.starts_with("__Host-") && set.contains("; Secure"),
+        "{set}"
+    );
     let cookie = signed.cookie();
     let plain = cookie.replace("__Host-", "");
     for (cookie, headers, status) in [

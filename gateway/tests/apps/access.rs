@@ -286,13 +286,22 @@ async fn another_workspaces_page_loads_nothing_private_in_somebodys_name() {
     for loaded in [script, frame] {
         assert_eq!(get(&loaded).await, 403);
         let referer = format!("{other}/page");
-        assert_eq!(get(&[&loaded[..], &[("referer", &referer)]].concat()).await, 403);
+        assert_eq!(
+            get(&[&loaded[..], &[("referer", &referer)]].concat()).await,
+            403
+        );
         let referer = format!("{beside}/page");
-        assert_eq!(get(&[&loaded[..], &[("referer", &referer)]].concat()).await, 200);
+        assert_eq!(
+            get(&[&loaded[..], &[("referer", &referer)]].concat()).await,
+            200
+        );
     }
     let cors = [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")];
     assert_eq!(get(&[&cors[..], &[("origin", &other)]].concat()).await, 403);
-    assert_eq!(get(&[&cors[..], &[("origin", &beside)]].concat()).await, 200);
+    assert_eq!(
+        get(&[&cors[..], &[("origin", &beside)]].concat()).await,
+        200
+    );
     let link = [
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-mode", "navigate"),

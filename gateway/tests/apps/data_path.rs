@@ -163,7 +163,10 @@ async fn a_reader_that_takes_nothing_is_cut_and_one_that_waits_is_not() {
     let mut events = gateway.get(&host, "/events", &[]).await;
     assert_eq!(events.status, 200);
     let mut stalled = gateway.connect(&host).await;
-    let request = format!("GET /big?bytes={} HTTP/1.1\r\nHost: {host}\r\n\r\n", 1024 * MIB);
+    let request = format!(
+        "GET /big?bytes={} HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        1024 * MIB
+    );
     soon(stalled.write_all(request.as_bytes())).await.unwrap();
     // The kernel tells of the reset, whatever is unread.
     let (tcp, _) = stalled.get_ref();

@@ -122,7 +122,10 @@ async fn welcome(
     signed: &SignedIn,
 ) -> Result<Response, NotSignedIn> {
     // A browser that signs in anew leaves no login behind that nobody can use.
-    if let Ok(Some(before)) = api.sessions.caller(headers, asked.cookies, asked.client).await
+    if let Ok(Some(before)) = api
+        .sessions
+        .caller(headers, asked.cookies, asked.client)
+        .await
         && let Via::Login(id) = &before.via
     {
         let ended = api.accounts.end_login(&before.user, id).await;
@@ -134,7 +137,12 @@ async fn welcome(
     api.events.record(about);
     let me: Me = me::of(api, &signed.user).await?;
     let mut response = Json(me).into_response();
-    set_cookie(&mut response, asked.cookies, signed.secret.expose(), MAX_AGE);
+    set_cookie(
+        &mut response,
+        asked.cookies,
+        signed.secret.expose(),
+        MAX_AGE,
+    );
     Ok(response)
 }
 

@@ -229,7 +229,11 @@ mod tests {
                 ("navigate", "object"),
                 ("cors", "empty"),
             ] {
-                let loaded = [site(from), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+                let loaded = [
+                    site(from),
+                    ("sec-fetch-mode", mode),
+                    ("sec-fetch-dest", dest),
+                ];
                 assert!(is_refused(&Method::GET, &loaded), "{mode} {dest}");
                 let own = [&loaded[..], &[("referer", "https://own.example/a?b")]].concat();
                 assert!(!is_refused(&Method::GET, &own), "{mode} {dest}");

@@ -106,7 +106,11 @@ impl Apps {
         for value in request.headers().get_all(header::COOKIE) {
             cookies.append(header::COOKIE, value.clone());
         }
-        let caller = self.0.sessions.caller(&cookies, asked.cookies, asked.client).await;
+        let caller = self
+            .0
+            .sessions
+            .caller(&cookies, asked.cookies, asked.client)
+            .await;
         let Some(caller) = caller.map_err(AppRefused::Session)? else {
             let own = request
                 .uri()

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{AppRefused, COOKIE, Inner, PLAIN_COOKIE, Place};
 use crate::http::proxy::{Cut, Target, Upstream};
 use crate::http::site::RequestSite;
-use crate::identity::{Cookies, Door, Identity, Inside, Pass, Scope, Standing, TOKEN_PREFIX, Via, cookie};
+use crate::identity::{
+    Cookies, Door, Identity, Inside, Pass, Scope, Standing, TOKEN_PREFIX, Via, cookie,
+};
 use crate::names::UserId;
 
 /// How long what the records say of a place is believed.
@@ -205,7 +207,10 @@ impl Visitors {
     ) -> Result<Option<Arc<Visitor>>, AppRefused> {
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(header::AUTHORIZATION, token.clone());
-        let caller = inner.sessions.caller(&headers, asked.cookies, asked.client).await;
+        let caller = inner
+            .sessions
+            .caller(&headers, asked.cookies, asked.client)
+            .await;
         let Some(caller) = caller.map_err(AppRefused::Session)? else {
             return Ok(None);
         };

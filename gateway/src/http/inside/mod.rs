@@ -146,7 +146,10 @@ impl Inside {
         if !self.site.is_dashboard(&asked.host) {
             return Err(super::problem::RequestRefused::NoRoute.into());
         }
-        let caller = self.sessions.caller(headers, asked.cookies, asked.client).await?;
+        let caller = self
+            .sessions
+            .caller(headers, asked.cookies, asked.client)
+            .await?;
         let caller = caller.ok_or(InsideRefused::SignedOut)?;
         // A WebSocket begins with a GET, knows no same-origin policy, and types.
         let acts = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
