@@ -1,8 +1,8 @@
 //! Under which addresses the gateway is found, and what a request says of where it
 //! came from.
 //!
-//! What stands in `Forwarded` and `X-Forwarded-*` is believed of trusted proxies
-//! alone. Invariant: nothing that a client sends changes what the site's own origins
+//! What stands in `Forwarded` or `X-Forwarded-*` is believed of trusted proxies
+//! alone, and only the one of the two that they are said to write. Invariant: nothing that a client sends changes what the site's own origins
 //! are.
 
 mod forwarded;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::config::{Applications, HttpConfig, Network, TlsMode};
+use crate::config::{Applications, ForwardedHeaders, HttpConfig, Network, TlsMode};
 use crate::identity::{Cookies, Secret};
 
 use forwarded::{FORWARDED_HEADERS, Forwarded, address_of, list, parameter};
@@ -62,6 +62,7 @@ struct Inner {
     /// Hosts under which the dashboard answers, beside its own and IP addresses.
     names: Vec<String>,
     trusted: Vec<Network>,
+    forwarded: ForwardedHeaders,
 }
 
 /// What a request says of where it came from.
@@ -187,6 +188,7 @@ impl Site {
             port,
             names,
             trusted: config.trusted_proxies.clone(),
+            forwarded: config.forwarded_headers,
         })))
     }
 
@@ -294,24 +296,29 @@ impl Site {
     }
 
     fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
-        let [for_, proto, host] = FORWARDED_HEADERS;
-        if FORWARDED_HEADERS
-            .iter()
-            .any(|name| headers.contains_key(*name))
-        {
-            let clients = list(headers, for_);
-            let (client, hops) = self.client(peer, clients.iter().map(String::as_str));
-            let of_hop = |values: Vec<String>| {
-                let index = values.len().saturating_sub(hops.max(1));
-                values.into_iter().nth(index)
-            };
-            let scheme = of_hop(list(headers, proto));
-            return Forwarded {
-                client,
-                scheme: scheme.and_then(|scheme| scheme_of(&scheme)),
-                host: of_hop(list(headers, host)),
-            };
+        match self.0.forwarded {
+            ForwardedHeaders::XForwarded => self.x_forwarded(peer, headers),
+            ForwardedHeaders::Forwarded => self.standard_forwarded(peer, headers),
         }
+    }
+
+    fn x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
+        let [for_, proto, host] = FORWARDED_HEADERS;
+        let clients = list(headers, for_);
+        let (client, hops) = self.client(peer, clients.iter().map(String::as_str));
+        let of_hop = |values: Vec<String>| {
+            let index = values.len().saturating_sub(hops.max(1));
+            values.into_iter().nth(index)
+        };
+        let scheme = of_hop(list(headers, proto));
+        Forwarded {
+            client,
+            scheme: scheme.and_then(|scheme| scheme_of(&scheme)),
+            host: of_hop(list(headers, host)),
+        }
+    }
+
+    fn standard_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
         let elements = list(headers, "forwarded");
         let nodes = elements
             .iter()

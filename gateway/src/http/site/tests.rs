@@ -77,14 +77,31 @@ fn a_trusted_proxys_word_counts_from_the_end_of_the_list() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "dev.example.com"),
         // What a client adds to it passes through a proxy that doesn't know it.
-        ("forwarded", "for=127.0.0.1;host=evil.example"),
+        ("forwarded", "for=127.0.0.1;proto=http;host=evil.example"),
     ];
     assert_eq!(
         asked(&site, PROXY, &pairs),
         ("https://dev.example.com".to_owned(), "192.0.2.7".to_owned())
     );
+    let only = [("host", "127.0.0.1:8080"), pairs[4]];
+    let (origin, client) = asked(&site, PROXY, &only);
+    assert_eq!(
+        (origin.as_str(), client.as_str()),
+        ("http://127.0.0.1:8080", PROXY)
+    );
+}
+
+#[test]
+fn a_trusted_proxy_that_writes_the_standard_header_is_believed_that_one() {
+    let site = site(|config| {
+        config.tls = TlsMode::Off;
+        config.forwarded_headers = ForwardedHeaders::Forwarded;
+    });
     let standard = [
         ("host", "127.0.0.1:8080"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "evil.example"),
         ("forwarded", "for=127.0.0.1;proto=http;host=evil.example"),
         (
             "forwarded",
