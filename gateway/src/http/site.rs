@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 
 use crate::config::{Applications, ForwardedHeaders, HttpConfig, Network, TlsMode};
 use crate::identity::{Cookies, Secret};
@@ -46,6 +46,11 @@ pub struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write SCHEME://HOST or SCHEME://HOST:PORT without a path, as in https://dev.example.com")]
 pub struct InvalidOrigin;
+
+/// A request that doesn't say which host it is for, or not in a way that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request names no host that can be read: send one `Host` header")]
+pub struct NoHost;
 
 /// The addresses of one gateway. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -253,11 +258,15 @@ impl Site {
     }
 
     /// Tells where a request came from; `peer` is the other end of its connection.
-    pub fn request(&self, peer: IpAddr, headers: &HeaderMap) -> RequestSite {
+    ///
+    /// # Errors
+    /// Where it names no host, several, or one that can't be read: it must be taken for
+    /// nobody's.
+    pub fn request(&self, peer: IpAddr, headers: &HeaderMap) -> Result<RequestSite, NoHost> {
         let peer = peer.to_canonical();
-        let plain = || {
-            let host = text(headers, &header::HOST);
-            host.and_then(split_host)
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Err(NoHost);
         };
         let forwarded = self.trusts(peer).then(|| self.forwarded(peer, headers));
         let forwarded = forwarded.unwrap_or(Forwarded {
@@ -267,14 +276,12 @@ impl Site {
         });
         let scheme = forwarded.scheme.unwrap_or(self.0.listener);
         let dashboard = self.dashboard();
-        let (host, port) = forwarded
-            .host
-            .as_deref()
-            .and_then(split_host)
-            .or_else(plain)
-            // HTTP/1.0 may do without; whoever does wants what there is.
-            .unwrap_or_else(|| (dashboard.host.clone(), Some(dashboard.port)));
-        RequestSite {
+        let host = match &forwarded.host {
+            Some(host) => host,
+            None => host.to_str().map_err(|_| NoHost)?,
+        };
+        let (host, port) = split_host(host).ok_or(NoHost)?;
+        Ok(RequestSite {
             scheme,
             host,
             port: port.unwrap_or(scheme.port()),
@@ -285,7 +292,7 @@ impl Site {
                 (Scheme::Http, Scheme::Http) => Cookies::Plain,
                 (Scheme::Https, _) | (_, Scheme::Https) => Cookies::Prefixed,
             },
-        }
+        })
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -418,10 +425,6 @@ fn port_of(text: &str) -> Result<Option<u16>, NoPort> {
         }
         None | Some(_) => Err(NoPort),
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

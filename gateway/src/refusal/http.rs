@@ -107,6 +107,7 @@ impl Refusal for InsideRefused {
             Self::SignedOut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
+            Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
         }
     }
@@ -120,7 +121,7 @@ impl Refusal for AppRefused {
             Self::SignInNeeded => row(Status::UNAUTHORIZED, "sign-in-needed", Prohibited),
             Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::CrossOrigin => row(Status::FORBIDDEN, "cross-origin", Prohibited),
-            Self::ManyHosts => row(Status::BAD_REQUEST, "many-hosts", Prohibited),
+            Self::Hosts => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::BadReturn => row(Status::BAD_REQUEST, "bad-return-address", Prohibited),
             Self::CodeSpent => row(Status::BAD_REQUEST, "code-spent", Prohibited),
             Self::Stopped => row(UNAVAILABLE, "workspace-stopped", ConnectFailed),

@@ -134,7 +134,17 @@ fn a_name_that_somebody_points_here_is_not_the_dashboard() {
     }
     let twice = "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\
                  Connection: close\r\n\r\n";
-    assert_eq!(site.raw(twice.as_bytes()).status, 400);
+    site.raw(twice.as_bytes()).refused(400, "bad-host");
+    for (line, status) in [
+        ("GET /api/v1/me HTTP/1.1\r\nHost: a b", 400),
+        ("GET / HTTP/1.1\r\nHost:", 400),
+        ("GET / HTTP/1.1\r\nX: y", 400),
+        ("GET / HTTP/1.0\r\nX: y", 400),
+        ("GET /healthz HTTP/1.0\r\nX: y", 200),
+    ] {
+        let text = format!("{line}\r\nConnection: close\r\n\r\n");
+        assert_eq!(site.raw(text.as_bytes()).status, status, "{line}");
+    }
 }
 
 #[test]

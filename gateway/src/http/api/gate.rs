@@ -45,10 +45,7 @@ fn asked(site: &Site, request: &Request) -> Result<RequestSite, ApiRefused> {
     let peer = request.extensions().get::<PeerInfo>();
     let peer = peer.ok_or(ApiRefused::NoConnection)?.address.ip();
     let headers = request.headers();
-    if headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(ApiRefused::Hosts);
-    }
-    let asked = site.request(peer, headers);
+    let asked = site.request(peer, headers)?;
     if !site.is_dashboard(&asked.host) {
         return Err(ApiRefused::WrongHost {
             host: asked.host.as_str().into(),

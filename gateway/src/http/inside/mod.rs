@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use super::proxy::{Client, Cut, Proxy, Target, Upstream};
 use super::serve::PeerInfo;
-use super::site::{RequestSite, Site};
+use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
 use crate::names::WorkspaceId;
 use crate::store::Store;
@@ -63,6 +63,8 @@ pub(crate) enum InsideRefused {
     ScopeTooSmall,
     #[error("this request comes from another origin than the dashboard's, {0}")]
     ForeignOrigin(String),
+    #[error(transparent)]
+    Hosts(NoHost),
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
 }
@@ -143,6 +145,7 @@ impl Inside {
     async fn caller(&self, peer: IpAddr, head: &Parts) -> Result<(Caller, RequestSite), Problem> {
         let headers = &head.headers;
         let asked = self.site.request(peer, headers);
+        let asked = asked.map_err(InsideRefused::Hosts)?;
         if !self.site.is_dashboard(&asked.host) {
             return Err(super::problem::RequestRefused::NoRoute.into());
         }
