@@ -1,6 +1,7 @@
 //! The codes that browsers bring from the dashboard to an application.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,12 +21,11 @@ const MAX_EACH: usize = 32;
 /// Most codes that wait; the oldest is forgotten when there are more.
 const MAX_CODES: usize = 4096;
 
-/// Codes that wait to be used, in the order in which they were made.
-#[derive(Debug, Default)]
+/// Codes that wait to be used, in the order in which they were made. `Debug` prints none.
+#[derive(Default)]
 pub(super) struct Codes(Mutex<VecDeque<(SecretHash, Code)>>);
 
 /// What a code lets somebody into.
-#[derive(Debug)]
 pub(super) struct Code {
     pub(super) place: Place,
     pub(super) user: UserId,
@@ -42,7 +42,9 @@ impl Codes {
         let secret = Secret::random("");
         let mut codes = self.lock();
         codes.retain(|(_, code)| code.counts());
-        let mut own = (0..).zip(codes.iter()).filter(|(_, (_, other))| other.user == code.user);
+        let mut own = (0..)
+            .zip(codes.iter())
+            .filter(|(_, (_, other))| other.user == code.user);
         let oldest = own.next().map(|(place, _)| place);
         if own.count() + 1 >= MAX_EACH {
             oldest.map(|oldest: usize| codes.remove(oldest));
@@ -71,6 +73,12 @@ impl Codes {
 impl Code {
     fn counts(&self) -> bool {
         self.made.elapsed() < CODE_LIFE
+    }
+}
+
+impl fmt::Debug for Codes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codes").finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{AppRefused, COOKIE, Inner, PLAIN_COOKIE, Place};
 use crate::http::proxy::{Cut, Target, Upstream};
 use crate::http::site::RequestSite;
 use crate::identity::{
-    Cookies, Door, Identity, Inside, Pass, Scope, Standing, TOKEN_PREFIX, Via, cookie,
+    Cookies, Door, Identity, Inside, Pass, Scope, SecretHash, Standing, TOKEN_PREFIX, Via, cookie,
 };
 use crate::names::UserId;
 
@@ -62,9 +62,9 @@ pub(super) struct Visitor {
     pub(super) cookie: Option<OffsetDateTime>,
 }
 
-/// The cookies that were looked up, each with its host.
+/// The cookies that were looked up, as what they hash to, each with its host.
 #[derive(Debug, Default)]
-pub(super) struct Visitors(Mutex<HashMap<(String, String), Arc<Visitor>>>);
+pub(super) struct Visitors(Mutex<HashMap<(String, SecretHash), Arc<Visitor>>>);
 
 impl Doors {
     /// Looks a place up; `None` where there is no such workspace.
@@ -173,7 +173,7 @@ impl Visitors {
         let Some(shown) = cookie(headers, cookie_name(asked.cookies)) else {
             return Ok(None);
         };
-        let key = (asked.host.clone(), shown.to_owned());
+        let key = (asked.host.clone(), SecretHash::of(shown.as_bytes()));
         if let Some(visitor) = lock(&self.0).get(&key) {
             return Ok(visitor.counts().then(|| Arc::clone(visitor)));
         }
