@@ -214,6 +214,19 @@ impl Apps {
     }
 }
 
+/// Sets a cookie anew by an application's own answer.
+pub(super) fn renew(response: &mut Response, cookie: HeaderValue) {
+    // A cache that has the page already would keep the cookie with it.
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, cookie);
+    // Whoever keeps the answer would hand the cookie to others.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::EXPIRES);
+}
+
 fn life(place: &Place) -> time::Duration {
     match place.inside {
         Inside::Port(_) => COOKIE_LIFE,
@@ -272,4 +285,30 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         let value = percent_decode_str(value).decode_utf8().ok()?;
         Some(value.into_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_renews_a_cookie_is_kept_by_nobody() {
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=9"),
+        );
+        headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+        headers.insert(header::SET_COOKIE, HeaderValue::from_static("own=1"));
+        renew(&mut response, HeaderValue::from_static("ours=1"));
+        let headers = response.headers();
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert!(!headers.contains_key(header::EXPIRES));
+        assert_eq!(headers.get_all(header::SET_COOKIE).iter().count(), 2);
+        let mut known = Response::new(Body::empty());
+        *known.status_mut() = StatusCode::NOT_MODIFIED;
+        renew(&mut known, HeaderValue::from_static("ours=1"));
+        assert!(known.headers().is_empty());
+    }
 }

@@ -218,7 +218,7 @@ impl Apps {
         match self.carry(errand, request).await {
             Ok(mut response) => {
                 if let Some(cookie) = renewed {
-                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                    entry::renew(&mut response, cookie);
                 }
                 response
             }
