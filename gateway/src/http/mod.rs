@@ -11,6 +11,7 @@ pub mod api;
 pub mod apps;
 mod counted;
 pub mod dashboard;
+mod harden;
 mod health;
 pub mod inside;
 pub mod problem;

@@ -31,6 +31,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::apps::{Apps, Routed};
 use super::counted::Counted;
+use super::harden::harden;
 use crate::config::Network;
 use crate::startups::{Share, Startup, Startups};
 
@@ -140,13 +141,22 @@ impl Routes {
         response
     }
 
-    async fn find(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
-        if let Some(apps) = &self.apps {
-            request = match apps.route(peer.address.ip(), request).await {
-                Routed::Answered(response) => return response,
-                Routed::Other(request) => request,
-            };
+    async fn find(self, peer: PeerInfo, request: Request<Body>) -> Response {
+        let Some(apps) = &self.apps else {
+            return self.route(peer, request).await;
+        };
+        let (request, strict) = match apps.route(peer.address.ip(), request).await {
+            Routed::Answered(response) => return response,
+            Routed::Other(request, strict) => (request, strict),
+        };
+        let mut response = self.route(peer, request).await;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            harden(response.headers_mut(), strict);
         }
+        response
+    }
+
+    async fn route(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
         request.extensions_mut().insert(peer);
         self.router
             .oneshot(request)

@@ -265,3 +265,41 @@ fn a_port_that_is_the_gateways_own_leads_nowhere() {
     let request = format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     site.raw(request.as_bytes()).refused(508, "request-loop");
 }
+
+#[test]
+fn every_answer_of_the_dashboards_origin_is_hardened() {
+    let home = Home::new();
+    let more = "trusted-proxies = [\"127.0.0.1\"]\nurl = \"https://dev.example.com\"\n";
+    let site = Site::up_with(&home, more);
+    for path in [
+        "/",
+        "/favicon.svg",
+        "/nothing",
+        "/healthz",
+        "/api/v1/me",
+        "/api/v1/docs",
+        "/api/v1/applications/authorize?to=x&state=y",
+        "/api/v1/workspaces/x/terminals",
+        "/api/v1/workspaces/x/ports",
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: dev.example.com\r\nX-Forwarded-Proto: https\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let answer = site.raw(request.as_bytes());
+        for (name, part) in [
+            ("strict-transport-security", "max-age="),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("referrer-policy", ""),
+            ("cache-control", "no-"),
+        ] {
+            let value = answer.header(name);
+            let value = value.unwrap_or_else(|| panic!("{path} has no {name}: {answer:?}"));
+            let own = path.contains("authorize") && name == "content-security-policy";
+            assert!(value.contains(part) || own, "{path}: {name}: {value}");
+        }
+    }
+}

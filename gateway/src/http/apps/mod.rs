@@ -34,6 +34,7 @@ use axum::routing::get;
 use http::{HeaderValue, Method, Request, header};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::harden::strict_transport;
 use crate::http::proxy::{Client, Cut, Proxy};
 use crate::http::site::{NoHost, RequestSite, Site};
 use crate::http::{PeerInfo, health};
@@ -85,8 +86,8 @@ struct Inner {
 pub enum Routed {
     /// It was for an application.
     Answered(Response),
-    /// It is for the dashboard.
-    Other(Request<Body>),
+    /// It is for the dashboard, with what its answer must say of the site.
+    Other(Request<Body>, Option<HeaderValue>),
 }
 
 /// What applications need.
@@ -139,7 +140,9 @@ impl Apps {
         let asked = match asked {
             Ok(asked) => asked,
             // Those who only ask whether it lives may speak HTTP/1.0, without a host.
-            Err(NoHost) if health::is_asked_for(request.uri()) => return Routed::Other(request),
+            Err(NoHost) if health::is_asked_for(request.uri()) => {
+                return Routed::Other(request, None);
+            }
             Err(NoHost) => {
                 return Routed::Answered(self.refuse(&AppRefused::Hosts, &request));
             }
@@ -154,7 +157,8 @@ impl Apps {
         if request.uri().path().starts_with(path::START) && self.0.site.is_dashboard(&asked.host) {
             return Routed::Answered(self.at_path(&asked, request).await);
         }
-        Routed::Other(request)
+        let strict = strict_transport(&self.0.site, &asked);
+        Routed::Other(request, strict)
     }
 
     /// Returns what reaches an agent for the API beside applications.

@@ -106,12 +106,9 @@ pub(super) async fn list(
         };
         let body = Body::from_stream(events.map(Ok::<_, Infallible>).take_until(Box::pin(ends)));
         let mut response = body.into_response();
-        harden(&mut response);
         let kind = HeaderValue::from_static(EVENTS);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        // nginx hands events on only where it is told not to gather them.
-        let headers = response.headers_mut();
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        harden(&mut response);
         return Ok(response);
     }
     let listening = if inside.runs(&grant) {
