@@ -324,6 +324,47 @@ async fn an_answer_that_comes_before_the_request_has_is_handed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_gateways_end_ends_events_and_waits_for_requests() {
+    let slow = Raw::start(async |mut stream, _| {
+        let Some(head) = read_head(&mut stream).await else {
+            return;
+        };
+        let head = head.to_lowercase();
+        if head.contains("chunked") {
+            // It answers before it has the request.
+            let begin = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nearly";
+            stream.write_all(begin).await.unwrap();
+            let mut body = [0; "4\r\nrest\r\n0\r\n\r\n".len()];
+            stream.read_exact(&mut body).await.unwrap();
+            stream.write_all(b"end").await.unwrap();
+        }
+    })
+    .await;
+    let application = Application::start().await;
+    let gateway = public(application.port).await;
+    gateway.share(slow.port, Visibility::Public).await;
+    let (host, slow) = (gateway.host(application.port), gateway.host(slow.port));
+    let mut events = gateway.get(&host, "/events", &[]).await;
+    application.events.send("one".to_owned()).await.unwrap();
+    soon(events.body.frame()).await.unwrap().unwrap();
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+    let chunks = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+    let body = Body::from_stream(chunks.map(Ok::<_, std::io::Error>));
+    let request = Request::post("/").body(body).unwrap();
+    let mut answer = gateway.ask(&slow, request).await;
+    let first = soon(answer.body.frame()).await.unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "early");
+
+    gateway.stop.cancel();
+    // The end is one, no break.
+    assert_eq!(events.text().await, "");
+    sender.send(Bytes::from_static(b"rest")).await.unwrap();
+    drop(sender);
+    assert_eq!(answer.text().await, "end");
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trailers_and_informational_answers_come_through_or_are_passed_over() {
     let application = Raw::start(async |mut stream, _| {
         if let Some(head) = read_head(&mut stream).await {

@@ -34,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) ada: User,
     pub(crate) bob: User,
     pub(crate) workspace: WorkspaceId,
+    /// Begins its end.
+    pub(crate) stop: CancellationToken,
     tasks: JoinSet<()>,
     _folder: TempDir,
 }
@@ -123,7 +125,7 @@ impl Gateway {
         });
         let tls = authority.server_config_for(wanted).unwrap();
         let answers = Routes::from(router).with_apps(apps);
-        tasks.spawn(serve(listener, tls, answers, limits, stop));
+        tasks.spawn(serve(listener, tls, answers, limits, stop.clone()));
         Self {
             address,
             store,
@@ -133,6 +135,7 @@ impl Gateway {
             ada,
             bob,
             workspace,
+            stop,
             tasks,
             _folder: folder,
         }

@@ -185,6 +185,14 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     strip(headers);
 }
 
+/// Whether an answer is Server-Sent Events, which go on until somebody ends them.
+pub(super) fn are_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 fn strip(headers: &mut HeaderMap) {
     for name in options(headers) {
         // What frames and addresses a message can't be disowned (RFC 9110 §7.6.1).
