@@ -108,6 +108,7 @@ impl Refusal for InsideRefused {
             Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
+            Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
         }
     }

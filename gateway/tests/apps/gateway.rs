@@ -19,6 +19,7 @@ use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
 use devgate::workspaces::{Intent, LifecycleOptions, State, Workspaces};
 use devgate_certs::{Authority, Wanted};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -37,7 +38,7 @@ pub(crate) struct Gateway {
     /// Begins its end.
     pub(crate) stop: CancellationToken,
     tasks: JoinSet<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -137,7 +138,7 @@ impl Gateway {
             workspace,
             stop,
             tasks,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -147,6 +148,16 @@ impl Gateway {
         self.workspaces.settled(&self.workspace).await;
         self.workspaces.shutdown().await;
         self.tasks.shutdown().await;
+    }
+
+    /// Returns the process of the workspace's agent.
+    pub(crate) fn agent(&self) -> Pid {
+        let folder = self.folder.path().join("workspaces");
+        let file = folder.join(self.workspace.as_str()).join("run/agent.pid");
+        let written: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let pid = written["pid"].as_i64().unwrap();
+        Pid::from_raw(pid.try_into().unwrap())
     }
 
     /// Returns the host of an application of the workspace, with its port.

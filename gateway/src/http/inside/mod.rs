@@ -65,6 +65,8 @@ pub(crate) enum InsideRefused {
     ForeignOrigin(String),
     #[error(transparent)]
     Hosts(NoHost),
+    #[error("the workspace's agent does not answer: see its log, or restart the workspace")]
+    Late,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
 }
