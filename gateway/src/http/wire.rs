@@ -57,7 +57,7 @@ pub enum RoleName {
     Member,
 }
 
-/// A link that signs somebody in once. `Debug` doesn't print it.
+/// A link that signs somebody in once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignInLink {
     /// The link, to be handed to whom it is for.
@@ -67,6 +67,7 @@ pub struct SignInLink {
     pub expires_at: time::OffsetDateTime,
 }
 
+/// The link itself isn't printed.
 impl fmt::Debug for SignInLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("SignInLink");

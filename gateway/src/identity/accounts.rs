@@ -16,7 +16,7 @@ use super::{
     User, Via,
 };
 use crate::names::{LoginId, TokenId, UserName};
-use crate::store::{Login, Method, NewLogin, NewToken, Store, StoreError, Token};
+use crate::store::{Login, Method, NewLogin, NewToken, OnNewPassword, Store, StoreError, Token};
 
 /// Longest name of a browser that is kept, in characters.
 const MAX_USER_AGENT: usize = 200;
@@ -43,6 +43,16 @@ pub struct Browser {
     pub address: IpAddr,
     /// What it says that it is.
     pub user_agent: String,
+}
+
+/// A password that is to count from now on. It has no `Debug`: nobody is to print it.
+pub struct PasswordChange {
+    /// The one that counted so far, where that is needed.
+    pub current: Option<String>,
+    /// The new one.
+    pub password: String,
+    /// What becomes of the tokens.
+    pub tokens: OnNewPassword,
 }
 
 /// A login that has begun.
@@ -153,17 +163,22 @@ impl Accounts {
         self.begin(user, Method::Link, browser).await
     }
 
-    /// Sets the caller's password and ends their other logins.
+    /// Sets the caller's password and ends their other logins, and their tokens where that
+    /// is asked for.
     ///
     /// # Errors
     /// `Current` where the old one is needed and wrong.
     pub async fn set_password(
         &self,
         caller: &Caller,
-        current: Option<String>,
-        password: String,
+        new: PasswordChange,
         address: IpAddr,
     ) -> Result<(), SignInError> {
+        let PasswordChange {
+            current,
+            password,
+            tokens,
+        } = new;
         let Via::Login(id) = &caller.via else {
             return Err(SignInError::LoginNeeded);
         };
@@ -184,7 +199,7 @@ impl Accounts {
         }
         let hash = self.passwords.hash(password).await?;
         self.store
-            .set_password(&caller.user, &hash, Some(id))
+            .set_password(&caller.user, &hash, Some(id), tokens)
             .await?;
         self.sessions.recheck();
         Ok(())

@@ -22,7 +22,7 @@ use ssh_key::{HashAlg, PublicKey};
 use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
-pub use accounts::{Accounts, Browser, SignInError, SignedIn};
+pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};

@@ -170,6 +170,42 @@ fn a_user_who_is_removed_is_signed_out_everywhere() {
 }
 
 #[test]
+fn a_new_password_ends_tokens_where_that_is_asked_for() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let cookie = site.sign_in();
+    let origin = format!("Origin: {}", site.origin());
+    let token = site.token(&cookie, "read");
+    for (end, status) in [(None, 200), (Some(false), 200), (Some(true), 401)] {
+        let new = json!({ "password": PASSWORD, "end_tokens": end });
+        let set = site.send("PUT /me/password", &[&cookie, &origin], Some(&new));
+        assert_eq!(set.status, 204, "{set:?}");
+        assert_eq!(site.send("GET /me", &[&token], None).status, status);
+    }
+}
+
+#[test]
+fn whose_account_it_is_sees_who_made_a_link_into_it() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let name = site.send("GET /me", &[&admin], None).text("name");
+    let eve = site.member(&admin, "eve");
+    let made = loop {
+        let events = site.send("GET /events", &[&eve], None).json();
+        let all = events["items"].as_array().unwrap();
+        let made = all.iter().find(|event| event["kind"] == "link-created");
+        if let Some(made) = made {
+            break made.clone();
+        }
+    };
+    assert_eq!(made["user"], "eve");
+    assert_eq!(made["data"]["by"], name, "{made}");
+    let told = made.to_string();
+    assert!(!told.contains("http"), "{told}");
+}
+
+#[test]
 fn who_is_no_administrator_any_more_sees_no_more_of_others() {
     let home = Home::new();
     let site = Site::up(&home);
