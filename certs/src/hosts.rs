@@ -12,13 +12,16 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::PrivateKeyDer;
+use time::OffsetDateTime;
 use tracing::{debug, warn};
 
 use crate::issue::{self, Validity, validity_of};
 use crate::tls::provider;
 use crate::{Authority, CertsError};
 
-/// Most certificates that are kept; all are forgotten when there are more.
+/// Most certificates that are kept; the least recently used is forgotten when there are
+/// more. Whoever asks for many hosts makes only their own handshakes slower: each
+/// certificate costs one signature, as each handshake does anyway.
 const MAX_KEPT: usize = 1024;
 
 /// Says whether a host, in small letters, is to have a certificate.
@@ -31,12 +34,22 @@ struct Hosts {
     /// One for all: each costs a signature, and no key.
     key: KeyPair,
     signing: Arc<dyn SigningKey>,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<Kept>,
 }
 
+/// The certificates that were issued. Invariant: there are at most [`MAX_KEPT`].
+#[derive(Default)]
 struct Kept {
+    hosts: HashMap<String, Host>,
+    /// How often any was used.
+    uses: u64,
+}
+
+struct Host {
     certified: Arc<CertifiedKey>,
     validity: Validity,
+    /// The last use.
+    used: u64,
 }
 
 impl Authority {
@@ -63,35 +76,53 @@ impl Authority {
 impl Hosts {
     fn of(&self, host: &str) -> Result<Arc<CertifiedKey>, CertsError> {
         let now = self.authority.now();
-        // A signature takes a tenth of a millisecond, so others can wait for it.
-        let mut kept = self.kept();
-        if let Some(found) = kept.get(host)
-            && found.validity.contains(now)
-            && now < found.validity.renew_at()
-        {
-            return Ok(Arc::clone(&found.certified));
+        if let Some(certified) = self.kept().get(host, now) {
+            return Ok(certified);
         }
+        // Others needn't wait for the signature. Two that ask for a new host at the same
+        // time get one each, and the later is kept.
         let names = [host.to_owned()];
         let params = issue::gateway(&names, now, self.authority.validity())?;
         let certificate = params.signed_by(&self.key, self.authority.issuer())?;
         let validity = validity_of(certificate.der()).map_err(CertsError::Pem)?;
         let chain = vec![certificate.der().clone()];
         let certified = Arc::new(CertifiedKey::new(chain, Arc::clone(&self.signing)));
-        if kept.len() >= MAX_KEPT {
-            kept.clear();
-        }
-        let new = Kept {
-            certified: Arc::clone(&certified),
-            validity,
-        };
-        kept.insert(host.to_owned(), new);
         debug!(host, "issued a host's certificate");
+        self.kept().put(host, Arc::clone(&certified), validity);
         Ok(certified)
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // It is whole after every method: a panic elsewhere breaks nothing.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn get(&mut self, host: &str, now: OffsetDateTime) -> Option<Arc<CertifiedKey>> {
+        let found = self.hosts.get_mut(host)?;
+        if !found.validity.contains(now) || now >= found.validity.renew_at() {
+            return None;
+        }
+        self.uses += 1;
+        found.used = self.uses;
+        Some(Arc::clone(&found.certified))
+    }
+
+    fn put(&mut self, host: &str, certified: Arc<CertifiedKey>, validity: Validity) {
+        if self.hosts.len() >= MAX_KEPT && !self.hosts.contains_key(host) {
+            let oldest = self.hosts.iter().min_by_key(|(_, host)| host.used);
+            if let Some(oldest) = oldest.map(|(host, _)| host.clone()) {
+                self.hosts.remove(&oldest);
+            }
+        }
+        self.uses += 1;
+        let new = Host {
+            certified,
+            validity,
+            used: self.uses,
+        };
+        self.hosts.insert(host.to_owned(), new);
     }
 }
 
@@ -124,6 +155,30 @@ mod tests {
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     use super::*;
+
+    #[test]
+    fn hosts_that_nobody_comes_back_to_push_out_none_that_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Arc::new(Authority::open(&folder.path().join("certs")).unwrap());
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let hosts = Hosts {
+            authority,
+            wanted: Arc::new(|_| true),
+            key,
+            signing: provider().key_provider.load_private_key(der).unwrap(),
+            kept: Mutex::default(),
+        };
+        let used = hosts.of("used").unwrap();
+        let unused = hosts.of("unused").unwrap();
+        for number in 0..MAX_KEPT {
+            hosts.of(&format!("host-{number}")).unwrap();
+            let again = hosts.of("used").unwrap();
+            assert!(Arc::ptr_eq(&used, &again));
+        }
+        assert_eq!(hosts.kept().hosts.len(), MAX_KEPT);
+        assert!(!Arc::ptr_eq(&unused, &hosts.of("unused").unwrap()));
+    }
 
     #[tokio::test]
     async fn a_wanted_host_gets_a_certificate_of_its_own_and_no_other_does() {

@@ -124,6 +124,8 @@ pub struct HttpConfig {
     /// Reverse proxies whose word about a request's client, scheme and host is
     /// believed. Default: none.
     pub trusted_proxies: Vec<Network>,
+    /// By which headers they tell of it; the others aren't read. Default: x-forwarded.
+    pub forwarded_headers: ForwardedHeaders,
     /// Name of the dashboard; applications have theirs below it. Default:
     /// `localhost`.
     pub domain: String,
@@ -132,6 +134,20 @@ pub struct HttpConfig {
     pub url: Option<String>,
     /// Where applications are found. Default: subdomain.
     pub applications: Applications,
+    /// Most connections at once, `WebSockets` included and agents not. Default: 8192.
+    pub max_connections: u32,
+    /// Most of them from one address, unless it is a trusted proxy's. Default: 2048.
+    pub max_connections_per_address: u32,
+}
+
+/// By which headers a reverse proxy tells of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeaders {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// Which certificate the HTTPS listener shows.
@@ -284,9 +300,12 @@ impl Default for HttpConfig {
             certificate: None,
             key: None,
             trusted_proxies: Vec::new(),
+            forwarded_headers: ForwardedHeaders::XForwarded,
             domain: "localhost".to_owned(),
             url: None,
             applications: Applications::Subdomain,
+            max_connections: 8192,
+            max_connections_per_address: 2048,
         }
     }
 }

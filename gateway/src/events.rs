@@ -52,6 +52,8 @@ pub enum Kind {
     TokenCreated,
     /// A token was deleted.
     TokenDeleted,
+    /// A link was made that signs somebody in.
+    LinkCreated,
     /// Somebody signed in.
     Login,
     /// A login ended.
@@ -120,6 +122,7 @@ impl Kind {
             Self::KeyRemoved => "key-removed",
             Self::TokenCreated => "token-created",
             Self::TokenDeleted => "token-deleted",
+            Self::LinkCreated => "link-created",
             Self::Login => "login",
             Self::Logout => "logout",
             Self::PortChanged => "port-changed",

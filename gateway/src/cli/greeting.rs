@@ -73,7 +73,10 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
     );
     match &ground.link {
         // It is a secret; whoever reads this terminal may have it.
-        Some(once) => line("browser", &format!("{once} (signs in once, within a day)")),
+        Some(once) => {
+            let once = once.expose();
+            line("browser", &format!("{once} (signs in once, within a day)"));
+        }
         None => line("browser", &server.url),
     }
     line("data", &data);

@@ -89,6 +89,12 @@ fn http(config: &Config) -> Result<(), Finding> {
     {
         return Err(("http.url", error.to_string()));
     }
+    count("http.max-connections", http.max_connections, 1_000_000)?;
+    count(
+        "http.max-connections-per-address",
+        http.max_connections_per_address,
+        1_000_000,
+    )?;
     let files = http.tls == TlsMode::Files;
     for (key, file) in [
         ("http.certificate", &http.certificate),

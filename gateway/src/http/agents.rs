@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio_rustls::server;
 use tracing::{debug, warn};
 
+use super::counted::Counted;
 use super::problem::Problem;
 use super::proxy::has_token;
 use super::serve::PeerInfo;
@@ -229,11 +230,12 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(Tls, Vec<u8>)> {
             return None;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<server::TlsStream<Transport>>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Counted<server::TlsStream<Transport>>>>() else {
         warn!("an agent's connection isn't TLS beneath");
         return None;
     };
-    Some((parts.io.into_inner().into(), parts.read_buf.to_vec()))
+    let tls = parts.io.into_inner().into_inner();
+    Some((tls.into(), parts.read_buf.to_vec()))
 }
 
 /// Returns the answer to a WebSocket's opening handshake (RFC 6455 §4.2.2), or

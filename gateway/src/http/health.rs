@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::Uri;
 use serde_json::json;
 
 use super::problem::RequestRefused;
@@ -29,6 +30,17 @@ impl Readiness {
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// Where it is told whether the gateway lives.
+pub(super) const ALIVE: &str = "/healthz";
+
+/// Where it is told whether the gateway is ready.
+pub(super) const READY: &str = "/readyz";
+
+/// Whether a request asks for one of these.
+pub(super) fn is_asked_for(uri: &Uri) -> bool {
+    [ALIVE, READY].contains(&uri.path())
 }
 
 pub(super) async fn alive() -> Response {

@@ -9,7 +9,9 @@ pub mod admin;
 mod agents;
 pub mod api;
 pub mod apps;
+mod counted;
 pub mod dashboard;
+mod harden;
 mod health;
 pub mod inside;
 pub mod problem;
@@ -29,7 +31,7 @@ pub(crate) use apps::AppRefused;
 pub use health::Readiness;
 pub(crate) use inside::InsideRefused;
 pub use serve::{Limits, PeerInfo, Routes, Transport, serve};
-pub use site::{Origin, RequestSite, Scheme, Site};
+pub use site::{NoHost, Origin, RequestSite, Scheme, Site};
 
 use problem::RequestRefused;
 
@@ -49,8 +51,8 @@ pub fn router(state: HttpState) -> Router {
         .route(CONTROL_PATH, get(agents::control))
         .route(DATA_PATH, get(agents::data))
         .with_state(state.agents)
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .route(health::ALIVE, get(health::alive))
+        .route(health::READY, get(health::ready))
         .with_state(state.readiness)
         .route("/api/v1/docs", get(dashboard::page))
         .fallback(dashboard::serve)

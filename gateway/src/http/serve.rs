@@ -21,7 +21,6 @@ use rustls::{ProtocolVersion, ServerConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -31,7 +30,10 @@ use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::apps::{Apps, Routed};
-use crate::startups::{Startup, Startups};
+use super::counted::Counted;
+use super::harden::harden;
+use crate::config::Network;
+use crate::startups::{Share, Startup, Startups};
 
 /// Pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,7 +45,7 @@ const MAX_HEAD: usize = 128 * 1024;
 const MAX_HEADERS: usize = 100;
 
 /// What one listener puts up with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Longest TLS handshake.
     pub handshake: Duration,
@@ -52,8 +54,17 @@ pub struct Limits {
     /// Most connections whose TLS handshake isn't finished; beyond that the oldest of
     /// the address that has the most is cut.
     pub handshakes: usize,
-    /// Most connections that haven't been upgraded; others wait in the kernel's queue.
+    /// Most connections, also when they have become something else than HTTP; beyond
+    /// that the oldest of the address that has the most is cut. Agents' aren't counted.
     pub connections: usize,
+    /// Most connections of one address, an IPv6 network of 64 bits counting as one;
+    /// beyond that its oldest is cut.
+    pub each: usize,
+    /// Addresses that may have all of the connections: the proxies in front.
+    pub proxies: Arc<[Network]>,
+    /// Longest time in which a peer takes nothing of what there is for it. Whoever has
+    /// nothing to take isn't meant, and agents aren't: theirs wait for programs.
+    pub stall: Duration,
 }
 
 impl Default for Limits {
@@ -63,6 +74,9 @@ impl Default for Limits {
             headers: Duration::from_secs(10),
             handshakes: 256,
             connections: 8192,
+            each: 2048,
+            proxies: Arc::default(),
+            stall: Duration::from_mins(1),
         }
     }
 }
@@ -127,13 +141,22 @@ impl Routes {
         response
     }
 
-    async fn find(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
-        if let Some(apps) = &self.apps {
-            request = match apps.route(peer.address.ip(), request).await {
-                Routed::Answered(response) => return response,
-                Routed::Other(request) => request,
-            };
+    async fn find(self, peer: PeerInfo, request: Request<Body>) -> Response {
+        let Some(apps) = &self.apps else {
+            return self.route(peer, request).await;
+        };
+        let (request, strict) = match apps.route(peer.address.ip(), request).await {
+            Routed::Answered(response) => return response,
+            Routed::Other(request, strict) => (request, strict),
+        };
+        let mut response = self.route(peer, request).await;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            harden(response.headers_mut(), strict);
         }
+        response
+    }
+
+    async fn route(self, peer: PeerInfo, mut request: Request<Body>) -> Response {
         request.extensions_mut().insert(peer);
         self.router
             .oneshot(request)
@@ -158,28 +181,35 @@ pub async fn serve(
         Transport::Plain => None,
     };
     let handshakes = Startups::new("TLS handshake", limits.handshakes);
-    let open = Arc::new(Semaphore::new(limits.connections));
+    let share = Share {
+        each: limits.each,
+        exempt: Arc::clone(&limits.proxies),
+    };
+    let open = Startups::with_share("HTTP", limits.connections, share);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(ended),
-            (accepted, permit) = accept(&listener, &open) => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
                     let cut = CancellationToken::new();
-                    let cuts = cut.clone();
+                    let (early, late) = (cut.clone(), cut.clone());
                     let client = address.ip().to_canonical();
-                    let handshake = handshakes.begin(client, move || cuts.cancel());
+                    let handshake = handshakes.begin(client, move || early.cancel());
+                    let place = open.begin(client, move || late.cancel());
                     let connection = Connection {
                         stream,
                         address,
                         acceptor: acceptor.clone(),
                         routes: routes.clone(),
-                        limits,
+                        limits: limits.clone(),
                         stop: stop.clone(),
+                        place,
+                        cut,
                     };
                     let span = info_span!("http-connection", peer = %address);
-                    let run = connection.run((handshake, cut), permit);
+                    let run = connection.run(handshake);
                     connections.spawn(run.instrument(span));
                 }
                 Err(error) => {
@@ -193,19 +223,6 @@ pub async fn serve(
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
-}
-
-/// Accepts the next connection once there is room for it. Cancel-safe.
-async fn accept(
-    listener: &TcpListener,
-    open: &Arc<Semaphore>,
-) -> (
-    io::Result<(TcpStream, SocketAddr)>,
-    Option<OwnedSemaphorePermit>,
-) {
-    // Nobody closes the semaphore.
-    let permit = Arc::clone(open).acquire_owned().await.ok();
-    (listener.accept().await, permit)
 }
 
 fn report(ended: Result<(), JoinError>) {
@@ -224,16 +241,15 @@ struct Connection {
     routes: Routes,
     limits: Limits,
     stop: CancellationToken,
+    /// Its place among all, and what is cancelled to make room.
+    place: Startup,
+    cut: CancellationToken,
 }
 
 impl Connection {
-    /// Runs it to its end; the `permit` goes with it. Until its handshake is done it
-    /// may be cut.
-    async fn run(
-        self,
-        (handshake, cut): (Startup, CancellationToken),
-        _permit: Option<OwnedSemaphorePermit>,
-    ) {
+    /// Runs it to its end. It may be cut for want of room: at once until its `handshake`
+    /// is done.
+    async fn run(self, handshake: Startup) {
         let Self {
             stream,
             address,
@@ -241,8 +257,10 @@ impl Connection {
             routes,
             limits,
             stop,
+            place,
+            cut,
         } = self;
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream, limits.stall) {
             debug!(%error, "a socket refused its options");
         }
         let Some(acceptor) = acceptor else {
@@ -252,8 +270,10 @@ impl Connection {
                 certificates: Arc::default(),
                 tls13: false,
             };
-            if let Err(error) = speak(stream, peer, routes, limits, stop).await {
-                debug!(%error, "an HTTP connection broke");
+            let counted = Counted::new(stream, place, cut.clone());
+            tokio::select! {
+                () = speak(counted, peer, routes, limits.headers, stop) => {}
+                () = cut.cancelled() => {}
             }
             return;
         };
@@ -281,41 +301,63 @@ impl Connection {
                 .into(),
             tls13: tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         };
-        if let Err(error) = speak(tls, peer, routes, limits, stop).await {
-            debug!(%error, "an HTTP connection broke");
+        let counted = if peer.certificates.is_empty() {
+            Counted::new(tls, place, cut.clone())
+        } else {
+            // An agent, whose certificate was verified.
+            drop(place);
+            if let Err(error) = SockRef::from(tls.get_ref().0).set_tcp_user_timeout(None) {
+                debug!(%error, "an agent's socket refused an option");
+            }
+            Counted::free(tls)
+        };
+        let agent = !peer.certificates.is_empty();
+        tokio::select! {
+            () = speak(counted, peer, routes, limits.headers, stop) => {}
+            () = cut.cancelled(), if !agent => {}
         }
     }
 }
 
+/// Speaks HTTP on a connection, to its end or until it is upgraded.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerInfo,
     routes: Routes,
-    limits: Limits,
+    headers: Duration,
     stop: CancellationToken,
-) -> hyper::Result<()> {
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = routes.clone().answer(peer.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
+        .header_read_timeout(headers)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "an HTTP connection broke");
     }
-    connection.await
 }
 
-/// Sends at once what is written, and finds out when the peer's host is gone.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Sends at once what is written, and finds out when the peer's host is gone, or takes
+/// nothing for as long as `stall`.
+fn prepare(stream: &TcpStream, stall: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    // The kernel counts from when the peer's window closed, or its acknowledgements
+    // ceased; a connection on which nothing is sent isn't touched.
+    SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10))

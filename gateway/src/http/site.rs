@@ -1,8 +1,8 @@
 //! Under which addresses the gateway is found, and what a request says of where it
 //! came from.
 //!
-//! What stands in `Forwarded` and `X-Forwarded-*` is believed of trusted proxies
-//! alone. Invariant: nothing that a client sends changes what the site's own origins
+//! What stands in `Forwarded` or `X-Forwarded-*` is believed of trusted proxies
+//! alone, and only the one of the two that they are said to write. Invariant: nothing that a client sends changes what the site's own origins
 //! are.
 
 mod forwarded;
@@ -12,10 +12,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 
-use crate::config::{Applications, HttpConfig, Network, TlsMode};
-use crate::identity::Secret;
+use crate::config::{Applications, ForwardedHeaders, HttpConfig, Network, TlsMode};
+use crate::identity::{Cookies, Secret};
 
 use forwarded::{FORWARDED_HEADERS, Forwarded, address_of, list, parameter};
 
@@ -47,6 +47,11 @@ pub struct Origin {
 #[error("write SCHEME://HOST or SCHEME://HOST:PORT without a path, as in https://dev.example.com")]
 pub struct InvalidOrigin;
 
+/// A request that doesn't say which host it is for, or not in a way that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request names no host that can be read: send one `Host` header")]
+pub struct NoHost;
+
 /// The addresses of one gateway. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Site(Arc<Inner>);
@@ -62,6 +67,7 @@ struct Inner {
     /// Hosts under which the dashboard answers, beside its own and IP addresses.
     names: Vec<String>,
     trusted: Vec<Network>,
+    forwarded: ForwardedHeaders,
 }
 
 /// What a request says of where it came from.
@@ -75,6 +81,8 @@ pub struct RequestSite {
     pub port: u16,
     /// The client's address.
     pub client: IpAddr,
+    /// Which cookies count.
+    pub cookies: Cookies,
 }
 
 impl Scheme {
@@ -185,6 +193,7 @@ impl Site {
             port,
             names,
             trusted: config.trusted_proxies.clone(),
+            forwarded: config.forwarded_headers,
         })))
     }
 
@@ -249,11 +258,15 @@ impl Site {
     }
 
     /// Tells where a request came from; `peer` is the other end of its connection.
-    pub fn request(&self, peer: IpAddr, headers: &HeaderMap) -> RequestSite {
+    ///
+    /// # Errors
+    /// Where it names no host, several, or one that can't be read: it must be taken for
+    /// nobody's.
+    pub fn request(&self, peer: IpAddr, headers: &HeaderMap) -> Result<RequestSite, NoHost> {
         let peer = peer.to_canonical();
-        let plain = || {
-            let host = text(headers, &header::HOST);
-            host.and_then(split_host)
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Err(NoHost);
         };
         let forwarded = self.trusts(peer).then(|| self.forwarded(peer, headers));
         let forwarded = forwarded.unwrap_or(Forwarded {
@@ -263,19 +276,23 @@ impl Site {
         });
         let scheme = forwarded.scheme.unwrap_or(self.0.listener);
         let dashboard = self.dashboard();
-        let (host, port) = forwarded
-            .host
-            .as_deref()
-            .and_then(split_host)
-            .or_else(plain)
-            // HTTP/1.0 may do without; whoever does wants what there is.
-            .unwrap_or_else(|| (dashboard.host.clone(), Some(dashboard.port)));
-        RequestSite {
+        let host = match &forwarded.host {
+            Some(host) => host,
+            None => host.to_str().map_err(|_| NoHost)?,
+        };
+        let (host, port) = split_host(host).ok_or(NoHost)?;
+        Ok(RequestSite {
             scheme,
             host,
             port: port.unwrap_or(scheme.port()),
             client: forwarded.client,
-        }
+            // Where people come by HTTPS, what claims to be plain is a proxy that doesn't
+            // say so, or somebody who went around it.
+            cookies: match (scheme, dashboard.scheme) {
+                (Scheme::Http, Scheme::Http) => Cookies::Plain,
+                (Scheme::Https, _) | (_, Scheme::Https) => Cookies::Prefixed,
+            },
+        })
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -286,24 +303,29 @@ impl Site {
     }
 
     fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
-        let [for_, proto, host] = FORWARDED_HEADERS;
-        if FORWARDED_HEADERS
-            .iter()
-            .any(|name| headers.contains_key(*name))
-        {
-            let clients = list(headers, for_);
-            let (client, hops) = self.client(peer, clients.iter().map(String::as_str));
-            let of_hop = |values: Vec<String>| {
-                let index = values.len().saturating_sub(hops.max(1));
-                values.into_iter().nth(index)
-            };
-            let scheme = of_hop(list(headers, proto));
-            return Forwarded {
-                client,
-                scheme: scheme.and_then(|scheme| scheme_of(&scheme)),
-                host: of_hop(list(headers, host)),
-            };
+        match self.0.forwarded {
+            ForwardedHeaders::XForwarded => self.x_forwarded(peer, headers),
+            ForwardedHeaders::Forwarded => self.standard_forwarded(peer, headers),
         }
+    }
+
+    fn x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
+        let [for_, proto, host] = FORWARDED_HEADERS;
+        let clients = list(headers, for_);
+        let (client, hops) = self.client(peer, clients.iter().map(String::as_str));
+        let of_hop = |values: Vec<String>| {
+            let index = values.len().saturating_sub(hops.max(1));
+            values.into_iter().nth(index)
+        };
+        let scheme = of_hop(list(headers, proto));
+        Forwarded {
+            client,
+            scheme: scheme.and_then(|scheme| scheme_of(&scheme)),
+            host: of_hop(list(headers, host)),
+        }
+    }
+
+    fn standard_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Forwarded {
         let elements = list(headers, "forwarded");
         let nodes = elements
             .iter()
@@ -403,10 +425,6 @@ fn port_of(text: &str) -> Result<Option<u16>, NoPort> {
         }
         None | Some(_) => Err(NoPort),
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

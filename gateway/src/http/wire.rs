@@ -1,6 +1,8 @@
 //! What both APIs say in the same words: the one on the administration socket and
 //! the one under `/api/v1`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -56,11 +58,39 @@ pub enum RoleName {
 }
 
 /// A link that signs somebody in once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignInLink {
     /// The link, to be handed to whom it is for.
     pub url: String,
     /// When it ends.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: time::OffsetDateTime,
+}
+
+/// The link itself isn't printed.
+impl fmt::Debug for SignInLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SignInLink");
+        shown
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_link_is_not_printed() {
+        let link = SignInLink {
+            url: "https://localhost/sign-in#link=s3cret".to_owned(),
+            expires_at: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        let printed = format!("{link:?}");
+        assert!(
+            printed.contains("1970") && !printed.contains("s3cret"),
+            "{printed}"
+        );
+    }
 }

@@ -12,11 +12,11 @@ use tokio::time::sleep;
 
 use super::password::Verdict;
 use super::{
-    Caller, Locked, Lockout, PasswordError, Passwords, Role, Secret, Sessions, TOKEN_PREFIX, User,
-    Via,
+    Caller, Locked, Lockout, PasswordError, Passwords, Role, Secret, Sessions, TOKEN_PREFIX, Tried,
+    User, Via,
 };
 use crate::names::{LoginId, TokenId, UserName};
-use crate::store::{Login, Method, NewLogin, NewToken, Store, StoreError, Token};
+use crate::store::{Login, Method, NewLogin, NewToken, OnNewPassword, Store, StoreError, Token};
 
 /// Longest name of a browser that is kept, in characters.
 const MAX_USER_AGENT: usize = 200;
@@ -43,6 +43,16 @@ pub struct Browser {
     pub address: IpAddr,
     /// What it says that it is.
     pub user_agent: String,
+}
+
+/// A password that is to count from now on. It has no `Debug`: nobody is to print it.
+pub struct PasswordChange {
+    /// The one that counted so far, where that is needed.
+    pub current: Option<String>,
+    /// The new one.
+    pub password: String,
+    /// What becomes of the tokens.
+    pub tokens: OnNewPassword,
 }
 
 /// A login that has begun.
@@ -109,7 +119,7 @@ impl Accounts {
         password: String,
         browser: &Browser,
     ) -> Result<SignedIn, SignInError> {
-        self.lockout.check(browser.address, name)?;
+        self.lockout.check(browser.address, Tried::Account(name))?;
         let found = match name.parse::<UserName>() {
             Ok(name) => self.store.password_of(&name).await?,
             Err(_) => None,
@@ -123,7 +133,8 @@ impl Accounts {
             self.verify(name, password, right, browser.address).await?,
         ) {
             (Some(user), Verdict::Right) => {
-                self.lockout.succeeded(browser.address, name);
+                self.lockout
+                    .succeeded(browser.address, Tried::Account(name));
                 self.begin(user, Method::Password, browser).await
             }
             _ => Err(SignInError::Wrong),
@@ -152,17 +163,22 @@ impl Accounts {
         self.begin(user, Method::Link, browser).await
     }
 
-    /// Sets the caller's password and ends their other logins.
+    /// Sets the caller's password and ends their other logins, and their tokens where that
+    /// is asked for.
     ///
     /// # Errors
     /// `Current` where the old one is needed and wrong.
     pub async fn set_password(
         &self,
         caller: &Caller,
-        current: Option<String>,
-        password: String,
+        new: PasswordChange,
         address: IpAddr,
     ) -> Result<(), SignInError> {
+        let PasswordChange {
+            current,
+            password,
+            tokens,
+        } = new;
         let Via::Login(id) = &caller.via else {
             return Err(SignInError::LoginNeeded);
         };
@@ -175,7 +191,7 @@ impl Accounts {
             .iter()
             .any(|login| login.id == *id && login.method == Method::Link && login.created > fresh);
         if right.is_some() && !by_link {
-            self.lockout.check(address, name)?;
+            self.lockout.check(address, Tried::Account(name))?;
             let current = current.unwrap_or_default();
             if self.verify(name, current, right, address).await? == Verdict::Wrong {
                 return Err(SignInError::Current);
@@ -183,7 +199,7 @@ impl Accounts {
         }
         let hash = self.passwords.hash(password).await?;
         self.store
-            .set_password(&caller.user, &hash, Some(id))
+            .set_password(&caller.user, &hash, Some(id), tokens)
             .await?;
         self.sessions.recheck();
         Ok(())
@@ -255,10 +271,10 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<Verdict, SignInError> {
         let slot = self.passwords.slot().await?;
-        self.lockout.check(address, name)?;
+        self.lockout.check(address, Tried::Account(name))?;
         let verdict = slot.verify(password, right).await?;
         if verdict == Verdict::Wrong {
-            sleep(self.lockout.failed(address, name)).await;
+            sleep(self.lockout.failed(address, Tried::Account(name))).await;
         }
         Ok(verdict)
     }

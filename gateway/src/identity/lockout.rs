@@ -7,13 +7,15 @@
 //! public key that matches, since strangers can lock out any name, and nobody can
 //! guess a key. A way to sign in with what can be guessed asks [`Lockout::check`].
 //! An address that signed in as that name lately is spared what others do to the name.
+//! Signing in excuses the failures with that very name, not those of the address with
+//! others: who has an account can't guess others' passwords by it.
 //!
 //! Invariant: memory is bounded, whatever comes; the least recently seen is forgotten
 //! first.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,13 +72,53 @@ pub struct Locked {
 pub struct Lockout {
     options: LockoutOptions,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    hasher: RandomState,
     counts: Mutex<Counts>,
 }
 
 struct Counts {
     addresses: Lru<Network, Failures>,
-    names: Lru<String, Failures>,
-    trusted: Lru<(Network, String), Instant>,
+    names: Lru<Name, Failures>,
+    trusted: Lru<(Network, Name), Instant>,
+}
+
+/// What somebody tries to sign in as. A login name of SSH says where to go and whoever
+/// has any key may say any, so it is never taken for an account's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried<'a> {
+    /// The login name of SSH.
+    Login(&'a str),
+    /// The name of an account, with its password.
+    Account(&'a str),
+}
+
+impl<'a> From<&'a str> for Tried<'a> {
+    fn from(login: &'a str) -> Self {
+        Self::Login(login)
+    }
+}
+
+impl<'a> From<&'a String> for Tried<'a> {
+    fn from(login: &'a String) -> Self {
+        Self::Login(login)
+    }
+}
+
+/// What was tried, as far as it is told from others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Login(String),
+    Account(String),
+}
+
+impl Name {
+    fn of<'a>(tried: impl Into<Tried<'a>>) -> Self {
+        let bounded = |name: &str| name.chars().take(MAX_NAME).collect();
+        match tried.into() {
+            Tried::Login(name) => Self::Login(bounded(name)),
+            Tried::Account(name) => Self::Account(bounded(name)),
+        }
+    }
 }
 
 /// An address, as far as attackers can't change it at will.
@@ -85,7 +127,8 @@ struct Network(IpAddr);
 
 #[derive(Debug, Default)]
 struct Failures {
-    at: VecDeque<Instant>,
+    /// When, and with which name: its hash, where one was said.
+    at: VecDeque<(Instant, Option<u64>)>,
     locked_until: Option<Instant>,
 }
 
@@ -141,6 +184,7 @@ impl Lockout {
         Self {
             options,
             clock: Box::new(clock),
+            hasher: RandomState::new(),
             counts: Mutex::new(Counts {
                 addresses: Lru::new(capacity),
                 names: Lru::new(capacity),
@@ -167,9 +211,9 @@ impl Lockout {
     ///
     /// # Errors
     /// The lock-out, where there is one.
-    pub fn check(&self, address: IpAddr, name: &str) -> Result<(), Locked> {
+    pub fn check<'a>(&self, address: IpAddr, name: impl Into<Tried<'a>>) -> Result<(), Locked> {
         let now = (self.clock)();
-        let (network, name) = (Network::of(address), bounded(name));
+        let (network, name) = (Network::of(address), Name::of(name));
         let mut counts = self.counts();
         locked(counts.addresses.get(&network), Subject::Address, now)?;
         if self.is_trusted(&mut counts, network, &name, now) {
@@ -180,9 +224,9 @@ impl Lockout {
 
     /// Counts a failure: a wrong key, or a connection that ended without having
     /// signed in. Returns how long to wait before saying so.
-    pub fn failed(&self, address: IpAddr, name: &str) -> Duration {
+    pub fn failed<'a>(&self, address: IpAddr, name: impl Into<Tried<'a>>) -> Duration {
         let now = (self.clock)();
-        let (network, name) = (Network::of(address), bounded(name));
+        let (network, name) = (Network::of(address), Name::of(name));
         let mut counts = self.counts();
         let trusted = self.is_trusted(&mut counts, network, &name, now);
         let attacked = !trusted && locked(counts.names.get(&name), Subject::Name, now).is_err();
@@ -191,7 +235,8 @@ impl Lockout {
         } else {
             self.options.failures
         };
-        let by_address = self.count(counts.addresses.entry(network), limit, now);
+        let failure = (now, Some(self.hasher.hash_one(&name)));
+        let by_address = self.count(counts.addresses.entry(network), limit, failure);
         if by_address.locks {
             warn!(%address, ?name, "address locked out after too many failed log-ins");
         }
@@ -199,7 +244,11 @@ impl Lockout {
             // Their own mistakes must not lock others out of the name, either.
             return by_address.delay;
         }
-        let by_name = self.count(counts.names.entry(name.clone()), self.options.failures, now);
+        let by_name = self.count(
+            counts.names.entry(name.clone()),
+            self.options.failures,
+            failure,
+        );
         if by_name.locks {
             warn!(%address, ?name, "login name locked out after too many failed log-ins");
         }
@@ -212,7 +261,8 @@ impl Lockout {
         let now = (self.clock)();
         let mut counts = self.counts();
         let limit = self.options.failures;
-        let counted = self.count(counts.addresses.entry(Network::of(address)), limit, now);
+        let failures = counts.addresses.entry(Network::of(address));
+        let counted = self.count(failures, limit, (now, None));
         if counted.locks {
             warn!(%address, what, "address locked out after too many failed log-ins");
         }
@@ -222,9 +272,9 @@ impl Lockout {
     /// Returns how long to wait before saying no: the more failures so far, the
     /// longer, and longest while the name is locked out. It counts nothing. What others
     /// do to a name costs nothing where that name signed in lately.
-    pub fn delay(&self, address: IpAddr, name: &str) -> Duration {
+    pub fn delay<'a>(&self, address: IpAddr, name: impl Into<Tried<'a>>) -> Duration {
         let now = (self.clock)();
-        let (network, name) = (Network::of(address), bounded(name));
+        let (network, name) = (Network::of(address), Name::of(name));
         let mut counts = self.counts();
         let by_address = counts.addresses.get(&network).map_or(0, Failures::count);
         if self.is_trusted(&mut counts, network, &name, now) {
@@ -237,33 +287,43 @@ impl Lockout {
         delay_after(by_address.max(by_name.map_or(0, Failures::count)))
     }
 
-    /// Clears what was counted for an address that signed in, and trusts it with that
-    /// name. What strangers did to the name still counts for them.
-    pub fn succeeded(&self, address: IpAddr, name: &str) {
+    /// Clears what was counted for an address with the name that it signed in as, and
+    /// trusts it with that name. What it did with other names still counts, and for
+    /// strangers what they did to this one.
+    pub fn succeeded<'a>(&self, address: IpAddr, name: impl Into<Tried<'a>>) {
         let now = (self.clock)();
-        let (network, name) = (Network::of(address), bounded(name));
+        let (network, name) = (Network::of(address), Name::of(name));
         let mut counts = self.counts();
-        counts.addresses.remove(&network);
+        let own = Some(self.hasher.hash_one(&name));
+        if let Some(failures) = counts.addresses.get_mut(&network) {
+            failures.at.retain(|(_, name)| *name != own);
+        }
         *counts.trusted.entry_or((network, name), now) = now;
     }
 
-    fn is_trusted(&self, counts: &mut Counts, network: Network, name: &str, now: Instant) -> bool {
+    fn is_trusted(&self, counts: &mut Counts, network: Network, name: &Name, now: Instant) -> bool {
         counts
             .trusted
-            .get(&(network, name.to_owned()))
+            .get(&(network, name.clone()))
             .is_some_and(|since| now.duration_since(*since) < self.options.trusted_for)
     }
 
-    fn count(&self, failures: &mut Failures, limit: usize, now: Instant) -> Counted {
+    fn count(
+        &self,
+        failures: &mut Failures,
+        limit: usize,
+        failure: (Instant, Option<u64>),
+    ) -> Counted {
+        let (now, _) = failure;
         let window = self.options.window;
         failures
             .at
-            .retain(|at| now.saturating_duration_since(*at) < window);
+            .retain(|(at, _)| now.saturating_duration_since(*at) < window);
         // What is older than the limit can't matter: the queue stays short.
         if failures.at.len() >= self.options.failures.max(1) {
             failures.at.pop_front();
         }
-        failures.at.push_back(now);
+        failures.at.push_back(failure);
         let was_locked = failures.locked_until.is_some_and(|until| until > now);
         let locks = !was_locked && failures.at.len() >= limit;
         if locks {
@@ -310,18 +370,20 @@ fn locked(failures: Option<&Failures>, subject: Subject, now: Instant) -> Result
     }
 }
 
-fn bounded(name: &str) -> String {
-    name.chars().take(MAX_NAME).collect()
-}
-
 impl Network {
     fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(address.into()),
-            IpAddr::V6(address) => {
-                let network = u128::from(address) & (u128::MAX << 64);
-                Self(Ipv6Addr::from(network).into())
-            }
+        Self(network_of(address))
+    }
+}
+
+/// Returns an address as far as whoever has it can't change it at will: of an IPv6 one
+/// its /64.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            Ipv6Addr::from(network).into()
         }
     }
 }
@@ -337,18 +399,16 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     }
 
     fn get(&mut self, key: &K) -> Option<&V> {
+        self.get_mut(key).map(|value| &*value)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (used, value) = self.entries.get_mut(key)?;
         self.order.remove(used);
         self.next += 1;
         *used = self.next;
         self.order.insert(self.next, key.clone());
         Some(value)
-    }
-
-    fn remove(&mut self, key: &K) {
-        if let Some((used, _)) = self.entries.remove(key) {
-            self.order.remove(&used);
-        }
     }
 
     fn entry_or(&mut self, key: K, value: V) -> &mut V {

@@ -22,15 +22,16 @@ use ssh_key::{HashAlg, PublicKey};
 use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
-pub use accounts::{Accounts, Browser, SignInError, SignedIn};
+pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
-pub use lockout::{Locked, Lockout, LockoutOptions, Subject};
+pub(crate) use lockout::network_of;
+pub use lockout::{Locked, Lockout, LockoutOptions, Subject, Tried};
 pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};
 pub use session::{
-    COOKIE, Caller, InvalidScope, Lasts, PLAIN_COOKIE, PlainCookie, Scope, SessionError, Sessions,
+    COOKIE, Caller, Cookies, InvalidScope, Lasts, PLAIN_COOKIE, Scope, SessionError, Sessions,
     Shown, TOKEN_PREFIX, Via, cookie,
 };
 pub use target::{InvalidTarget, Target};
@@ -48,7 +49,7 @@ pub struct User {
 
 /// What a user may administer. Nobody's role opens others' workspaces, but
 /// administrators see, start, stop and delete them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The installation.

@@ -1,7 +1,8 @@
 //! Who calls over HTTP: by a login's cookie or by a token.
 //!
 //! What was ended stops counting at once in this process: whoever holds something
-//! open for a caller awaits [`Sessions::revoked`] beside it.
+//! open for a caller awaits [`Sessions::revoked`] beside it, or [`Sessions::changed`]
+//! where their role counts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Secret, SecretHash, User};
+use super::{Role, Secret, SecretHash, User};
 use crate::chain::chain;
 use crate::names::{LoginId, TokenId};
 use crate::store::{Store, StoreError};
@@ -87,13 +88,32 @@ pub enum SessionError {
     Store(#[from] StoreError),
 }
 
-/// Whether the cookie of plain HTTP counts.
+/// Which cookies count for a request, and are set by its answer: those of one name each,
+/// never both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlainCookie {
-    /// It does: people reach the dashboard by plain HTTP.
-    Accepted,
-    /// It doesn't.
-    Refused,
+pub enum Cookies {
+    /// Those with the prefix `__Host-`, which no other host of the domain can set.
+    Prefixed,
+    /// Those of plain HTTP, over which browsers take no others.
+    Plain,
+}
+
+impl Cookies {
+    /// Returns the name of the dashboard's.
+    pub const fn login(self) -> &'static str {
+        match self {
+            Self::Prefixed => COOKIE,
+            Self::Plain => PLAIN_COOKIE,
+        }
+    }
+
+    /// Returns the attribute that belongs to them.
+    pub const fn attribute(self) -> &'static str {
+        match self {
+            Self::Prefixed => "; Secure",
+            Self::Plain => "",
+        }
+    }
 }
 
 /// A login or token in the records, with whose it is.
@@ -121,7 +141,6 @@ pub struct Sessions(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    plain: PlainCookie,
     state: Mutex<State>,
     /// Wakes the task that looks at what is watched.
     changed: Notify,
@@ -132,9 +151,12 @@ struct State {
     cache: HashMap<SecretHash, (Instant, Shown)>,
     /// Counts what emptied the cache, so that what was read before isn't put back.
     emptied: u64,
-    /// What others hold open; at most one entry for each login and token there is.
-    watched: HashMap<Via, Watched>,
+    /// What others hold open; a few entries at most for each login and token there is.
+    watched: HashMap<Watch, Watched>,
 }
+
+/// What is watched: a login or token, and whether it gives this role.
+type Watch = (Via, Option<Role>);
 
 #[derive(Debug)]
 struct Watched {
@@ -177,26 +199,26 @@ impl FromStr for Scope {
 
 impl Sessions {
     /// Reads from these records.
-    pub fn new(store: Store, plain: PlainCookie) -> Self {
+    pub fn new(store: Store) -> Self {
         Self(Arc::new(Inner {
             store,
-            plain,
             state: Mutex::default(),
             changed: Notify::new(),
         }))
     }
 
     /// Tells who calls: by the token in `Authorization: Bearer`, else by the
-    /// dashboard's cookie. `None` where neither signs anybody in. `peer` is the
-    /// client's address, for the list of logins.
+    /// dashboard's cookie, of those that count. `None` where neither signs anybody in.
+    /// `peer` is the client's address, for the list of logins.
     pub async fn caller(
         &self,
         headers: &HeaderMap,
+        cookies: Cookies,
         peer: IpAddr,
     ) -> Result<Option<Caller>, SessionError> {
         let (kind, secret) = match bearer(headers) {
             Some(secret) => (Kind::Token, secret),
-            None => match self.cookie(headers) {
+            None => match cookie(headers, cookies.login()).and_then(Secret::shown) {
                 Some(secret) => (Kind::Login, secret),
                 None => return Ok(None),
             },
@@ -240,8 +262,18 @@ impl Sessions {
 
     /// Returns what is cancelled within a second after the login or token ends.
     pub fn revoked(&self, via: &Via) -> CancellationToken {
+        self.watch((via.clone(), None))
+    }
+
+    /// Returns what is cancelled within a second after what a caller showed ends, or
+    /// after they have another role.
+    pub fn changed(&self, caller: &Caller) -> CancellationToken {
+        self.watch((caller.via.clone(), Some(caller.user.role)))
+    }
+
+    fn watch(&self, watch: Watch) -> CancellationToken {
         let mut state = self.0.state();
-        let watched = state.watched.entry(via.clone()).or_insert_with(|| {
+        let watched = state.watched.entry(watch).or_insert_with(|| {
             // It may have ended since the caller was looked up.
             self.0.changed.notify_one();
             Watched {
@@ -298,19 +330,22 @@ impl Sessions {
             let due = state.watched.iter_mut().filter(|(_, watched)| {
                 !watched.certain || watched.look_up.is_some_and(|at| at <= now)
             });
-            due.map(|(via, watched)| {
+            due.map(|(watch, watched)| {
                 // Before it is looked up: what ends meanwhile takes that back.
                 watched.certain = true;
-                via.clone()
+                watch.clone()
             })
             .collect()
         };
-        for via in due {
-            let found = self.0.store.lasts(&via, now).await;
+        for watch in due {
+            let (via, role) = &watch;
+            let found = self.0.store.lasts(via, now).await;
+            let found = found
+                .map(|found| found.filter(|(_, found)| role.is_none_or(|role| role == *found)));
             let mut state = self.0.state();
             match found {
-                Ok(Some(lasts)) => {
-                    if let Some(watched) = state.watched.get_mut(&via) {
+                Ok(Some((lasts, _))) => {
+                    if let Some(watched) = state.watched.get_mut(&watch) {
                         watched.look_up = match lasts {
                             Lasts::Until(at) => Some(at),
                             Lasts::Ever => None,
@@ -318,27 +353,18 @@ impl Sessions {
                     }
                 }
                 Ok(None) => {
-                    if let Some(watched) = state.watched.remove(&via) {
+                    if let Some(watched) = state.watched.remove(&watch) {
                         watched.ended.cancel();
                     }
                 }
                 Err(error) => {
-                    if let Some(watched) = state.watched.get_mut(&via) {
+                    if let Some(watched) = state.watched.get_mut(&watch) {
                         watched.certain = false;
                     }
                     warn!(error = chain(&error), "can't look a login up");
                 }
             }
         }
-    }
-
-    fn cookie(&self, headers: &HeaderMap) -> Option<Secret> {
-        let plain = match self.0.plain {
-            PlainCookie::Accepted => Some(PLAIN_COOKIE),
-            PlainCookie::Refused => None,
-        };
-        let mut names = [Some(COOKIE), plain].into_iter().flatten();
-        names.find_map(|name| Secret::shown(cookie(headers, name)?))
     }
 }
 

@@ -15,7 +15,7 @@ impl Refusal for ApiRefused {
             Self::ForeignOrigin { .. } => row(Status::FORBIDDEN, "foreign-origin", Prohibited),
             Self::Scope { .. } => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::NotAdmin => row(Status::FORBIDDEN, "not-an-administrator", Prohibited),
-            Self::Hosts => row(Status::BAD_REQUEST, "bad-request", Prohibited),
+            Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::WrongHost { .. } => row(Status::MISDIRECTED_REQUEST, "wrong-host", Prohibited),
             Self::MediaType => row(Status::UNSUPPORTED_MEDIA_TYPE, "no-json", Prohibited),
             Self::TooLarge => row(Status::PAYLOAD_TOO_LARGE, "too-large", ResourceShortage),
@@ -46,7 +46,7 @@ impl Refusal for ApiRefused {
             | Self::ForeignOrigin { .. }
             | Self::Scope { .. }
             | Self::NotAdmin
-            | Self::Hosts
+            | Self::Hosts(_)
             | Self::WrongHost { .. }
             | Self::MediaType
             | Self::TooLarge

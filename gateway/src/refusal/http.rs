@@ -83,6 +83,7 @@ impl Refusal for ProxyError {
             Self::Unasked => row(Status::BAD_GATEWAY, "unasked-upgrade", ConnectFailed),
             Self::Cut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::Ambiguous(_) => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
+            Self::Loop => row(Status::LOOP_DETECTED, "request-loop", Prohibited),
             Self::Connect => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
         }
     }
@@ -90,9 +91,12 @@ impl Refusal for ProxyError {
     fn text(&self) -> String {
         match self {
             Self::Open(error) => error.text(),
-            Self::Broken(_) | Self::Unasked | Self::Cut | Self::Ambiguous(_) | Self::Connect => {
-                self.to_string()
-            }
+            Self::Broken(_)
+            | Self::Unasked
+            | Self::Cut
+            | Self::Ambiguous(_)
+            | Self::Loop
+            | Self::Connect => self.to_string(),
         }
     }
 }
@@ -103,6 +107,8 @@ impl Refusal for InsideRefused {
             Self::SignedOut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
+            Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
+            Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
         }
     }
@@ -116,7 +122,7 @@ impl Refusal for AppRefused {
             Self::SignInNeeded => row(Status::UNAUTHORIZED, "sign-in-needed", Prohibited),
             Self::ScopeTooSmall => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
             Self::CrossOrigin => row(Status::FORBIDDEN, "cross-origin", Prohibited),
-            Self::ManyHosts => row(Status::BAD_REQUEST, "many-hosts", Prohibited),
+            Self::Hosts => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::BadReturn => row(Status::BAD_REQUEST, "bad-return-address", Prohibited),
             Self::CodeSpent => row(Status::BAD_REQUEST, "code-spent", Prohibited),
             Self::Stopped => row(UNAVAILABLE, "workspace-stopped", ConnectFailed),

@@ -29,7 +29,7 @@ use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Identity, Lockout, LockoutOptions};
+use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -95,7 +95,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
-    let sessions = web::sessions(&store, &site);
+    let sessions = Sessions::new(store.clone());
     let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
     let ground = match &start.first_run {
         Some(wanted) => {
@@ -171,7 +171,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     .nest("/api/v1", api::router(api, Router::new()))
     .merge(others);
     let answers = Routes::from(router).with_apps(apps);
-    let (limits, stop_http) = (Limits::default(), stop_agents.clone());
+    let (limits, stop_http) = (http_limits(&config), stop_agents.clone());
     let serve = http::serve(https, transport, answers, limits, stop_http);
     part(&mut parts, "the HTTPS listener", serve);
     let renew = devgate_certs::renew_forever(authority, stop.child_token());
@@ -391,6 +391,16 @@ fn lockout_options(config: &Config) -> LockoutOptions {
         window: config.lockout.period.get(),
         locked_for: config.lockout.duration.get(),
         ..LockoutOptions::default()
+    }
+}
+
+fn http_limits(config: &Config) -> Limits {
+    let http = &config.http;
+    Limits {
+        connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),
+        each: usize::try_from(http.max_connections_per_address).unwrap_or(usize::MAX),
+        proxies: http.trusted_proxies.as_slice().into(),
+        ..Limits::default()
     }
 }
 

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use devgate_certs::Secret;
+
 use crate::http::Site;
 use crate::identity::{Accounts, AuthorizedKey, Role, User};
 use crate::names::WorkspaceName;
@@ -35,7 +37,7 @@ pub struct Ground {
     pub workspace: WorkspaceName,
     /// The link that signs them in once at the dashboard; absent where they have a
     /// password.
-    pub link: Option<String>,
+    pub link: Option<Secret<String>>,
     /// What was left out, and why.
     pub notes: Vec<String>,
 }
@@ -70,7 +72,7 @@ pub(super) async fn set_up(
         Some(account) if account.has_password => None,
         _ => {
             let (secret, _) = accounts.link(&user).await?;
-            Some(site.sign_in_link(&secret))
+            Some(Secret::new(site.sign_in_link(&secret)))
         }
     };
     Ok(Ground {

@@ -14,8 +14,7 @@ use tracing::error;
 use super::{StartError, browser};
 use crate::chain::chain;
 use crate::config::{Config, TlsMode};
-use crate::http::{Scheme, Site, Transport};
-use crate::identity::{PlainCookie, Sessions};
+use crate::http::{Site, Transport};
 use crate::store::{Store, StoreError};
 
 /// How often what has expired is removed.
@@ -62,16 +61,6 @@ fn own(authority: &Arc<Authority>, site: &Site) -> Result<Transport, CertsError>
     authority
         .server_config_for(browser::wanted(site))
         .map(Transport::from)
-}
-
-/// Returns what tells who calls.
-pub(super) fn sessions(store: &Store, site: &Site) -> Sessions {
-    // Another host of the domain could set a cookie of that name.
-    let plain = match (site.listener(), site.dashboard().scheme()) {
-        (Scheme::Http, Scheme::Http) => PlainCookie::Accepted,
-        _ => PlainCookie::Refused,
-    };
-    Sessions::new(store.clone(), plain)
 }
 
 /// Removes what has expired, now and then, and keeps a given certificate fresh, until

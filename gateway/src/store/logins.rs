@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::row::{instant, milliseconds, optional_time, parsed, time, unreadable};
 use super::users;
 use super::{Store, StoreError};
-use crate::identity::{Caller, Lasts, Scope, SecretHash, Shown, User, Via};
+use crate::identity::{Caller, Lasts, Role, Scope, SecretHash, Shown, User, Via};
 use crate::names::{LoginId, TokenId};
 
 /// How long a login lasts that nobody uses.
@@ -209,15 +209,24 @@ impl Store {
         found.as_ref().map(shown).transpose()
     }
 
-    /// Tells how long a login or token still counts; `None` where it doesn't.
-    pub async fn lasts(&self, via: &Via, now: OffsetDateTime) -> Result<Option<Lasts>, StoreError> {
+    /// Tells how long a login or token still counts, and what role it gives; `None`
+    /// where it doesn't count.
+    pub async fn lasts(
+        &self,
+        via: &Via,
+        now: OffsetDateTime,
+    ) -> Result<Option<(Lasts, Role)>, StoreError> {
         let query = match via {
-            Via::Login(id) => {
-                sqlx::query("SELECT expires FROM logins WHERE id = $1 AND expires > $2")
-                    .bind(id.as_str())
-            }
+            Via::Login(id) => sqlx::query(
+                "SELECT logins.expires AS expires, users.role AS role FROM logins \
+                 JOIN users ON users.id = logins.user_id \
+                 WHERE logins.id = $1 AND logins.expires > $2",
+            )
+            .bind(id.as_str()),
             Via::Token(id) => sqlx::query(
-                "SELECT expires FROM tokens WHERE id = $1 AND (expires IS NULL OR expires > $2)",
+                "SELECT tokens.expires AS expires, users.role AS role FROM tokens \
+                 JOIN users ON users.id = tokens.user_id \
+                 WHERE tokens.id = $1 AND (tokens.expires IS NULL OR tokens.expires > $2)",
             )
             .bind(id.as_str()),
         };
@@ -227,7 +236,7 @@ impl Store {
             .await?;
         let lasts = |row: &AnyRow| {
             let at = optional_time(row, "expires")?;
-            Ok(at.map_or(Lasts::Ever, Lasts::Until))
+            Ok((at.map_or(Lasts::Ever, Lasts::Until), parsed(row, "role")?))
         };
         found.as_ref().map(lasts).transpose()
     }

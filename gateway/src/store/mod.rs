@@ -28,7 +28,7 @@ use crate::names::{UserName, WorkspaceName};
 pub use events::Since;
 pub use keys::NewKey;
 pub use logins::{Login, Method, NewLogin, NewToken, Token};
-pub use passwords::LINK_LIFETIME;
+pub use passwords::{LINK_LIFETIME, OnNewPassword};
 pub use ports::{InvalidVisibility, OpenPort, Visibility};
 pub use requests::Request;
 pub use users::Account;

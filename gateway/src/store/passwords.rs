@@ -16,6 +16,15 @@ pub const LINK_LIFETIME: Duration = Duration::from_hours(24);
 /// Links that one user may have; a new one ends the oldest.
 const MAX_LINKS: i64 = 20;
 
+/// What becomes of a user's tokens when their password changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNewPassword {
+    /// They go on: programs have them, which don't know the password.
+    KeepTokens,
+    /// They end, as the logins do: somebody else may have made them.
+    EndTokens,
+}
+
 impl Store {
     /// Returns the user of a name and what their password hashes to, in PHC's form.
     pub async fn password_of(
@@ -39,6 +48,7 @@ impl Store {
         user: &User,
         hash: &str,
         kept: Option<&LoginId>,
+        tokens: OnNewPassword,
     ) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin().await?;
         sqlx::query("UPDATE users SET password = $1 WHERE id = $2")
@@ -55,6 +65,12 @@ impl Store {
             .bind(user.id.as_str())
             .execute(&mut *transaction)
             .await?;
+        if tokens == OnNewPassword::EndTokens {
+            sqlx::query("DELETE FROM tokens WHERE user_id = $1")
+                .bind(user.id.as_str())
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(())
     }

@@ -170,6 +170,68 @@ fn a_user_who_is_removed_is_signed_out_everywhere() {
 }
 
 #[test]
+fn a_new_password_ends_tokens_where_that_is_asked_for() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let cookie = site.sign_in();
+    let origin = format!("Origin: {}", site.origin());
+    let token = site.token(&cookie, "read");
+    for (end, status) in [(None, 200), (Some(false), 200), (Some(true), 401)] {
+        let new = json!({ "password": PASSWORD, "end_tokens": end });
+        let set = site.send("PUT /me/password", &[&cookie, &origin], Some(&new));
+        assert_eq!(set.status, 204, "{set:?}");
+        assert_eq!(site.send("GET /me", &[&token], None).status, status);
+    }
+}
+
+#[test]
+fn whose_account_it_is_sees_who_made_a_link_into_it() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let name = site.send("GET /me", &[&admin], None).text("name");
+    let eve = site.member(&admin, "eve");
+    let made = loop {
+        let events = site.send("GET /events", &[&eve], None).json();
+        let all = events["items"].as_array().unwrap();
+        let made = all.iter().find(|event| event["kind"] == "link-created");
+        if let Some(made) = made {
+            break made.clone();
+        }
+    };
+    assert_eq!(made["user"], "eve");
+    assert_eq!(made["data"]["by"], name, "{made}");
+    let told = made.to_string();
+    assert!(!told.contains("http"), "{told}");
+}
+
+#[test]
+fn who_is_no_administrator_any_more_sees_no_more_of_others() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let eve = site.member(&admin, "eve");
+    let role = |role: &str| {
+        let role = json!({ "role": role });
+        let changed = site.send("PATCH /users/eve", &[&admin], Some(&role));
+        assert_eq!(changed.status, 200, "{changed:?}");
+    };
+    role("admin");
+    let theirs = site.send("GET /workspaces", &[&admin], None).json();
+    let id = theirs["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/workspaces/{id}/logs");
+    let mut logs = site.follow(&path, &eve);
+    role("member");
+    let demoted = Instant::now();
+    let mut rest = String::new();
+    logs.read_to_string(&mut rest).unwrap();
+    assert!(demoted.elapsed() < Duration::from_secs(1), "{rest}");
+    site.send(&format!("GET {path}"), &[&eve], None)
+        .refused(404, "no-such-workspace");
+    assert_eq!(site.send("GET /me", &[&eve], None).status, 200);
+}
+
+#[test]
 fn the_command_line_makes_links() {
     let home = Home::new();
     let site = Site::up(&home);

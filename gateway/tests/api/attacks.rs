@@ -98,6 +98,33 @@ fn a_trusted_proxys_word_is_taken_for_cookies_and_addresses() {
 }
 
 #[test]
+fn a_cookie_of_plain_http_and_one_of_https_are_never_taken_for_each_other() {
+    let home = Home::new();
+    let site = Site::up_with(&home, "trusted-proxies = [\"127.0.0.1\"]\n");
+    let https = "X-Forwarded-Proto: https";
+    let link = json!({ "token": site.link });
+    let signed = site.send("POST /login/link", &[https], Some(&link));
+    let set = signed.header("set-cookie").unwrap();
+    assert!(
+        set.starts_with("__Host-") && set.contains("; Secure"),
+        "{set}"
+    );
+    let cookie = signed.cookie();
+    let plain = cookie.replace("__Host-", "");
+    for (cookie, headers, status) in [
+        (&cookie, vec![https], 200),
+        (&plain, vec![], 200),
+        // Another host of the domain could have set it.
+        (&plain, vec![https], 401),
+        (&cookie, vec![], 401),
+    ] {
+        let headers = [headers.as_slice(), &[cookie.as_str()]].concat();
+        let me = site.send("GET /me", &headers, None);
+        assert_eq!(me.status, status, "{headers:?}");
+    }
+}
+
+#[test]
 fn a_name_that_somebody_points_here_is_not_the_dashboard() {
     let home = Home::new();
     let site = Site::up(&home);
@@ -107,7 +134,17 @@ fn a_name_that_somebody_points_here_is_not_the_dashboard() {
     }
     let twice = "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\
                  Connection: close\r\n\r\n";
-    assert_eq!(site.raw(twice.as_bytes()).status, 400);
+    site.raw(twice.as_bytes()).refused(400, "bad-host");
+    for (line, status) in [
+        ("GET /api/v1/me HTTP/1.1\r\nHost: a b", 400),
+        ("GET / HTTP/1.1\r\nHost:", 400),
+        ("GET / HTTP/1.1\r\nX: y", 400),
+        ("GET / HTTP/1.0\r\nX: y", 400),
+        ("GET /healthz HTTP/1.0\r\nX: y", 200),
+    ] {
+        let text = format!("{line}\r\nConnection: close\r\n\r\n");
+        assert_eq!(site.raw(text.as_bytes()).status, status, "{line}");
+    }
 }
 
 #[test]
@@ -209,4 +246,60 @@ fn what_is_somebody_elses_is_not_there() {
         None,
     );
     assert_eq!(gone.status, 204, "{gone:?}");
+}
+
+#[test]
+fn a_port_that_is_the_gateways_own_leads_nowhere() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let own = site.send("GET /workspaces", &[&admin], None).json();
+    let text = |name: &str| own["items"][0][name].as_str().unwrap().to_owned();
+    let (id, port) = (text("id"), site.port);
+    let public = json!({ "visibility": "public" });
+    let line = format!("PUT /workspaces/{id}/ports/{port}");
+    let shared = site.send(&line, &[&admin], Some(&public));
+    assert_eq!(shared.status, 200, "{shared:?}");
+    let url = shared.text("url");
+    let host = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let request = format!("GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    site.raw(request.as_bytes()).refused(508, "request-loop");
+}
+
+#[test]
+fn every_answer_of_the_dashboards_origin_is_hardened() {
+    let home = Home::new();
+    let more = "trusted-proxies = [\"127.0.0.1\"]\nurl = \"https://dev.example.com\"\n";
+    let site = Site::up_with(&home, more);
+    for path in [
+        "/",
+        "/favicon.svg",
+        "/nothing",
+        "/healthz",
+        "/api/v1/me",
+        "/api/v1/docs",
+        "/api/v1/applications/authorize?to=x&state=y",
+        "/api/v1/workspaces/x/terminals",
+        "/api/v1/workspaces/x/ports",
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: dev.example.com\r\nX-Forwarded-Proto: https\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let answer = site.raw(request.as_bytes());
+        for (name, part) in [
+            ("strict-transport-security", "max-age="),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("referrer-policy", ""),
+            ("cache-control", "no-"),
+        ] {
+            let value = answer.header(name);
+            let value = value.unwrap_or_else(|| panic!("{path} has no {name}: {answer:?}"));
+            let own = path.contains("authorize") && name == "content-security-policy";
+            assert!(value.contains(part) || own, "{path}: {name}: {value}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Site;
 use crate::home::Home;
@@ -171,6 +171,23 @@ fn a_list_comes_in_pages_and_a_port_is_opened_and_closed() {
     assert_eq!(set.status, 200, "{set:?}");
     assert_eq!(set.json()["expires_at"], "2030-01-01T00:00:00Z");
     assert!(set.text("url").contains("://3000--b--"), "{set:?}");
-    let private = site.send(&line.replace("PUT", "DELETE"), &[&token], None);
-    assert_eq!(private.status, 204, "{private:?}");
+    assert_eq!(site.send(&line, &[&token], Some(&open)).status, 200);
+    for _ in 0..2 {
+        let private = site.send(&line.replace("PUT", "DELETE"), &[&token], None);
+        assert_eq!(private.status, 204, "{private:?}");
+    }
+    // What was so already isn't told again.
+    let told = loop {
+        let events = site.send("GET /events", &[&token], None).json();
+        let of_port = |event: &&Value| event["kind"] == "port-changed";
+        let all = events["items"].as_array().unwrap();
+        let told: Vec<_> = all.iter().filter(of_port).cloned().collect();
+        if told
+            .first()
+            .is_some_and(|last| last["data"]["visibility"] == "private")
+        {
+            break told;
+        }
+    };
+    assert_eq!(told.len(), 2, "{told:?}");
 }

@@ -21,7 +21,7 @@ async fn the_owner_enters_by_way_of_the_dashboard_and_others_see_nothing() {
     let (bob, _) = gateway.sign_in(&gateway.bob).await;
     let cookie = gateway.enter(application.port, &ada).await;
     let text = gateway.get(&host, "/request", &[("cookie", &cookie)]).await;
-    assert!(!text.text().await.contains("devgate"));
+    assert!(!text.text().await.contains("cookie"));
 
     // Signed out, what is there and what isn't look alike.
     let nowhere = format!("3000--nil--ada.localhost:{}", gateway.address.port());
@@ -256,6 +256,61 @@ async fn a_request_that_another_page_makes_is_refused_and_a_preflight_is_not() {
     );
     let options = Request::options("/request").body(Body::empty()).unwrap();
     assert_eq!(gateway.ask(&host, options).await.status, 401);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_workspaces_page_loads_nothing_private_in_somebodys_name() {
+    let application = Application::start().await;
+    let gateway = Gateway::start().await;
+    let host = gateway.host(application.port);
+    let (ada, _) = gateway.sign_in(&gateway.ada).await;
+    let cookie = gateway.enter(application.port, &ada).await;
+    let port = gateway.address.port();
+    let beside = format!("https://3001--api--ada.localhost:{port}");
+    let other = format!("https://3000--evil--bob.localhost:{port}");
+    let get = async |headers: &[(&str, &str)]| {
+        let headers = [&[("cookie", cookie.as_str())], headers].concat();
+        gateway.get(&host, "/x", &headers).await.status.as_u16()
+    };
+    let script = [
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-mode", "no-cors"),
+        ("sec-fetch-dest", "script"),
+    ];
+    let frame = [
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "iframe"),
+    ];
+    for loaded in [script, frame] {
+        assert_eq!(get(&loaded).await, 403);
+        let referer = format!("{other}/page");
+        assert_eq!(
+            get(&[&loaded[..], &[("referer", &referer)]].concat()).await,
+            403
+        );
+        let referer = format!("{beside}/page");
+        assert_eq!(
+            get(&[&loaded[..], &[("referer", &referer)]].concat()).await,
+            200
+        );
+    }
+    let cors = [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")];
+    assert_eq!(get(&[&cors[..], &[("origin", &other)]].concat()).await, 403);
+    assert_eq!(
+        get(&[&cors[..], &[("origin", &beside)]].concat()).await,
+        200
+    );
+    let link = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    assert_eq!(get(&link).await, 200);
+    // What everybody may open, everybody may show.
+    gateway.share(application.port, Visibility::Public).await;
+    while get(&script).await != 200 {}
     gateway.end().await;
 }
 

@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 use crate::application::{Application, Raw, answer, read_head};
 use crate::client::soon;
 use crate::gateway::Gateway;
+use devgate::config::HttpConfig;
+use devgate::http::Limits;
 use devgate::store::Visibility;
 
 const MIB: u64 = 1024 * 1024;
@@ -46,6 +48,8 @@ async fn an_application_is_told_who_asks_and_not_what_is_claimed() {
         .text()
         .await;
     let mut lines: Vec<_> = text.lines().collect();
+    let passed = lines.extract_if(.., |line| line.starts_with("cdn-loop: devgate-"));
+    assert_eq!(passed.count(), 1);
     lines.sort_unstable();
     let mut expected = vec![
         "GET /request?a=b%20c".to_owned(),
@@ -59,6 +63,23 @@ async fn an_application_is_told_who_asks_and_not_what_is_claimed() {
     ];
     expected.sort_unstable();
     assert_eq!(lines, expected);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_an_application_sends_back_ends_there() {
+    let application = Application::start().await;
+    let gateway = public(application.port).await;
+    let host = gateway.host(application.port);
+    let text = gateway.get(&host, "/request", &[]).await.text().await;
+    let mut lines = text.lines();
+    let passed = lines.find_map(|line| line.strip_prefix("cdn-loop: "));
+    let again = [("cdn-loop", passed.unwrap()), ("accept", "text/html")];
+    let answer = gateway.get(&host, "/request", &again).await;
+    assert_eq!(answer.status, 508);
+    assert!(answer.text().await.contains("<!doctype html>"));
+    let others = [("cdn-loop", "another; by=\"devgate\"")];
+    assert_eq!(gateway.get(&host, "/request", &others).await.status, 200);
     gateway.end().await;
 }
 
@@ -126,6 +147,46 @@ async fn a_reader_that_pauses_holds_the_application_back() {
         read += u64::try_from(frame.unwrap().into_data().unwrap().len()).unwrap();
     }
     assert_eq!(read, size);
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_is_cut_and_one_that_waits_is_not() {
+    let (broken, mut breaks) = mpsc::channel(1);
+    let endless = Raw::start(move |mut stream, _| {
+        let broken = broken.clone();
+        async move {
+            let Some(_) = read_head(&mut stream).await else {
+                return;
+            };
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            while stream.write_all(&[0; 16 * 1024]).await.is_ok() {}
+            broken.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let application = Application::start().await;
+    let limits = Limits {
+        stall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let gateway = Gateway::start_as(HttpConfig::default(), limits).await;
+    for port in [application.port, endless.port] {
+        gateway.share(port, Visibility::Public).await;
+    }
+    let host = gateway.host(application.port);
+    let mut events = gateway.get(&host, "/events", &[]).await;
+    assert_eq!(events.status, 200);
+    let host = gateway.host(endless.port);
+    let mut stalled = gateway.connect(&host).await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    soon(stalled.write_all(request.as_bytes())).await.unwrap();
+    soon(breaks.recv()).await.unwrap();
+    application.events.send("late".to_owned()).await.unwrap();
+    let event = soon(events.body.frame()).await.unwrap().unwrap();
+    assert_eq!(event.into_data().unwrap(), "data: late\n\n");
+    drop(stalled);
     gateway.end().await;
 }
 
@@ -271,6 +332,47 @@ async fn an_answer_that_comes_before_the_request_has_is_handed_on() {
     sender.send(Bytes::from_static(b"late")).await.unwrap();
     drop(sender);
     assert_eq!(answer.text().await, "late");
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateways_end_ends_events_and_waits_for_requests() {
+    let slow = Raw::start(async |mut stream, _| {
+        let Some(head) = read_head(&mut stream).await else {
+            return;
+        };
+        let head = head.to_lowercase();
+        if head.contains("chunked") {
+            // It answers before it has the request.
+            let begin = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nearly";
+            stream.write_all(begin).await.unwrap();
+            let mut body = [0; "4\r\nrest\r\n0\r\n\r\n".len()];
+            stream.read_exact(&mut body).await.unwrap();
+            stream.write_all(b"end").await.unwrap();
+        }
+    })
+    .await;
+    let application = Application::start().await;
+    let gateway = public(application.port).await;
+    gateway.share(slow.port, Visibility::Public).await;
+    let (host, slow) = (gateway.host(application.port), gateway.host(slow.port));
+    let mut events = gateway.get(&host, "/events", &[]).await;
+    application.events.send("one".to_owned()).await.unwrap();
+    soon(events.body.frame()).await.unwrap().unwrap();
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+    let chunks = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+    let body = Body::from_stream(chunks.map(Ok::<_, std::io::Error>));
+    let request = Request::post("/").body(body).unwrap();
+    let mut answer = gateway.ask(&slow, request).await;
+    let first = soon(answer.body.frame()).await.unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "early");
+
+    gateway.stop.cancel();
+    // The end is one, no break.
+    assert_eq!(events.text().await, "");
+    sender.send(Bytes::from_static(b"rest")).await.unwrap();
+    drop(sender);
+    assert_eq!(answer.text().await, "end");
     gateway.end().await;
 }
 

@@ -13,12 +13,13 @@ use devgate::http::apps::{self, Apps, Place, Seal};
 use devgate::http::inside::{self, Inside};
 use devgate::http::proxy::Proxy;
 use devgate::http::{Limits, Routes, Site, serve};
-use devgate::identity::{Identity, PlainCookie, Role, Secret, Sessions, User, Via};
+use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
 use devgate::workspaces::{Intent, LifecycleOptions, State, Workspaces};
 use devgate_certs::{Authority, Wanted};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -34,8 +35,10 @@ pub(crate) struct Gateway {
     pub(crate) ada: User,
     pub(crate) bob: User,
     pub(crate) workspace: WorkspaceId,
+    /// Begins its end.
+    pub(crate) stop: CancellationToken,
     tasks: JoinSet<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -44,6 +47,14 @@ impl Gateway {
     }
 
     pub(crate) async fn start_with(applications: Applications) -> Self {
+        let config = HttpConfig {
+            applications,
+            ..HttpConfig::default()
+        };
+        Self::start_as(config, Limits::default()).await
+    }
+
+    pub(crate) async fn start_as(config: HttpConfig, limits: Limits) -> Self {
         show_log();
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
@@ -82,12 +93,8 @@ impl Gateway {
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = HttpConfig {
-            applications,
-            ..HttpConfig::default()
-        };
         let site = Site::new(&config, address.port()).unwrap();
-        let sessions = Sessions::new(store.clone(), PlainCookie::Refused);
+        let sessions = Sessions::new(store.clone());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(sessions.clone().run(stop.clone()));
@@ -119,7 +126,7 @@ impl Gateway {
         });
         let tls = authority.server_config_for(wanted).unwrap();
         let answers = Routes::from(router).with_apps(apps);
-        tasks.spawn(serve(listener, tls, answers, Limits::default(), stop));
+        tasks.spawn(serve(listener, tls, answers, limits, stop.clone()));
         Self {
             address,
             store,
@@ -129,8 +136,9 @@ impl Gateway {
             ada,
             bob,
             workspace,
+            stop,
             tasks,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -140,6 +148,16 @@ impl Gateway {
         self.workspaces.settled(&self.workspace).await;
         self.workspaces.shutdown().await;
         self.tasks.shutdown().await;
+    }
+
+    /// Returns the process of the workspace's agent.
+    pub(crate) fn agent(&self) -> Pid {
+        let folder = self.folder.path().join("workspaces");
+        let file = folder.join(self.workspace.as_str()).join("run/agent.pid");
+        let written: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let pid = written["pid"].as_i64().unwrap();
+        Pid::from_raw(pid.try_into().unwrap())
     }
 
     /// Returns the host of an application of the workspace, with its port.

@@ -11,4 +11,5 @@ mod application;
 mod client;
 mod data_path;
 mod gateway;
+mod inside;
 mod upgrades;

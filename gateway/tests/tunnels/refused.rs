@@ -294,3 +294,33 @@ async fn an_address_that_begins_many_handshakes_keeps_out_nobody_else() {
     drop(crowd);
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn an_address_has_its_share_of_all_connections_and_agents_have_theirs() {
+    let root = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        headers: Duration::from_mins(10),
+        connections: 8,
+        each: 4,
+        ..Limits::default()
+    };
+    let gateway = Gateway::start_with(authority(root.path()), "127.0.0.1:0", limits).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        let tcp = silent(&gateway, "127.0.0.2").await;
+        let tls = anonymous(&gateway).connect(name.clone(), tcp);
+        crowd.push(soon(tls).await.unwrap());
+    }
+    for cut in &mut crowd[..16] {
+        soon(cut.read_u8()).await.unwrap_err();
+    }
+    // Its newest ones go on, beside everybody else's.
+    let mut last = crowd.pop().unwrap();
+    assert!(get(&gateway, "/healthz", "").await.contains("200 OK"));
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    soon(last.write_all(request.as_bytes())).await.unwrap();
+    assert_eq!(soon(last.read_u8()).await.unwrap(), b'H');
+    drop((crowd, last));
+    gateway.end().await;
+}

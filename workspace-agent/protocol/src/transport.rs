@@ -4,7 +4,7 @@
 //! than its decryption. A connection that is silent holds no buffer.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -52,6 +52,12 @@ impl Transport {
         let own = self.tcp.as_fd().try_clone_to_owned()?;
         self.tcp = TcpStream::from_std(own.into())?;
         Ok(())
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tcp.as_fd()
     }
 }
 

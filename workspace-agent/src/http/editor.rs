@@ -25,6 +25,9 @@ const LINES: usize = 200;
 /// How often a followed log is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// Longest line of a followed log that is sent as one, in bytes.
+const MAX_LINE: usize = 16 * 1024;
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     tail: Option<usize>,
@@ -77,11 +80,8 @@ fn follow(agent: &Agent, log: Log, last: String, end: u64) -> Response {
     struct Place(Log, String, u64);
     let events = unfold(Place(log, last, end), async |mut place| {
         loop {
-            if let Some((line, rest)) = place.1.split_once('\n') {
-                let event = Event::default()
-                    .event("log")
-                    .data(line.trim_end_matches('\r'));
-                place.1 = rest.to_owned();
+            if let Some(line) = take_line(&mut place.1) {
+                let event = Event::default().event("log").data(line);
                 return Some((Ok::<_, Infallible>(event), place));
             }
             let (more, end) = place.0.read(place.2).ok()?;
@@ -95,4 +95,50 @@ fn follow(agent: &Agent, log: Log, last: String, end: u64) -> Response {
     Sse::new(until_stop(agent, events))
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response()
+}
+
+/// Takes the first line out of a text, without its end; of one that is too long its
+/// beginning, whole characters of it. `None` where there is no whole line yet.
+fn take_line(text: &mut String) -> Option<String> {
+    let end = text.find('\n');
+    let line: String = match end {
+        Some(end) if end <= MAX_LINE => text.drain(..=end).collect(),
+        _ if text.len() > MAX_LINE => {
+            let end = text.floor_char_boundary(MAX_LINE);
+            text.drain(..end).collect()
+        }
+        _ => return None,
+    };
+    // What would end it early is no part of an event's data.
+    Some(
+        line.trim_end_matches(['\n', '\r'])
+            .replace('\r', "\u{240d}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_sent_in_pieces() {
+        let mut text = "one\r\ntw\ro\nrest".to_owned();
+        assert_eq!(take_line(&mut text).as_deref(), Some("one"));
+        assert_eq!(take_line(&mut text).as_deref(), Some("tw\u{240d}o"));
+        assert_eq!(take_line(&mut text), None);
+        assert_eq!(text, "rest");
+        // A character stands across the limit.
+        let long = format!(
+            "{}ä{}\nnext",
+            "x".repeat(MAX_LINE - 1),
+            "y".repeat(MAX_LINE)
+        );
+        let mut text = long.clone();
+        let mut sent = String::new();
+        while let Some(piece) = take_line(&mut text) {
+            assert!(piece.len() <= MAX_LINE);
+            sent.push_str(&piece);
+        }
+        assert_eq!(sent + "\n" + &text, long);
+    }
 }

@@ -94,6 +94,7 @@ pub(super) async fn link(
 ) -> Result<(StatusCode, Json<SignInLink>), Problem> {
     let user = user_named(&admin, &name).await?;
     let link = crate::http::view::link(&admin.accounts, &admin.site, &user).await?;
+    events(&admin).record(NewEvent::of_user(Kind::LinkCreated, &user));
     Ok((StatusCode::CREATED, Json(link)))
 }
 

@@ -52,7 +52,10 @@ impl FromRequestParts<Api> for Signed {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiRefused> {
         let asked = parts.extensions.get::<RequestSite>();
         let asked = asked.ok_or(ApiRefused::NoConnection)?;
-        let caller = api.sessions.caller(&parts.headers, asked.client).await?;
+        let caller = api
+            .sessions
+            .caller(&parts.headers, asked.cookies, asked.client)
+            .await?;
         let caller = caller.ok_or(ApiRefused::SignedOut)?;
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         match caller.via {

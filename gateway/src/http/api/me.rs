@@ -14,9 +14,9 @@ use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::http::view;
-use crate::identity::{self, AuthorizedKey, Scope, User, Via};
+use crate::identity::{self, AuthorizedKey, PasswordChange, Scope, User, Via};
 use crate::names::{LoginId, TokenId};
-use crate::store::{self, StoreError};
+use crate::store::{self, OnNewPassword, StoreError};
 
 /// Longest life of a token that ends at all.
 const MAX_LIFE: Duration = Duration::days(3650);
@@ -52,11 +52,24 @@ pub(super) async fn set_password(
     Signed(caller): Signed,
     Body(new): Body<NewPassword>,
 ) -> Result<StatusCode, NotSignedIn> {
+    let change = PasswordChange {
+        current: new.current_password,
+        password: new.password,
+        tokens: match new.end_tokens {
+            Some(true) => OnNewPassword::EndTokens,
+            Some(false) | None => OnNewPassword::KeepTokens,
+        },
+    };
+    let tokens = change.tokens;
     api.accounts
-        .set_password(&caller, new.current_password, new.password, asked.client)
+        .set_password(&caller, change, asked.client)
         .await?;
     let about = NewEvent::of_user(Kind::UserChanged, &caller.user).saying("changed", "password");
     api.events.record(about);
+    if tokens == OnNewPassword::EndTokens {
+        let about = NewEvent::of_user(Kind::TokenDeleted, &caller.user);
+        api.events.record(about.saying("tokens", "all"));
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -83,7 +83,10 @@ fn account() -> Vec<Operation> {
         Operation::new(Get, "/me", "showMe", "Show who is signed in")
             .answers::<Me>(StatusCode::OK, "who is signed in"),
         Operation::new(Put, "/me/password", "setPassword", "Set the password")
-            .about("Ends all other logins. Not for tokens.")
+            .about(
+                "Ends all other logins and sign-in links, and with `end_tokens` all API \
+                 tokens. Not for tokens.",
+            )
             .body::<NewPassword>()
             .answers_plainly(StatusCode::NO_CONTENT, &[], "set")
             .errors(&[429]),

@@ -81,13 +81,22 @@ async fn apply(
     open: OpenPort,
 ) -> Result<String, Problem> {
     let grant = api.identity.authorize_id(user, id).await?;
-    if !api.store.set_port(id, &open).await? {
-        return Err(ApiRefused::TooMany { what: "open ports" }.into());
+    let shares = api.store.open_ports(id).await?;
+    let before = shares.iter().find(|share| share.port == open.port);
+    // What changes nothing is neither written nor told of, however often it is asked for.
+    let changes = match before {
+        Some(before) => *before != open,
+        None => open.visibility != Visibility::Private,
+    };
+    if changes {
+        if !api.store.set_port(id, &open).await? {
+            return Err(ApiRefused::TooMany { what: "open ports" }.into());
+        }
+        let about = NewEvent::of_workspace(Kind::PortChanged, grant.workspace())
+            .saying("port", &open.port.to_string())
+            .saying("visibility", open.visibility.as_str());
+        api.events.record(about);
     }
-    let about = NewEvent::of_workspace(Kind::PortChanged, grant.workspace())
-        .saying("port", &open.port.to_string())
-        .saying("visibility", open.visibility.as_str());
-    api.events.record(about);
     let record = api.workspaces.get(id).await?.ok_or(Denied::NoSuchId)?;
     Ok(application(api, &record, &open.port.to_string()))
 }

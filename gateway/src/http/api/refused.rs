@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
 use crate::http::problem::{Problem, Quoted};
+use crate::http::site::NoHost;
 use crate::identity::{Scope, SessionError};
 
 /// Why a request is refused before anything behind the API is asked, or for what
@@ -35,8 +36,8 @@ pub enum ApiRefused {
     #[error("only administrators may do this: ask one")]
     NotAdmin,
     /// It names several hosts, or none that can be read.
-    #[error("the request names no host, or several")]
-    Hosts,
+    #[error(transparent)]
+    Hosts(#[from] NoHost),
     /// The host isn't the dashboard's.
     #[error(
         "the dashboard isn't served as {host}: open {own}, or name the other in http.names or \

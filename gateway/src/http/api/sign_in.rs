@@ -11,8 +11,8 @@ use super::wire::{Me, SignIn, SignInByLink};
 use super::{Api, ApiRefused, me};
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
-use crate::http::site::{RequestSite, Scheme};
-use crate::identity::{Browser, COOKIE, PLAIN_COOKIE, SignInError, SignedIn, Via};
+use crate::http::site::RequestSite;
+use crate::identity::{Browser, Cookies, SignInError, SignedIn, Via};
 
 /// How long a browser keeps the cookie, in seconds: as long as a login can last.
 const MAX_AGE: u32 = 90 * 24 * 3600;
@@ -91,7 +91,7 @@ pub(super) async fn out(
             .record(NewEvent::of_user(Kind::Logout, &caller.user));
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    set_cookie(&mut response, asked.scheme, "", 0);
+    set_cookie(&mut response, asked.cookies, "", 0);
     Ok(response)
 }
 
@@ -122,7 +122,10 @@ async fn welcome(
     signed: &SignedIn,
 ) -> Result<Response, NotSignedIn> {
     // A browser that signs in anew leaves no login behind that nobody can use.
-    if let Ok(Some(before)) = api.sessions.caller(headers, asked.client).await
+    if let Ok(Some(before)) = api
+        .sessions
+        .caller(headers, asked.cookies, asked.client)
+        .await
         && let Via::Login(id) = &before.via
     {
         let ended = api.accounts.end_login(&before.user, id).await;
@@ -134,15 +137,17 @@ async fn welcome(
     api.events.record(about);
     let me: Me = me::of(api, &signed.user).await?;
     let mut response = Json(me).into_response();
-    set_cookie(&mut response, asked.scheme, signed.secret.expose(), MAX_AGE);
+    set_cookie(
+        &mut response,
+        asked.cookies,
+        signed.secret.expose(),
+        MAX_AGE,
+    );
     Ok(response)
 }
 
-fn set_cookie(response: &mut Response, scheme: Scheme, value: &str, seconds: u32) {
-    let (name, secure) = match scheme {
-        Scheme::Https => (COOKIE, "; Secure"),
-        Scheme::Http => (PLAIN_COOKIE, ""),
-    };
+fn set_cookie(response: &mut Response, cookies: Cookies, value: &str, seconds: u32) {
+    let (name, secure) = (cookies.login(), cookies.attribute());
     let text = format!("{name}={value}; Path=/; HttpOnly{secure}; SameSite=Lax; Max-Age={seconds}");
     // Names and secrets are of characters that a header takes.
     if let Ok(mut value) = HeaderValue::try_from(text) {

@@ -110,13 +110,14 @@ fn id_of(text: &str) -> Result<i64, ApiRefused> {
     id.ok_or(ApiRefused::Cursor)
 }
 
-/// Sends events until the gateway ends, or whatever signs the caller in.
+/// Sends events until the gateway ends, or whatever signs the caller in, or their role is
+/// another one.
 fn live(
     api: &Api,
     caller: &Caller,
     events: impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static,
 ) -> Response {
-    let ended: CancellationToken = api.sessions.revoked(&caller.via);
+    let ended: CancellationToken = api.sessions.changed(caller);
     let events = events
         .take_until(ended.cancelled_owned())
         .take_until(api.stop.clone().cancelled_owned());

@@ -6,7 +6,7 @@ use http::StatusCode;
 use time::OffsetDateTime;
 
 use super::Api;
-use super::extract::{Administrator, Asked, Body, Named};
+use super::extract::{Administrator, Asked, Body, Named, Signed};
 use super::page::page;
 use super::wire::{AddUser, ChangeUser, Page, Paging, Server, User};
 use crate::events::{Kind, NewEvent};
@@ -82,10 +82,15 @@ pub(super) async fn remove(
 pub(super) async fn link(
     State(api): State<Api>,
     _: Administrator,
+    Signed(caller): Signed,
     Named(name): Named<UserName>,
 ) -> Result<(StatusCode, Json<SignInLink>), Problem> {
     let account = named(&api, &name).await?;
     let link = view::link(&api.accounts, &api.site, &account.user).await?;
+    // Whose account it is sees who may be in it.
+    let about = NewEvent::of_user(Kind::LinkCreated, &account.user);
+    api.events
+        .record(about.saying("by", caller.user.name.as_str()));
     Ok((StatusCode::CREATED, Json(link)))
 }
 

@@ -9,7 +9,10 @@ use crate::http::proxy::has_token;
 use crate::http::site::{Origin, Site};
 use crate::identity::{Inside, Pass};
 
+/// What browsers say of how a request comes about (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// A request that may pass.
 #[derive(Debug)]
@@ -55,20 +58,42 @@ pub(super) fn allow(
         .enter(visitor.map(|visitor| &visitor.user))
         .ok_or_else(unknown)?;
     let by_cookie = visitor.is_some_and(|visitor| visitor.cookie.is_some());
+    let own = |origin: &Origin| is_of_the_workspace(site, place, origin);
     // What everybody may do anyway, no page can do in somebody's name.
-    if by_cookie
-        && door.enter(None).is_none()
-        && acts(request)
-        && !is_of_the_workspace(site, place, request.headers())
-    {
+    if by_cookie && door.enter(None).is_none() && is_of_strangers(request, own) {
         return Err(AppRefused::CrossOrigin);
     }
     Ok(Allowed { pass, ask: Ask::No })
 }
 
+/// Whether somebody else's page has a browser send a request; `own` tells which origins
+/// aren't somebody else's.
+///
+/// A person may follow a link from anywhere, as long as nothing but a page comes of it.
+/// A frame, an image, a script or a `fetch` is loaded for the page that it is in, and
+/// that page learns of it: whether it is there, how large it is, what a script defines.
+/// `Origin` says which page that is, else `Referer`, which a page can leave out but not
+/// forge. Over plain HTTP, other than on this machine, browsers say less, and only what
+/// carries an `Origin` is told apart.
+pub(super) fn is_of_strangers(request: &Request<Body>, own: impl Fn(&Origin) -> bool) -> bool {
+    let headers = request.headers();
+    if let Some(origin) = origin(headers) {
+        return !origin.is_ok_and(|origin| own(&origin));
+    }
+    if no_foreign_site(headers) {
+        return false;
+    }
+    if acts(request) {
+        return true;
+    }
+    let is = |name, wanted| headers.get(name).is_some_and(|value| value == wanted);
+    let followed = is(SEC_FETCH_MODE, "navigate") && is(SEC_FETCH_DEST, "document");
+    !followed && !referer(headers).is_some_and(|origin| own(&origin))
+}
+
 /// Whether a request does something, or opens a channel both ways: those another site
 /// must not cause. A WebSocket isn't bound by CORS, so its handshake is one of them.
-pub(super) fn acts(request: &Request<Body>) -> bool {
+fn acts(request: &Request<Body>) -> bool {
     let safe = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
@@ -76,38 +101,23 @@ pub(super) fn acts(request: &Request<Body>) -> bool {
     !safe || is_upgrade(request.headers())
 }
 
-/// Whether a request comes from a page of the same workspace, or of no page at all.
+/// Whether an origin is of the same workspace.
 ///
 /// Other applications of the workspace count as its own: they are the same person's,
 /// and a front end on one port talks to its back end on another. Those of other
 /// workspaces are, for a browser, on the same site, so that `SameSite` doesn't hold
 /// their requests back.
-fn is_of_the_workspace(site: &Site, place: &Place, headers: &HeaderMap) -> bool {
-    match origin(headers) {
-        Some(Ok(origin)) => {
-            let Some(label) = site.label(origin.host()) else {
-                return false;
-            };
-            let own = site.application(label).is_some_and(|own| own == origin);
-            let found = label.parse::<Place>();
-            own && found.is_ok_and(|found| match place.inside {
-                // Whoever has the editor has a shell.
-                Inside::Editor => found == *place,
-                Inside::Port(_) => found.is_beside(place),
-            })
-        }
-        Some(Err(())) => false,
-        None => no_foreign_site(headers),
-    }
-}
-
-/// Whether a request comes from a page of exactly that origin, or of no page at all.
-pub(super) fn is_of_origin(own: &Origin, headers: &HeaderMap) -> bool {
-    match origin(headers) {
-        Some(Ok(origin)) => origin == *own,
-        Some(Err(())) => false,
-        None => no_foreign_site(headers),
-    }
+fn is_of_the_workspace(site: &Site, place: &Place, origin: &Origin) -> bool {
+    let Some(label) = site.label(origin.host()) else {
+        return false;
+    };
+    let own = site.application(label).is_some_and(|own| own == *origin);
+    let found = label.parse::<Place>();
+    own && found.is_ok_and(|found| match place.inside {
+        // Whoever has the editor has a shell.
+        Inside::Editor => found == *place,
+        Inside::Port(_) => found.is_beside(place),
+    })
 }
 
 /// Returns the origin that a browser says the request comes from.
@@ -115,6 +125,14 @@ fn origin(headers: &HeaderMap) -> Option<Result<Origin, ()>> {
     let value = headers.get(header::ORIGIN)?;
     let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
     Some(parsed.ok_or(()))
+}
+
+/// Returns the origin of the page that a browser says it was on.
+fn referer(headers: &HeaderMap) -> Option<Origin> {
+    let value = headers.get(header::REFERER)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    format!("{scheme}://{authority}").parse().ok()
 }
 
 /// Browsers that send no `Origin` with a request say at least how far it comes from;
@@ -177,4 +195,73 @@ pub(super) fn wants_page<B>(request: &Request<B>) -> bool {
         .and_then(|accepts| accepts.to_str().ok())
         .is_some_and(|accepts| accepts.contains("text/html"));
     read && html && !is_upgrade(request.headers())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_refused(method: &Method, headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().method(method).uri("/x");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let own: Origin = "https://own.example".parse().unwrap();
+        is_of_strangers(&request.body(Body::empty()).unwrap(), |origin| {
+            *origin == own
+        })
+    }
+
+    #[test]
+    fn only_links_lead_in_from_other_pages() {
+        let site = |value| ("sec-fetch-site", value);
+        let navigate = ("sec-fetch-mode", "navigate");
+        let document = ("sec-fetch-dest", "document");
+        for from in ["same-site", "cross-site"] {
+            let followed = [site(from), navigate, document];
+            assert!(!is_refused(&Method::GET, &followed));
+            assert!(is_refused(&Method::POST, &followed));
+            for (mode, dest) in [
+                ("no-cors", "script"),
+                ("no-cors", "image"),
+                ("no-cors", "empty"),
+                ("navigate", "iframe"),
+                ("navigate", "object"),
+                ("cors", "empty"),
+            ] {
+                let loaded = [
+                    site(from),
+                    ("sec-fetch-mode", mode),
+                    ("sec-fetch-dest", dest),
+                ];
+                assert!(is_refused(&Method::GET, &loaded), "{mode} {dest}");
+                let own = [&loaded[..], &[("referer", "https://own.example/a?b")]].concat();
+                assert!(!is_refused(&Method::GET, &own), "{mode} {dest}");
+                for other in ["https://evil.example/", "https://own.example.evil/", "own"] {
+                    let other = [&loaded[..], &[("referer", other)]].concat();
+                    assert!(is_refused(&Method::GET, &other), "{mode} {dest}");
+                }
+            }
+        }
+        for from in ["same-origin", "none"] {
+            assert!(!is_refused(&Method::GET, &[site(from)]));
+            assert!(!is_refused(&Method::POST, &[site(from)]));
+        }
+    }
+
+    #[test]
+    fn an_origin_says_who_asks_whatever_is_asked() {
+        for method in [Method::GET, Method::POST] {
+            let own = [("origin", "https://own.example")];
+            assert!(!is_refused(&method, &own));
+            for other in ["https://evil.example", "null", "nonsense"] {
+                assert!(is_refused(&method, &[("origin", other)]), "{other}");
+                let liar = [("origin", other), ("referer", "https://own.example/")];
+                assert!(is_refused(&method, &liar), "{other}");
+            }
+        }
+        // A program isn't led by any page.
+        assert!(!is_refused(&Method::GET, &[]));
+        assert!(!is_refused(&Method::POST, &[]));
+    }
 }

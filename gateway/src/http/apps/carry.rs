@@ -11,7 +11,7 @@ use super::access::{self, Ask};
 use super::lookup::{self, Opened};
 use super::{AppRefused, Apps, Place, is_ours};
 use crate::http::proxy::{Client, Cut, keep_to_host, keep_to_path, strip_cookies};
-use crate::identity::{Pass, Standing};
+use crate::identity::{Inside, Pass, Standing};
 use crate::workspaces::{OpenError, State, Wake};
 
 /// How long a person looks at nothing before a page says what is waited for.
@@ -123,11 +123,24 @@ impl Apps {
             *response.body_mut() = Body::empty();
         }
         let headers = response.headers_mut();
+        if place.inside == Inside::Editor {
+            self.keep_from_frames(headers);
+        }
         match &way {
             Way::Host => keep_to_host(headers, is_ours),
             Way::Path(prefix) => keep_below(headers, prefix, pass.standing()),
         }
         Ok(response)
+    }
+
+    /// Has the editor, in which one click may run what somebody else wrote, shown in no
+    /// other's page. Its own views are frames of its own origin.
+    fn keep_from_frames(&self, headers: &mut HeaderMap) {
+        let policy = format!("frame-ancestors 'self' {}", self.0.site.dashboard());
+        if let Ok(policy) = HeaderValue::try_from(policy) {
+            // Of several policies each counts.
+            headers.append(header::CONTENT_SECURITY_POLICY, policy);
+        }
     }
 
     fn state(&self, pass: &Pass) -> Option<State> {

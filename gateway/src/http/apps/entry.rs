@@ -24,8 +24,8 @@ use super::codes::Code;
 use super::lookup::{Visitor, cookie_name};
 use super::seal::Sealed;
 use super::{AppRefused, Apps, PLAIN_STATE_COOKIE, Place, RESERVED, STATE_COOKIE};
-use crate::http::site::{RequestSite, Scheme};
-use crate::identity::{Inside, Secret, Via, cookie};
+use crate::http::site::RequestSite;
+use crate::identity::{Cookies, Inside, Secret, Via, cookie};
 use crate::names::UserId;
 
 /// Where the dashboard's origin lets people into applications.
@@ -59,7 +59,7 @@ impl Apps {
             .uri()
             .path_and_query()
             .map_or("/", PathAndQuery::as_str);
-        let names = state_cookie(asked.scheme);
+        let names = state_cookie(asked.cookies);
         // Kept where there is one, so that several tabs can go the way at once.
         let state = cookie(request.headers(), names)
             .and_then(Secret::shown)
@@ -73,7 +73,7 @@ impl Apps {
         );
         let mut response = redirect(&address);
         let value = state.expose();
-        set_cookie(&mut response, asked.scheme, names, value, 600);
+        set_cookie(&mut response, asked.cookies, names, value, 600);
         response
     }
 
@@ -106,7 +106,11 @@ impl Apps {
         for value in request.headers().get_all(header::COOKIE) {
             cookies.append(header::COOKIE, value.clone());
         }
-        let caller = self.0.sessions.caller(&cookies, asked.client).await;
+        let caller = self
+            .0
+            .sessions
+            .caller(&cookies, asked.cookies, asked.client)
+            .await;
         let Some(caller) = caller.map_err(AppRefused::Session)? else {
             let own = request
                 .uri()
@@ -171,7 +175,7 @@ impl Apps {
         let query = request.uri().query().unwrap_or_default();
         let code = parameter(query, "code").and_then(|code| self.0.codes.take(&code));
         let code = code.ok_or(AppRefused::CodeSpent)?;
-        let state = cookie(request.headers(), state_cookie(asked.scheme)).and_then(Secret::shown);
+        let state = cookie(request.headers(), state_cookie(asked.cookies)).and_then(Secret::shown);
         let bound = state.is_some_and(|state| state.hash().as_str() == code.state);
         if code.place != *place || !bound {
             return Err(AppRefused::CodeSpent);
@@ -205,9 +209,22 @@ impl Apps {
         let until = OffsetDateTime::now_utc() + life;
         let sealed = Sealed { user, via, until };
         let value = self.0.seal.seal(&asked.host, &sealed);
-        let name = cookie_name(asked.scheme);
-        cookie_header(asked.scheme, name, &value, life.whole_seconds())
+        let name = cookie_name(asked.cookies);
+        cookie_header(asked.cookies, name, &value, life.whole_seconds())
     }
+}
+
+/// Sets a cookie anew by an application's own answer.
+pub(super) fn renew(response: &mut Response, cookie: HeaderValue) {
+    // A cache that has the page already would keep the cookie with it.
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, cookie);
+    // Whoever keeps the answer would hand the cookie to others.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::EXPIRES);
 }
 
 fn life(place: &Place) -> time::Duration {
@@ -217,25 +234,22 @@ fn life(place: &Place) -> time::Duration {
     }
 }
 
-fn state_cookie(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Https => STATE_COOKIE,
-        Scheme::Http => PLAIN_STATE_COOKIE,
+fn state_cookie(cookies: Cookies) -> &'static str {
+    match cookies {
+        Cookies::Prefixed => STATE_COOKIE,
+        Cookies::Plain => PLAIN_STATE_COOKIE,
     }
 }
 
-fn set_cookie(response: &mut Response, scheme: Scheme, name: &str, value: &str, seconds: i64) {
-    let cookie = cookie_header(scheme, name, value, seconds);
+fn set_cookie(response: &mut Response, cookies: Cookies, name: &str, value: &str, seconds: i64) {
+    let cookie = cookie_header(cookies, name, value, seconds);
     response.headers_mut().append(header::SET_COOKIE, cookie);
 }
 
 /// `Lax`: another site's page can't send it along, except by leading to the
 /// application; pages of the same site are held off by their `Origin`.
-fn cookie_header(scheme: Scheme, name: &str, value: &str, seconds: i64) -> HeaderValue {
-    let secure = match scheme {
-        Scheme::Https => "; Secure",
-        Scheme::Http => "",
-    };
+fn cookie_header(cookies: Cookies, name: &str, value: &str, seconds: i64) -> HeaderValue {
+    let secure = cookies.attribute();
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     // Names are ours, values are base64 and digits.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
@@ -271,4 +285,30 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         let value = percent_decode_str(value).decode_utf8().ok()?;
         Some(value.into_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_renews_a_cookie_is_kept_by_nobody() {
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=9"),
+        );
+        headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+        headers.insert(header::SET_COOKIE, HeaderValue::from_static("own=1"));
+        renew(&mut response, HeaderValue::from_static("ours=1"));
+        let headers = response.headers();
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert!(!headers.contains_key(header::EXPIRES));
+        assert_eq!(headers.get_all(header::SET_COOKIE).iter().count(), 2);
+        let mut known = Response::new(Body::empty());
+        *known.status_mut() = StatusCode::NOT_MODIFIED;
+        renew(&mut known, HeaderValue::from_static("ours=1"));
+        assert!(known.headers().is_empty());
+    }
 }

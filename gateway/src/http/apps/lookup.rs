@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AppRefused, COOKIE, Inner, PLAIN_COOKIE, Place};
 use crate::http::proxy::{Cut, Target, Upstream};
-use crate::http::site::{RequestSite, Scheme};
-use crate::identity::{Door, Identity, Inside, Pass, Scope, Standing, TOKEN_PREFIX, Via, cookie};
+use crate::http::site::RequestSite;
+use crate::identity::{
+    Cookies, Door, Identity, Inside, Pass, Scope, SecretHash, Standing, TOKEN_PREFIX, Via, cookie,
+};
 use crate::names::UserId;
 
 /// How long what the records say of a place is believed.
@@ -60,9 +62,9 @@ pub(super) struct Visitor {
     pub(super) cookie: Option<OffsetDateTime>,
 }
 
-/// The cookies that were looked up, each with its host.
+/// The cookies that were looked up, as what they hash to, each with its host.
 #[derive(Debug, Default)]
-pub(super) struct Visitors(Mutex<HashMap<(String, String), Arc<Visitor>>>);
+pub(super) struct Visitors(Mutex<HashMap<(String, SecretHash), Arc<Visitor>>>);
 
 impl Doors {
     /// Looks a place up; `None` where there is no such workspace.
@@ -168,10 +170,10 @@ impl Visitors {
         if let Some(token) = token(headers) {
             return self.by_token(inner, asked, token).await;
         }
-        let Some(shown) = cookie(headers, cookie_name(asked.scheme)) else {
+        let Some(shown) = cookie(headers, cookie_name(asked.cookies)) else {
             return Ok(None);
         };
-        let key = (asked.host.clone(), shown.to_owned());
+        let key = (asked.host.clone(), SecretHash::of(shown.as_bytes()));
         if let Some(visitor) = lock(&self.0).get(&key) {
             return Ok(visitor.counts().then(|| Arc::clone(visitor)));
         }
@@ -205,7 +207,10 @@ impl Visitors {
     ) -> Result<Option<Arc<Visitor>>, AppRefused> {
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(header::AUTHORIZATION, token.clone());
-        let caller = inner.sessions.caller(&headers, asked.client).await;
+        let caller = inner
+            .sessions
+            .caller(&headers, asked.cookies, asked.client)
+            .await;
         let Some(caller) = caller.map_err(AppRefused::Session)? else {
             return Ok(None);
         };
@@ -240,10 +245,10 @@ pub(super) fn token(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 /// Returns the name of the cookie by which an application host knows who comes.
-pub(super) fn cookie_name(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Https => COOKIE,
-        Scheme::Http => PLAIN_COOKIE,
+pub(super) fn cookie_name(cookies: Cookies) -> &'static str {
+    match cookies {
+        Cookies::Prefixed => COOKIE,
+        Cookies::Plain => PLAIN_COOKIE,
     }
 }
 

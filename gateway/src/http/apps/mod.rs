@@ -34,9 +34,10 @@ use axum::routing::get;
 use http::{HeaderValue, Method, Request, header};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::PeerInfo;
+use crate::http::harden::strict_transport;
 use crate::http::proxy::{Client, Cut, Proxy};
-use crate::http::site::{RequestSite, Site};
+use crate::http::site::{NoHost, RequestSite, Site};
+use crate::http::{PeerInfo, health};
 use crate::identity::{Identity, Pass, Sessions};
 use crate::workspaces::Workspaces;
 use carry::{Errand, Way};
@@ -85,8 +86,8 @@ struct Inner {
 pub enum Routed {
     /// It was for an application.
     Answered(Response),
-    /// It is for the dashboard.
-    Other(Request<Body>),
+    /// It is for the dashboard, with what its answer must say of the site.
+    Other(Request<Body>, Option<HeaderValue>),
 }
 
 /// What applications need.
@@ -134,10 +135,18 @@ impl Apps {
     /// Answers a request that is for an application. `peer` is the other end of its
     /// connection.
     pub async fn route(&self, peer: IpAddr, mut request: Request<Body>) -> Routed {
-        if let Err(refused) = settle_host(&mut request) {
-            return Routed::Answered(self.refuse(&refused, &request));
-        }
-        let asked = self.0.site.request(peer, request.headers());
+        let settled = settle_host(&mut request);
+        let asked = settled.and_then(|()| self.0.site.request(peer, request.headers()));
+        let asked = match asked {
+            Ok(asked) => asked,
+            // Those who only ask whether it lives may speak HTTP/1.0, without a host.
+            Err(NoHost) if health::is_asked_for(request.uri()) => {
+                return Routed::Other(request, None);
+            }
+            Err(NoHost) => {
+                return Routed::Answered(self.refuse(&AppRefused::Hosts, &request));
+            }
+        };
         if let Some(label) = self.0.site.label(&asked.host) {
             let answer = match label.parse() {
                 Ok(place) => self.at_host(&place, &asked, request).await,
@@ -148,7 +157,8 @@ impl Apps {
         if request.uri().path().starts_with(path::START) && self.0.site.is_dashboard(&asked.host) {
             return Routed::Answered(self.at_path(&asked, request).await);
         }
-        Routed::Other(request)
+        let strict = strict_transport(&self.0.site, &asked);
+        Routed::Other(request, strict)
     }
 
     /// Returns what reaches an agent for the API beside applications.
@@ -212,7 +222,7 @@ impl Apps {
         match self.carry(errand, request).await {
             Ok(mut response) => {
                 if let Some(cookie) = renewed {
-                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                    entry::renew(&mut response, cookie);
                 }
                 response
             }
@@ -249,15 +259,17 @@ async fn authorize(
     Extension(peer): Extension<PeerInfo>,
     request: Request<Body>,
 ) -> Response {
-    let asked = apps.0.site.request(peer.address.ip(), request.headers());
-    apps.authorize(&asked, &request.map(|_| ())).await
+    match apps.0.site.request(peer.address.ip(), request.headers()) {
+        Ok(asked) => apps.authorize(&asked, &request.map(|_| ())).await,
+        Err(NoHost) => apps.refuse(&AppRefused::Hosts, &request),
+    }
 }
 
 /// Makes `Host` what the request is for: a target in absolute form says it instead
 /// (RFC 9112 §3.2.2), and two hosts are none.
-fn settle_host(request: &mut Request<Body>) -> Result<(), AppRefused> {
+fn settle_host(request: &mut Request<Body>) -> Result<(), NoHost> {
     if request.headers().get_all(header::HOST).iter().count() > 1 {
-        return Err(AppRefused::ManyHosts);
+        return Err(NoHost);
     }
     let Some(authority) = request.uri().authority() else {
         return Ok(());
@@ -265,7 +277,7 @@ fn settle_host(request: &mut Request<Body>) -> Result<(), AppRefused> {
     if request.method() == Method::CONNECT {
         return Ok(());
     }
-    let host = HeaderValue::try_from(authority.as_str()).map_err(|_| AppRefused::ManyHosts)?;
+    let host = HeaderValue::try_from(authority.as_str()).map_err(|_| NoHost)?;
     request.headers_mut().insert(header::HOST, host);
     let target = request.uri().path_and_query().cloned();
     *request.uri_mut() = target.map_or_else(http::Uri::default, http::Uri::from);

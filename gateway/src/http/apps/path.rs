@@ -69,7 +69,7 @@ impl Apps {
         let caller = self
             .0
             .sessions
-            .caller(request.headers(), asked.client)
+            .caller(request.headers(), asked.cookies, asked.client)
             .await
             .map_err(|error| place_of(AppRefused::Session(error)))?;
         let visitor = caller.map(|caller| {
@@ -111,10 +111,9 @@ impl Apps {
         let by_cookie = visitor
             .as_ref()
             .is_some_and(|visitor| visitor.cookie.is_some());
-        if by_cookie
-            && access::acts(&request)
-            && !access::is_of_origin(&asked.origin(), request.headers())
-        {
+        // All that lies below paths has one origin: within it nothing is told apart.
+        let own = asked.origin();
+        if by_cookie && access::is_of_strangers(&request, |origin| *origin == own) {
             return Err(place_of(AppRefused::CrossOrigin));
         }
         let target = Uri::try_from(&target).map_err(|_| place_of(AppRefused::NoApplication))?;

@@ -7,6 +7,7 @@ use super::page::{Again, Page};
 use super::{Apps, Place};
 use crate::http::problem::Problem;
 use crate::http::proxy::ProxyError;
+use crate::http::site::NoHost;
 use crate::identity::{Inside, SessionError};
 use crate::refusal::Refusal as _;
 use crate::store::StoreError;
@@ -34,8 +35,8 @@ pub(crate) enum AppRefused {
     ScopeTooSmall,
     #[error("a page of another site made this request: open the application by itself")]
     CrossOrigin,
-    #[error("the request names several hosts")]
-    ManyHosts,
+    #[error("{NoHost}")]
+    Hosts,
     #[error("applications have their own hosts here: the address must be one of them")]
     BadReturn,
     #[error("this way in was used or is too old: open the application again")]
@@ -101,7 +102,7 @@ impl AppRefused {
         match self {
             Self::NoApplication => "There is nothing here",
             Self::SignInNeeded => "Sign in first",
-            Self::ScopeTooSmall | Self::CrossOrigin | Self::ManyHosts => "Not like this",
+            Self::ScopeTooSmall | Self::CrossOrigin | Self::Hosts => "Not like this",
             Self::BadReturn => "Not an application's address",
             Self::CodeSpent => "Open it again",
             Self::Stopped => "The workspace is stopped",
@@ -131,7 +132,7 @@ impl AppRefused {
             | Self::SignInNeeded
             | Self::ScopeTooSmall
             | Self::CrossOrigin
-            | Self::ManyHosts
+            | Self::Hosts
             | Self::BadReturn
             | Self::CodeSpent
             | Self::Proxy(_)

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use super::proxy::{Client, Cut, Proxy, Target, Upstream};
 use super::serve::PeerInfo;
-use super::site::{RequestSite, Site};
+use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
 use crate::names::WorkspaceId;
 use crate::store::Store;
@@ -63,6 +63,10 @@ pub(crate) enum InsideRefused {
     ScopeTooSmall,
     #[error("this request comes from another origin than the dashboard's, {0}")]
     ForeignOrigin(String),
+    #[error(transparent)]
+    Hosts(NoHost),
+    #[error("the workspace's agent does not answer: see its log, or restart the workspace")]
+    Late,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
 }
@@ -143,10 +147,14 @@ impl Inside {
     async fn caller(&self, peer: IpAddr, head: &Parts) -> Result<(Caller, RequestSite), Problem> {
         let headers = &head.headers;
         let asked = self.site.request(peer, headers);
+        let asked = asked.map_err(InsideRefused::Hosts)?;
         if !self.site.is_dashboard(&asked.host) {
             return Err(super::problem::RequestRefused::NoRoute.into());
         }
-        let caller = self.sessions.caller(headers, asked.client).await?;
+        let caller = self
+            .sessions
+            .caller(headers, asked.cookies, asked.client)
+            .await?;
         let caller = caller.ok_or(InsideRefused::SignedOut)?;
         // A WebSocket begins with a GET, knows no same-origin policy, and types.
         let acts = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
@@ -220,23 +228,103 @@ fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
     }
 }
 
-/// What the agent says is data: no page, and nothing to keep.
+/// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
+/// may write the others, which would count for the dashboard's origin.
+const HANDED_ON: [HeaderName; 8] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    header::RETRY_AFTER,
+    // Of an upgrade to a WebSocket.
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_ACCEPT,
+    header::SEC_WEBSOCKET_PROTOCOL,
+];
+
+/// What an agent answers with.
+const TYPES: [&str; 4] = [
+    "application/json",
+    "application/problem+json",
+    "text/event-stream",
+    "text/plain",
+];
+
+/// What the agent says is data: no page, no word about the dashboard, and nothing to
+/// keep.
 fn harden(response: &mut Response) {
+    let all = std::mem::take(response.headers_mut());
+    let headers = response.headers_mut();
+    for name in HANDED_ON {
+        if let Some(value) = all.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Some(kind) = headers.get_mut(header::CONTENT_TYPE) {
+        let text = kind.to_str().unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        let events = essence == "text/event-stream";
+        if !TYPES.contains(&essence) {
+            *kind = HeaderValue::from_static("application/octet-stream");
+        }
+        if events {
+            // nginx hands events on only where it is told not to gather them.
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
+    }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
         ),
     ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
-    response.headers_mut().remove(header::SET_COOKIE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_says_nothing_about_the_dashboards_origin() {
+        let mut response = Response::new(Body::empty());
+        for (name, value) in [
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-length", "5"),
+            ("set-cookie", "__Host-devgate=evil; Path=/; Secure"),
+            ("location", "https://evil.example/"),
+            ("refresh", "0; url=https://evil.example/"),
+            ("clear-site-data", "\"*\""),
+            ("content-security-policy", "script-src *"),
+            ("access-control-allow-origin", "*"),
+            ("service-worker-allowed", "/"),
+            ("cache-control", "public"),
+        ] {
+            let headers = response.headers_mut();
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        harden(&mut response);
+        let headers = response.headers();
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "cache-control",
+                "content-length",
+                "content-security-policy",
+                "content-type"
+            ]
+        );
+        assert_eq!(headers["content-type"], "application/octet-stream");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert!(
+            !headers["content-security-policy"]
+                .to_str()
+                .unwrap()
+                .contains("script")
+        );
+    }
 }

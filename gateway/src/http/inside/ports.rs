@@ -2,6 +2,7 @@
 //! open it; as Server-Sent Events where that is asked for.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use http::{HeaderMap, HeaderValue, Request as HttpRequest, header};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
-use super::{Inside, harden};
+use super::{Inside, InsideRefused, harden};
 use crate::http::apps::Place;
 use crate::http::problem::Problem;
 use crate::http::proxy::{Cut, gather};
@@ -29,6 +30,9 @@ use crate::workspaces::{State as Life, Workspace};
 
 /// Largest list of an agent, in bytes: some thousand ports.
 const MAX_LIST: usize = 1024 * 1024;
+
+/// How long an agent may take to say what listens: it looks at a few files.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the records are asked who may open what.
 const LOOK: Duration = Duration::from_secs(1);
@@ -106,24 +110,13 @@ pub(super) async fn list(
         };
         let body = Body::from_stream(events.map(Ok::<_, Infallible>).take_until(Box::pin(ends)));
         let mut response = body.into_response();
-        harden(&mut response);
         let kind = HeaderValue::from_static(EVENTS);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        // nginx hands events on only where it is told not to gather them.
-        let headers = response.headers_mut();
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        harden(&mut response);
         return Ok(response);
     }
     let listening = if inside.runs(&grant) {
-        let response = inside
-            .ask(
-                &grant,
-                asked.client,
-                question("application/json"),
-                Cut::default(),
-            )
-            .await?;
-        read(response).await
+        inside.listening(&grant, asked.client).await?
     } else {
         Vec::new()
     };
@@ -138,7 +131,7 @@ pub(super) async fn list(
 struct Feed {
     inside: Arc<Inside>,
     grant: Grant,
-    client: std::net::IpAddr,
+    client: IpAddr,
     agent: Option<Events>,
     listening: Vec<Listening>,
     shares: Vec<OpenPort>,
@@ -148,7 +141,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(inside: Arc<Inside>, grant: Grant, client: std::net::IpAddr) -> Self {
+    fn new(inside: Arc<Inside>, grant: Grant, client: IpAddr) -> Self {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -212,19 +205,30 @@ impl Feed {
         if self.agent.is_some() || !self.inside.runs(&self.grant) {
             return;
         }
-        let asked = self
-            .inside
-            .ask(&self.grant, self.client, question(EVENTS), Cut::default())
-            .await;
-        match asked {
-            Ok(response) if response.status().is_success() => {
-                let mut events = Events::new(response.into_body());
-                // The list comes at once: what is shown first is whole.
-                self.listening = events.next().await.unwrap_or_default();
+        let follow = async {
+            let question = question(EVENTS);
+            let asked = self
+                .inside
+                .ask(&self.grant, self.client, question, Cut::default());
+            match asked.await {
+                Ok(response) if response.status().is_success() => {
+                    let mut events = Events::new(response.into_body());
+                    // The list comes at once: what is shown first is whole.
+                    let listening = events.next().await.unwrap_or_default();
+                    return Some((events, listening));
+                }
+                Ok(response) => debug!(status = %response.status(), "an agent reports no ports"),
+                Err(problem) => debug!(problem.code, "an agent can't be asked for its ports"),
+            }
+            None
+        };
+        match timeout(PATIENCE, follow).await {
+            Ok(Some((events, listening))) => {
+                self.listening = listening;
                 self.agent = Some(events);
             }
-            Ok(response) => debug!(status = %response.status(), "an agent reports no ports"),
-            Err(problem) => debug!(problem.code, "an agent can't be asked for its ports"),
+            Ok(None) => {}
+            Err(_) => debug!("an agent takes too long to report its ports"),
         }
     }
 }
@@ -321,6 +325,17 @@ impl Inside {
     fn runs(&self, grant: &Grant) -> bool {
         let state = self.workspaces.watch(&grant.workspace().id);
         state.is_some_and(|state| matches!(*state.borrow(), Life::Running))
+    }
+
+    /// Asks the agent what listens.
+    async fn listening(&self, grant: &Grant, client: IpAddr) -> Result<Vec<Listening>, Problem> {
+        let asked = async {
+            let question = question("application/json");
+            let response = self.ask(grant, client, question, Cut::default()).await?;
+            Ok(read(response).await)
+        };
+        let listening = timeout(PATIENCE, asked).await;
+        listening.unwrap_or_else(|_| Err(InsideRefused::Late.into()))
     }
 
     fn join(

@@ -10,6 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::cut::{Cut, Due};
@@ -114,14 +115,18 @@ pub(super) struct ResponseBody {
     upstream: Arc<Upstream>,
     cut: Cut,
     due: Option<Due>,
+    /// Ends in good order what would go on for ever.
+    end: Option<Due>,
 }
 
 impl ResponseBody {
+    /// Returns a body that `cut` breaks off, and `end` ends as if the application had.
     pub(super) fn new(
         incoming: Incoming,
         connection: Option<Connection>,
         upstream: Arc<Upstream>,
         cut: Cut,
+        end: Option<CancellationToken>,
     ) -> Self {
         let mut body = Self {
             incoming,
@@ -129,6 +134,7 @@ impl ResponseBody {
             upstream,
             cut,
             due: None,
+            end: end.map(|end| -> Due { Box::pin(end.cancelled_owned()) }),
         };
         if body.incoming.is_end_stream() {
             body.give_back();
@@ -167,6 +173,12 @@ impl hyper::body::Body for ResponseBody {
         if this.cut.is_due() {
             this.connection = None;
             return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        if let Some(end) = &mut this.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            this.connection = None;
+            return Poll::Ready(None);
         }
         let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
         if polled.is_pending()

@@ -8,7 +8,6 @@ pub(crate) fn strip_cookies(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool
     let header::Entry::Occupied(entry) = headers.entry(header::COOKIE) else {
         return;
     };
-    let name = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
     let mut kept = Vec::new();
     let mut found = false;
     for value in entry.iter() {
@@ -18,7 +17,7 @@ pub(crate) fn strip_cookies(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool
             continue;
         };
         for pair in text.split(';') {
-            if ours(&name(pair)) {
+            if ours(name_of(pair)) {
                 found = true;
             } else if !pair.trim().is_empty() {
                 kept.push(pair.trim().to_owned());
@@ -45,7 +44,7 @@ pub(crate) fn keep_to_host(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool)
     rewrite_set_cookies(headers, |cookie| {
         let mut parts = cookie.split(';');
         let pair = parts.next()?;
-        if ours(pair.split('=').next()?.trim()) {
+        if ours(name_of(pair)) {
             return None;
         }
         let rest = parts.filter(|part| !is_attribute(part, "domain"));
@@ -63,7 +62,7 @@ pub(crate) fn keep_to_path(headers: &mut HeaderMap, prefix: &str, ours: impl Fn(
     rewrite_set_cookies(headers, |cookie| {
         let mut parts = cookie.split(';');
         let pair = parts.next()?;
-        let name = pair.split('=').next()?.trim();
+        let name = name_of(pair);
         // Such a cookie is for the whole host, and can't be for less.
         let whole_host = name
             .get(..7)
@@ -92,6 +91,14 @@ pub(crate) fn keep_to_path(headers: &mut HeaderMap, prefix: &str, ours: impl Fn(
         text.push_str(path);
         Some(text)
     });
+}
+
+/// Returns the name that a cookie may be taken to have. One without a name is sent back
+/// as its value alone, which then looks like a pair of its own (RFC 6265bis §5.7.3): of
+/// `=a=b` that is `a`.
+fn name_of(pair: &str) -> &str {
+    let named = pair.trim_start_matches(|c: char| c == '=' || c.is_whitespace());
+    named.split('=').next().unwrap_or_default().trim()
 }
 
 fn is_attribute(part: &str, wanted: &str) -> bool {
@@ -131,9 +138,20 @@ mod tests {
         headers.insert("cookie", shown);
         strip_cookies(&mut headers, ours);
         assert_eq!(headers["cookie"], "a=1; b=2");
-        headers.insert("cookie", HeaderValue::from_static("__Host-devgate=s3cret"));
+        for alone in [
+            "__Host-devgate=s3cret",
+            "__Host-devgate",
+            "=__Host-devgate=s3cret",
+            " = =__Host-devgate =s3cret",
+        ] {
+            headers.insert("cookie", HeaderValue::from_static(alone));
+            strip_cookies(&mut headers, ours);
+            assert!(!headers.contains_key("cookie"), "{alone}");
+        }
+        let nameless = HeaderValue::from_static("a; =b; __Host-devgate; =c=d");
+        headers.insert("cookie", nameless);
         strip_cookies(&mut headers, ours);
-        assert!(!headers.contains_key("cookie"));
+        assert_eq!(headers["cookie"], "a; =b; =c=d");
     }
 
     #[test]
@@ -142,13 +160,16 @@ mod tests {
         for cookie in [
             "a=1; Path=/; Domain=example.com; HttpOnly",
             "__Host-devgate=evil; Path=/; Secure",
+            "=__Host-devgate=evil; Path=/",
+            "__Host-devgate; Path=/",
             "b=2; domain = .example.com",
+            "=c",
         ] {
             headers.append("set-cookie", HeaderValue::from_static(cookie));
         }
         keep_to_host(&mut headers, ours);
         let left: Vec<_> = headers.get_all("set-cookie").iter().collect();
-        assert_eq!(left, ["a=1; Path=/; HttpOnly", "b=2"]);
+        assert_eq!(left, ["a=1; Path=/; HttpOnly", "b=2", "=c"]);
     }
 
     #[test]
@@ -157,6 +178,7 @@ mod tests {
         for cookie in [
             "a=1; Path=/; Domain=example.com; HttpOnly",
             "__host-x=evil; Path=/; Secure",
+            "=__Host-x=evil; Path=/; Secure",
             "b=2",
             "c=3; path=/sub",
         ] {

@@ -23,6 +23,12 @@ pub enum ProxyError {
     /// The request can be understood in two ways.
     #[error("the request is ambiguous: {0}")]
     Ambiguous(&'static str),
+    /// It comes back from an application that it was sent to.
+    #[error(
+        "the application sent the request back to this gateway: have it answer by itself, or \
+         forward to another address"
+    )]
+    Loop,
     /// The method makes a tunnel, which isn't offered.
     #[error("CONNECT is not served here: forward ports with SSH")]
     Connect,

@@ -1,5 +1,6 @@
 //! Headers that concern one hop only, and those that tell an application who asks.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use axum::body::Body;
@@ -24,15 +25,31 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// Headers by which a proxy speaks for a client; a client's own are not believed.
-const CLAIMS: [HeaderName; 6] = [
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-forwarded-uri"),
-    HeaderName::from_static("proxy"),
+/// Headers by which a proxy speaks for a client: where it came from, and who it is.
+/// A client's own are not believed.
+const CLAIMS: [&str; 15] = [
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "proxy",
+    "remote-addr",
+    "remote-user",
+    "true-client-ip",
+    "x-authenticated-user",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-webauth-user",
+    "x-forwarded",
 ];
+
+/// What others of them begin with.
+const CLAIM_STARTS: [&str; 3] = ["x-forwarded-", "x-auth-request-", "x-original-"];
+
+/// Names the gateways that a request went through (RFC 8586).
+pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// Longest `Connection` header that is looked at, in names.
 const MAX_CONNECTION_OPTIONS: usize = 32;
@@ -56,7 +73,12 @@ pub struct Client {
 impl Client {
     /// Tells an application who asks, in place of what the client claimed.
     pub(super) fn announce(&self, headers: &mut HeaderMap) {
-        for name in CLAIMS {
+        let claims: Vec<_> = headers
+            .keys()
+            .filter(|name| is_claim(name))
+            .cloned()
+            .collect();
+        for name in claims {
             headers.remove(name);
         }
         let address = self.address.to_canonical().to_string();
@@ -68,14 +90,41 @@ impl Client {
         headers.insert(X_FORWARDED_PROTO, scheme);
         headers.insert(X_FORWARDED_HOST, self.host.clone());
         headers.insert(header::HOST, self.host.clone());
-        match &self.prefix {
-            Some(prefix) => headers.insert(X_FORWARDED_PREFIX, prefix.clone()),
-            None => headers.remove(X_FORWARDED_PREFIX),
-        };
-        // Applications that read it, code-server for one, don't know the quotes that a
-        // port asks for (RFC 7239 §4), and refuse their own pages.
-        headers.remove(header::FORWARDED);
+        if let Some(prefix) = &self.prefix {
+            headers.insert(X_FORWARDED_PREFIX, prefix.clone());
+        }
+        // No `Forwarded`: applications that read it, code-server for one, don't know the
+        // quotes that a port asks for (RFC 7239 §4), and refuse their own pages.
     }
+}
+
+/// Whether an application might take a header for the word of a proxy. Many read
+/// underscores and hyphens as one (RFC 3875 §4.1.18).
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let spelt = if name.contains('_') {
+        Cow::Owned(name.replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    };
+    CLAIMS.contains(&&*spelt) || CLAIM_STARTS.iter().any(|start| spelt.starts_with(start))
+}
+
+/// Adds this gateway's id to those that a request went through.
+///
+/// # Errors
+/// Where it is among them: an application has sent the request, which it got from here,
+/// back here, and would go on doing so.
+pub(super) fn mark(headers: &mut HeaderMap, id: &HeaderValue) -> Result<(), ProxyError> {
+    let mut passed = headers.get_all(CDN_LOOP).iter().flat_map(|value| {
+        let entries = value.as_bytes().split(|byte| *byte == b',');
+        entries.filter_map(|entry| entry.split(|byte| *byte == b';').next())
+    });
+    if passed.any(|found| found.trim_ascii() == id.as_bytes()) {
+        return Err(ProxyError::Loop);
+    }
+    headers.append(CDN_LOOP, id.clone());
+    Ok(())
 }
 
 /// Takes out of a request what concerns the client's connection only, and returns the
@@ -134,6 +183,14 @@ fn asked_upgrade(request: &Request<Body>) -> Option<HeaderValue> {
 /// Takes out of an answer what concerns the application's connection only.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     strip(headers);
+}
+
+/// Whether an answer is Server-Sent Events, which go on until somebody ends them.
+pub(super) fn are_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 fn strip(headers: &mut HeaderMap) {
@@ -247,13 +304,33 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_was_here_is_known_again() {
+        let id = HeaderValue::from_static("devgate-1");
+        let mut passed = request(&[("cdn-loop", "devgate-10, other; v=\"devgate-1\"")]);
+        mark(passed.headers_mut(), &id).unwrap();
+        let again = mark(passed.headers_mut(), &id);
+        assert!(matches!(again, Err(ProxyError::Loop)));
+        let mut joined = request(&[("cdn-loop", "other,devgate-1;hops=2")]);
+        let again = mark(joined.headers_mut(), &id);
+        assert!(matches!(again, Err(ProxyError::Loop)));
+    }
+
+    #[test]
     fn what_a_client_claims_of_itself_is_replaced() {
         let mut request = request(&[
             ("host", "x"),
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-port", "1"),
             ("x-forwarded-prefix", "/evil"),
+            ("x-forwarded-user", "admin"),
             ("forwarded", "for=6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("X-Forwarded_Proto", "http"),
+            ("remote_user", "admin"),
+            ("x-auth-request-email", "admin@a.example"),
+            ("x-original-url", "/admin"),
+            ("api_key", "mine"),
+            ("x-forward", "mine"),
         ]);
         let client = Client {
             address: "::ffff:10.0.0.7".parse().unwrap(),
@@ -267,8 +344,10 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "a.example:8443");
         assert_eq!(headers["host"], "a.example:8443");
-        assert!(!headers.contains_key("forwarded"));
-        assert!(!headers.contains_key("x-forwarded-port"));
-        assert!(!headers.contains_key("x-forwarded-prefix"));
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        let ours = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+        let all = [&["api_key", "host", "x-forward"][..], &ours, &["x-real-ip"]].concat();
+        assert_eq!(names, all);
     }
 }

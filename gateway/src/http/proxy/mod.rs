@@ -59,15 +59,21 @@ pub struct Proxy {
     /// Runs what outlives its request: upgraded connections.
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Its name in requests that it has sent on; of this process alone.
+    id: HeaderValue,
 }
 
 impl Proxy {
-    /// Returns a proxy without connections. Upgraded ones are closed at `stop`.
+    /// Returns a proxy without connections. Upgraded ones are closed at `stop`, and events
+    /// that are followed end; other answers go on.
     pub fn new(stop: CancellationToken) -> Self {
         Self {
             pools: Pools::default(),
             tasks: TaskTracker::new(),
             stop,
+            // Hexadecimal digits are visible characters.
+            id: HeaderValue::try_from(format!("devgate-{:016x}", rand::random::<u64>()))
+                .unwrap_or(HeaderValue::from_static("devgate")),
         }
     }
 
@@ -101,6 +107,7 @@ impl Proxy {
         F: Future<Output = Result<Stream, OpenError>>,
     {
         let upgrade = headers::prepare(&mut request)?;
+        headers::mark(request.headers_mut(), &self.id)?;
         client.announce(request.headers_mut());
         let switching = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         *request.version_mut() = Version::HTTP_11;
@@ -150,22 +157,24 @@ impl Proxy {
             return Ok(self.switch(response, connection, client, &asked, cut));
         }
         headers::strip_response(response.headers_mut());
+        // Events would hold up the gateway's end, and come again by themselves.
+        let end = headers::are_events(response.headers()).then(|| self.stop.clone());
         let connection = if progress.is_complete() {
             Some(connection)
         } else {
             // The answer must not hold up what it doesn't wait for.
-            let stop = self.stop.clone();
+            let end = end.clone();
             self.tasks.spawn(async move {
-                tokio::select! {
-                    () = connection.finish() => {}
-                    () = stop.cancelled() => {}
-                }
+                let end = end.unwrap_or_default();
+                end.run_until_cancelled(connection.finish()).await;
             });
             None
         };
         let upstream = Arc::clone(upstream);
-        Ok(response
-            .map(|incoming| Body::new(ResponseBody::new(incoming, connection, upstream, cut))))
+        Ok(response.map(|incoming| {
+            let body = ResponseBody::new(incoming, connection, upstream, cut, end);
+            Body::new(body)
+        }))
     }
 
     /// Joins both connections after an upgrade.

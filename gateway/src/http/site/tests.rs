@@ -23,6 +23,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 fn asked(site: &Site, peer: &str, pairs: &[(&'static str, &str)]) -> (String, String) {
     let request = site.request(peer.parse().unwrap(), &headers(pairs));
+    let request = request.unwrap();
     (request.origin().to_string(), request.client.to_string())
 }
 
@@ -77,14 +78,31 @@ fn a_trusted_proxys_word_counts_from_the_end_of_the_list() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "dev.example.com"),
         // What a client adds to it passes through a proxy that doesn't know it.
-        ("forwarded", "for=127.0.0.1;host=evil.example"),
+        ("forwarded", "for=127.0.0.1;proto=http;host=evil.example"),
     ];
     assert_eq!(
         asked(&site, PROXY, &pairs),
         ("https://dev.example.com".to_owned(), "192.0.2.7".to_owned())
     );
+    let only = [("host", "127.0.0.1:8080"), pairs[4]];
+    let (origin, client) = asked(&site, PROXY, &only);
+    assert_eq!(
+        (origin.as_str(), client.as_str()),
+        ("http://127.0.0.1:8080", PROXY)
+    );
+}
+
+#[test]
+fn a_trusted_proxy_that_writes_the_standard_header_is_believed_that_one() {
+    let site = site(|config| {
+        config.tls = TlsMode::Off;
+        config.forwarded_headers = ForwardedHeaders::Forwarded;
+    });
     let standard = [
         ("host", "127.0.0.1:8080"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "evil.example"),
         ("forwarded", "for=127.0.0.1;proto=http;host=evil.example"),
         (
             "forwarded",
@@ -101,18 +119,29 @@ fn a_trusted_proxys_word_counts_from_the_end_of_the_list() {
 }
 
 #[test]
-fn what_can_not_be_read_counts_as_not_said() {
+fn a_host_that_can_not_be_read_is_nobodys() {
     let site = site(|_| {});
+    let request = |pairs: &[(&'static str, &str)]| {
+        let asked = site.request(PROXY.parse().unwrap(), &headers(pairs));
+        asked.map(|asked| (asked.origin().to_string(), asked.client.to_string()))
+    };
     for host in ["", "a b", "[::1", "x:99999", "x:-1", "ä", "a/b"] {
-        let pairs = [("host", host), ("x-forwarded-for", "unknown, nonsense")];
-        assert_eq!(
-            asked(&site, PROXY, &pairs),
-            ("https://localhost:8443".to_owned(), PROXY.to_owned()),
-            "{host}"
-        );
+        assert_eq!(request(&[("host", host)]), Err(NoHost), "{host}");
+        let forwarded = [("host", "localhost"), ("x-forwarded-host", host)];
+        // What is no text counts as not said.
+        if !host.is_empty() && host.is_ascii() {
+            assert_eq!(request(&forwarded), Err(NoHost), "{host}");
+        }
     }
-    let pairs = [("host", "[2001:DB8::0:1]:9")];
-    assert_eq!(asked(&site, PROXY, &pairs).0, "https://[2001:db8::1]:9");
+    assert_eq!(request(&[]), Err(NoHost));
+    assert_eq!(request(&[("host", "a"), ("host", "a")]), Err(NoHost));
+    let pairs = [
+        ("host", "[2001:DB8::0:1]:9"),
+        // An address that can't be read counts as not said.
+        ("x-forwarded-for", "unknown, nonsense"),
+    ];
+    let read = ("https://[2001:db8::1]:9".to_owned(), PROXY.to_owned());
+    assert_eq!(request(&pairs), Ok(read));
 }
 
 #[test]
@@ -159,5 +188,24 @@ fn an_origin_is_read_as_it_is_written() {
         "https://u@a.b",
     ] {
         assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
+    }
+}
+
+#[test]
+fn plain_cookies_count_where_all_is_plain() {
+    let cookies = |site: &Site, scheme: &str| {
+        let headers = headers(&[("host", "localhost"), ("x-forwarded-proto", scheme)]);
+        let asked = site.request(PROXY.parse().unwrap(), &headers);
+        asked.unwrap().cookies
+    };
+    let plain = site(|config| config.tls = TlsMode::Off);
+    assert_eq!(cookies(&plain, "http"), Cookies::Plain);
+    assert_eq!(cookies(&plain, "https"), Cookies::Prefixed);
+    let behind = site(|config| {
+        config.tls = TlsMode::Off;
+        config.url = Some("https://dev.example.com".to_owned());
+    });
+    for scheme in ["http", "https"] {
+        assert_eq!(cookies(&behind, scheme), Cookies::Prefixed);
     }
 }

@@ -71,45 +71,81 @@ fn headers(name: &'static str, value: &str) -> HeaderMap {
 #[tokio::test]
 async fn a_caller_is_known_by_token_and_by_cookie() {
     let ground = ground().await;
-    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let sessions = Sessions::new(ground.store.clone());
     let (token, via) = ground.token(None).await;
-    let caller = sessions.caller(&token, HERE).await.unwrap().unwrap();
+    let caller = sessions
+        .caller(&token, Cookies::Prefixed, HERE)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (caller.user, caller.via, caller.scope),
         (ground.user.clone(), via, Scope::Read)
     );
     let (cookie, id) = ground.login(COOKIE).await;
-    let caller = sessions.caller(&cookie, HERE).await.unwrap().unwrap();
+    let caller = sessions
+        .caller(&cookie, Cookies::Prefixed, HERE)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((caller.via, caller.scope), (Via::Login(id), Scope::Admin));
     // Over HTTPS any application of the same domain could have set the other one.
     let (plain, _) = ground.login(PLAIN_COOKIE).await;
-    assert_eq!(sessions.caller(&plain, HERE).await.unwrap(), None);
-    let open = Sessions::new(ground.store.clone(), PlainCookie::Accepted);
-    assert!(open.caller(&plain, HERE).await.unwrap().is_some());
-    assert_eq!(open.caller(&HeaderMap::new(), HERE).await.unwrap(), None);
+    assert_eq!(
+        sessions
+            .caller(&plain, Cookies::Prefixed, HERE)
+            .await
+            .unwrap(),
+        None
+    );
+    let by_http = async |headers: &HeaderMap| {
+        let caller = sessions.caller(headers, Cookies::Plain, HERE).await;
+        caller.unwrap().is_some()
+    };
+    assert!(by_http(&plain).await);
+    assert!(!by_http(&cookie).await);
+    assert!(!by_http(&HeaderMap::new()).await);
 }
 
 #[tokio::test]
 async fn what_is_deleted_counts_no_longer_and_cuts_what_is_open() {
     let ground = ground().await;
-    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let sessions = Sessions::new(ground.store.clone());
     let stop = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(sessions.clone().run(stop.clone()));
     let (token, via) = ground.token(None).await;
     let (other, other_via) = ground.token(None).await;
-    assert!(sessions.caller(&token, HERE).await.unwrap().is_some());
+    assert!(
+        sessions
+            .caller(&token, Cookies::Prefixed, HERE)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let (ended, stays) = (sessions.revoked(&via), sessions.revoked(&other_via));
     let Via::Token(id) = &via else { unreachable!() };
     ground.store.remove_token(&ground.user, id).await.unwrap();
     sessions.recheck();
-    assert_eq!(sessions.caller(&token, HERE).await.unwrap(), None);
+    assert_eq!(
+        sessions
+            .caller(&token, Cookies::Prefixed, HERE)
+            .await
+            .unwrap(),
+        None
+    );
     tokio::time::timeout(Duration::from_secs(1), ended.cancelled())
         .await
         .unwrap();
     assert!(!sessions.live(&via).await);
     assert!(!stays.is_cancelled());
-    assert!(sessions.caller(&other, HERE).await.unwrap().is_some());
+    assert!(
+        sessions
+            .caller(&other, Cookies::Prefixed, HERE)
+            .await
+            .unwrap()
+            .is_some()
+    );
     // Whoever comes too late to watch it learns it, too.
     tokio::time::timeout(Duration::from_secs(1), sessions.revoked(&via).cancelled())
         .await
@@ -119,17 +155,67 @@ async fn what_is_deleted_counts_no_longer_and_cuts_what_is_open() {
 #[tokio::test]
 async fn what_expires_cuts_what_is_open() {
     let ground = ground().await;
-    let sessions = Sessions::new(ground.store.clone(), PlainCookie::Refused);
+    let sessions = Sessions::new(ground.store.clone());
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(sessions.clone().run(CancellationToken::new()));
     let soon = OffsetDateTime::now_utc() + Duration::from_millis(300);
     let (token, via) = ground.token(Some(soon)).await;
-    assert!(sessions.caller(&token, HERE).await.unwrap().is_some());
+    assert!(
+        sessions
+            .caller(&token, Cookies::Prefixed, HERE)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let ended = sessions.revoked(&via);
     tokio::time::timeout(Duration::from_secs(2), ended.cancelled())
         .await
         .unwrap();
-    assert_eq!(sessions.caller(&token, HERE).await.unwrap(), None);
+    assert_eq!(
+        sessions
+            .caller(&token, Cookies::Prefixed, HERE)
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn another_role_cuts_what_was_opened_with_the_old_one() {
+    let ground = ground().await;
+    let sessions = Sessions::new(ground.store.clone());
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(sessions.clone().run(CancellationToken::new()));
+    ground
+        .store
+        .add_user(&"bob".parse().unwrap(), Role::Admin)
+        .await
+        .unwrap();
+    let (token, via) = ground.token(None).await;
+    let caller = sessions
+        .caller(&token, Cookies::Prefixed, HERE)
+        .await
+        .unwrap()
+        .unwrap();
+    let (ended, changed) = (sessions.revoked(&via), sessions.changed(&caller));
+    let name = &ground.user.name;
+    ground.store.set_role(name, Role::Member).await.unwrap();
+    sessions.recheck();
+    let second = Duration::from_secs(1);
+    tokio::time::timeout(second, changed.cancelled())
+        .await
+        .unwrap();
+    assert!(!ended.is_cancelled());
+    // Whoever was looked up just before learns it, too.
+    tokio::time::timeout(second, sessions.changed(&caller).cancelled())
+        .await
+        .unwrap();
+    let now = sessions
+        .caller(&token, Cookies::Prefixed, HERE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(now.user.role, Role::Member);
 }
 
 #[test]

@@ -60,6 +60,10 @@ pub struct NewPassword {
     /// The new one.
     #[schema(min_length = 8, max_length = 1024, format = Password)]
     pub password: String,
+    /// Whether all API tokens end, too: where somebody else may have known the old
+    /// password, they may have made some. Default: they go on.
+    #[serde(default)]
+    pub end_tokens: Option<bool>,
 }
 
 /// A public key that signs somebody in over SSH.
