@@ -1,4 +1,4 @@
-import { Alert, Button, PasswordInput, Stack, Text } from "@mantine/core";
+import { Alert, Button, Checkbox, PasswordInput, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -34,13 +34,17 @@ function Password({ who }: { who: Me }) {
   const [current, setCurrent] = useState("");
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
+  const [endTokens, setEndTokens] = useState(false);
   const change = useMutation({
     mutationFn: () =>
       request("PUT", "/me/password", {
-        body: who.has_password ? { current_password: current, password } : { password },
+        body: who.has_password
+          ? { current_password: current, password, end_tokens: endTokens }
+          : { password },
       }),
     onSuccess: () => {
       queries.setQueryData(me.queryKey, { ...who, has_password: true });
+      void queries.invalidateQueries({ queryKey: ["tokens"] });
       notifications.show({ message: "Your password is changed" });
       setCurrent("");
       setPassword("");
@@ -82,6 +86,14 @@ function Password({ who }: { who: Me }) {
           onChange={(event) => setAgain(event.currentTarget.value)}
           error={differs ? "The two differ." : null}
         />
+        {who.has_password && (
+          <Checkbox
+            label="End my API tokens, too"
+            description="Other logins end in any case."
+            checked={endTokens}
+            onChange={(event) => setEndTokens(event.currentTarget.checked)}
+          />
+        )}
         {change.isError && (
           <Alert color="red" role="alert">
             {explain(change.error)}

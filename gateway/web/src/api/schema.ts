@@ -200,7 +200,7 @@ export interface paths {
         get?: never;
         /**
          * Set the password
-         * @description Ends all other logins. Not for tokens.
+         * @description Ends all other logins and sign-in links, and with `end_tokens` all API tokens. Not for tokens.
          */
         put: operations["setPassword"];
         post?: never;
@@ -774,7 +774,8 @@ export interface components {
             /**
              * @description What happened: `workspace-created`, `workspace-state`, `workspace-deleted`,
              *     `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
-             *     `token-created`, `token-deleted`, `login`, `logout`, `port-changed`; more may come.
+             *     `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
+             *     more may come.
              */
             kind: string;
             /**
@@ -881,6 +882,11 @@ export interface components {
              *     after a sign-in with a link.
              */
             current_password?: string | null;
+            /**
+             * @description Whether all API tokens end, too: where somebody else may have known the old
+             *     password, they may have made some. Default: they go on.
+             */
+            end_tokens?: boolean | null;
             /**
              * Format: password
              * @description The new one.
