@@ -12,6 +12,7 @@ pub mod apps;
 pub mod dashboard;
 mod health;
 pub mod inside;
+mod leftover;
 pub mod problem;
 pub mod proxy;
 mod serve;

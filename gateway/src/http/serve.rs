@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn;
 use axum::response::Response;
 use devgate_certs::why_refused;
 use devgate_protocol::transport::Transport as Buffered;
@@ -31,6 +32,7 @@ use tower::ServiceExt;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::apps::{Apps, Routed};
+use super::leftover;
 use crate::startups::{Startup, Startups};
 
 /// Pause after an accept that failed, for want of file descriptors most likely.
@@ -102,7 +104,10 @@ pub struct Routes {
 
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self { router, apps: None }
+        Self {
+            router: router.layer(from_fn(leftover::read_first)),
+            apps: None,
+        }
     }
 }
 
