@@ -1,6 +1,6 @@
 // Somebody opens the dashboard for the first time: in by link, a password, a workspace
 // through its whole life.
-import { assert, flow, required, url } from "./lib.mjs";
+import { SOON, assert, flow, required, until, url } from "./lib.mjs";
 
 await flow("first-steps", async (arrive) => {
   const link = required("DEVGATE_LINK");
@@ -61,8 +61,14 @@ async function life(ada, owner) {
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await state().getByText("Running").first().waitFor();
   await page.getByRole("button", { name: "Actions for first" }).click();
+  const first = async () => (await ada.ask("GET", "/workspaces?name=first")).body.items[0];
+  const { changed } = await first();
   await page.getByRole("menuitem", { name: "Restart" }).click();
-  await state().getByText(/Stopping|Starting/).first().waitFor();
+  // What lies between may be over too soon to be seen.
+  await until("it runs again", SOON, async () => {
+    const now = await first();
+    return now.state === "running" && now.changed !== changed;
+  });
   await state().getByText("Running").first().waitFor();
 
   // Nothing goes before its name was typed.

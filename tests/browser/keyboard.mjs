@@ -130,12 +130,19 @@ async function dialogs(page) {
   await focusComesTo(page, "Create");
 }
 
+/** Waits until a menu has the focus, which it takes a moment after it shows. */
+async function menuTakesKeys(page) {
+  await until("a menu has the focus", SOON, () =>
+    page.evaluate(() => document.activeElement.closest("[role=menu]") !== null),
+  );
+}
+
 /** A menu is walked by arrows, and closes to where it was opened. */
 async function menus(page) {
   const actions = page.getByRole("button", { name: "Actions for default" });
   await actions.focus();
   await page.keyboard.press("Enter");
-  await page.getByRole("menuitem", { name: "Stop" }).waitFor();
+  await menuTakesKeys(page);
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowDown");
   await focusComesTo(page, "Logs");
@@ -145,8 +152,9 @@ async function menus(page) {
 
   // What a menu opens gives the focus back to the menu's button.
   await page.keyboard.press("Enter");
-  await page.getByRole("menuitem", { name: "Delete…" }).waitFor();
+  await menuTakesKeys(page);
   await page.keyboard.press("ArrowUp");
+  await focusComesTo(page, "Delete…");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");

@@ -199,7 +199,9 @@ export class Person {
     await this.go(`/workspaces/${owner}/${workspace}/terminals`);
     await this.page.getByRole("button", { name: "New terminal" }).first().click();
     await this.page.waitForURL(/\/terminals\/[^/]+$/);
-    return new Shell(this.page);
+    const shell = new Shell(this.page);
+    await shell.shows(/[#$] *$/m);
+    return shell;
   }
 }
 

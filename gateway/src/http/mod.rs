@@ -14,6 +14,7 @@ pub mod dashboard;
 mod harden;
 mod health;
 pub mod inside;
+mod leftover;
 pub mod problem;
 pub mod proxy;
 mod serve;

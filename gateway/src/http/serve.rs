@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn;
 use axum::response::Response;
 use devgate_certs::why_refused;
 use devgate_protocol::transport::Transport as Buffered;
@@ -32,6 +33,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use super::apps::{Apps, Routed};
 use super::counted::Counted;
 use super::harden::harden;
+use super::leftover;
 use crate::config::Network;
 use crate::startups::{Share, Startup, Startups};
 
@@ -116,7 +118,10 @@ pub struct Routes {
 
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self { router, apps: None }
+        Self {
+            router: router.layer(from_fn(leftover::read_first)),
+            apps: None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whatever comes in, the answer is one that the document has.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 
 use crate::client::Site;
@@ -190,4 +192,26 @@ fn nothing_that_comes_in_makes_the_server_fail() {
     }
     let keys = site.send("GET /me", &[&token], None);
     assert!(matches!(keys.json(), Value::Object(_)));
+}
+
+#[test]
+fn a_client_that_sends_far_too_much_still_reads_why_it_was_refused() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let cookie = site.sign_in();
+    for path in ["/workspaces", "/workspaces/none/terminals", "/nothing"] {
+        let mut request = format!(
+            "POST /api/v1{path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n{cookie}\r\n\
+             Origin: {}\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n",
+            site.port,
+            site.origin(),
+        )
+        .into_bytes();
+        request.resize(request.len() + 4_000_000, b' ');
+        let mut stream = site.connect();
+        stream.write_all(&request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, Query, State};
@@ -68,13 +69,14 @@ type Sink = SplitSink<WebSocket, Message>;
 pub(super) async fn attach(
     State(agent): State<Arc<Agent>>,
     Path(id): Path<String>,
-    Query(size): Query<Size>,
+    size: Result<Query<Size>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let terminal = agent
         .terminals()
         .find(&id)
         .ok_or_else(Problem::no_terminal)?;
+    let Query(size) = size.map_err(|error| Problem::bad_request(error.body_text()))?;
     let size = match (size.columns, size.rows) {
         (Some(columns), Some(rows)) => Some(Cells::new(columns, rows)),
         _ => None,

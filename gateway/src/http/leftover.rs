@@ -1,0 +1,96 @@
+//! The rest of a request's body, which nobody wanted.
+//!
+//! An answer may come before all of its request. Were the connection closed then, a client
+//! that still sends would see it broken, and not why it was refused (RFC 9112 §9.6): what is
+//! left is read first, as far as it is no nuisance.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header;
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Most that is read, in bytes.
+const MAX_REST: usize = 8 * 1024 * 1024;
+
+/// Longest time for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers a request once its body has been read.
+pub(super) async fn read_first(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::EXPECT) {
+        // It isn't sent before somebody asks for it.
+        return next.run(request).await;
+    }
+    let (back, mut rest) = oneshot::channel();
+    let lend = |body| Lent {
+        body: Some(body),
+        back: Some(back),
+    };
+    let answer = next.run(request.map(|body| Body::new(lend(body)))).await;
+    if let Ok(rest) = rest.try_recv() {
+        // The answer goes out in any case.
+        let _ = timeout(PATIENCE, discard(rest)).await;
+    }
+    answer
+}
+
+async fn discard(mut body: Body) {
+    let mut read = 0;
+    while read < MAX_REST
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        read += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
+/// A body that comes back when it is dropped before its end.
+struct Lent {
+    body: Option<Body>,
+    back: Option<oneshot::Sender<Body>>,
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
+            && !body.is_end_stream()
+        {
+            // Nobody waits for it where the connection has ended.
+            let _ = back.send(body);
+        }
+    }
+}
