@@ -159,7 +159,7 @@ async fn hand_over(stream: &mut UnixStream, connection: Connection) -> Result<()
     descriptor::give(stream, descriptor).await?;
     // The gateway's copy alone is the connection now.
     drop(connection);
-    stream.read(&mut [0]).await?;
+    while stream.read(&mut [0]).await? > 0 {}
     Ok(())
 }
 
