@@ -11,7 +11,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -51,19 +51,7 @@ function throughProxy() {
  */
 export async function flow(name, run) {
   mkdirSync(pictures, { recursive: true });
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      // Terminals are drawn with elements then, and their text can be read.
-      "--disable-3d-apis",
-      ...throughProxy(),
-    ],
-  });
+  const browser = await launch(...throughProxy());
   const people = [];
   try {
     await run(async (options = {}) => {
@@ -230,6 +218,20 @@ export class Shell {
       return typeof what === "string" ? text.includes(what) : what.test(text);
     });
   }
+}
+
+/** Sends something over a WebSocket to the page's own address; returns what comes back. */
+export function echoed(page, text) {
+  return page.evaluate(
+    (text) =>
+      new Promise((resolve, reject) => {
+        const socket = new WebSocket(location.href.replace(/^http/, "ws"));
+        socket.onopen = () => socket.send(text);
+        socket.onmessage = (event) => resolve(event.data);
+        socket.onerror = () => reject(new Error("the WebSocket failed"));
+      }),
+    text,
+  );
 }
 
 /** Waits until a probe says yes; facts on a page or a disk that no event tells. */

@@ -2,7 +2,7 @@
 // they should be.
 import { fileURLToPath } from "node:url";
 
-import { assert, flow, required, SOON, until, url } from "./lib.mjs";
+import { assert, echoed, flow, required, SOON, until, url } from "./lib.mjs";
 
 /** A port appears within this time, in milliseconds. */
 const APPEARS = 2000;
@@ -50,16 +50,7 @@ await flow("ports", async (arrive) => {
     echoRow.getByRole("link", { name: `Open port ${echo}` }).click(),
   ]);
   await sounding.getByText("An echo lives here.").waitFor();
-  const heard = await sounding.evaluate(
-    () =>
-      new Promise((resolve, reject) => {
-        const socket = new WebSocket(location.href.replace(/^http/, "ws"));
-        socket.onopen = () => socket.send("is anybody there?");
-        socket.onmessage = (event) => resolve(event.data);
-        socket.onerror = () => reject(new Error("the WebSocket failed"));
-      }),
-  );
-  assert.equal(heard, "is anybody there?");
+  assert.equal(await echoed(sounding, "is anybody there?"), "is anybody there?");
 
   // Private: a stranger has to sign in. Public: everybody gets in.
   const stranger = await arrive();

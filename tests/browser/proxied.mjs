@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { assert, flow, required, SOON, until, url } from "./lib.mjs";
+import { assert, echoed, flow, required, SOON, until, url } from "./lib.mjs";
 
 /** A server written in JavaScript starts in seconds, on a loaded machine in many. */
 const SERVER = 90_000;
@@ -55,16 +55,7 @@ async function application(ada, owner, port) {
     ? `${url}/@${owner}/default/apps/${port}/`
     : `${url.replace("https://", `https://${port}--default--${owner}.`)}/`;
   assert.equal(address, expected);
-  const heard = await page.evaluate(
-    () =>
-      new Promise((resolve, reject) => {
-        const socket = new WebSocket(location.href.replace(/^http/, "ws"));
-        socket.onopen = () => socket.send("is anybody there?");
-        socket.onmessage = (event) => resolve(event.data);
-        socket.onerror = () => reject(new Error("the WebSocket failed"));
-      }),
-  );
-  assert.equal(heard, "is anybody there?");
+  assert.equal(await echoed(page, "is anybody there?"), "is anybody there?");
   return address;
 }
 

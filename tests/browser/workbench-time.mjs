@@ -1,22 +1,12 @@
 // Measures how long code-server takes from the navigation to a usable workbench, which
 // lists the workspace's files, by itself (DIRECT) and through the gateway (GATEWAY, with
 // COOKIE): in turns, each time as a browser that was never there. Prints JSON.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 /** The first start of a server written in JavaScript takes longest, in milliseconds. */
 const LIMIT = 120_000;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-3d-apis",
-  ],
-});
+const browser = await launch();
 
 async function time(origin, cookie) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });

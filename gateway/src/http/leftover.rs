@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers a request once its body has been read.
 pub(super) async fn read_first(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::EXPECT) {
-        // It isn't sent before somebody asks for it.
+    // A body that is expected isn't sent before somebody asks for it.
+    if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
         return next.run(request).await;
     }
     let (back, mut rest) = oneshot::channel();

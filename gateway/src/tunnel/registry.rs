@@ -406,20 +406,18 @@ impl Tunnel {
     }
 
     async fn open(&self, open: &Open) -> Result<(Stream, Answer), TunnelError> {
+        let pool = match &self.reach {
+            Reach::Local(socket) => return local::open(socket, &self.info, open).await,
+            Reach::Dialled { pool, .. } => pool,
+        };
         let mut tried = 0;
         loop {
             tried += 1;
-            let stream = match &self.reach {
-                Reach::Local(socket) => return local::open(socket, &self.info, open).await,
-                Reach::Dialled { pool, .. } => pool.take(&self.outgoing).await?,
-            };
-            match ask(stream, open).await {
+            match ask(pool.take(&self.outgoing).await?, open).await {
                 // Nothing was answered, so nothing was begun for anybody: a spare
                 // that died in the pool is no reason to fail.
                 Err(TunnelError::Stream(StreamError::Io(error)))
-                    if matches!(self.reach, Reach::Dialled { .. })
-                        && tried < ATTEMPTS
-                        && error.kind() != io::ErrorKind::InvalidData => {}
+                    if tried < ATTEMPTS && error.kind() != io::ErrorKind::InvalidData => {}
                 other => return other,
             }
         }

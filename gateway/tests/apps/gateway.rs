@@ -208,6 +208,13 @@ impl Gateway {
         format!("Bearer {}", secret.expose())
     }
 
+    /// Starts one where everybody may open the port.
+    pub(crate) async fn public(port: u16) -> Self {
+        let gateway = Self::start().await;
+        gateway.share(port, Visibility::Public).await;
+        gateway
+    }
+
     pub(crate) async fn share(&self, port: u16, visibility: Visibility) {
         let open = OpenPort {
             port,

@@ -8,6 +8,7 @@
 
 mod access;
 mod application;
+mod bodies;
 mod client;
 mod data_path;
 mod gateway;

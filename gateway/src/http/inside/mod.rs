@@ -21,7 +21,7 @@ use http::{HeaderName, HeaderValue, Method, Uri, header};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
-use super::proxy::{Client, Cut, Proxy, Target, Upstream};
+use super::proxy::{Client, Cut, Proxy, Target, Upstream, media_type};
 use super::serve::PeerInfo;
 use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
@@ -260,17 +260,13 @@ fn harden(response: &mut Response) {
             headers.insert(name, value.clone());
         }
     }
-    if let Some(kind) = headers.get_mut(header::CONTENT_TYPE) {
-        let text = kind.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        let events = essence == "text/event-stream";
-        if !TYPES.contains(&essence) {
-            *kind = HeaderValue::from_static("application/octet-stream");
-        }
-        if events {
-            // nginx hands events on only where it is told not to gather them.
-            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        }
+    let kind = media_type(headers);
+    if kind == "text/event-stream" {
+        // nginx hands events on only where it is told not to gather them.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    } else if headers.contains_key(header::CONTENT_TYPE) && !TYPES.contains(&kind) {
+        let unknown = HeaderValue::from_static("application/octet-stream");
+        headers.insert(header::CONTENT_TYPE, unknown);
     }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),

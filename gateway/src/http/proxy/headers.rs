@@ -187,10 +187,14 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 
 /// Whether an answer is Server-Sent Events, which go on until somebody ends them.
 pub(super) fn are_events(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case("text/event-stream")
+}
+
+/// Returns the type of a body without its parameters (RFC 9110 §8.3.1), else nothing.
+pub(in crate::http) fn media_type(headers: &HeaderMap) -> &str {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("text/event-stream")
+    kind.split(';').next().unwrap_or_default().trim()
 }
 
 fn strip(headers: &mut HeaderMap) {

@@ -42,6 +42,7 @@ pub use cut::Cut;
 pub use error::ProxyError;
 pub use headers::Client;
 pub(crate) use headers::has_token;
+pub(super) use headers::media_type;
 pub use pool::{Pools, Target, Upstream};
 
 /// How long a kept connection may have been idle for a request that can't be sent

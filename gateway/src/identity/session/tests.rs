@@ -62,6 +62,12 @@ impl Ground {
     }
 }
 
+/// Who calls over HTTPS.
+async fn secure(sessions: &Sessions, headers: &HeaderMap) -> Option<Caller> {
+    let caller = sessions.caller(headers, Cookies::Prefixed, HERE).await;
+    caller.unwrap()
+}
+
 fn headers(name: &'static str, value: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(name, value.parse().unwrap());
@@ -73,31 +79,17 @@ async fn a_caller_is_known_by_token_and_by_cookie() {
     let ground = ground().await;
     let sessions = Sessions::new(ground.store.clone());
     let (token, via) = ground.token(None).await;
-    let caller = sessions
-        .caller(&token, Cookies::Prefixed, HERE)
-        .await
-        .unwrap()
-        .unwrap();
+    let caller = secure(&sessions, &token).await.unwrap();
     assert_eq!(
         (caller.user, caller.via, caller.scope),
         (ground.user.clone(), via, Scope::Read)
     );
     let (cookie, id) = ground.login(COOKIE).await;
-    let caller = sessions
-        .caller(&cookie, Cookies::Prefixed, HERE)
-        .await
-        .unwrap()
-        .unwrap();
+    let caller = secure(&sessions, &cookie).await.unwrap();
     assert_eq!((caller.via, caller.scope), (Via::Login(id), Scope::Admin));
     // Over HTTPS any application of the same domain could have set the other one.
     let (plain, _) = ground.login(PLAIN_COOKIE).await;
-    assert_eq!(
-        sessions
-            .caller(&plain, Cookies::Prefixed, HERE)
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(secure(&sessions, &plain).await, None);
     let by_http = async |headers: &HeaderMap| {
         let caller = sessions.caller(headers, Cookies::Plain, HERE).await;
         caller.unwrap().is_some()
@@ -116,36 +108,18 @@ async fn what_is_deleted_counts_no_longer_and_cuts_what_is_open() {
     tasks.spawn(sessions.clone().run(stop.clone()));
     let (token, via) = ground.token(None).await;
     let (other, other_via) = ground.token(None).await;
-    assert!(
-        sessions
-            .caller(&token, Cookies::Prefixed, HERE)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(secure(&sessions, &token).await.is_some());
     let (ended, stays) = (sessions.revoked(&via), sessions.revoked(&other_via));
     let Via::Token(id) = &via else { unreachable!() };
     ground.store.remove_token(&ground.user, id).await.unwrap();
     sessions.recheck();
-    assert_eq!(
-        sessions
-            .caller(&token, Cookies::Prefixed, HERE)
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(secure(&sessions, &token).await, None);
     tokio::time::timeout(Duration::from_secs(1), ended.cancelled())
         .await
         .unwrap();
     assert!(!sessions.live(&via).await);
     assert!(!stays.is_cancelled());
-    assert!(
-        sessions
-            .caller(&other, Cookies::Prefixed, HERE)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(secure(&sessions, &other).await.is_some());
     // Whoever comes too late to watch it learns it, too.
     tokio::time::timeout(Duration::from_secs(1), sessions.revoked(&via).cancelled())
         .await
@@ -160,24 +134,12 @@ async fn what_expires_cuts_what_is_open() {
     tasks.spawn(sessions.clone().run(CancellationToken::new()));
     let soon = OffsetDateTime::now_utc() + Duration::from_millis(300);
     let (token, via) = ground.token(Some(soon)).await;
-    assert!(
-        sessions
-            .caller(&token, Cookies::Prefixed, HERE)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(secure(&sessions, &token).await.is_some());
     let ended = sessions.revoked(&via);
     tokio::time::timeout(Duration::from_secs(2), ended.cancelled())
         .await
         .unwrap();
-    assert_eq!(
-        sessions
-            .caller(&token, Cookies::Prefixed, HERE)
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(secure(&sessions, &token).await, None);
 }
 
 #[tokio::test]
@@ -192,11 +154,7 @@ async fn another_role_cuts_what_was_opened_with_the_old_one() {
         .await
         .unwrap();
     let (token, via) = ground.token(None).await;
-    let caller = sessions
-        .caller(&token, Cookies::Prefixed, HERE)
-        .await
-        .unwrap()
-        .unwrap();
+    let caller = secure(&sessions, &token).await.unwrap();
     let (ended, changed) = (sessions.revoked(&via), sessions.changed(&caller));
     let name = &ground.user.name;
     ground.store.set_role(name, Role::Member).await.unwrap();
@@ -210,11 +168,7 @@ async fn another_role_cuts_what_was_opened_with_the_old_one() {
     tokio::time::timeout(second, sessions.changed(&caller).cancelled())
         .await
         .unwrap();
-    let now = sessions
-        .caller(&token, Cookies::Prefixed, HERE)
-        .await
-        .unwrap()
-        .unwrap();
+    let now = secure(&sessions, &token).await.unwrap();
     assert_eq!(now.user.role, Role::Member);
 }
 
