@@ -162,7 +162,12 @@ mod tests {
 
     #[test]
     fn the_commands_can_be_copied() {
-        let said = text(&server("127.0.0.1:2222"), &ground(1), "127.0.0.1", "devgate");
+        let said = text(
+            &server("127.0.0.1:2222"),
+            &ground(1),
+            "127.0.0.1",
+            "devgate",
+        );
         assert!(said.contains("ssh -p 2222 api@127.0.0.1\n"), "{said}");
         assert!(said.contains("\"[127.0.0.1]:2222 $(cat"), "{said}");
         assert!(said.contains("SHA256:abc (ssh-ed25519)"), "{said}");
@@ -171,7 +176,12 @@ mod tests {
 
     #[test]
     fn the_usual_port_is_left_out() {
-        let said = text(&server("192.0.2.1:22"), &ground(1), "dev.example", "devgate");
+        let said = text(
+            &server("192.0.2.1:22"),
+            &ground(1),
+            "dev.example",
+            "devgate",
+        );
         assert!(said.contains("ssh api@dev.example\n"), "{said}");
     }
 
@@ -179,7 +189,10 @@ mod tests {
     fn without_a_key_it_says_how_to_add_one() {
         let said = text(&server("[::1]:2222"), &ground(0), "::1", "'/b/devgate'");
         assert!(said.contains("ssh-keygen -t ed25519"), "{said}");
-        assert!(said.contains("'/b/devgate' --data-dir '/d' keys add"), "{said}");
+        assert!(
+            said.contains("'/b/devgate' --data-dir '/d' keys add"),
+            "{said}"
+        );
         assert!(said.contains("ssh-remote+api@[::1]:2222"), "{said}");
     }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use devgate_protocol::{ReadHalf, WriteHalf};
 use russh::server::Msg;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -139,10 +140,10 @@ async fn bridge(
         Some(ends) => (Some(ends.feed), Some(ends.output)),
         None => (None, None),
     };
-    let eof_sent = AtomicBool::new(false);
+    let (eof_sent, unread) = (AtomicBool::new(false), Notify::new());
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let up = upload(rx, &mut writer, &asked, feed.take());
-    let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader);
+    let up = upload(rx, &mut writer, (&asked, &unread), feed.take());
+    let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader, &unread);
     let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
     let (mut uploading, mut awaited) = (true, false);

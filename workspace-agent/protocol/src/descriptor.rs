@@ -141,7 +141,9 @@ impl Handed {
 /// # Errors
 /// `InvalidData` where something else came, otherwise what the system says of the stream.
 pub async fn take<const N: usize>(stream: &UnixStream) -> io::Result<[OwnedFd; N]> {
-    let received = stream.async_io(Interest::READABLE, || receive(stream)).await?;
+    let received = stream
+        .async_io(Interest::READABLE, || receive(stream))
+        .await?;
     let wrong = |_| invalid("other descriptors were handed over than asked for");
     received.try_into().map_err(wrong)
 }

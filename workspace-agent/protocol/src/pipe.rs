@@ -273,11 +273,6 @@ impl Feed {
         }
     }
 
-    /// Whether nothing is queued.
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     fn close_if_done(&mut self) {
         let is_pipe = |stdin: &mut Descriptor| stdin.sort == Sort::Pipe;
         if self.ended && self.queue.is_empty() {
@@ -311,10 +306,10 @@ impl Output {
     }
 
     /// Takes what [`Self::fill`] has read; nothing at the end.
-    pub fn take(&mut self, read: io::Result<usize>) -> Option<Bytes> {
+    pub fn take(&mut self, read: &io::Result<usize>) -> Option<Bytes> {
         let Ok(1..) = read else {
             // A descriptor that can't be read any more has ended.
-            *self = Self::new(None);
+            self.close();
             return None;
         };
         let taken = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
@@ -326,6 +321,11 @@ impl Output {
         self.size = LARGE_READ;
         self.source.iter().for_each(Descriptor::enlarge);
         Some(self.buffer.split().freeze())
+    }
+
+    /// Reads no more: the program learns of it when it writes.
+    pub fn close(&mut self) {
+        *self = Self::new(None);
     }
 
     /// Notes what is there to be read, as the program has ended.

@@ -11,11 +11,10 @@ use std::time::Duration;
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{Frame, FrameReader};
 use devgate_protocol::pipe::{Descriptor, Feed};
-use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::signals;
+use super::{Notices, signals};
 use crate::process::{Child, terminal};
 
 /// How often the gateway is probed while nothing is read from it.
@@ -29,7 +28,7 @@ pub(super) struct Input<'a> {
     child: &'a Child,
     feed: Feed,
     terminal: Option<Descriptor>,
-    stalled: &'a Notify,
+    notices: &'a Notices,
 }
 
 impl<'a> Input<'a> {
@@ -37,13 +36,13 @@ impl<'a> Input<'a> {
         child: &'a Child,
         feed: Feed,
         terminal: Option<Descriptor>,
-        stalled: &'a Notify,
+        notices: &'a Notices,
     ) -> Self {
         Self {
             child,
             feed,
             terminal,
-            stalled,
+            notices,
         }
     }
 
@@ -61,7 +60,7 @@ impl<'a> Input<'a> {
                     None => return Ok(()),
                 },
                 flowed = self.feed.flow() => note(flowed),
-                () = sleep(PROBE_INTERVAL), if !room => self.stalled.notify_one(),
+                () = sleep(PROBE_INTERVAL), if !room => self.notices.stalled.notify_one(),
                 () = sleep(IDLE), if room && !idle => {
                     reader.shrink();
                     idle = true;
@@ -82,6 +81,8 @@ impl<'a> Input<'a> {
                 }
             }
             Frame::Signal(name) => self.signal(&name),
+            // A terminal can't be closed for reading alone.
+            Frame::EndOfWrite if self.terminal.is_none() => self.notices.unread.notify_one(),
             other => {
                 debug!(frame = ?std::mem::discriminant(&other), "a frame that a running program has no use for");
             }

@@ -103,6 +103,15 @@ async fn program(
     finish(&mut reader, &mut writer).await
 }
 
+/// What a session's input has to tell its output.
+#[derive(Debug, Default)]
+struct Notices {
+    /// Nothing is read from the gateway: what is written shows whether it is still there.
+    stalled: Notify,
+    /// Nobody wants what the program writes to stdout.
+    unread: Notify,
+}
+
 /// Carries a started program's bytes to its end, or to the stream's.
 async fn run(
     session: start::Session,
@@ -117,9 +126,9 @@ async fn run(
         outputs,
         relays,
     } = session;
-    let stalled = Notify::new();
-    let mut input = input::Input::new(&child, feed, terminal, &stalled);
-    let output = output::run(end, outputs, relays, &stalled, writer);
+    let notices = Notices::default();
+    let mut input = input::Input::new(&child, feed, terminal, &notices);
+    let output = output::run(end, outputs, relays, &notices, writer);
     let exit = tokio::select! {
         exit = output => exit?,
         ended = input.run(reader) => {

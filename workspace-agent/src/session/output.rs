@@ -10,8 +10,8 @@ use std::io;
 use devgate_protocol::WriteHalf;
 use devgate_protocol::frame::Kind;
 use devgate_protocol::pipe::{Aftermath, Output};
-use tokio::sync::Notify;
 
+use super::Notices;
 use super::relays::Relays;
 use crate::process::{End, Exit};
 use crate::send::{send, send_json};
@@ -22,19 +22,18 @@ async fn deliver(
     read: io::Result<usize>,
     (writer, kind): (&mut WriteHalf, Kind),
 ) -> io::Result<()> {
-    match output.take(read) {
+    match output.take(&read) {
         Some(bytes) => send(writer, kind, &bytes).await,
         None => Ok(()),
     }
 }
 
 /// Carries the program's output up to and with its EOF, and returns how it ended.
-/// What is written while `stalled` is notified shows whether the gateway is still there.
 pub(super) async fn run(
     mut end: End,
     [mut stdout, mut stderr]: [Output; 2],
     mut relays: Relays,
-    stalled: &Notify,
+    notices: &Notices,
     writer: &mut WriteHalf,
 ) -> io::Result<Exit> {
     let mut exit = None;
@@ -56,7 +55,8 @@ pub(super) async fn run(
                 aftermath.heard();
             }
             accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
-            () = stalled.notified() => send(writer, Kind::Data, &[]).await?,
+            () = notices.stalled.notified() => send(writer, Kind::Data, &[]).await?,
+            () = notices.unread.notified() => stdout.close(),
             () = aftermath.over(), if exit.is_some() => {
                 if !stdout.owes() && !stderr.owes() {
                     break;
@@ -74,7 +74,7 @@ pub(super) async fn run(
         tokio::select! {
             ended = end.wait() => exit = Some(ended),
             accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
-            () = stalled.notified() => send(writer, Kind::Data, &[]).await?,
+            () = notices.stalled.notified() => send(writer, Kind::Data, &[]).await?,
         }
     }
 }

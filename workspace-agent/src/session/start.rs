@@ -113,13 +113,12 @@ fn on_terminal(terminal: terminal::Terminal) -> io::Result<(Stdio, Ends)> {
 fn on_pipes(made: Option<Pipes>) -> io::Result<(Stdio, Ends)> {
     let ours = |pipe| Descriptor::new(pipe, Sort::Pipe).map(Some);
     let (from_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (pipes, to_stdin, from_stdout) = match made {
-        Some(pipes) => (pipes, None, None),
-        None => {
-            let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
-            let (from_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-            (Pipes { stdin, stdout }, ours(to_stdin)?, ours(from_stdout)?)
-        }
+    let (pipes, to_stdin, from_stdout) = if let Some(pipes) = made {
+        (pipes, None, None)
+    } else {
+        let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (from_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+        (Pipes { stdin, stdout }, ours(to_stdin)?, ours(from_stdout)?)
     };
     let ends = Ends {
         feed: Feed::new(to_stdin),

@@ -9,12 +9,13 @@ use devgate_protocol::frame::{ExitSignal, Frame, FrameReader};
 use devgate_protocol::pipe::{Aftermath, Output};
 use russh::ChannelWriteHalf;
 use russh::server::Msg;
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::STDERR;
 use super::asked::Asked;
 use crate::ssh::connection::{Connection, Listener};
-use crate::ssh::splice;
+use crate::ssh::pace::Pace;
 
 /// How a session that the agent served ended.
 pub(super) enum Ended {
@@ -38,6 +39,7 @@ pub(super) struct Download<'a> {
     eof_sent: &'a AtomicBool,
     asked: &'a Asked,
     stdout: Output,
+    pace: Pace<'a>,
     /// Whether the agent has said that it has no more output.
     eof_came: bool,
     exit: Option<Exit>,
@@ -59,6 +61,7 @@ impl<'a> Download<'a> {
             tx,
             eof_sent,
             asked,
+            pace: Pace::new(connection, tx),
             stdout: stdout.unwrap_or_else(|| Output::new(None)),
             eof_came: false,
             exit: None,
@@ -67,11 +70,12 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Carries everything up to and with the program's exit.
+    /// Carries everything up to and with the program's exit, but for what it writes to
+    /// a pipe of ours once `unread` is notified.
     ///
     /// # Errors
     /// Where the stream broke, or ended before it said how the program had.
-    pub(super) async fn run(mut self, reader: ReadHalf) -> io::Result<Ended> {
+    pub(super) async fn run(mut self, reader: ReadHalf, unread: &Notify) -> io::Result<Ended> {
         let mut frames = FrameReader::new(reader);
         let mut ended = false;
         while !ended || self.stdout.is_open() {
@@ -85,11 +89,12 @@ impl<'a> Download<'a> {
                     Err(error) => return Err(error),
                 },
                 read = self.stdout.fill() => {
-                    if let Some(data) = self.stdout.take(read) {
-                        splice::send(self.tx, data).await.map_err(io::Error::other)?;
+                    if let Some(data) = self.stdout.take(&read) {
+                        self.pace.send(data).await.map_err(io::Error::other)?;
                     }
                     self.aftermath.iter_mut().for_each(Aftermath::heard);
                 }
+                () = unread.notified() => self.stdout.close(),
                 () = over(self.aftermath.as_ref()), if self.stdout.is_open() => self.give_up(),
             }
             self.tell().await?;
@@ -100,7 +105,7 @@ impl<'a> Download<'a> {
     async fn act(&mut self, frame: Frame) -> io::Result<()> {
         match frame {
             // An empty one is the agent's probe; nothing is sent for it.
-            Frame::Data(data) => splice::send(self.tx, data).await,
+            Frame::Data(data) => self.pace.send(data).await,
             Frame::Stderr(data) => self.tx.extended_data_bytes(STDERR, data).await,
             Frame::Eof => {
                 self.eof_came = true;
@@ -144,7 +149,7 @@ impl<'a> Download<'a> {
     /// itself wrote is delivered.
     fn give_up(&mut self) {
         if !self.stdout.owes() {
-            self.stdout = Output::new(None);
+            self.stdout.close();
         } else if let Some(aftermath) = &mut self.aftermath {
             aftermath.extend();
         }

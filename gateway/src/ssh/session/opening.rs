@@ -192,13 +192,15 @@ pub(super) async fn open(
 /// Gives an agent that takes them the program's ends of the pipes.
 async fn opened(stream: Stream, answer: &Answer, pipes: Option<Pipes>, early: Early) -> Opening {
     let pipes = match (answer, &stream, pipes) {
-        (Answer::TakesPipes, Stream::Local(socket), Some(pipes)) => match pipes.give(socket).await {
-            Ok(ends) => Some(ends),
-            Err(error) => {
-                debug!(%error, "an agent can't be given its pipes");
-                return Opening::Refused(Refused::AgentLost);
+        (Answer::TakesPipes, Stream::Local(socket), Some(pipes)) => {
+            match pipes.give(socket).await {
+                Ok(ends) => Some(ends),
+                Err(error) => {
+                    debug!(%error, "an agent can't be given its pipes");
+                    return Opening::Refused(Refused::AgentLost);
+                }
             }
-        },
+        }
         _ => None,
     };
     Opening::Opened(Opened {

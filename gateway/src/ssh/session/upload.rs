@@ -7,6 +7,7 @@ use devgate_protocol::frame::{self, Kind};
 use devgate_protocol::pipe::Feed;
 use russh::ChannelMsg;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 use tracing::debug;
 
 use super::asked::Asked;
@@ -32,12 +33,14 @@ pub(super) enum UploadEnd {
 /// Carries what the client sends: data through `feed` where the program has a pipe, and
 /// everything else in frames.
 ///
+/// `unread` is notified when the client throws away what it gets.
+///
 /// A program that doesn't read its stdin stops the client, but only once the feed is
 /// full: signals that follow get through up to there.
 pub(super) async fn upload(
     mut incoming: Incoming,
     writer: &mut WriteHalf,
-    asked: &Asked,
+    (asked, unread): (&Asked, &Notify),
     mut feed: Option<Feed>,
 ) -> UploadEnd {
     let mut eof = ClientEof::default();
@@ -55,7 +58,9 @@ pub(super) async fn upload(
                 return UploadEnd::Closed(eof, feed);
             }
             (Some(Came::Data(pieces)), Some(feed)) => {
-                pieces.into_iter().for_each(|piece| note(feed.push(piece)));
+                for piece in pieces {
+                    note(feed.push(piece));
+                }
                 continue;
             }
             (Some(Came::Data(pieces)), None) => {
@@ -65,6 +70,9 @@ pub(super) async fn upload(
                 if matches!(message, ChannelMsg::Eof) {
                     eof = ClientEof::Sent;
                     feed.iter_mut().for_each(Feed::end);
+                }
+                if matches!(message, ChannelMsg::EndOfWrite) {
+                    unread.notify_one();
                 }
                 asked.note(&message);
                 let mut frames = Vec::new();
