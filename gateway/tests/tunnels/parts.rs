@@ -138,6 +138,7 @@ impl Workspace {
             home: folder.path().join("home"),
             reach: Reach::Socket {
                 path: runtime.join("agent.sock"),
+                gateway: None,
             },
             runtime,
             shell: None,

@@ -114,6 +114,7 @@ impl Folder {
         let reach = match &options.reach {
             ProcessReach::Socket => Reach::Socket {
                 path: self.socket(),
+                gateway: None,
             },
             ProcessReach::Dial { gateways, issue } => {
                 let credentials = issue(&workspace.id).map_err(DriverError::Certificate)?;
