@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::ask::ask;
 use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
 use super::greeting::Greetings;
+use super::local::LocalSocket;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
@@ -74,7 +74,7 @@ struct Tunnel {
 
 #[derive(Debug)]
 enum Reach {
-    Local(PathBuf),
+    Local(LocalSocket),
     Dialled { name: String, pool: Pool },
 }
 
@@ -107,14 +107,14 @@ impl Tunnels {
     pub async fn connect_local(
         &self,
         id: &WorkspaceId,
-        socket: &Path,
+        socket: &LocalSocket,
     ) -> Result<AgentInfo, TunnelError> {
         let (link, info) = local::control(id, socket).await.inspect_err(|error| {
             if let TunnelError::Stream(StreamError::Version(version)) = error {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
-        let reach = Reach::Local(socket.to_owned());
+        let reach = Reach::Local(socket.clone());
         self.keep(id, link, info.clone(), reach, None);
         Ok(info)
     }
