@@ -53,9 +53,10 @@ if ! engine image inspect devgate-test/busybox >/dev/null 2>&1; then
         [ "$program" = busybox ] || ln -s busybox "$root/bin/$program"
     done
     tar --owner=0 --group=0 -C "$root" -c . | engine import - devgate-test/busybox >/dev/null
+    rm -rf "$root"
 fi
 
-# This system's own C library, shell, accounts and SFTP server, as a Debian root has them.
+# A Debian root with a user of its own.
 if ! engine image inspect devgate-test/debian >/dev/null 2>&1; then
     echo "making a Debian image" >&2
     sh apt.sh debootstrap

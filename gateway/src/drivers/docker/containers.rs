@@ -171,13 +171,17 @@ impl Containers {
                 info!("the container is out of date: it is made anew");
                 self.remove_container(id).await?;
             }
+            let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();
-            self.have_image(image).await?;
+            if let Some(id) = self.have_image(image).await? {
+                let labels = wanted.labels.get_or_insert_default();
+                labels.insert(spec::IMAGE.to_owned(), id);
+            }
             let options = CreateContainerOptionsBuilder::new()
                 .name(&spec::container(id))
                 .build();
             let client = self.engine.client().await?;
-            let made = client.create_container(Some(options), wanted.clone());
+            let made = client.create_container(Some(options), wanted);
             match made.await {
                 Ok(_) => {}
                 // Another call's comes or goes at this moment; or the image went.
@@ -197,30 +201,32 @@ impl Containers {
         found: &ContainerInspectResponse,
         wanted: &ContainerCreateBody,
     ) -> Result<bool, DriverError> {
-        let digest = |labels: Option<&HashMap<String, String>>| {
-            labels.and_then(|labels| labels.get(spec::SPEC)).cloned()
+        let label = |labels: Option<&HashMap<String, String>>, name| {
+            labels.and_then(|labels| labels.get(name)).cloned()
         };
-        let config = found.config.as_ref();
-        let found_digest = digest(config.and_then(|config| config.labels.as_ref()));
+        let labels = found.config.as_ref().and_then(|it| it.labels.as_ref());
         let dead = found.state.as_ref().and_then(|state| state.dead);
-        if found_digest != digest(wanted.labels.as_ref()) || dead == Some(true) {
+        let wanted_digest = label(wanted.labels.as_ref(), spec::SPEC);
+        if label(labels, spec::SPEC) != wanted_digest || dead == Some(true) {
             return Ok(false);
         }
         let image = wanted.image.as_deref().unwrap_or_default();
         // An image that was removed meanwhile isn't needed.
         let now = image::find(&self.engine, image).await?;
-        Ok(now.is_none() || now == found.image)
+        Ok(now.is_none() || now == label(labels, spec::IMAGE))
     }
 
-    async fn have_image(&self, name: &str) -> Result<(), DriverError> {
-        if image::find(&self.engine, name).await?.is_some() {
-            return Ok(());
+    /// Pulls an image where it is missing, and returns its id.
+    async fn have_image(&self, name: &str) -> Result<Option<String>, DriverError> {
+        let found = image::find(&self.engine, name).await?;
+        if found.is_some() {
+            return Ok(found);
         }
         let _turn = self.making.lock().await;
-        if image::find(&self.engine, name).await?.is_some() {
-            return Ok(());
+        if image::find(&self.engine, name).await?.is_none() {
+            image::pull(&self.engine, name).await?;
         }
-        image::pull(&self.engine, name).await
+        image::find(&self.engine, name).await
     }
 
     /// Starts a container; one that runs is left as it is.

@@ -33,6 +33,10 @@ const OWNER_NAME: &str = "devgate.owner-name";
 /// Label of a container: a digest of the settings that it was made with.
 pub(super) const SPEC: &str = "devgate.spec";
 
+/// Label of a container: the id of the image that it was made of, in the engine's words
+/// for the image. Those for the container's image may be others.
+pub(super) const IMAGE: &str = "devgate.image";
+
 /// Folder of ours in a container.
 pub(super) const FOLDER: &str = "/.devgate";
 

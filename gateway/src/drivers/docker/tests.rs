@@ -1,121 +1,25 @@
 //! The contract with real agents in a real engine, and what is special to containers.
 
+mod installation;
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
-use tempfile::TempDir;
 
+use self::installation::{plain_options, real_containers};
 use super::*;
-use crate::drivers::contract::{Subject, answers, contract, within, workspace};
+use crate::drivers::contract::{answers, contract, within, workspace};
 use crate::names::InstallationId;
 
 contract!(real_containers);
 
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Removes everything of an installation once the test is over, or its process is gone.
-const CLEAN: &str = "
-    read nothing
-    docker ps -aq --filter label=devgate.installation=$1 | xargs -r docker rm -fv
-    docker volume ls -q --filter label=devgate.installation=$1 | xargs -r docker volume rm
-    docker network ls -q --filter label=devgate.installation=$1 | xargs -r docker network rm";
-
-/// An installation of a test's own, whose containers and homes go with it.
-struct Installation {
-    folder: TempDir,
-    options: DockerOptions,
-    clean: Child,
-}
-
-impl Installation {
-    fn docker_driver(&self) -> DockerDriver {
-        DockerDriver::open(self.options.clone()).unwrap()
-    }
-}
-
-impl Subject for Installation {
-    fn driver(&self) -> Arc<dyn Driver> {
-        Arc::new(self.docker_driver())
-    }
-}
-
-impl Drop for Installation {
-    fn drop(&mut self) {
-        drop(self.clean.stdin.take());
-        let cleaned = self.clean.wait();
-        assert!(cleaned.is_ok_and(|status| status.success()) || std::thread::panicking());
-    }
-}
-
-fn socket() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
-        let caches = variable("XDG_CACHE_HOME");
-        let home = || variable("HOME").unwrap_or_default().join(".cache");
-        caches.unwrap_or_else(home).join("devgate-tests")
-    });
-    let socket = cache.join("docker/docker.sock");
-    assert!(
-        std::os::unix::net::UnixStream::connect(&socket).is_ok(),
-        "the tests' Docker Engine doesn't run: sh scripts/docker.sh"
-    );
-    socket
-}
-
-fn real_containers() -> Installation {
-    let own = std::env::current_exe().unwrap();
-    let agent = own.ancestors().nth(2).unwrap().join("devgate-agent");
-    assert!(
-        agent.is_file(),
-        "{} is missing: run `cargo build -p devgate-agent`",
-        agent.display()
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let options = DockerOptions {
-        folder: folder.path().join("docker"),
-        socket: socket(),
-        agent,
-        image: "devgate-test/busybox".to_owned(),
-        user: "1000:1000".to_owned(),
-        home: "/home/dev".into(),
-        shell: None,
-        nano_cpus: Some(500_000_000),
-        memory: Some(256 << 20),
-        pids: 200,
-        tmp_size: 16 << 20,
-        mounts: Vec::new(),
-        extra_hosts: vec!["db:10.0.0.7".to_owned()],
-        gpus: false,
-        network: None,
-        environment: BTreeMap::new(),
-        editor: EditorConfig::default(),
-        terminals: TerminalsConfig::default(),
-    };
-    let id = folder::installation(&options.folder).unwrap();
-    let clean = Command::new("sh")
-        .args(["-c", CLEAN, "sh", id.as_str()])
-        .env(
-            "DOCKER_HOST",
-            format!("unix://{}", options.socket.display()),
-        )
-        .stdin(Stdio::piped()) // ends with this process
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    Installation {
-        folder,
-        options,
-        clean,
-    }
-}
 
 async fn up(driver: &DockerDriver, workspace: &Workspace) -> u32 {
     driver.create(workspace).await.unwrap();
@@ -231,6 +135,35 @@ async fn a_container_with_other_settings_is_made_anew_and_its_home_kept() {
     assert_eq!(second.host_config.unwrap().pids_limit, Some(300));
     let text = std::fs::read_to_string(format!("/proc/{pid}/{note}")).unwrap();
     assert_eq!(text, "kept");
+}
+
+#[tokio::test]
+async fn a_new_image_of_the_same_name_makes_a_new_container_and_a_lost_one_does_not() {
+    let mut it = real_containers();
+    let name = format!("devgate-test/{}", InstallationId::random());
+    it.options.image.clone_from(&name);
+    let docker = |args: &[&str]| {
+        let mut docker = Command::new("docker");
+        let host = format!("unix://{}", it.options.socket.display());
+        let done = docker.env("DOCKER_HOST", host).args(args).output();
+        assert!(done.unwrap().status.success(), "{args:?}");
+    };
+    docker(&["tag", "devgate-test/busybox", &name]);
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let first = inspect(&driver, &workspace).await.id;
+    for (args, is_new) in [
+        (["tag", "devgate-test/debian", &name].as_slice(), true),
+        (["rmi", "--force", &name].as_slice(), false),
+    ] {
+        driver.stop(&workspace.id, GRACE).await.unwrap();
+        let before = inspect(&driver, &workspace).await.id;
+        docker(args);
+        up(&driver, &workspace).await;
+        let after = inspect(&driver, &workspace).await.id;
+        assert_eq!(after != before, is_new, "{args:?}");
+        assert_ne!(after, first);
+    }
 }
 
 #[tokio::test]
@@ -371,27 +304,4 @@ fn the_same_settings_have_the_same_digest() {
     let mut other = options.clone();
     other.image = "b".to_owned();
     assert_ne!(digest(&options), digest(&other));
-}
-
-fn plain_options() -> DockerOptions {
-    DockerOptions {
-        folder: "/f".into(),
-        socket: "/s".into(),
-        agent: "/a".into(),
-        image: String::new(),
-        user: "1".to_owned(),
-        home: "/h".into(),
-        shell: None,
-        nano_cpus: None,
-        memory: None,
-        pids: 100,
-        tmp_size: 0,
-        mounts: Vec::new(),
-        extra_hosts: Vec::new(),
-        gpus: false,
-        network: None,
-        environment: BTreeMap::new(),
-        editor: EditorConfig::default(),
-        terminals: TerminalsConfig::default(),
-    }
 }
