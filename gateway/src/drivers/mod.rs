@@ -75,6 +75,10 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Tells of which workspaces anything is kept, whatever state it is in.
     fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>>;
 
+    /// Tells a person who waits what a start that is under way takes its time with, where
+    /// there is something to tell.
+    fn doing(&self, id: &WorkspaceId) -> Option<String>;
+
     /// Tells how the agent is reached.
     fn reach(&self, id: &WorkspaceId) -> Reach;
 

@@ -273,6 +273,12 @@ impl Workspaces {
         Ok(self.inner.shared.driver.logs(id, lines, follow).await?)
     }
 
+    /// Tells a person who waits what a start that is under way takes its time with,
+    /// where there is something to tell.
+    pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
+        self.inner.shared.driver.doing(id)
+    }
+
     /// Returns where a workspace's home is, as its own programs see it.
     pub fn home(&self, id: &WorkspaceId) -> PathBuf {
         self.inner.shared.driver.home(id)

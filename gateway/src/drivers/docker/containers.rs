@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::engine::{Engine, is_conflict, is_missing};
+use super::image::Pulling;
 use super::{exit, image, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
@@ -43,6 +44,7 @@ pub(super) struct Containers {
     pub(super) installation: InstallationId,
     /// Held while an image is pulled or the network is made: both once.
     pub(super) making: Mutex<()>,
+    pulling: Pulling,
 }
 
 /// A container that doesn't run yet.
@@ -67,11 +69,17 @@ impl Containers {
             engine,
             installation,
             making: Mutex::default(),
+            pulling: Pulling::default(),
         }
     }
 
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Tells how far the pull is that is under way.
+    pub(super) fn pulling(&self) -> Option<String> {
+        self.pulling.text()
     }
 
     pub(super) fn installation(&self) -> &InstallationId {
@@ -224,7 +232,7 @@ impl Containers {
         }
         let _turn = self.making.lock().await;
         if image::find(&self.engine, name).await?.is_none() {
-            image::pull(&self.engine, name).await?;
+            image::pull(&self.engine, name, &self.pulling).await?;
         }
         image::find(&self.engine, name).await
     }

@@ -81,7 +81,7 @@ fn refused(action: &'static str, message: &str) -> DriverError {
 }
 
 /// Returns the engine's words in one line of bounded length.
-pub(super) fn one_line(message: &str) -> String {
+fn one_line(message: &str) -> String {
     let words: Vec<_> = message.split_whitespace().collect();
     words.join(" ").chars().take(MAX_DETAIL).collect()
 }

@@ -283,6 +283,11 @@ impl Driver for DockerDriver {
         Box::pin(self.containers.kept())
     }
 
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        // All have the same image, and wait for the same pull.
+        self.containers.pulling()
+    }
+
     fn reach(&self, id: &WorkspaceId) -> Reach {
         Reach::SharedSocket(self.folder(id).shared().join(SOCKET))
     }

@@ -389,6 +389,10 @@ impl Driver for ProcessDriver {
         Box::pin(blocking(move || folder::kept(&all)))
     }
 
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        None
+    }
+
     fn reach(&self, id: &WorkspaceId) -> Reach {
         match &self.options.reach {
             ProcessReach::Socket => Reach::Socket(self.folder(id).socket()),

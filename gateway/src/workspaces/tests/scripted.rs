@@ -351,6 +351,10 @@ impl Driver for Scripted {
         })
     }
 
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        None
+    }
+
     fn reach(&self, id: &WorkspaceId) -> Reach {
         Reach::Socket(self.socket(id))
     }

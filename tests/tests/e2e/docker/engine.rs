@@ -1,5 +1,6 @@
 //! An engine or an image that isn't there.
 
+use std::net::TcpListener;
 use std::process::Command;
 
 use e2e::component::program;
@@ -83,4 +84,21 @@ fn people_in_containers_do_not_notice_that_the_engine_is_away() {
     });
     assert_ne!(it.agent("default"), agent);
     assert_eq!(it.agent("default"), 0);
+}
+
+#[test]
+fn who_waits_for_an_image_is_told_so_and_a_stop_ends_the_wait() {
+    // A registry that takes connections and never says a word.
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("127.0.0.1:{}/slow", registry.local_addr().unwrap().port());
+    let it = Containers::start(&image, &[]);
+    let waiting = it.target().ssh().args(["-tt"]).start("echo never");
+    waiting.wait_for_error(&format!("pulling the image {image}"), SOON);
+    let shown = it.target().gateway().cli(&["status", "default", "--json"]);
+    assert!(shown.ok().out().contains("pulling the image"));
+    let _ = it.target().gateway().cli(&["stop", "default"]).ok();
+    let done = waiting.finish(SOON);
+    assert_eq!(done.code(), 255, "{done:?}");
+    let listed = it.target().gateway().cli(&["list"]).ok().out();
+    assert!(listed.contains("stopped"), "{listed}");
 }
