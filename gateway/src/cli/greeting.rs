@@ -1,6 +1,9 @@
 //! What a server says once it accepts connections.
 
+use std::env;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::output::printable;
 use crate::config::Config;
@@ -11,7 +14,7 @@ use crate::server::{Ground, Running, public_host};
 pub(super) fn up(running: &Running, config: &Config) -> String {
     let server = running.server();
     match running.ground() {
-        Some(ground) => text(server, ground, &public_host(&server.ssh, config)),
+        Some(ground) => text(server, ground, &public_host(&server.ssh, config), &called()),
         None => serve(running),
     }
 }
@@ -34,7 +37,30 @@ pub(super) fn serve(running: &Running) -> String {
     lines.concat()
 }
 
-fn text(server: &Server, ground: &Ground, host: &str) -> String {
+/// Returns how this program is called from where people type.
+fn called() -> String {
+    let search = env::var_os("PATH").unwrap_or_default();
+    match env::current_exe() {
+        Ok(own) => name_of(&own, &search),
+        Err(_) => "devgate".to_owned(),
+    }
+}
+
+/// Returns the program's name where a shell finds it by that, else its path.
+fn name_of(own: &Path, search: &OsStr) -> String {
+    let is_own = |found: &Path| found.canonicalize().is_ok_and(|found| found == own);
+    let name = own.file_name().unwrap_or(own.as_os_str());
+    let first = env::split_paths(search)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file());
+    if first.is_some_and(|first| is_own(&first)) {
+        printable(&name.display().to_string())
+    } else {
+        format!("'{}'", printable(&own.display().to_string()))
+    }
+}
+
+fn text(server: &Server, ground: &Ground, host: &str, called: &str) -> String {
     let port = port_of(&server.ssh);
     let workspace = &ground.workspace;
     let data = printable(&server.data_dir.display().to_string());
@@ -86,7 +112,7 @@ fn text(server: &Server, ground: &Ground, host: &str) -> String {
     if ground.keys == 0 {
         lines.push(format!(
             "\nNo key may connect yet. Make one, if you have none, and add it:\n\
-             \n  ssh-keygen -t ed25519\n  devgate --data-dir '{data}' keys add ~/.ssh/id_ed25519.pub\n"
+             \n  ssh-keygen -t ed25519\n  {called} --data-dir '{data}' keys add ~/.ssh/id_ed25519.pub\n"
         ));
     }
     lines.push("\nCtrl-C ends the server; the workspaces go on and are found again.\n".to_owned());
@@ -136,7 +162,12 @@ mod tests {
 
     #[test]
     fn the_commands_can_be_copied() {
-        let said = text(&server("127.0.0.1:2222"), &ground(1), "127.0.0.1");
+        let said = text(
+            &server("127.0.0.1:2222"),
+            &ground(1),
+            "127.0.0.1",
+            "devgate",
+        );
         assert!(said.contains("ssh -p 2222 api@127.0.0.1\n"), "{said}");
         assert!(said.contains("\"[127.0.0.1]:2222 $(cat"), "{said}");
         assert!(said.contains("SHA256:abc (ssh-ed25519)"), "{said}");
@@ -145,14 +176,40 @@ mod tests {
 
     #[test]
     fn the_usual_port_is_left_out() {
-        let said = text(&server("192.0.2.1:22"), &ground(1), "dev.example");
+        let said = text(
+            &server("192.0.2.1:22"),
+            &ground(1),
+            "dev.example",
+            "devgate",
+        );
         assert!(said.contains("ssh api@dev.example\n"), "{said}");
     }
 
     #[test]
     fn without_a_key_it_says_how_to_add_one() {
-        let said = text(&server("[::1]:2222"), &ground(0), "::1");
+        let said = text(&server("[::1]:2222"), &ground(0), "::1", "'/b/devgate'");
         assert!(said.contains("ssh-keygen -t ed25519"), "{said}");
+        assert!(
+            said.contains("'/b/devgate' --data-dir '/d' keys add"),
+            "{said}"
+        );
         assert!(said.contains("ssh-remote+api@[::1]:2222"), "{said}");
+    }
+
+    #[test]
+    fn a_program_that_no_shell_finds_is_called_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (own, other) = (root.join("own"), root.join("other"));
+        for folder in [&own, &other] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("devgate"), "").unwrap();
+        }
+        let program = own.join("devgate");
+        let search = |folders: &[&Path]| env::join_paths(folders).unwrap();
+        assert_eq!(name_of(&program, &search(&[&own, &other])), "devgate");
+        let path = format!("'{}'", program.display());
+        assert_eq!(name_of(&program, &search(&[&other, &own])), path);
+        assert_eq!(name_of(&program, &search(&[&root])), path);
     }
 }

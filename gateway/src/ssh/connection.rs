@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info_span};
 
+use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
 use crate::identity::{Grant, Target, User};
 use crate::refusal::{self, Refused};
@@ -46,6 +48,7 @@ pub(super) struct Connection {
     collecting: Arc<Semaphore>,
     /// Says in the log whose it is and where it leads.
     span: Span,
+    gauge: Gauge,
 }
 
 impl Connection {
@@ -55,6 +58,7 @@ impl Connection {
         (user, login): (User, String),
         handle: Handle,
         (tasks, ended, span): (TaskTracker, CancellationToken, Span),
+        gauge: Gauge,
     ) -> Self {
         span.record("user", user.name.as_str());
         span.record("workspace", quoted(&login));
@@ -71,6 +75,7 @@ impl Connection {
             channel_ended,
             collecting: Arc::new(Semaphore::new(MAX_COLLECTING)),
             span,
+            gauge,
         }
     }
 
@@ -161,6 +166,11 @@ impl Connection {
         self.lock().len()
     }
 
+    /// Returns how long the way to the client and back takes, as the kernel has seen it.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.gauge.round_trip().unwrap_or_default()
+    }
+
     /// Collects a connection that waits in the agent and carries it to the client.
     ///
     /// Waits while too many are on their way to the client: an agent that announces
@@ -175,8 +185,8 @@ impl Connection {
             let fetching = connection.fetch(accepted, &listener);
             match connection.ended.run_until_cancelled(fetching).await {
                 Some(Ok((channel, stream))) => {
-                    connection.serve(channel.id(), "forwarded", |_, closed| async move {
-                        splice::splice(channel, stream, &closed).await;
+                    connection.serve(channel.id(), "forwarded", |connection, closed| async move {
+                        splice::splice(&connection, channel, stream, &closed).await;
                     });
                 }
                 Some(Err(reason)) => debug!(%reason, "accepted connection dropped"),

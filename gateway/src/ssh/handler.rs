@@ -5,8 +5,7 @@
 //! order (`tcpip-forward` and its kin); their waiting is bounded.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use devgate_protocol::{Open, Peer};
 use russh::keys::{HashAlg, ssh_key};
@@ -14,45 +13,18 @@ use russh::server::{
     self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, Pty};
-use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Span, debug, error, info};
 
 use super::connection::{Connection, MAX_CHANNELS, quoted};
 use super::forward::{Forwards, Key};
+use super::login::Login;
+use super::socket::Gauge;
 use super::{Gateway, splice};
-use crate::identity::{Lockout, User};
+use crate::identity::User;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
-
-/// What the owner of a connection wants to know of its log-in.
-#[derive(Default)]
-pub(super) struct Login {
-    /// Set when the log-in has succeeded.
-    pub(super) connection: SetOnce<Arc<Connection>>,
-    attempts: Mutex<Attempts>,
-}
-
-#[derive(Default)]
-struct Attempts {
-    /// The name that the client gave last.
-    name: String,
-    /// How many keys it offered in vain.
-    refused: u32,
-}
-
-impl Login {
-    /// Counts a connection that ended without a log-in against its address and
-    /// the name that it gave, where it was refused a key: one that was cut, or that
-    /// a fault of ours kept out, did nothing wrong.
-    pub(super) fn failed(&self, lockout: &Lockout, client: IpAddr) {
-        let attempts = lock(&self.attempts);
-        if attempts.refused > 0 {
-            lockout.failed(client, &attempts.name);
-        }
-    }
-}
 
 /// Answers one connection's requests.
 pub(super) struct Handler {
@@ -62,6 +34,7 @@ pub(super) struct Handler {
     user: Option<User>,
     tasks: TaskTracker,
     ended: CancellationToken,
+    gauge: Gauge,
     /// The connection's; russh calls from a task of its own.
     span: Span,
     forwards: Forwards,
@@ -74,7 +47,7 @@ impl Handler {
         gateway: Arc<Gateway>,
         peer: Peer,
         login: Arc<Login>,
-        (tasks, ended): (TaskTracker, CancellationToken),
+        (tasks, ended, gauge): (TaskTracker, CancellationToken, Gauge),
     ) -> Self {
         let (forwards, started) = (Forwards::default(), HashSet::new());
         Self {
@@ -84,6 +57,7 @@ impl Handler {
             user: None,
             tasks,
             ended,
+            gauge,
             span: Span::current(),
             forwards,
             started,
@@ -115,11 +89,7 @@ impl Handler {
         match self.gateway.identity.user_of_key(key).await {
             Ok(Some(user)) => Some(user),
             Ok(None) => {
-                let refused = {
-                    let mut attempts = lock(&self.login.attempts);
-                    attempts.refused += 1;
-                    attempts.refused
-                };
+                let refused = self.login.refuse();
                 let key = key.fingerprint(HashAlg::Sha256);
                 info!(parent: span, login = ?quoted(name), refused, %key, "unknown key");
                 tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
@@ -163,7 +133,7 @@ impl Handler {
             match closed.run_until_cancelled(opening).await {
                 Some(Ok((stream, _))) => {
                     reply.accept().await;
-                    splice::splice(channel, stream, &closed).await;
+                    splice::splice(&connection, channel, stream, &closed).await;
                 }
                 Some(Err(refused)) => reply.reject(connection.channel_failure(&refused)).await,
                 // The connection has ended, and the reply with it.
@@ -194,7 +164,7 @@ impl server::Handler for Handler {
     }
 
     async fn auth_none(&mut self, name: &str) -> Result<Auth, Self::Error> {
-        name.clone_into(&mut lock(&self.login.attempts).name);
+        self.login.name(name);
         Ok(Auth::reject())
     }
 
@@ -208,7 +178,7 @@ impl server::Handler for Handler {
         name: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        name.clone_into(&mut lock(&self.login.attempts).name);
+        self.login.name(name);
         let known = self.user_of(name, offer.public_key).await.is_some();
         Ok(if known { Auth::Accept } else { Auth::reject() })
     }
@@ -228,7 +198,7 @@ impl server::Handler for Handler {
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
         let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
-        let name = lock(&self.login.attempts).name.clone();
+        let name = self.login.last_name();
         self.gateway.lockout.succeeded(self.peer.client, &name);
         info!(parent: &self.span, user = %user.name, login = ?quoted(&name), "logged in");
         let connection = Connection::new(
@@ -237,6 +207,7 @@ impl server::Handler for Handler {
             (user, name),
             session.handle(),
             (self.tasks.clone(), self.ended.clone(), self.span.clone()),
+            self.gauge.clone(),
         );
         // It is empty: russh authenticates a connection once.
         let _ = self.login.connection.set(Arc::new(connection));
@@ -419,8 +390,4 @@ impl server::Handler for Handler {
             .cancel(&Key::Streamlocal(path.to_owned()))
             .await)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

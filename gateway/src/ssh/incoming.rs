@@ -1,6 +1,8 @@
 //! What comes from a client on a channel, with data that has queued up taken together:
 //! one write carries it all.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use russh::{ChannelMsg, ChannelReadHalf};
@@ -24,18 +26,23 @@ pub(super) enum Came {
 #[derive(Debug)]
 pub(super) struct Incoming {
     rx: ChannelReadHalf,
-    /// What ended the last run of data.
-    next: Option<ChannelMsg>,
+    /// What comes first: what was taken early, or ended the last run of data.
+    first: VecDeque<ChannelMsg>,
 }
 
 impl Incoming {
     pub(super) fn new(rx: ChannelReadHalf) -> Self {
-        Self { rx, next: None }
+        Self::after(VecDeque::new(), rx)
+    }
+
+    /// Goes on after messages that were taken before.
+    pub(super) fn after(first: VecDeque<ChannelMsg>, rx: ChannelReadHalf) -> Self {
+        Self { rx, first }
     }
 
     /// Returns what comes next, or `None` at the end. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Came> {
-        let message = match self.next.take() {
+        let message = match self.first.pop_front() {
             Some(message) => message,
             None => self.rx.wait().await?,
         };
@@ -45,15 +52,20 @@ impl Incoming {
         let mut bytes = data.len();
         let mut pieces = vec![data];
         while bytes < MAX_BYTES && pieces.len() < MAX_PIECES {
-            match self.rx.wait().now_or_never().flatten() {
+            let next = match self.first.pop_front() {
+                Some(message) => Some(message),
+                None => self.rx.wait().now_or_never().flatten(),
+            };
+            match next {
                 Some(ChannelMsg::Data { data }) => {
                     bytes += data.len();
                     pieces.push(data);
                 }
-                other => {
-                    self.next = other;
+                Some(other) => {
+                    self.first.push_front(other);
                     break;
                 }
+                None => break,
             }
         }
         Some(Came::Data(pieces))

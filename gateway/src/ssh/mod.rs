@@ -10,7 +10,9 @@ mod connection;
 mod forward;
 mod handler;
 mod incoming;
+mod login;
 mod options;
+mod pace;
 mod session;
 mod signals;
 mod socket;
@@ -39,7 +41,8 @@ use crate::identity::{Identity, Lockout};
 use crate::startups::Startups;
 use crate::workspaces::Workspaces;
 use connection::Connection;
-use handler::{Handler, Login};
+use handler::Handler;
+use login::Login;
 use options::Configs;
 use socket::Socket;
 
@@ -169,7 +172,7 @@ async fn run(
         Arc::clone(&gateway),
         peer.clone(),
         Arc::clone(&login),
-        (tasks.clone(), ended),
+        (tasks.clone(), ended, socket.gauge()),
     );
     let deadline = Instant::now() + gateway.options.login_grace;
     let stream = BufReader::with_capacity(READ_BUFFER, socket);

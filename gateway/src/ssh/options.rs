@@ -146,8 +146,10 @@ impl Options {
     fn config(&self, host_keys: Vec<PrivateKey>, ciphers: Vec<cipher::Name>) -> Config {
         let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
         Config {
+            // OpenSSH's client tells a server of its kind alone when nobody wants the
+            // output any more (`eow@openssh.com`); without, `… | head` never ends.
             server_id: SshId::Standard(Cow::Borrowed(concat!(
-                "SSH-2.0-devgate_",
+                "SSH-2.0-OpenSSH_compatible_devgate_",
                 env!("CARGO_PKG_VERSION")
             ))),
             methods,

@@ -6,29 +6,32 @@
 //! Ctrl-C still ends the wait.
 
 mod asked;
+mod download;
 mod opening;
+mod pipes;
 mod requests;
+mod upload;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use devgate_protocol::frame::{self, Frame, FrameReader, Kind};
 use devgate_protocol::{ReadHalf, WriteHalf};
 use russh::server::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use tokio::io::AsyncWriteExt;
+use russh::{Channel, ChannelReadHalf, ChannelWriteHalf};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::connection::{Connection, Listener};
-use super::incoming::{Came, Incoming};
+use super::connection::Connection;
+use super::incoming::Incoming;
 use super::splice;
 use crate::refusal::Refused;
 use asked::Asked;
+use download::{Download, Ended};
 use opening::{Opening, Unstarted, gather, open};
-use requests::push;
+use pipes::Ends;
+use upload::{ClientEof, UploadEnd, upload};
 
 /// Exit status of `ssh` itself when something other than the program failed.
 const FAILED: u32 = 255;
@@ -45,14 +48,6 @@ const STDERR: u32 = 1;
 enum Terminal {
     Pty,
     None,
-}
-
-/// Whether a client had sent EOF before its CLOSE.
-#[derive(Clone, Copy, Default)]
-enum ClientEof {
-    Sent,
-    #[default]
-    NotSent,
 }
 
 /// Serves one session channel to its end, and closes it.
@@ -75,7 +70,7 @@ async fn serve(
     tx: &ChannelWriteHalf<Msg>,
     closed: &CancellationToken,
 ) {
-    let preface = match gather(&mut rx).await {
+    let mut preface = match gather(&mut rx).await {
         Ok(preface) => preface,
         Err(Unstarted::Closed) => return,
         Err(Unstarted::Refused(error)) => {
@@ -83,31 +78,28 @@ async fn serve(
         }
     };
     let terminal = preface.terminal;
-    let opening = open(connection, &mut rx, tx, &preface);
+    let opening = open(connection, &mut rx, tx, &mut preface);
     let Some(opening) = closed.run_until_cancelled(opening).await else {
         return;
     };
     match opening {
-        Opening::Opened(stream, early) => {
-            let (reader, mut writer) = stream.split();
-            let mut first = preface.frames;
-            first.extend_from_slice(&early.frames);
+        Opening::Opened(opened) => {
+            let (reader, mut writer) = opened.stream.split();
             tokio::select! {
-                result = splice::write(&mut writer, &first) => if let Err(error) = result {
+                result = splice::write(&mut writer, &preface.frames) => if let Err(error) = result {
                     debug!(%error, "agent took no requests");
                 },
                 () = closed.cancelled() => return,
             }
-            drop(first);
+            drop(preface.frames);
             let client = Client {
-                rx,
+                rx: Incoming::after(opened.early, rx),
                 tx,
-                eof: early.eof,
                 terminal,
                 asked: preface.asked,
                 closed,
             };
-            bridge(connection, client, reader, writer).await;
+            bridge(connection, client, (reader, writer), opened.pipes).await;
         }
         Opening::Refused(refused) => {
             tell(tx, terminal, &connection.explain(&refused), FAILED).await;
@@ -119,37 +111,39 @@ async fn serve(
 
 /// The client's side of a session.
 struct Client<'a> {
-    rx: ChannelReadHalf,
+    rx: Incoming,
     tx: &'a ChannelWriteHalf<Msg>,
-    eof: ClientEof,
     terminal: Terminal,
     asked: Asked,
     closed: &'a CancellationToken,
 }
 
-/// Carries frames both ways until the agent ends the stream or the client
-/// closes the channel.
+/// Carries frames, and what goes past them, both ways until the agent ends the stream
+/// or the client closes the channel.
 ///
 /// A client that has sent EOF and got ours closes at once, and still wants to know
 /// how the program ends; any other CLOSE ends the session.
 async fn bridge(
     connection: &Arc<Connection>,
     client: Client<'_>,
-    reader: ReadHalf,
-    mut writer: WriteHalf,
+    (reader, mut writer): (ReadHalf, WriteHalf),
+    pipes: Option<Ends>,
 ) {
     let Client {
         rx,
         tx,
-        eof,
         terminal,
         asked,
         closed,
     } = client;
-    let eof_sent = AtomicBool::new(false);
+    let (mut feed, stdout) = match pipes {
+        Some(ends) => (Some(ends.feed), Some(ends.output)),
+        None => (None, None),
+    };
+    let (eof_sent, unread) = (AtomicBool::new(false), Notify::new());
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let up = upload(rx, &mut writer, (eof, &asked));
-    let down = download(connection, reader, tx, (&eof_sent, &asked));
+    let up = upload(rx, &mut writer, (&asked, &unread), feed.take());
+    let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader, &unread);
     let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
     let (mut uploading, mut awaited) = (true, false);
@@ -159,22 +153,25 @@ async fn bridge(
                 uploading = false;
                 match end {
                     UploadEnd::Broken => {}
-                    UploadEnd::Closed(ClientEof::Sent) if eof_sent.load(Ordering::Relaxed) => {
+                    UploadEnd::Closed(ClientEof::Sent, rest) if eof_sent.load(Ordering::Relaxed) => {
                         awaited = true;
+                        feed = rest;
                     }
-                    UploadEnd::Closed(_) => return,
+                    UploadEnd::Closed(..) => return,
                 }
             }
             ended = &mut down => break ended,
+            // What the client sent before its CLOSE is still the program's.
+            flowed = upload::flow(feed.as_mut()) => if flowed.is_err() {
+                feed = None;
+            },
             () = closed.cancelled(), if !uploading && !awaited => return,
             () = &mut drained, if !awaited => return,
             () = gone.cancelled(), if awaited => return,
         }
     };
     match ended {
-        Ok(Ended::Exited) if eof_sent.load(Ordering::Relaxed) => {}
-        // It fails only where the connection has ended.
-        Ok(Ended::Exited) => drop(tx.eof().await),
+        Ok(Ended::Exited) => {}
         Ok(Ended::Failed(detail)) => tell(tx, terminal, &detail, FAILED).await,
         Err(error) if closed.is_cancelled() => debug!(%error, "session stream broke"),
         Err(error) => {
@@ -187,117 +184,6 @@ async fn bridge(
             )
             .await;
         }
-    }
-}
-
-/// How the direction from the client ended.
-enum UploadEnd {
-    Closed(ClientEof),
-    /// The agent takes no more; it may still have something to say.
-    Broken,
-}
-
-async fn upload(
-    rx: ChannelReadHalf,
-    writer: &mut WriteHalf,
-    (mut eof, asked): (ClientEof, &Asked),
-) -> UploadEnd {
-    let mut incoming = Incoming::new(rx);
-    while let Some(came) = incoming.next().await {
-        let result = match came {
-            Came::Data(pieces) => frame::write_pieces(writer, Kind::Data, &pieces).await,
-            Came::Message(ChannelMsg::Close) => break,
-            Came::Message(message) => {
-                if matches!(message, ChannelMsg::Eof) {
-                    eof = ClientEof::Sent;
-                }
-                asked.note(&message);
-                let mut frames = Vec::new();
-                match push(&mut frames, message) {
-                    Ok(()) => writer.write_all(&frames).await,
-                    Err(error) => Err(error),
-                }
-            }
-        };
-        // TLS keeps what it hasn't sent.
-        let result = match result {
-            Ok(()) => writer.flush().await,
-            error => error,
-        };
-        if let Err(error) = result {
-            debug!(%error, "session stream takes no more");
-            return UploadEnd::Broken;
-        }
-    }
-    UploadEnd::Closed(eof)
-}
-
-/// How a session that the agent served ended.
-enum Ended {
-    /// The program ended, and the client knows how.
-    Exited,
-    /// The program couldn't be started.
-    Failed(String),
-}
-
-/// # Errors
-/// Where the stream broke, or ended before it said how the program had.
-async fn download(
-    connection: &Arc<Connection>,
-    reader: ReadHalf,
-    tx: &ChannelWriteHalf<Msg>,
-    (eof_sent, asked): (&AtomicBool, &Asked),
-) -> io::Result<Ended> {
-    let mut frames = FrameReader::new(reader);
-    let mut exited = false;
-    let mut warned = false;
-    loop {
-        let frame = match frames.next().await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => break,
-            // What mattered has come.
-            Err(_) if exited => break,
-            Err(error) => return Err(error),
-        };
-        match frame {
-            // An empty one is the agent's probe; nothing is sent for it.
-            Frame::Data(data) => splice::send(tx, data).await,
-            Frame::Stderr(data) => tx.extended_data_bytes(STDERR, data).await,
-            Frame::Eof => {
-                eof_sent.store(true, Ordering::Relaxed);
-                tx.eof().await
-            }
-            Frame::ExitStatus(status) => {
-                exited = true;
-                tx.exit_status(status).await
-            }
-            Frame::ExitSignal(signal) => {
-                exited = true;
-                connection.exit_signal(tx.id(), signal).await
-            }
-            Frame::Failed(refusal) => return Ok(Ended::Failed(refusal.detail)),
-            Frame::Accepted(accepted) => {
-                if asked.takes(&accepted.originator) {
-                    connection.collect(accepted, Listener::Session).await;
-                } else if !warned {
-                    // Once: the workspace could fill the log with it.
-                    warned = true;
-                    let originator = accepted.originator;
-                    warn!(
-                        ?originator,
-                        "refused a connection that the client didn't ask for"
-                    );
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-        .map_err(io::Error::other)?;
-    }
-    if exited {
-        Ok(Ended::Exited)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

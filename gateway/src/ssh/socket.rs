@@ -1,11 +1,13 @@
 //! A client's TCP connection, tuned for SSH and able to be cut from outside.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -31,6 +33,10 @@ pub(super) struct Socket {
     quick_reads: u32,
 }
 
+/// Tells how far away the client of a [`Socket`] is.
+#[derive(Clone, Debug)]
+pub(super) struct Gauge(Arc<TcpStream>);
+
 /// Ends a [`Socket`] that is owned by somebody else.
 #[derive(Clone, Debug)]
 pub(super) struct Cutter(Arc<TcpStream>);
@@ -53,6 +59,18 @@ impl Socket {
     pub(super) fn cutter(&self) -> Cutter {
         Cutter(Arc::clone(&self.tcp))
     }
+
+    pub(super) fn gauge(&self) -> Gauge {
+        Gauge(Arc::clone(&self.tcp))
+    }
+}
+
+impl Gauge {
+    /// Returns the smoothed round trip time.
+    pub(super) fn round_trip(&self) -> io::Result<Duration> {
+        let information = information(&self.0)?;
+        Ok(Duration::from_micros(information.tcpi_rtt.into()))
+    }
 }
 
 impl Cutter {
@@ -60,6 +78,29 @@ impl Cutter {
     pub(super) fn cut(&self) {
         // It fails only where the connection has ended already.
         let _ = socket2::SockRef::from(&*self.0).shutdown(Shutdown::Both);
+    }
+}
+
+#[expect(unsafe_code, reason = "no kept library offers TCP_INFO (tcp(7))")]
+fn information(tcp: &TcpStream) -> io::Result<nix::libc::tcp_info> {
+    let mut information = MaybeUninit::<nix::libc::tcp_info>::zeroed();
+    let mut length = nix::libc::socklen_t::try_from(size_of::<nix::libc::tcp_info>())
+        .map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length describe `information`, which outlives the call.
+    let result = unsafe {
+        nix::libc::getsockopt(
+            tcp.as_raw_fd(),
+            nix::libc::IPPROTO_TCP,
+            nix::libc::TCP_INFO,
+            information.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        // SAFETY: it consists of integers; what an older kernel left out is zero.
+        Ok(unsafe { information.assume_init() })
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 

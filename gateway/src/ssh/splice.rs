@@ -7,21 +7,20 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use devgate_protocol::{ReadHalf, Stream, WriteHalf, frame};
 use russh::server::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{Channel, ChannelMsg, ChannelReadHalf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::connection::Connection;
 use super::incoming::{Came, Incoming};
+use super::pace::Pace;
 
 /// How much is read from a stream at once, in bytes.
 const READ_SIZE: usize = 128 * 1024;
-
-/// Largest piece of data that is queued for the client at once, in bytes.
-const PIECE: usize = 64 * 1024;
 
 /// How long data that a client sent before its CLOSE may take to be delivered.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,11 +29,16 @@ pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// `closed` is cancelled when the client closed the channel or its connection
 /// ended. Dropping the future drops the stream, which resets the agent's side.
-pub(super) async fn splice(channel: Channel<Msg>, stream: Stream, closed: &CancellationToken) {
+pub(super) async fn splice(
+    connection: &Connection,
+    channel: Channel<Msg>,
+    stream: Stream,
+    closed: &CancellationToken,
+) {
     let (rx, tx) = channel.split();
     let (reader, writer) = stream.split();
     let up = upload(rx, writer);
-    let down = download(reader, &tx);
+    let down = download(reader, Pace::new(connection, &tx));
     let drained = drained(closed);
     tokio::pin!(up, down, drained);
     let (mut up_ended, mut down_ended) = (false, false);
@@ -119,23 +123,15 @@ pub(super) async fn write(writer: &mut WriteHalf, data: &[u8]) -> io::Result<()>
     writer.flush().await
 }
 
-async fn download(mut reader: ReadHalf, tx: &ChannelWriteHalf<Msg>) -> io::Result<()> {
+async fn download(mut reader: ReadHalf, mut pace: Pace<'_>) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_SIZE);
         if reader.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        send(tx, buffer.split().freeze())
+        pace.send(buffer.split().freeze())
             .await
             .map_err(io::Error::other)?;
     }
-}
-
-/// Sends data in pieces that leave other channels their turn.
-pub(super) async fn send(tx: &ChannelWriteHalf<Msg>, mut data: Bytes) -> Result<(), russh::Error> {
-    while data.len() > PIECE {
-        tx.data_bytes(data.split_to(PIECE)).await?;
-    }
-    tx.data_bytes(data).await
 }

@@ -8,6 +8,7 @@
 mod ask;
 mod control;
 mod dialled;
+mod entry;
 mod greeting;
 mod local;
 mod registry;

@@ -1,7 +1,6 @@
 //! Which agents are connected.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, info_span, warn};
 
-use super::ask::ask;
 use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
+use super::entry::{Entry, MAX_TUNNELS, Reach, Tunnel};
 use super::greeting::Greetings;
 use super::local::LocalSocket;
 use super::{AgentInfo, TunnelError, local, welcome_of};
@@ -29,13 +28,6 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Messages that wait for a control connection; a sender waits when it is full.
 const OUTGOING: usize = 64;
-
-/// Most tunnels that one agent dials. An honest one has a tunnel, and a few more that
-/// broke without a word and are noticed only when they fall silent.
-const MAX_TUNNELS: usize = 8;
-
-/// Connections that are tried for one stream.
-const ATTEMPTS: usize = 8;
 
 /// The tunnels to all agents. Clones share them.
 #[derive(Clone, Debug)]
@@ -52,30 +44,6 @@ struct Registry {
     stop: CancellationToken,
     /// Whether this gateway has sent its agents away.
     going_away: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// Oldest first.
-    tunnels: Vec<Arc<Tunnel>>,
-    /// The agent that gets new streams.
-    current: watch::Sender<Option<AgentInfo>>,
-}
-
-#[derive(Debug)]
-struct Tunnel {
-    info: AgentInfo,
-    reach: Reach,
-    outgoing: mpsc::Sender<FromGateway>,
-    /// Cancelled when the control connection ends, or to end it.
-    stop: CancellationToken,
-    going_away: AtomicBool,
-}
-
-#[derive(Debug)]
-enum Reach {
-    Local(LocalSocket),
-    Dialled { name: String, pool: Pool },
 }
 
 /// Why an offered data connection isn't taken.
@@ -363,64 +331,6 @@ impl Registry {
         self.workspaces
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Entry {
-    fn new() -> Self {
-        Self {
-            tunnels: Vec::new(),
-            current: watch::Sender::new(None),
-        }
-    }
-
-    /// Takes out the oldest tunnel that the agent dialled, where it has as many as it
-    /// may have.
-    fn make_room(&mut self) -> Option<Arc<Tunnel>> {
-        let dialled = |tunnel: &Arc<Tunnel>| matches!(tunnel.reach, Reach::Dialled { .. });
-        if self.tunnels.iter().filter(|tunnel| dialled(tunnel)).count() < MAX_TUNNELS {
-            return None;
-        }
-        let oldest = self.tunnels.iter().position(dialled)?;
-        Some(self.tunnels.remove(oldest))
-    }
-
-    fn newest(&self) -> Option<&Arc<Tunnel>> {
-        let mut newest_first = self.tunnels.iter().rev();
-        newest_first.find(|tunnel| tunnel.takes_streams())
-    }
-
-    fn update(&mut self) {
-        let info = self.newest().map(|tunnel| tunnel.info.clone());
-        self.current.send_if_modified(|current| {
-            let changed = *current != info;
-            *current = info;
-            changed
-        });
-    }
-}
-
-impl Tunnel {
-    fn takes_streams(&self) -> bool {
-        !self.going_away.load(Ordering::Acquire) && !self.stop.is_cancelled()
-    }
-
-    async fn open(&self, open: &Open) -> Result<(Stream, Answer), TunnelError> {
-        let pool = match &self.reach {
-            Reach::Local(socket) => return local::open(socket, &self.info, open).await,
-            Reach::Dialled { pool, .. } => pool,
-        };
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            match ask(pool.take(&self.outgoing).await?, open).await {
-                // Nothing was answered, so nothing was begun for anybody: a spare
-                // that died in the pool is no reason to fail.
-                Err(TunnelError::Stream(StreamError::Io(error)))
-                    if tried < ATTEMPTS && error.kind() != io::ErrorKind::InvalidData => {}
-                other => return other,
-            }
-        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Commands: their output, their end, their environment.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +54,21 @@ over_both_reaches! {
             // OpenSSH's client makes 255 of every exit-signal.
             assert_eq!(done.code(), 255, "{signal}: {done:?}");
         }
+    }
+
+    fn a_reader_that_leaves_ends_the_program(target: &Target) {
+        let (output, theirs) = std::io::pipe().unwrap();
+        // The client's stdin stays open, so that only the output's end can end it.
+        let (stdin, _open) = std::io::pipe().unwrap();
+        let (from, to) = (File::from(OwnedFd::from(stdin)), File::from(OwnedFd::from(theirs)));
+        let ssh = target.ssh().start_between("yes; echo $? >&2", from, to);
+        let mut lines = BufReader::new(output);
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        assert_eq!(first, "y\n");
+        drop(lines);
+        let done = ssh.finish(SOON);
+        assert_eq!(done.err(), "141\n", "{done:?}");
     }
 
     fn stderr_is_apart_from_stdout(target: &Target) {

@@ -60,7 +60,7 @@ over_both_reaches! {
         terminal.line("(exit 5)");
         // While a program runs, the terminal is in another mode and loses it.
         terminal.wait("a new prompt", |screen| {
-            screen.trim_end().ends_with("\nready:")
+            screen.trim_end().ends_with("(exit 5)\nready:")
         });
         terminal.keys(&["C-d"]);
         assert_eq!(terminal.wait_for_end(), 5);

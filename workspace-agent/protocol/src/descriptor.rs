@@ -1,4 +1,5 @@
-//! Connections that an agent hands over to a gateway on the same host.
+//! Descriptors that cross a stream between a gateway and an agent on the same host, and
+//! the connections that an agent hands over in this way.
 //!
 //! The descriptor crosses the stream's Unix socket (unix(7), `SCM_RIGHTS`), and from
 //! then on nobody stands between the gateway and the other end. The stream stays open
@@ -23,16 +24,18 @@ use tokio::net::UnixStream;
 /// What goes with a descriptor, as nothing can't be sent.
 const MARK: u8 = b'd';
 
-/// Sends a descriptor to the other end of `stream`.
+/// Most descriptors that are given at once.
+const MOST: usize = 2;
+
+/// Sends descriptors, at most two, to the other end of `stream`.
 ///
 /// # Errors
 /// What the system says of the stream.
-pub async fn give(stream: &UnixStream, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+pub async fn give(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let sent = stream.async_io(Interest::WRITABLE, || {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let descriptors = [descriptor];
-        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = sendmsg(stream, &[IoSlice::new(&[MARK])], &mut control, flags)?;
         Ok(sent)
@@ -55,8 +58,7 @@ impl Handed {
     /// `InvalidData` where something else came than one stream socket, otherwise what
     /// the system says of the stream.
     pub async fn take(stream: UnixStream) -> io::Result<Self> {
-        let received = stream.async_io(Interest::READABLE, || receive(&stream));
-        let socket = received.await?;
+        let [socket] = take(&stream).await?;
         let domain = sockopt::socket_domain(&socket).ok();
         let known = [
             AddressFamily::INET,
@@ -134,9 +136,20 @@ impl Handed {
     }
 }
 
-/// Receives one descriptor; others that came with it are closed.
-fn receive(stream: &UnixStream) -> io::Result<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Receives the descriptors that the other end of `stream` gives, `N` of at most two.
+///
+/// # Errors
+/// `InvalidData` where something else came, otherwise what the system says of the stream.
+pub async fn take<const N: usize>(stream: &UnixStream) -> io::Result<[OwnedFd; N]> {
+    let received = stream
+        .async_io(Interest::READABLE, || receive(stream))
+        .await?;
+    let wrong = |_| invalid("other descriptors were handed over than asked for");
+    received.try_into().map_err(wrong)
+}
+
+fn receive(stream: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0];
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
@@ -144,14 +157,11 @@ fn receive(stream: &UnixStream) -> io::Result<OwnedFd> {
     if recvmsg(stream, &mut slices, &mut control, flags)?.bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut descriptors = control.drain().filter_map(|message| match message {
+    let descriptors = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
-    let first = descriptors
-        .next()
-        .and_then(|mut descriptors| descriptors.next());
-    first.ok_or_else(|| invalid("no descriptor was handed over"))
+    Ok(descriptors.flatten().collect())
 }
 
 #[expect(
@@ -204,7 +214,7 @@ mod tests {
     async fn handed() -> (UnixStream, Stream, TcpStream) {
         let (gateway, agent) = UnixStream::pair().unwrap();
         let (given, other) = tcp().await;
-        give(&agent, given.as_fd()).await.unwrap();
+        give(&agent, &[given.as_fd()]).await.unwrap();
         // Whoever has the descriptor may change its flags.
         rustix::io::ioctl_fionbio(&given, false).unwrap();
         let stream = Stream::from(Handed::take(gateway).await.unwrap());
@@ -249,7 +259,7 @@ mod tests {
         let file = File::open("/dev/zero").unwrap();
         for descriptor in [datagrams.as_fd(), file.as_fd()] {
             let (gateway, agent) = UnixStream::pair().unwrap();
-            give(&agent, descriptor).await.unwrap();
+            give(&agent, &[descriptor]).await.unwrap();
             let error = Handed::take(gateway).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }

@@ -50,6 +50,9 @@ pub enum Kind {
     AuthAgent = 23,
     /// To the agent: `x11-req`, JSON of [`X11Request`].
     X11 = 24,
+    /// To the agent: what the program still writes is thrown away
+    /// (`eow@openssh.com`), empty.
+    EndOfWrite = 25,
 
     /// To the gateway: `exit-status`, four bytes, big-endian.
     ExitStatus = 32,
@@ -76,6 +79,7 @@ impl Kind {
             22 => Self::Signal,
             23 => Self::AuthAgent,
             24 => Self::X11,
+            25 => Self::EndOfWrite,
             32 => Self::ExitStatus,
             33 => Self::ExitSignal,
             34 => Self::Failed,
@@ -167,6 +171,8 @@ pub enum Frame {
     AuthAgent,
     /// `x11-req`.
     X11(X11Request),
+    /// The program's output is thrown away from now on (`eow@openssh.com`).
+    EndOfWrite,
     /// `exit-status`.
     ExitStatus(u32),
     /// `exit-signal`.
@@ -349,6 +355,7 @@ fn parse(kind: u8, payload: Bytes) -> io::Result<Frame> {
         Kind::Signal => Frame::Signal(text(&payload)?),
         Kind::AuthAgent => Frame::AuthAgent,
         Kind::X11 => Frame::X11(json(&payload)?),
+        Kind::EndOfWrite => Frame::EndOfWrite,
         Kind::ExitStatus => {
             let bytes = <[u8; 4]>::try_from(&payload[..])
                 .map_err(|_| invalid("exit-status isn't four bytes".to_owned()))?;

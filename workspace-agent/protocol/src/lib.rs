@@ -27,6 +27,7 @@ pub mod descriptor;
 pub mod frame;
 pub mod handshake;
 mod open;
+pub mod pipe;
 pub mod socket;
 mod stream;
 pub mod transport;

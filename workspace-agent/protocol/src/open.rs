@@ -91,6 +91,13 @@ pub struct SessionOpen {
     /// Environment that the gateway adds to the workspace's own.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Whether the gateway has made pipes for the program's stdin and stdout, and gives
+    /// the program's ends to an agent that answers [`Answer::TakesPipes`]
+    /// ([`crate::descriptor`]). What goes through them isn't framed: of `data` only
+    /// empty frames come, and the gateway reads the pipe to its end ([`crate::pipe`])
+    /// before it believes an `eof` or an exit.
+    #[serde(default)]
+    pub pipes: bool,
 }
 
 /// Both ends of the client's connection to the gateway, for `SSH_CONNECTION` and
@@ -120,6 +127,9 @@ pub enum Answer {
     },
     /// The stream is open, and a descriptor of its connection follows.
     HandedOver,
+    /// The session is open, and waits for the pipes that the gateway offered: the end
+    /// that the program's stdin is read from, and the one that its stdout is written to.
+    TakesPipes,
     /// The stream was refused and closes.
     Refused(Refusal),
 }

@@ -156,7 +156,7 @@ async fn hand_over(stream: &mut UnixStream, connection: Connection) -> Result<()
         Connection::Tcp(tcp) => tcp.as_fd(),
         Connection::Unix(unix) => unix.as_fd(),
     };
-    descriptor::give(stream, descriptor).await?;
+    descriptor::give(stream, &[descriptor]).await?;
     // The gateway's copy alone is the connection now.
     drop(connection);
     while stream.read(&mut [0]).await? > 0 {}

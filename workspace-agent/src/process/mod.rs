@@ -3,7 +3,6 @@
 //! Invariant: a process id is signalled only while its process hasn't been reaped,
 //! so never somebody else's. Forking, reaping and signalling hold one lock for that.
 
-mod descriptor;
 mod environment;
 mod launch;
 mod modes;
@@ -22,7 +21,6 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use descriptor::{Descriptor, LARGE_READ, SMALL_READ, Sort};
 pub(crate) use environment::Environment;
 pub(crate) use launch::Program;
 pub use launch::raise_open_files;

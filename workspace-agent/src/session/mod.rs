@@ -18,9 +18,10 @@ use std::time::Duration;
 use devgate_protocol::frame::{ExitSignal, FrameReader, Kind};
 use devgate_protocol::{
     Answer, ReadHalf, Refusal, RefusalReason, SessionOpen, Stream, StreamError, WriteHalf,
-    handshake,
+    descriptor, handshake,
 };
 use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::debug;
@@ -35,16 +36,24 @@ use setup::{Request, Setup};
 /// first could discard what the gateway hasn't read yet.
 const LINGER: Duration = Duration::from_mins(5);
 
+/// How long a gateway may take to give the pipes that it offered.
+const PIPES_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Serves one session channel.
 pub(crate) async fn serve(
     agent: &Agent,
     mut stream: Stream,
     open: SessionOpen,
 ) -> Result<(), StreamError> {
-    handshake::write_answer(&mut stream, &Answer::Opened).await?;
+    let mut setup = Setup::default();
+    if let (true, Stream::Local(socket)) = (open.pipes, &mut stream) {
+        handshake::write_answer(socket, &Answer::TakesPipes).await?;
+        setup.pipes = Some(take_pipes(socket).await?);
+    } else {
+        handshake::write_answer(&mut stream, &Answer::Opened).await?;
+    }
     let (reader, writer) = stream.split();
     let mut reader = FrameReader::new(reader);
-    let mut setup = Setup::default();
     let served = match setup.read(&mut reader).await? {
         None => Ok(()),
         Some(Request::Subsystem(name)) => subsystem(agent, &name, reader, writer).await,
@@ -54,6 +63,13 @@ pub(crate) async fn serve(
         }
     };
     served.map_err(StreamError::Io)
+}
+
+/// Takes the pipes that the gateway has made for the program.
+async fn take_pipes(socket: &UnixStream) -> io::Result<setup::Pipes> {
+    let taken = timeout(PIPES_TIMEOUT, descriptor::take(socket)).await;
+    let [stdin, stdout] = taken.map_err(|_| io::ErrorKind::TimedOut)??;
+    Ok(setup::Pipes { stdin, stdout })
 }
 
 /// Serves the subsystem of that name.
@@ -87,6 +103,15 @@ async fn program(
     finish(&mut reader, &mut writer).await
 }
 
+/// What a session's input has to tell its output.
+#[derive(Debug, Default)]
+struct Notices {
+    /// Nothing is read from the gateway: what is written shows whether it is still there.
+    stalled: Notify,
+    /// Nobody wants what the program writes to stdout.
+    unread: Notify,
+}
+
 /// Carries a started program's bytes to its end, or to the stream's.
 async fn run(
     session: start::Session,
@@ -96,14 +121,14 @@ async fn run(
     let start::Session {
         child,
         end,
-        stdin,
+        feed,
         terminal,
         outputs,
         relays,
     } = session;
-    let stalled = Notify::new();
-    let mut input = input::Input::new(&child, stdin, terminal, &stalled);
-    let output = output::run(end, outputs, relays, &stalled, writer);
+    let notices = Notices::default();
+    let mut input = input::Input::new(&child, feed, terminal, &notices);
+    let output = output::run(end, outputs, relays, &notices, writer);
     let exit = tokio::select! {
         exit = output => exit?,
         ended = input.run(reader) => {

@@ -1,6 +1,7 @@
 //! The requests that precede a session's program.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{Frame, FrameReader, PtyRequest, Variable, X11Request};
@@ -25,7 +26,16 @@ pub(super) struct Setup {
     pub(super) x11: Option<X11Request>,
     /// Whether the client will send nothing.
     pub(super) stdin: Stdin,
+    /// The program's ends of the pipes that the gateway has made.
+    pub(super) pipes: Option<Pipes>,
     bytes: usize,
+}
+
+/// What the gateway writes to and reads from past the agent.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
 }
 
 /// Whether the client's authentication agent is forwarded.

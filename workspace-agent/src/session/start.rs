@@ -2,31 +2,30 @@
 
 use std::io;
 
-use devgate_protocol::frame::Kind;
+use devgate_protocol::pipe::{Descriptor, Feed, Output, Sort};
 use devgate_protocol::{RefusalReason, SessionOpen};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tracing::warn;
 
-use super::output::Output;
 use super::relays::Relays;
-use super::setup::{AuthAgent, Setup, Stdin};
+use super::setup::{AuthAgent, Pipes, Setup, Stdin};
 use crate::agent::Agent;
-use crate::process::{Child, Descriptor, End, Environment, Line, Sort, Stdio, shell, terminal};
+use crate::process::{Child, End, Environment, Line, Stdio, shell, terminal};
 
 /// A program that runs, and everything that it is connected to.
 pub(super) struct Session {
     pub(super) child: Child,
     pub(super) end: End,
-    /// `None` where the client has ended it already.
-    pub(super) stdin: Option<Descriptor>,
+    pub(super) feed: Feed,
     pub(super) terminal: Option<Descriptor>,
+    /// What it writes to stdout and to stderr.
     pub(super) outputs: [Output; 2],
     pub(super) relays: Relays,
 }
 
 /// The agent's ends of a program's descriptors.
 struct Ends {
-    stdin: Descriptor,
+    feed: Feed,
     terminal: Option<Descriptor>,
     outputs: [Output; 2],
 }
@@ -78,20 +77,22 @@ pub(super) async fn start(
             environment.put("SSH_TTY", &terminal.name);
             on_terminal(terminal).map_err(failed)?
         }
-        None => on_pipes().map_err(failed)?,
+        None => on_pipes(setup.pipes).map_err(failed)?,
     };
     let program = shell::prepare(agent, &program, &environment, stdio).map_err(failed)?;
     let (child, end) = agent.children().spawn(program).await.map_err(failed)?;
     let Ends {
-        stdin,
+        mut feed,
         terminal,
         outputs,
     } = ends;
-    let ended = setup.stdin == Stdin::Ended && terminal.is_none();
+    if setup.stdin == Stdin::Ended {
+        feed.end();
+    }
     Ok(Session {
         child,
         end,
-        stdin: (!ended).then_some(stdin),
+        feed,
         terminal,
         outputs,
         relays,
@@ -101,35 +102,32 @@ pub(super) async fn start(
 fn on_terminal(terminal: terminal::Terminal) -> io::Result<(Stdio, Ends)> {
     let master = Descriptor::new(terminal.master, Sort::Terminal)?;
     let ends = Ends {
-        stdin: master.clone(),
+        feed: Feed::new(Some(master.clone())),
         terminal: Some(master.clone()),
-        outputs: [
-            Output::new(Some(master), Kind::Data),
-            Output::new(None, Kind::Stderr),
-        ],
+        outputs: [Output::new(Some(master)), Output::new(None)],
     };
     Ok((Stdio::Terminal(terminal.slave), ends))
 }
 
-fn on_pipes() -> io::Result<(Stdio, Ends)> {
-    let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (from_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+/// Makes the pipes that the gateway hasn't made.
+fn on_pipes(made: Option<Pipes>) -> io::Result<(Stdio, Ends)> {
+    let ours = |pipe| Descriptor::new(pipe, Sort::Pipe).map(Some);
     let (from_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-    let output = |pipe, kind| {
-        let pipe = Descriptor::new(pipe, Sort::Pipe)?;
-        Ok::<_, io::Error>(Output::new(Some(pipe), kind))
+    let (pipes, to_stdin, from_stdout) = if let Some(pipes) = made {
+        (pipes, None, None)
+    } else {
+        let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (from_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+        (Pipes { stdin, stdout }, ours(to_stdin)?, ours(from_stdout)?)
     };
     let ends = Ends {
-        stdin: Descriptor::new(to_stdin, Sort::Pipe)?,
+        feed: Feed::new(to_stdin),
         terminal: None,
-        outputs: [
-            output(from_stdout, Kind::Data)?,
-            output(from_stderr, Kind::Stderr)?,
-        ],
+        outputs: [Output::new(from_stdout), Output::new(ours(from_stderr)?)],
     };
     let theirs = Stdio::Pipes {
-        stdin,
-        stdout,
+        stdin: pipes.stdin,
+        stdout: pipes.stdout,
         stderr,
     };
     Ok((theirs, ends))

@@ -6,9 +6,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use devgate_protocol::SessionOpen;
 use devgate_protocol::frame::{PtyRequest, Size};
+use devgate_protocol::pipe::{Aftermath, Descriptor, SMALL_READ, Sort};
 use rustix::process::Signal;
 use rustix::termios::tcgetpgrp;
 use time::OffsetDateTime;
@@ -20,9 +21,7 @@ use tracing::{debug, info};
 use super::emulator::Cells;
 use super::screen::Screen;
 use crate::agent::Agent;
-use crate::process::{
-    Child, Descriptor, End, Environment, Exit, Line, SMALL_READ, Sort, Stdio, shell, terminal,
-};
+use crate::process::{Child, End, Environment, Exit, Line, Stdio, shell, terminal};
 
 pub(crate) use attachment::Attachment;
 
@@ -37,7 +36,7 @@ const KEEP_EXITED: Duration = Duration::from_hours(1);
 
 /// How long after the program's end its terminal may be silent, and may go on at all:
 /// jobs in the background are hung up then.
-const IDLE: Duration = Duration::from_millis(200);
+const SILENCE: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a program has to end after it was hung up.
@@ -255,11 +254,10 @@ impl Owner {
     /// Carries bytes until the program has ended and its output was taken; `None`
     /// where the terminal ends before.
     async fn serve(&mut self) -> Option<Exit> {
-        let mut buffer = Vec::new();
+        let mut buffer = BytesMut::new();
         let mut typed = Bytes::new();
         let mut exit = None;
-        let mut idle = Instant::now();
-        let mut limit = idle;
+        let mut aftermath = Aftermath::within(SILENCE, LIMIT);
         let mut readable = true;
         loop {
             // What is left after the end is the emulator's, whoever lags.
@@ -270,20 +268,19 @@ impl Owner {
                 () = self.terminal.changed.notified() => {}
                 ended = self.end.wait(), if exit.is_none() => {
                     exit = Some(ended);
-                    idle = Instant::now() + IDLE;
-                    limit = Instant::now() + LIMIT;
+                    aftermath = Aftermath::within(SILENCE, LIMIT);
                 }
                 read = self.master.read(&mut buffer, SMALL_READ), if wanted => {
                     readable = matches!(read, Ok(1..));
                     self.output(&mut buffer, &mut typed);
-                    idle = Instant::now() + IDLE;
+                    aftermath.heard();
                 }
                 written = self.master.write(&typed), if !typed.is_empty() => match written {
                     Ok(written) => typed.advance(written),
                     Err(_) => typed.clear(),
                 },
                 Some(bytes) = self.input.recv(), if typed.is_empty() => typed = bytes,
-                () = sleep_until(idle.min(limit)), if exit.is_some() && readable => return exit,
+                () = aftermath.over(), if exit.is_some() && readable => return exit,
             }
             if exit.is_some() && !readable {
                 return exit;
@@ -292,13 +289,13 @@ impl Owner {
     }
 
     /// Hands on what was read, and the answers to what it asks.
-    fn output(&self, buffer: &mut Vec<u8>, typed: &mut Bytes) {
+    fn output(&self, buffer: &mut BytesMut, typed: &mut Bytes) {
         let answers = self.terminal.lock().screen.output(buffer);
         if !answers.is_empty() && typed.len() <= SMALL_READ {
             *typed = [typed, &answers[..]].concat().into();
         }
         if buffer.len() < SMALL_READ / 2 {
-            *buffer = Vec::new();
+            *buffer = BytesMut::new();
         } else {
             buffer.clear();
         }

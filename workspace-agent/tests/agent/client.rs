@@ -83,6 +83,7 @@ impl Workspace {
         let open = Open::Session(SessionOpen {
             peer: Some(peer),
             environment: BTreeMap::from([("FROM_GATEWAY".to_owned(), "yes".to_owned())]),
+            pipes: false,
         });
         let (stream, answer) = self.open(&open).await;
         assert_eq!(answer, Answer::Opened);

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Write as _};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use devgate_protocol::config::AgentConfig;
 use devgate_protocol::frame::{Frame, Kind, Variable, write, write_json};
+use devgate_protocol::{Answer, Open, SessionOpen, descriptor};
+use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::task::JoinSet;
 
-use crate::client::{DEADLINE, Workspace, within};
+use crate::client::{DEADLINE, Session, Workspace, within};
 
 #[tokio::test]
 async fn every_exit_status_arrives() {
@@ -284,4 +290,49 @@ async fn an_unknown_subsystem_is_refused() {
     session.send(Kind::Subsystem, b"netconf").await;
     let failure = session.outcome().await.failure.unwrap();
     assert!(failure.contains("netconf"), "{failure}");
+}
+
+/// A session whose program has pipes of ours: the session, our end of its stdin, and
+/// that of its stdout.
+async fn with_pipes(workspace: &Workspace) -> (Session, File, File) {
+    let open = Open::Session(SessionOpen {
+        pipes: true,
+        ..SessionOpen::default()
+    });
+    let (stream, answer) = workspace.open(&open).await;
+    assert_eq!(answer, Answer::TakesPipes);
+    let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let (from_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let theirs = [stdin.as_fd(), stdout.as_fd()];
+    descriptor::give(&stream, &theirs).await.unwrap();
+    (Session::over(stream), to_stdin.into(), from_stdout.into())
+}
+
+#[tokio::test]
+async fn what_goes_through_pipes_of_the_gateways_is_not_framed() {
+    let workspace = Workspace::start().await;
+    let (mut session, mut to_stdin, mut from_stdout) = with_pipes(&workspace).await;
+    let line = "cat; echo more > /dev/stdout; echo less >&2; exit 3";
+    session.exec(line).await;
+    to_stdin.write_all(b"through\n").unwrap();
+    drop(to_stdin);
+    let outcome = session.outcome().await;
+    assert_eq!(outcome.status, Some(3));
+    assert!(outcome.eof && outcome.stdout.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.stderr, b"less\n");
+    let mut output = String::new();
+    from_stdout.read_to_string(&mut output).unwrap();
+    assert_eq!(output, "through\nmore\n");
+}
+
+#[tokio::test]
+async fn a_program_that_can_not_be_started_keeps_no_pipes() {
+    let nowhere = |config: &mut AgentConfig| config.shell = Some("/nowhere/shell".into());
+    let workspace = Workspace::configured(BTreeMap::new(), nowhere).await;
+    let (mut session, mut to_stdin, mut from_stdout) = with_pipes(&workspace).await;
+    session.exec("true").await;
+    assert!(session.outcome().await.failure.is_some());
+    assert_eq!(from_stdout.read(&mut [0]).unwrap(), 0);
+    let error = to_stdin.write(b"x").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 }

@@ -1,19 +1,21 @@
 //! Before a session's program runs: what the client asks for, and the wait for its
 //! workspace.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgate_protocol::{Open, SessionOpen, Stream};
+use devgate_protocol::{Answer, Open, SessionOpen, Stream};
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::debug;
 
 use super::asked::Asked;
+use super::pipes::{Ends, Pipes};
 use super::requests::push;
-use super::{ClientEof, Terminal, say};
+use super::{Terminal, say};
 use crate::refusal::Refused;
 use crate::ssh::connection::Connection;
 use crate::workspaces::Wake;
@@ -42,6 +44,9 @@ pub(super) struct Preface {
     pub(super) asked: Asked,
     /// Whether a person waits: a shell on a PTY.
     wake: Wake,
+    /// Whether it ends in a program with pipes.
+    has_pipes: bool,
+    early: Early,
 }
 
 /// Why nothing is to be started.
@@ -57,6 +62,7 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
     let mut frames = Vec::new();
     let mut terminal = Terminal::None;
     let mut wake = Wake::Background;
+    let mut early = Early::default();
     let asked = Asked::default();
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
@@ -78,9 +84,15 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
             }
             _ => {}
         }
-        asked.note(&message);
-        push(&mut frames, message).map_err(Unstarted::Refused)?;
-        if frames.len() > MAX_PREFACE {
+        let is_program = !matches!(message, ChannelMsg::RequestSubsystem { .. });
+        if matches!(message, ChannelMsg::Data { .. } | ChannelMsg::Eof) {
+            // They are the program's, whatever comes before it.
+            early.push(message);
+        } else {
+            asked.note(&message);
+            push(&mut frames, message).map_err(Unstarted::Refused)?;
+        }
+        if frames.len() + early.bytes > MAX_PREFACE {
             let error = "the client set more environment than a session can hold; send less";
             return Err(Unstarted::Refused(io::Error::other(error)));
         }
@@ -90,6 +102,8 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
                 terminal,
                 asked,
                 wake,
+                has_pipes: is_program && terminal == Terminal::None,
+                early,
             });
         }
     }
@@ -97,18 +111,38 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
 
 /// How waiting for a stream ended.
 pub(super) enum Opening {
-    Opened(Stream, Early),
+    Opened(Opened),
     Refused(Refused),
     /// Ctrl-C on a PTY.
     Interrupted,
     Closed,
 }
 
-/// What a client sent before the stream was there.
+/// A session's stream.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    /// What leads past it.
+    pub(super) pipes: Option<Ends>,
+    /// What the client sent before it was there.
+    pub(super) early: VecDeque<ChannelMsg>,
+}
+
+/// What a client sends before the stream is there.
 #[derive(Default)]
-pub(super) struct Early {
-    pub(super) frames: Vec<u8>,
-    pub(super) eof: ClientEof,
+struct Early {
+    messages: VecDeque<ChannelMsg>,
+    bytes: usize,
+}
+
+impl Early {
+    fn push(&mut self, message: ChannelMsg) {
+        let data = match &message {
+            ChannelMsg::Data { data } => data.len(),
+            _ => 0,
+        };
+        self.bytes += data + size_of::<ChannelMsg>();
+        self.messages.push_back(message);
+    }
 }
 
 /// Waits for the workspace, and opens the session's stream.
@@ -116,22 +150,25 @@ pub(super) async fn open(
     connection: &Arc<Connection>,
     rx: &mut ChannelReadHalf,
     tx: &ChannelWriteHalf<Msg>,
-    preface: &Preface,
+    preface: &mut Preface,
 ) -> Opening {
+    // Where there is no room for pipes the stream does as well.
+    let pipes = preface.has_pipes.then(Pipes::make).and_then(Result::ok);
     let request = Open::Session(SessionOpen {
         peer: Some(connection.peer.clone()),
+        pipes: pipes.is_some(),
         ..SessionOpen::default()
     });
     let opening = connection.open(&request, preface.wake);
     let mut quiet = interval_at(Instant::now() + QUIET, QUIET);
     quiet.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(opening);
-    let mut early = Early::default();
+    let mut early = std::mem::take(&mut preface.early);
     let mut told = String::new();
     loop {
         let message = tokio::select! {
             result = &mut opening => return match result {
-                Ok((stream, _)) => Opening::Opened(stream, early),
+                Ok((stream, answer)) => opened(stream, &answer, pipes, early).await,
                 Err(refused) => Opening::Refused(refused),
             },
             _ = quiet.tick(), if preface.terminal != Terminal::None => {
@@ -145,7 +182,7 @@ pub(super) async fn open(
                 }
                 continue;
             }
-            message = rx.wait(), if early.frames.len() < MAX_EARLY => message,
+            message = rx.wait(), if early.bytes < MAX_EARLY => message,
         };
         match message {
             None | Some(ChannelMsg::Close) => return Opening::Closed,
@@ -155,14 +192,29 @@ pub(super) async fn open(
                 return Opening::Interrupted;
             }
             Some(message) => {
-                if matches!(message, ChannelMsg::Eof) {
-                    early.eof = ClientEof::Sent;
-                }
-                preface.asked.note(&message);
-                if let Err(error) = push(&mut early.frames, message) {
-                    debug!(%error, "request dropped");
-                }
+                early.push(message);
             }
         }
     }
+}
+
+/// Gives an agent that takes them the program's ends of the pipes.
+async fn opened(stream: Stream, answer: &Answer, pipes: Option<Pipes>, early: Early) -> Opening {
+    let pipes = match (answer, &stream, pipes) {
+        (Answer::TakesPipes, Stream::Local(socket), Some(pipes)) => {
+            match pipes.give(socket).await {
+                Ok(ends) => Some(ends),
+                Err(error) => {
+                    debug!(%error, "an agent can't be given its pipes");
+                    return Opening::Refused(Refused::AgentLost);
+                }
+            }
+        }
+        _ => None,
+    };
+    Opening::Opened(Opened {
+        stream,
+        pipes,
+        early: early.messages,
+    })
 }

@@ -60,6 +60,7 @@ pub(super) fn push(frames: &mut Vec<u8>, message: ChannelMsg) -> io::Result<()> 
         ChannelMsg::Signal { signal } => {
             raw(frames, Kind::Signal, signals::name(&signal).as_bytes())
         }
+        ChannelMsg::EndOfWrite => raw(frames, Kind::EndOfWrite, &[]),
         ChannelMsg::AgentForward { .. } => raw(frames, Kind::AuthAgent, &[]),
         ChannelMsg::RequestX11 {
             single_connection,

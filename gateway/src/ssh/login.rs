@@ -1,0 +1,59 @@
+//! What is known of a connection's log-in.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::SetOnce;
+
+use super::connection::Connection;
+use crate::identity::Lockout;
+
+/// What the owner of a connection wants to know of its log-in.
+#[derive(Default)]
+pub(super) struct Login {
+    /// Set when the log-in has succeeded.
+    pub(super) connection: SetOnce<Arc<Connection>>,
+    attempts: Mutex<Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    /// The name that the client gave last.
+    name: String,
+    /// How many keys it offered in vain.
+    refused: u32,
+}
+
+impl Login {
+    /// Notes the name that the client gives.
+    pub(super) fn name(&self, name: &str) {
+        name.clone_into(&mut self.attempts().name);
+    }
+
+    /// Returns the name that the client gave last.
+    pub(super) fn last_name(&self) -> String {
+        self.attempts().name.clone()
+    }
+
+    /// Notes a key that was offered in vain, and returns how many there were.
+    pub(super) fn refuse(&self) -> u32 {
+        let mut attempts = self.attempts();
+        attempts.refused += 1;
+        attempts.refused
+    }
+
+    /// Counts a connection that ended without a log-in against its address and
+    /// the name that it gave, where it was refused a key: one that was cut, or that
+    /// a fault of ours kept out, did nothing wrong.
+    pub(super) fn failed(&self, lockout: &Lockout, client: IpAddr) {
+        let attempts = self.attempts();
+        if attempts.refused > 0 {
+            lockout.failed(client, &attempts.name);
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        // It is whole after every method: a panic elsewhere breaks nothing.
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

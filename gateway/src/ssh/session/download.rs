@@ -1,0 +1,181 @@
+//! From the program to the client.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use devgate_protocol::ReadHalf;
+use devgate_protocol::frame::{ExitSignal, Frame, FrameReader};
+use devgate_protocol::pipe::{Aftermath, Output};
+use russh::ChannelWriteHalf;
+use russh::server::Msg;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::STDERR;
+use super::asked::Asked;
+use crate::ssh::connection::{Connection, Listener};
+use crate::ssh::pace::Pace;
+
+/// How a session that the agent served ended.
+pub(super) enum Ended {
+    /// The program ended, and the client knows how.
+    Exited,
+    /// The program couldn't be started.
+    Failed(String),
+}
+
+/// How a program ended.
+enum Exit {
+    Status(u32),
+    Signal(ExitSignal),
+}
+
+/// What goes from one program to its client: frames of the agent, and what the program
+/// writes to a pipe of ours.
+pub(super) struct Download<'a> {
+    connection: &'a Arc<Connection>,
+    tx: &'a ChannelWriteHalf<Msg>,
+    eof_sent: &'a AtomicBool,
+    asked: &'a Asked,
+    stdout: Output,
+    pace: Pace<'a>,
+    /// Whether the agent has said that it has no more output.
+    eof_came: bool,
+    exit: Option<Exit>,
+    aftermath: Option<Aftermath>,
+    warned: bool,
+}
+
+impl<'a> Download<'a> {
+    /// `stdout` is what doesn't come in frames.
+    pub(super) fn new(
+        connection: &'a Arc<Connection>,
+        tx: &'a ChannelWriteHalf<Msg>,
+        eof_sent: &'a AtomicBool,
+        asked: &'a Asked,
+        stdout: Option<Output>,
+    ) -> Self {
+        Self {
+            connection,
+            tx,
+            eof_sent,
+            asked,
+            pace: Pace::new(connection, tx),
+            stdout: stdout.unwrap_or_else(|| Output::new(None)),
+            eof_came: false,
+            exit: None,
+            aftermath: None,
+            warned: false,
+        }
+    }
+
+    /// Carries everything up to and with the program's exit, but for what it writes to
+    /// a pipe of ours once `unread` is notified.
+    ///
+    /// # Errors
+    /// Where the stream broke, or ended before it said how the program had.
+    pub(super) async fn run(mut self, reader: ReadHalf, unread: &Notify) -> io::Result<Ended> {
+        let mut frames = FrameReader::new(reader);
+        let mut ended = false;
+        while !ended || self.stdout.is_open() {
+            tokio::select! {
+                frame = frames.next(), if !ended => match frame {
+                    Ok(Some(Frame::Failed(refusal))) => return Ok(Ended::Failed(refusal.detail)),
+                    Ok(Some(frame)) => self.act(frame).await?,
+                    // What mattered has come.
+                    Ok(None) | Err(_) if self.aftermath.is_some() => ended = true,
+                    Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Err(error) => return Err(error),
+                },
+                read = self.stdout.fill() => {
+                    if let Some(data) = self.stdout.take(&read) {
+                        self.pace.send(data).await.map_err(io::Error::other)?;
+                    }
+                    self.aftermath.iter_mut().for_each(Aftermath::heard);
+                }
+                () = unread.notified() => self.stdout.close(),
+                () = over(self.aftermath.as_ref()), if self.stdout.is_open() => self.give_up(),
+            }
+            self.tell().await?;
+        }
+        Ok(Ended::Exited)
+    }
+
+    async fn act(&mut self, frame: Frame) -> io::Result<()> {
+        match frame {
+            // An empty one is the agent's probe; nothing is sent for it.
+            Frame::Data(data) => self.pace.send(data).await,
+            Frame::Stderr(data) => self.tx.extended_data_bytes(STDERR, data).await,
+            Frame::Eof => {
+                self.eof_came = true;
+                Ok(())
+            }
+            Frame::ExitStatus(status) => {
+                self.exited(Exit::Status(status));
+                Ok(())
+            }
+            Frame::ExitSignal(signal) => {
+                self.exited(Exit::Signal(signal));
+                Ok(())
+            }
+            Frame::Accepted(accepted) => {
+                if self.asked.takes(&accepted.originator) {
+                    self.connection.collect(accepted, Listener::Session).await;
+                } else if !self.warned {
+                    // Once: the workspace could fill the log with it.
+                    self.warned = true;
+                    let originator = accepted.originator;
+                    warn!(
+                        ?originator,
+                        "refused a connection that the client didn't ask for"
+                    );
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+        .map_err(io::Error::other)
+    }
+
+    fn exited(&mut self, exit: Exit) {
+        self.eof_came = true;
+        self.exit = Some(exit);
+        self.stdout.owe();
+        self.aftermath = Some(Aftermath::begin());
+    }
+
+    /// Stops reading what only a child of the program holds open, once what the program
+    /// itself wrote is delivered.
+    fn give_up(&mut self) {
+        if !self.stdout.owes() {
+            self.stdout.close();
+        } else if let Some(aftermath) = &mut self.aftermath {
+            aftermath.extend();
+        }
+    }
+
+    /// Tells the client that the output, and how the program, has ended: once, and only
+    /// when nothing more can come before.
+    async fn tell(&mut self) -> io::Result<()> {
+        if !self.eof_came || self.stdout.is_open() {
+            return Ok(());
+        }
+        if !self.eof_sent.swap(true, Ordering::Relaxed) {
+            self.tx.eof().await.map_err(io::Error::other)?;
+        }
+        let told = match self.exit.take() {
+            Some(Exit::Status(status)) => self.tx.exit_status(status).await,
+            Some(Exit::Signal(signal)) => self.connection.exit_signal(self.tx.id(), signal).await,
+            None => Ok(()),
+        };
+        told.map_err(io::Error::other)
+    }
+}
+
+async fn over(aftermath: Option<&Aftermath>) {
+    match aftermath {
+        Some(aftermath) => aftermath.over().await,
+        None => std::future::pending().await,
+    }
+}

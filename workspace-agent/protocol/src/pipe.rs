@@ -1,0 +1,400 @@
+//! What a program's descriptors are read and written through: pipes and terminals,
+//! without blocking.
+//!
+//! Whoever reads a program's output owes its reader all that was there when it ended:
+//! [`Output`] keeps the account, [`Aftermath`] the time. The agent uses them, and the
+//! gateway where it has made the pipes itself ([`crate::SessionOpen::pipes`]).
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::pipe::fcntl_setpipe_size;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep_until};
+
+use crate::frame;
+
+/// How much is read at once where little flows and where much does, in bytes: a frame
+/// of it fills whole TLS records.
+pub const SMALL_READ: usize = 16 * 1024 - frame::HEADER;
+const LARGE_READ: usize = 128 * 1024 - frame::HEADER;
+
+/// Size of a pipe through which much flows, in bytes.
+const LARGE_PIPE: usize = 1024 * 1024;
+
+/// How many pipes are enlarged at once. Past 64 MiB of a user's pipes the kernel gives
+/// him only tiny ones (pipe(7), `pipe-user-pages-soft`), and programs need theirs.
+const MAX_LARGE_PIPES: usize = 32;
+
+static LARGE_PIPES: AtomicUsize = AtomicUsize::new(0);
+
+/// How much may wait for a program, in bytes.
+const MAX_QUEUED: usize = 256 * 1024;
+
+/// What a queued piece costs beside its bytes.
+const PIECE_COST: usize = 64;
+
+/// A wait for this much shows that a pipe is too small, in bytes.
+const LARGE_PIECE: usize = 16 * 1024;
+
+/// How long a session's descriptors may be silent after its program's end.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long they may go on at all.
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// One end of a pipe.
+    Pipe,
+    /// A terminal's master.
+    Terminal,
+}
+
+/// Our end of a program's descriptor; clones share it.
+#[derive(Clone, Debug)]
+pub struct Descriptor {
+    fd: Arc<AsyncFd<OwnedFd>>,
+    sort: Sort,
+    size: Arc<Size>,
+}
+
+/// Whether a pipe was enlarged.
+#[derive(Debug, Default)]
+struct Size(AtomicUsize);
+
+/// What goes to a program's stdin, queued where the program is slow.
+#[derive(Debug)]
+pub struct Feed {
+    /// `None` once it was closed, by either side.
+    stdin: Option<Descriptor>,
+    queue: VecDeque<Bytes>,
+    queued: usize,
+    ended: bool,
+}
+
+/// One of a program's outputs.
+#[derive(Debug)]
+pub struct Output {
+    /// `None` once it ended.
+    source: Option<Descriptor>,
+    buffer: BytesMut,
+    /// How much is read next.
+    size: usize,
+    /// How much it held when the program ended, less what was taken since.
+    owed: u64,
+}
+
+/// The time in which a program's outputs are still read after its end.
+///
+/// What its pipes held at that moment is owed and always delivered. A child that holds
+/// them open is waited for briefly: a filter that still writes is heard, a daemon
+/// doesn't keep the channel.
+#[derive(Debug)]
+pub struct Aftermath {
+    silence: Duration,
+    idle: Instant,
+    limit: Instant,
+}
+
+impl Drop for Size {
+    fn drop(&mut self) {
+        LARGE_PIPES.fetch_sub(*self.0.get_mut(), Ordering::Relaxed);
+    }
+}
+
+impl Descriptor {
+    /// Takes a descriptor, which doesn't block from now on. Must be called within a
+    /// runtime, which drives it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(fd: OwnedFd, sort: Sort) -> io::Result<Self> {
+        fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        Ok(Self {
+            fd: Arc::new(register(fd)?),
+            sort,
+            size: Arc::default(),
+        })
+    }
+
+    /// Reads up to about `size` bytes into an empty buffer, which gets its memory only
+    /// once there is something; 0 is the end. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn read(&self, buffer: &mut BytesMut, size: usize) -> io::Result<usize> {
+        loop {
+            let mut ready = self.fd.readable().await?;
+            buffer.reserve(size);
+            let room = buffer.capacity() - buffer.len();
+            match ready.try_io(|fd| read_into(fd.get_ref(), buffer)) {
+                Ok(Ok(read)) => {
+                    // A pipe gives all that it has, a terminal needn't.
+                    if read < room && self.sort == Sort::Pipe {
+                        ready.clear_ready();
+                    }
+                    return Ok(read);
+                }
+                // Every program has closed the terminal.
+                Ok(Err(error)) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                    return Ok(0);
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => *buffer = BytesMut::new(),
+            }
+        }
+    }
+
+    /// Writes what fits. Cancel-safe.
+    ///
+    /// # Errors
+    /// `BrokenPipe` where nobody reads any more, otherwise what the system says.
+    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.fd.writable().await?;
+            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
+                return written;
+            }
+        }
+    }
+
+    /// Writes what fits at once; 0 where nothing does.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match rustix::io::write(&self.fd, bytes) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            written => Ok(written?),
+        }
+    }
+
+    /// Returns how many bytes wait to be read.
+    fn available(&self) -> u64 {
+        ioctl_fionread(&self.fd).unwrap_or(0)
+    }
+
+    /// Makes a pipe large, because much flows through it.
+    fn enlarge(&self) {
+        if self.sort != Sort::Pipe || self.size.0.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        if LARGE_PIPES.fetch_add(1, Ordering::Relaxed) < MAX_LARGE_PIPES {
+            self.size.0.store(1, Ordering::Relaxed);
+            // Where the user's pipes already hold too much it stays as it is.
+            let _ = fcntl_setpipe_size(&self.fd, LARGE_PIPE);
+        } else {
+            LARGE_PIPES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Feed {
+    /// Returns one for that stdin; `None` where the program has none.
+    pub fn new(stdin: Option<Descriptor>) -> Self {
+        Self {
+            stdin,
+            queue: VecDeque::new(),
+            queued: 0,
+            ended: false,
+        }
+    }
+
+    /// Whether more may be pushed; where not, the client is to be stopped.
+    pub fn has_room(&self) -> bool {
+        self.queued < MAX_QUEUED
+    }
+
+    /// Writes at once what fits, and queues the rest. What a program doesn't read any
+    /// more is dropped.
+    ///
+    /// # Errors
+    /// What the system says of a stdin that takes no more; it is closed.
+    pub fn push(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        let Some(stdin) = &self.stdin else {
+            return Ok(());
+        };
+        if self.queue.is_empty() {
+            match stdin.try_write(&bytes) {
+                Ok(written) => bytes.advance(written),
+                Err(error) => return Err(self.close(error)),
+            }
+        }
+        if !bytes.is_empty() {
+            if bytes.len() >= LARGE_PIECE {
+                stdin.enlarge();
+            }
+            self.queued += bytes.len() + PIECE_COST;
+            self.queue.push_back(bytes);
+        }
+        Ok(())
+    }
+
+    /// Closes stdin once everything is written. A terminal has no half-close: the
+    /// program there ends by what is typed.
+    pub fn end(&mut self) {
+        self.ended = true;
+        self.close_if_done();
+    }
+
+    /// Writes some of what is queued; waits for ever where nothing is. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the system says of a stdin that takes no more; it is closed.
+    pub async fn flow(&mut self) -> io::Result<()> {
+        let (Some(stdin), Some(front)) = (&self.stdin, self.queue.front_mut()) else {
+            return std::future::pending().await;
+        };
+        match stdin.write(front).await {
+            Ok(written) => {
+                self.queued -= written;
+                front.advance(written);
+                if front.is_empty() {
+                    self.queue.pop_front();
+                    self.queued -= PIECE_COST;
+                }
+                self.close_if_done();
+                Ok(())
+            }
+            Err(error) => Err(self.close(error)),
+        }
+    }
+
+    fn close_if_done(&mut self) {
+        let is_pipe = |stdin: &mut Descriptor| stdin.sort == Sort::Pipe;
+        if self.ended && self.queue.is_empty() {
+            self.stdin.take_if(is_pipe);
+        }
+    }
+
+    fn close(&mut self, error: io::Error) -> io::Error {
+        *self = Self::new(None);
+        error
+    }
+}
+
+impl Output {
+    /// Returns one for that descriptor; `None` is one that has ended.
+    pub fn new(source: Option<Descriptor>) -> Self {
+        Self {
+            source,
+            buffer: BytesMut::new(),
+            size: SMALL_READ,
+            owed: 0,
+        }
+    }
+
+    /// Waits for bytes, or for the end; for ever where it has ended. Cancel-safe.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        match &self.source {
+            Some(source) => source.read(&mut self.buffer, self.size).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes what [`Self::fill`] has read; nothing at the end.
+    pub fn take(&mut self, read: &io::Result<usize>) -> Option<Bytes> {
+        let Ok(1..) = read else {
+            // A descriptor that can't be read any more has ended.
+            self.close();
+            return None;
+        };
+        let taken = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        self.owed = self.owed.saturating_sub(taken);
+        if self.buffer.len() < SMALL_READ {
+            self.size = SMALL_READ;
+            return Some(std::mem::take(&mut self.buffer).freeze());
+        }
+        self.size = LARGE_READ;
+        self.source.iter().for_each(Descriptor::enlarge);
+        Some(self.buffer.split().freeze())
+    }
+
+    /// Reads no more: the program learns of it when it writes.
+    pub fn close(&mut self) {
+        *self = Self::new(None);
+    }
+
+    /// Notes what is there to be read, as the program has ended.
+    pub fn owe(&mut self) {
+        self.owed = self.source.as_ref().map_or(0, Descriptor::available);
+    }
+
+    /// Whether it holds what it owes.
+    pub fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
+    /// Whether it hasn't ended.
+    pub fn is_open(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+impl Aftermath {
+    /// Begins with the end of a session channel's program.
+    pub fn begin() -> Self {
+        Self::within(SILENCE, LIMIT)
+    }
+
+    /// Begins with a program's end: its outputs may be silent for as long as `silence`,
+    /// and go on for `limit` at all.
+    pub fn within(silence: Duration, limit: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            silence,
+            idle: now + silence,
+            limit: now + limit,
+        }
+    }
+
+    /// Notes that something was read.
+    pub fn heard(&mut self) {
+        self.idle = Instant::now() + self.silence;
+    }
+
+    /// Waits until nothing more is to be expected. Cancel-safe.
+    pub async fn over(&self) {
+        sleep_until(self.idle.min(self.limit)).await;
+    }
+
+    /// Goes on for a moment: owed bytes are there to be read.
+    pub fn extend(&mut self) {
+        self.heard();
+        self.limit = self.idle;
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a buffer's uninitialised part, without writing it twice"
+)]
+fn read_into(fd: &OwnedFd, buffer: &mut BytesMut) -> io::Result<usize> {
+    let (read, _) = rustix::io::read(fd, buffer.spare_capacity_mut())?;
+    let len = read.len();
+    // SAFETY: `read` has written the first `len` bytes.
+    unsafe { buffer.advance_mut(len) };
+    Ok(len)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the descriptor must stay open and the same while it is registered: an OwnedFd does"
+)]
+fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open until it is dropped, and is never another.
+    unsafe { Ok(AsyncFd::register(fd)?) }
+}
