@@ -19,6 +19,7 @@ if ! cargo nextest --version >/dev/null 2>&1; then
     (cd / && cargo install cargo-nextest --version 0.9.143 --locked --quiet)
 fi
 sh code-server.sh >/dev/null
+sh docker.sh >/dev/null
 python=${XDG_CACHE_HOME:-$HOME/.cache}/devgate-tests/python
 if [ ! -x "$python/bin/schemathesis" ]; then
     echo "installing schemathesis" >&2

@@ -5,6 +5,7 @@
 //! tested to be equal to [`Config::default`].
 
 mod check;
+mod docker;
 mod load;
 mod network;
 mod units;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use docker::{BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerValueError, ExtraHost, Gpus};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
 pub use units::{Listen, Period, Size, UnitError};
@@ -39,6 +41,8 @@ pub struct Config {
     pub workspaces: WorkspacesConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
+    /// Workspaces as containers on this host.
+    pub docker: DockerConfig,
     /// The editor in the browser.
     pub editor: EditorConfig,
     /// Terminals in the browser.
@@ -190,6 +194,8 @@ pub struct LockoutConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkspacesConfig {
+    /// What workspaces are. Default: process.
+    pub driver: DriverName,
     /// Time in which a started agent has to report. Default: 30 s.
     pub start_timeout: Period,
     /// Time that a stopped workspace's programs have to end by themselves.
@@ -197,11 +203,21 @@ pub struct WorkspacesConfig {
     pub stop_grace: Period,
 }
 
+/// What workspaces are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverName {
+    /// Processes of the gateway's user.
+    Process,
+    /// Containers of a Docker Engine.
+    Docker,
+}
+
 /// Workspaces as processes on this host. They are not isolated from each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProcessConfig {
-    /// The binary `devgate-agent`. Absent: the one beside `devgate`, else the
+    /// The binary `devgate-agent`, for the other drivers too. Absent: the one beside `devgate`, else the
     /// first in `PATH`.
     pub agent: Option<PathBuf>,
     /// How the gateway reaches the agents. Default: unix.
@@ -261,6 +277,7 @@ impl Default for Config {
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
             process: ProcessConfig::default(),
+            docker: DockerConfig::default(),
             editor: EditorConfig::default(),
             terminals: TerminalsConfig::default(),
         }
@@ -323,6 +340,7 @@ impl Default for LockoutConfig {
 impl Default for WorkspacesConfig {
     fn default() -> Self {
         Self {
+            driver: DriverName::Process,
             start_timeout: Period::seconds(30),
             stop_grace: Period::seconds(10),
         }

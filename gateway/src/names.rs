@@ -47,6 +47,11 @@ pub struct LoginId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
 
+/// Id of an installation among those that share a Docker Engine, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InstallationId(String);
+
 macro_rules! checked {
     ($type:ident, $valid:path) => {
         impl $type {
@@ -96,6 +101,7 @@ checked!(WorkspaceId, is_id);
 checked!(UserId, is_id);
 checked!(LoginId, is_id);
 checked!(TokenId, is_id);
+checked!(InstallationId, is_id);
 
 macro_rules! random_id {
     ($($type:ident),+) => {
@@ -115,7 +121,7 @@ macro_rules! random_id {
     };
 }
 
-random_id!(WorkspaceId, UserId, LoginId, TokenId);
+random_id!(WorkspaceId, UserId, LoginId, TokenId, InstallationId);
 
 const ID_LENGTH: usize = 16;
 

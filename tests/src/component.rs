@@ -10,6 +10,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("caddy", "caddy"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("docker", "docker.io"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
     ("ip", "iproute2"),

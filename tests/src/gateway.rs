@@ -229,6 +229,11 @@ impl Gateway {
         process.finish(READY).code()
     }
 
+    /// Ends the gateway, if it runs.
+    pub fn end(&mut self) {
+        self.process = None;
+    }
+
     /// Waits until the gateway has ended by itself and returns its exit status.
     #[track_caller]
     pub fn ended(&mut self) -> i32 {

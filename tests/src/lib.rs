@@ -14,6 +14,7 @@
 
 pub mod bench;
 pub mod component;
+pub mod docker;
 pub mod gateway;
 pub mod keys;
 pub mod memory;

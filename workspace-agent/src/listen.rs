@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::config::Reach;
 use devgate_protocol::{Stream, handshake, socket};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -30,6 +31,17 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// `AddrInUse` where another agent answers there.
 pub async fn bind(path: &Path) -> io::Result<UnixListener> {
     socket::bind(path).await
+}
+
+/// Listens at `path` for a gateway that may run as another user.
+///
+/// # Errors
+/// `AddrInUse` where another agent answers there.
+pub async fn bind_for(path: &Path, gateway: Option<u32>) -> io::Result<UnixListener> {
+    match gateway {
+        Some(_) => socket::bind_for_others(path).await,
+        None => socket::bind(path).await,
+    }
 }
 
 /// Serves every stream that arrives until `stop`, and those that did to their end or
@@ -74,7 +86,11 @@ pub async fn run(agent: Arc<Agent>, listener: UnixListener, stop: CancellationTo
 }
 
 async fn receive(agent: Arc<Agent>, stream: UnixStream) {
-    if let Err(error) = socket::check_peer(&stream) {
+    let gateway = match agent.config().reach {
+        Reach::Socket { gateway, .. } => gateway,
+        Reach::Dial { .. } => None,
+    };
+    if let Err(error) = socket::check_peer_or(&stream, gateway) {
         warn!(%error, "a peer was turned away");
         return;
     }

@@ -99,8 +99,8 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
         agent.close().await;
     };
     match reach {
-        Reach::Socket { path } => {
-            let listener = listen::bind(&path)
+        Reach::Socket { path, gateway } => {
+            let listener = listen::bind_for(&path, gateway)
                 .await
                 .with_context(|| format!("can't listen on {}", path.display()))?;
             info!(workspace, elapsed = ?started.elapsed(), "agent ready");

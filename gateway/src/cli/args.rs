@@ -44,9 +44,9 @@ pub(super) struct Source {
     pub(super) config: Option<PathBuf>,
 }
 
-/// Where the server listens.
+/// Where the server listens, and what workspaces are.
 #[derive(Debug, Default, Args)]
-pub(super) struct Listeners {
+pub(super) struct Settings {
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -61,6 +61,19 @@ pub(super) struct Listeners {
                 [env: DEVGATE_HTTP_LISTEN] [default: 127.0.0.1:8443]"
     )]
     http_listen: Option<String>,
+    #[arg(
+        long,
+        value_name = "DRIVER",
+        help = "What workspaces are: process or docker [env: DEVGATE_WORKSPACES_DRIVER] \
+                [default: process]"
+    )]
+    driver: Option<String>,
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        help = "Image of the containers, with --driver docker [env: DEVGATE_DOCKER_IMAGE]"
+    )]
+    image: Option<String>,
 }
 
 /// The commands.
@@ -103,7 +116,7 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Up {
     #[command(flatten)]
-    pub(super) listeners: Listeners,
+    pub(super) settings: Settings,
     #[arg(
         long,
         value_name = "FILE",
@@ -137,7 +150,7 @@ pub(super) struct Up {
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
-    pub(super) listeners: Listeners,
+    pub(super) settings: Settings,
     #[arg(
         long,
         value_name = "FILE",
@@ -151,16 +164,18 @@ pub(super) struct Serve {
 
 impl Source {
     /// Returns the configuration, and tells what looks odd in it.
-    pub(super) fn load(&self, listeners: &Listeners) -> Result<Config, Failure> {
+    pub(super) fn load(&self, settings: &Settings) -> Result<Config, Failure> {
         let mut flags = Flags::default();
         let data_dir = self.data_dir.as_ref().map(|path| path.display());
         flags.set("--data-dir", "data-dir", data_dir);
-        flags.set("--ssh-listen", "ssh.listen", listeners.ssh_listen.as_ref());
+        flags.set("--ssh-listen", "ssh.listen", settings.ssh_listen.as_ref());
         flags.set(
             "--http-listen",
             "http.listen",
-            listeners.http_listen.as_ref(),
+            settings.http_listen.as_ref(),
         );
+        flags.set("--driver", "workspaces.driver", settings.driver.as_ref());
+        flags.set("--image", "docker.image", settings.image.as_ref());
         // Variables that aren't UTF-8 are none of ours.
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::args::{Listeners, Source};
+use super::args::{Settings, Source};
 use super::failure::{Failure, Kind};
 use super::output::Format;
 
@@ -25,7 +25,7 @@ pub(super) struct Print {
 
 /// Runs one of them.
 pub(super) fn run(source: &Source, command: &Command) -> Result<(), Failure> {
-    let config = source.load(&Listeners::default())?;
+    let config = source.load(&Settings::default())?;
     match command {
         Command::Check => Ok(()),
         Command::Print(print) => {

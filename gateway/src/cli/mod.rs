@@ -51,6 +51,6 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
 /// configuration file name.
 fn client(source: &args::Source) -> Result<Client, Failure> {
     Ok(Client::new(
-        &source.load(&args::Listeners::default())?.data_dir,
+        &source.load(&args::Settings::default())?.data_dir,
     ))
 }

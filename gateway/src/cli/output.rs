@@ -107,6 +107,11 @@ impl Progress {
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
+
+    /// Shows another message.
+    pub(super) fn tell(&self, message: String) {
+        self.0.set_message(message);
+    }
 }
 
 impl Drop for Progress {

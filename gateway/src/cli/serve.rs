@@ -16,7 +16,7 @@ use crate::server::{Ended, FirstRun, Prepared, Running, Start, StartError};
 
 /// Runs everything on this machine, set up on the first run.
 pub(super) async fn up(source: &Source, command: Up) -> Result<(), Failure> {
-    let config = source.load(&command.listeners)?;
+    let config = source.load(&command.settings)?;
     let mut first_run = FirstRun {
         keys: Vec::new(),
         workspace: command.workspace,
@@ -40,7 +40,7 @@ pub(super) async fn serve(source: &Source, command: Serve) -> Result<(), Failure
         return Err(Failure::new(Kind::Usage, message));
     }
     let start = Start {
-        config: source.load(&command.listeners)?,
+        config: source.load(&command.settings)?,
         first_run: None,
         ready_file: command.ready_file,
     };

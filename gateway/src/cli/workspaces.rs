@@ -17,8 +17,8 @@ use crate::http::admin::wire::{AfterCreate, NewWorkspace, ServerStatus, StateNam
 use crate::identity::Target;
 use crate::names::{UserName, WorkspaceName};
 
-/// How long one request waits at most, in seconds.
-const WAIT_STEP: u64 = 30;
+/// How long one request waits at most, in seconds; how far it is is shown that often.
+const WAIT_STEP: u64 = 2;
 
 /// `devgate list`.
 #[derive(Debug, Args)]
@@ -167,7 +167,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
     let mut view: WorkspaceView = client.post("/workspaces", &request).await?;
     if then == AfterCreate::Start && !command.waiting.no_wait {
         let progress = Progress::start(format!("starting {}", view.name));
-        let reached = wait(client, view, "starting", &command.waiting).await;
+        let reached = wait(client, view, (&progress, "starting"), &command.waiting).await;
         drop(progress);
         view = reached?.ok_or_else(deleted_meanwhile)?;
     }
@@ -194,7 +194,7 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
         let mut reached = Vec::new();
         for view in views {
             let progress = Progress::start(format!("{} {}", action.doing(), view.name));
-            let end = wait(client, view, action.doing(), &command.waiting).await;
+            let end = wait(client, view, (&progress, action.doing()), &command.waiting).await;
             drop(progress);
             reached.push(end?.ok_or_else(deleted_meanwhile)?);
         }
@@ -234,7 +234,7 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
             "is being deleted"
         } else {
             let progress = Progress::start(format!("deleting {name}"));
-            let end = wait(client, view, "deleting", &command.waiting).await;
+            let end = wait(client, view, (&progress, "deleting"), &command.waiting).await;
             drop(progress);
             if let Some(left) = end? {
                 let why = left
@@ -312,11 +312,11 @@ async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Fai
 }
 
 /// Waits until a workspace neither starts nor stops; `None` is gone. `doing` says what
-/// it is waited for.
+/// it is waited for, `progress` shows how far it is.
 async fn wait(
     client: &mut Client,
     mut view: WorkspaceView,
-    doing: &str,
+    (progress, doing): (&Progress, &str),
     waiting: &Waiting,
 ) -> Result<Option<WorkspaceView>, Failure> {
     let timeout: Duration = waiting.timeout.get();
@@ -338,6 +338,9 @@ async fn wait(
             Err(failure) if failure.kind() == Kind::NotFound => return Ok(None),
             answer => answer?,
         };
+        if let Some(now) = &view.doing {
+            progress.tell(format!("{doing} {}: {now}", view.name));
+        }
         if view.state.is_settled() {
             return Ok(Some(view));
         }

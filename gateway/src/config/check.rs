@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Period, ReachBy, Size, TlsMode};
+use super::docker::{is_image, is_mount_point, is_name, is_user};
+use super::{Config, DriverName, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
 
 const DAY: u64 = 24 * 3600;
@@ -51,8 +52,14 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     period("editor.start-timeout", config.editor.start_timeout, 1, 3600)?;
     period("terminals.keep", config.terminals.keep, 1, 365 * DAY)?;
     count("terminals.scrollback", config.terminals.scrollback, 100_000)?;
-    for (name, value) in &config.process.environment {
-        variable(name, value).map_err(|problem| ("process.environment", problem))?;
+    docker(config)?;
+    for (key, variables) in [
+        ("process.environment", &config.process.environment),
+        ("docker.environment", &config.docker.environment),
+    ] {
+        for (name, value) in variables {
+            variable(name, value).map_err(|problem| (key, problem))?;
+        }
     }
     if let Err(error) = EnvFilter::builder().parse(&config.log.filter) {
         let problem = format!(
@@ -63,6 +70,73 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     }
     if config.data_dir.as_os_str().is_empty() {
         return Err(("data-dir", "it is empty: name a folder".to_owned()));
+    }
+    Ok(())
+}
+
+fn docker(config: &Config) -> Result<(), Finding> {
+    let docker = &config.docker;
+    let finding = |key, problem: &str| Err((key, problem.to_owned()));
+    match &docker.image {
+        None if config.workspaces.driver == DriverName::Docker => {
+            return finding(
+                "workspaces.driver",
+                "\"docker\" needs an image: name one with docker.image (--image), as in \
+                 \"debian:12\"",
+            );
+        }
+        Some(image) if !is_image(image) => {
+            let problem = format!("{image:?} is not the name of an image, as in \"debian:12\"");
+            return Err(("docker.image", problem));
+        }
+        _ => {}
+    }
+    if !is_user(&docker.user) {
+        let problem = format!(
+            "{:?} is not a user: write USER or USER:GROUP, names of the image's or numbers, as \
+             in \"1000:1000\"",
+            docker.user
+        );
+        return Err(("docker.user", problem));
+    }
+    if !is_mount_point(&docker.home) {
+        return finding(
+            "docker.home",
+            "write an absolute path where a volume can be mounted, as in \"/home/dev\"",
+        );
+    }
+    for (key, path) in [
+        ("docker.socket", Some(&docker.socket)),
+        ("docker.shell", docker.shell.as_ref()),
+    ] {
+        if path.is_some_and(|path| !path.is_absolute()) {
+            return finding(key, "write an absolute path");
+        }
+    }
+    if let Some(network) = &docker.network
+        && !is_name(network)
+    {
+        return Err((
+            "docker.network",
+            format!("{network:?} is not the name of a network"),
+        ));
+    }
+    if let Some(memory) = docker.memory {
+        size(
+            "docker.memory",
+            memory,
+            Size::kib(64 << 10),
+            Size::kib(1 << 40),
+        )?;
+    }
+    size(
+        "docker.tmp-size",
+        docker.tmp_size,
+        Size::kib(1 << 10),
+        Size::kib(1 << 40),
+    )?;
+    if !(32..=4_000_000).contains(&docker.pids) {
+        return out_of_range("docker.pids", docker.pids, 32, 4_000_000);
     }
     Ok(())
 }

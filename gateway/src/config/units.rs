@@ -161,12 +161,13 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Has types be read from and written as texts.
 macro_rules! by_text {
-    ($($type:ident),+) => {
+    ($error:ident; $($type:ident),+) => {
         $(impl TryFrom<String> for $type {
-            type Error = UnitError;
+            type Error = $error;
 
-            fn try_from(text: String) -> Result<Self, UnitError> {
+            fn try_from(text: String) -> Result<Self, $error> {
                 text.parse()
             }
         }
@@ -179,7 +180,9 @@ macro_rules! by_text {
     };
 }
 
-by_text!(Period, Size, Listen);
+pub(super) use by_text;
+
+by_text!(UnitError; Period, Size, Listen);
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -219,7 +222,8 @@ fn is_host(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
-fn quoted(text: &str) -> String {
+/// Returns a refused text in bounded length.
+pub(super) fn quoted(text: &str) -> String {
     text.chars().take(QUOTED).collect()
 }
 

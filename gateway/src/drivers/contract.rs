@@ -41,6 +41,8 @@ macro_rules! contract {
             the_death_of_an_agent_is_noticed_at_once,
             a_start_that_nobody_waits_for_leaves_one_agent_at_most,
             logs_are_there_whether_the_agent_runs_or_not,
+            what_is_kept_is_told,
+            a_release_keeps_the_home_and_the_next_start_makes_the_rest_anew,
         );
     };
 }
@@ -68,7 +70,7 @@ pub(crate) async fn within<T>(event: impl Future<Output = T>) -> T {
 
 /// Waits until the workspace's agent answers on its socket.
 pub(crate) async fn answers(driver: &dyn Driver, workspace: &Workspace) {
-    let Reach::Socket(path) = driver.reach(&workspace.id) else {
+    let (Reach::Socket(path) | Reach::SharedSocket(path)) = driver.reach(&workspace.id) else {
         panic!("these agents are to be reached by socket");
     };
     within(async {
@@ -228,5 +230,34 @@ pub(crate) async fn logs_are_there_whether_the_agent_runs_or_not(subject: &impl 
         let chunk = within(chunk).await.unwrap().unwrap();
         assert!(!chunk.is_empty());
     }
+    driver.remove(&workspace.id).await.unwrap();
+}
+
+pub(crate) async fn what_is_kept_is_told(subject: &impl Subject) {
+    let (driver, workspace) = (subject.driver(), workspace());
+    assert_eq!(driver.kept().await.unwrap(), []);
+    driver.create(&workspace).await.unwrap();
+    let only = std::slice::from_ref(&workspace.id);
+    assert_eq!(driver.kept().await.unwrap(), only);
+    up(&*driver, &workspace).await;
+    assert_eq!(driver.kept().await.unwrap(), only);
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    driver.remove(&workspace.id).await.unwrap();
+    assert_eq!(driver.kept().await.unwrap(), []);
+}
+
+pub(crate) async fn a_release_keeps_the_home_and_the_next_start_makes_the_rest_anew(
+    subject: &impl Subject,
+) {
+    let (driver, workspace) = (subject.driver(), workspace());
+    driver.release(&workspace.id).await.unwrap();
+    up(&*driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    driver.release(&workspace.id).await.unwrap();
+    driver.release(&workspace.id).await.unwrap();
+    let after = driver.inspect(&workspace.id).await.unwrap();
+    assert_eq!(after, Presence::Stopped);
+    up(&*driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
     driver.remove(&workspace.id).await.unwrap();
 }

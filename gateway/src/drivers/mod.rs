@@ -4,6 +4,7 @@
 //! a boxed future costs nothing that matters, and the lifecycle isn't compiled once
 //! more for each driver.
 
+pub mod docker;
 pub mod process;
 
 #[cfg(test)]
@@ -57,6 +58,10 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         grace: Duration,
     ) -> Pending<'a, Result<(), DriverError>>;
 
+    /// Removes what can be made anew: everything but the home. `stop` comes first, and
+    /// `create` and `start` may follow.
+    fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>>;
+
     /// Removes everything that the workspace keeps. `stop` comes first.
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>>;
 
@@ -66,6 +71,13 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Waits until no agent runs, and tells how the last one ended. Returns at once
     /// where none runs. Cancel-safe.
     fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>>;
+
+    /// Tells of which workspaces anything is kept, whatever state it is in.
+    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>>;
+
+    /// Tells a person who waits what a start that is under way takes its time with, where
+    /// there is something to tell.
+    fn doing(&self, id: &WorkspaceId) -> Option<String>;
 
     /// Tells how the agent is reached.
     fn reach(&self, id: &WorkspaceId) -> Reach;
@@ -114,6 +126,8 @@ pub enum Exit {
     Status(i32),
     /// By a signal.
     Signal(i32),
+    /// Killed because the workspace's memory was used up.
+    OutOfMemory,
     /// Nobody was there to see.
     Unseen,
 }
@@ -121,8 +135,11 @@ pub enum Exit {
 /// How the gateway reaches an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// By connecting to a Unix socket.
+    /// By connecting to a Unix socket, behind which is this process's own user.
     Socket(PathBuf),
+    /// By connecting to a Unix socket in a folder that the workspace can write to, and
+    /// nobody else but the gateway: behind it is the workspace, as whatever user.
+    SharedSocket(PathBuf),
     /// The agent dials in.
     Dial,
 }
@@ -197,6 +214,52 @@ pub enum DriverError {
         /// The file that it has locked.
         lock: PathBuf,
     },
+    /// What runs the containers doesn't answer. Nothing is lost by that.
+    #[error("the Docker Engine at {} doesn't answer", socket.display())]
+    EngineUnreachable {
+        /// Where it should listen.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The engine refuses something.
+    #[error("the Docker Engine can't {action} ({detail})")]
+    Engine {
+        /// What was tried.
+        action: &'static str,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The image is neither there nor to be had.
+    #[error("the image {image} is not on this host and can't be pulled ({detail})")]
+    ImageMissing {
+        /// Its name.
+        image: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The image has no such user.
+    #[error("the image {image} has no user {user:?}")]
+    UserMissing {
+        /// The image's name.
+        image: String,
+        /// The user's.
+        user: String,
+    },
+    /// The engine's disk is full.
+    #[error("the Docker Engine's disk is full ({detail})")]
+    DiskFull {
+        /// The engine's words.
+        detail: String,
+    },
+    /// A container, volume or network of that name is there and isn't this
+    /// installation's.
+    #[error("{name} belongs to somebody else")]
+    Foreign {
+        /// Its name.
+        name: String,
+    },
     /// No certificate can be made for the agent.
     #[error("can't make the agent's certificate")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -216,6 +279,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Status(status) => write!(f, "exit status {status}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::OutOfMemory => f.write_str("its memory used up"),
             Self::Unseen => f.write_str("an unknown status"),
         }
     }

@@ -47,6 +47,10 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::HomeUnwritable { .. } => "home-unwritable",
         FailureReason::StopFailed { .. } => "stop-failed",
         FailureReason::RemoveFailed { .. } => "remove-failed",
+        FailureReason::EngineUnreachable { .. } => "engine-unreachable",
+        FailureReason::ImageMissing { .. } => "image-missing",
+        FailureReason::UserMissing { .. } => "user-missing",
+        FailureReason::DiskFull { .. } => "disk-full",
         FailureReason::DriverFailed { .. } => "driver-failed",
         FailureReason::Unknown => "unknown",
     }

@@ -101,6 +101,12 @@ impl Refusal for DriverError {
             | Self::Process { .. }
             | Self::Unstoppable { .. }
             | Self::LostAgent { .. }
+            | Self::EngineUnreachable { .. }
+            | Self::Engine { .. }
+            | Self::ImageMissing { .. }
+            | Self::UserMissing { .. }
+            | Self::DiskFull { .. }
+            | Self::Foreign { .. }
             | Self::Certificate(_) => INTERNAL,
         }
     }

@@ -1,7 +1,6 @@
 //! Puts the parts of the server together.
 
 use std::env;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use axum::Router;
 use devgate_certs::{Authority, HostKeys};
-use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
@@ -21,10 +19,8 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, browser, first_run, web};
-use crate::config::{Config, OfferChacha20, ReachBy, admin_socket};
-use crate::drivers::Driver;
-use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
+use super::{Prepared, Running, SSH_PART, StartError, browser, driver, first_run, web};
+use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
@@ -91,7 +87,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
-    let driver = driver(&config, agent, &folder, &authority, &https)?;
+    let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
@@ -231,49 +227,6 @@ async fn admin_listener(config: &Config) -> Result<UnixListener, StartError> {
     bound.map_err(|cause| StartError::AdminSocket { path, cause })
 }
 
-/// Returns what runs the workspaces' agents.
-fn driver(
-    config: &Config,
-    agent: PathBuf,
-    folder: &DataFolder,
-    authority: &Arc<Authority>,
-    https: &TcpListener,
-) -> Result<Arc<dyn Driver>, StartError> {
-    let reach = match config.process.reach {
-        ReachBy::Unix => ProcessReach::Socket,
-        ReachBy::Dial => {
-            let authority = Arc::clone(authority);
-            ProcessReach::Dial {
-                gateways: vec![reachable(https)?],
-                issue: Arc::new(move |id| {
-                    Ok(Credentials {
-                        identity: authority.issue_agent(id.as_str())?,
-                        ca_pem: authority.ca_pem().to_owned(),
-                    })
-                }),
-            }
-        }
-    };
-    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
-        folder: folder.join("workspaces"),
-        agent,
-        shell: config.process.shell.clone(),
-        environment: config.process.environment.clone(),
-        editor: EditorConfig {
-            program: config.editor.program.clone(),
-            extensions: config.editor.extensions.clone(),
-            idle_timeout: config.editor.idle_timeout.get(),
-            start_timeout: config.editor.start_timeout.get(),
-            ..EditorConfig::default()
-        },
-        terminals: TerminalsConfig {
-            keep: config.terminals.keep.get(),
-            scrollback: usize::try_from(config.terminals.scrollback).unwrap_or(usize::MAX),
-        },
-        reach,
-    })))
-}
-
 /// Keeps for the next start what port 0 was.
 fn remember(config: &Config, last: LastPorts, ssh: &TcpListener, https: &TcpListener) {
     let picked = [
@@ -291,17 +244,6 @@ fn remember(config: &Config, last: LastPorts, ssh: &TcpListener, https: &TcpList
     if let Err(error) = ports.write(&config.data_dir) {
         warn!(%error, "can't keep the ports for the next start");
     }
-}
-
-/// Returns the address by which this host reaches a listener of its own.
-fn reachable(listener: &TcpListener) -> Result<String, StartError> {
-    let mut address = listener.local_addr().map_err(StartError::NoAddress)?;
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    Ok(address.to_string())
 }
 
 /// Starts one part, and remembers its name for when it ends.

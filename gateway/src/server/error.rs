@@ -7,6 +7,7 @@ use devgate_certs::CertsError;
 
 use super::listen::{Port, remedy};
 use crate::config::Listen;
+use crate::drivers::DriverError;
 use crate::http::site::InvalidOrigin;
 use crate::store::StoreError;
 use crate::workspaces::CommandError;
@@ -126,6 +127,9 @@ pub enum StartError {
     /// What was to be set up can't be.
     #[error(transparent)]
     SetUp(#[from] CommandError),
+    /// What runs the workspaces can't be set up.
+    #[error("the workspaces can't be run")]
+    Driver(#[source] DriverError),
     /// A part of the start failed by itself.
     #[error("the start broke off")]
     Task(#[from] tokio::task::JoinError),

@@ -91,6 +91,13 @@ impl Connection {
         Ok(self.gateway.workspaces.open(&grant, open, wake).await?)
     }
 
+    /// Tells what the workspace's start takes its time with, where there is something to
+    /// tell.
+    pub(super) async fn doing(&self) -> Option<String> {
+        let grant = self.grant().await.ok()?;
+        self.gateway.workspaces.doing(&grant.workspace().id)
+    }
+
     /// Returns what the client is told of a refusal, and logs it.
     pub(super) fn explain(&self, refused: &Refused) -> String {
         self.span.in_scope(|| refusal::explain(refused))

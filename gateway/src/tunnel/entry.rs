@@ -1,7 +1,6 @@
 //! The tunnels of one workspace, and the streams that open through one of them.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::ask;
 use super::dialled::Pool;
+use super::local::LocalSocket;
 use super::{AgentInfo, TunnelError, local};
 
 /// Most tunnels that one agent dials. An honest one has a tunnel, and a few more that
@@ -45,7 +45,7 @@ pub(super) struct Tunnel {
 #[derive(Debug)]
 pub(super) enum Reach {
     /// The gateway connects to this socket.
-    Local(PathBuf),
+    Local(LocalSocket),
     /// The agent dials, and names the tunnel.
     Dialled { name: String, pool: Pool },
 }

@@ -1,6 +1,6 @@
 //! Agents on this host: the gateway connects to their Unix socket.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use devgate_protocol::descriptor::Handed;
@@ -18,13 +18,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the answers that begin a control connection.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens a control connection to the agent that listens on `path`.
+/// A socket that an agent listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalSocket {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who may listen there.
+    pub listener: Listener,
+}
+
+/// Who may listen on an agent's socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// This process's own user, or root.
+    OwnUser,
+    /// Whoever gets into its folder, which is the workspace. A link in it isn't
+    /// followed: it could lead to another workspace.
+    Workspace,
+}
+
+/// Opens a control connection to the agent that listens there.
 pub(super) async fn control(
     id: &WorkspaceId,
-    path: &Path,
+    socket: &LocalSocket,
 ) -> Result<(Link, AgentInfo), TunnelError> {
     let greet = async {
-        let mut stream = connect(path).await?;
+        let mut stream = connect(socket).await?;
         handshake::write_open(&mut stream, &Open::Control).await?;
         if let Answer::Refused(refusal) = handshake::read_answer(&mut stream).await? {
             return Err(TunnelError::Refused(refusal));
@@ -41,11 +60,11 @@ pub(super) async fn control(
 
 /// Opens a stream. Raw bytes don't pass through an agent that can hand them over.
 pub(super) async fn open(
-    path: &Path,
+    socket: &LocalSocket,
     agent: &AgentInfo,
     open: &Open,
 ) -> Result<(Stream, Answer), TunnelError> {
-    let stream = connect(path).await?;
+    let stream = connect(socket).await?;
     let mut features = agent.features.iter();
     if !open.is_raw() || !features.any(|feature| feature == FEATURE_HAND_OVER) {
         return ask(stream, open).await;
@@ -64,11 +83,20 @@ pub(super) async fn open(
 }
 
 /// Connects to the agent, and to nobody else who listens there.
-async fn connect(path: &Path) -> Result<Stream, TunnelError> {
-    let connected = timeout(CONNECT_TIMEOUT, socket::connect(path)).await;
-    let stream = connected
+async fn connect(agent: &LocalSocket) -> Result<Stream, TunnelError> {
+    let connecting = async {
+        match agent.listener {
+            Listener::OwnUser => {
+                let stream = socket::connect(&agent.path).await?;
+                socket::check_peer(&stream)?;
+                Ok(stream)
+            }
+            Listener::Workspace => socket::connect_unlinked(&agent.path).await,
+        }
+    };
+    let stream = timeout(CONNECT_TIMEOUT, connecting)
+        .await
         .map_err(|_| TunnelError::TimedOut)?
         .map_err(StreamError::from)?;
-    socket::check_peer(&stream).map_err(StreamError::from)?;
     Ok(stream.into())
 }

@@ -14,6 +14,7 @@ mod local;
 mod registry;
 
 pub use control::Liveness;
+pub use local::{Listener, LocalSocket};
 pub use registry::{OfferError, Tunnels};
 
 use std::io;

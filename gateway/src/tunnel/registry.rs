@@ -1,7 +1,6 @@
 //! Which agents are connected.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::control::{self, Link, Liveness};
 use super::dialled::Pool;
 use super::entry::{Entry, MAX_TUNNELS, Reach, Tunnel};
 use super::greeting::Greetings;
+use super::local::LocalSocket;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
@@ -75,14 +75,14 @@ impl Tunnels {
     pub async fn connect_local(
         &self,
         id: &WorkspaceId,
-        socket: &Path,
+        socket: &LocalSocket,
     ) -> Result<AgentInfo, TunnelError> {
         let (link, info) = local::control(id, socket).await.inspect_err(|error| {
             if let TunnelError::Stream(StreamError::Version(version)) = error {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
-        let reach = Reach::Local(socket.to_owned());
+        let reach = Reach::Local(socket.clone());
         self.keep(id, link, info.clone(), reach, None);
         Ok(info)
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::bring_up::{self, StartFailure};
@@ -105,8 +105,31 @@ impl Actor {
     }
 
     async fn rest(&mut self) -> Lifecycle {
-        let Ok(next) = self.beside(std::future::pending::<Infallible>()).await;
-        next
+        let passes = match &*self.state.borrow() {
+            State::Failed(reason) => reason.passes(),
+            _ => false,
+        };
+        if !passes {
+            let Ok(next) = self.beside(std::future::pending::<Infallible>()).await;
+            return next;
+        }
+        let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
+        let back = async {
+            loop {
+                sleep(shared.options.recovery_pause).await;
+                if shared.driver.inspect(&id).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        if let Ok(next) = self.beside(back).await {
+            return next;
+        }
+        info!("what kept the workspace from its state is over");
+        match self.intent {
+            Intent::Run => self.enter(State::Starting).await,
+            Intent::Stop | Intent::Delete => self.enter(State::Stopping).await,
+        }
     }
 
     async fn start(&mut self, after: Duration) -> Lifecycle {
@@ -166,23 +189,19 @@ impl Actor {
                     Intent::Delete => Lifecycle::Removing,
                 }
             }
-            Err(Err(error)) => {
-                let detail = chain(&error);
-                self.fail(FailureReason::StopFailed { detail }).await
-            }
+            Err(Err(error)) => self.fail(FailureReason::of_stop(&error)).await,
         }
     }
 
     async fn remove(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let work = async {
-            shared
-                .driver
-                .remove(&id)
-                .await
-                .map_err(|error| chain(&error))?;
+            let removed = shared.driver.remove(&id).await;
+            removed.map_err(|error| FailureReason::of_removal(&error))?;
             let removed = shared.store.remove_workspace(&id).await;
-            removed.map_err(|error| chain(&error))
+            removed.map_err(|error| FailureReason::RemoveFailed {
+                detail: chain(&error),
+            })
         };
         match self.beside(work).await {
             Ok(next) => next,
@@ -193,7 +212,7 @@ impl Actor {
                 shared.handles().remove(&id);
                 Lifecycle::Ended
             }
-            Err(Err(detail)) => self.fail(FailureReason::RemoveFailed { detail }).await,
+            Err(Err(reason)) => self.fail(reason).await,
         }
     }
 

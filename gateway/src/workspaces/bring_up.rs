@@ -1,7 +1,7 @@
 //! Getting a workspace's agent to run and to answer.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -12,6 +12,7 @@ use super::state::Workspace;
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
 use crate::names::WorkspaceId;
+use crate::tunnel::{Listener, LocalSocket};
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,16 +89,18 @@ pub(super) async fn keep_connected(shared: &Shared, id: &WorkspaceId) -> Infalli
 /// Waits until an agent answers, as long as that takes.
 async fn connect(shared: &Shared, id: &WorkspaceId) {
     match shared.driver.reach(id) {
-        Reach::Socket(path) => connect_socket(shared, id, &path).await,
+        Reach::Socket(path) => connect_socket(shared, id, path, Listener::OwnUser).await,
+        Reach::SharedSocket(path) => connect_socket(shared, id, path, Listener::Workspace).await,
         Reach::Dial => drop(shared.tunnels.connected(id).await),
     }
 }
 
-async fn connect_socket(shared: &Shared, id: &WorkspaceId, path: &Path) {
+async fn connect_socket(shared: &Shared, id: &WorkspaceId, path: PathBuf, listener: Listener) {
+    let socket = LocalSocket { path, listener };
     let mut pause = FIRST_PAUSE;
     let mut attempts: u32 = 0;
     loop {
-        match timeout(CONNECT_TIMEOUT, shared.tunnels.connect_local(id, path)).await {
+        match timeout(CONNECT_TIMEOUT, shared.tunnels.connect_local(id, &socket)).await {
             Ok(Ok(agent)) => {
                 debug!(version = agent.version, "agent answers");
                 return;
@@ -107,7 +110,7 @@ async fn connect_socket(shared: &Shared, id: &WorkspaceId, path: &Path) {
         }
         attempts = attempts.saturating_add(1);
         if attempts == WARN_AFTER {
-            warn!(socket = %path.display(), "agent doesn't answer; trying on");
+            warn!(socket = %socket.path.display(), "agent doesn't answer; trying on");
         }
         sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);

@@ -13,6 +13,7 @@ mod bring_up;
 mod decide;
 mod error;
 mod open;
+mod orphans;
 mod state;
 
 use std::collections::HashMap;
@@ -83,12 +84,14 @@ pub struct LifecycleOptions {
     pub crash_window: Duration,
     /// Workspaces that are started at one time; others queue.
     pub concurrent_starts: usize,
+    /// How often a driver that is away is asked whether it is back.
+    pub recovery_pause: Duration,
 }
 
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    /// The actors; aborted when this is dropped.
+    /// The actors, and what looks for orphans; aborted when this is dropped.
     actors: Mutex<JoinSet<()>>,
 }
 
@@ -127,6 +130,7 @@ impl Default for LifecycleOptions {
             crash_limit: 5,
             crash_window: Duration::from_mins(1),
             concurrent_starts: 16,
+            recovery_pause: Duration::from_secs(1),
         }
     }
 }
@@ -161,6 +165,8 @@ impl Workspaces {
         for record in records {
             workspaces.adopt(record);
         }
+        let release = orphans::release(Arc::clone(&workspaces.inner.shared));
+        workspaces.inner.actors().spawn(release);
         Ok(workspaces)
     }
 
@@ -265,6 +271,12 @@ impl Workspaces {
     ) -> Result<Logs, CommandError> {
         self.handle(id).ok_or(CommandError::Gone)?;
         Ok(self.inner.shared.driver.logs(id, lines, follow).await?)
+    }
+
+    /// Tells a person who waits what a start that is under way takes its time with,
+    /// where there is something to tell.
+    pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
+        self.inner.shared.driver.doing(id)
     }
 
     /// Returns where a workspace's home is, as its own programs see it.

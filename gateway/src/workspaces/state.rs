@@ -137,6 +137,48 @@ pub enum FailureReason {
         /// What is wrong.
         detail: String,
     },
+    /// What runs the containers doesn't answer. It is asked again until it does.
+    #[error(
+        "the Docker Engine at {} doesn't answer ({detail}): start it (systemctl start docker) and \
+         let devgate's user use it (group docker); the workspace goes on by itself then",
+        socket.display()
+    )]
+    EngineUnreachable {
+        /// Where it should listen.
+        socket: PathBuf,
+        /// The system's words.
+        detail: String,
+    },
+    /// The image is neither there nor to be had.
+    #[error(
+        "the image {image} is not on the workspaces' host and can't be pulled ({detail}): `docker \
+         pull {image}` there or name another one as docker.image, then start again"
+    )]
+    ImageMissing {
+        /// Its name.
+        image: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The image has no such user.
+    #[error(
+        "the image {image} has no user {user:?}: name one that it has, or numbers such as \
+         1000:1000, as docker.user, then start again"
+    )]
+    UserMissing {
+        /// The image's name.
+        image: String,
+        /// The user's.
+        user: String,
+    },
+    /// The engine's disk is full.
+    #[error(
+        "the disk of the workspaces' host is full ({detail}): make room there, then start again"
+    )]
+    DiskFull {
+        /// The engine's words.
+        detail: String,
+    },
     /// The driver can't do its work.
     #[error("the workspace can't be started ({detail}): see to that, then start again")]
     DriverFailed {
@@ -213,7 +255,24 @@ impl FailureReason {
                 path: path.clone(),
                 detail: source.to_string(),
             },
+            DriverError::EngineUnreachable { socket, source } => Self::EngineUnreachable {
+                socket: socket.clone(),
+                detail: source.to_string(),
+            },
+            DriverError::ImageMissing { image, detail } => Self::ImageMissing {
+                image: image.clone(),
+                detail: detail.clone(),
+            },
+            DriverError::UserMissing { image, user } => Self::UserMissing {
+                image: image.clone(),
+                user: user.clone(),
+            },
+            DriverError::DiskFull { detail } => Self::DiskFull {
+                detail: detail.clone(),
+            },
             DriverError::File { .. }
+            | DriverError::Engine { .. }
+            | DriverError::Foreign { .. }
             | DriverError::Process { .. }
             | DriverError::Unstoppable { .. }
             | DriverError::LostAgent { .. }
@@ -221,5 +280,30 @@ impl FailureReason {
                 detail: chain(error),
             },
         }
+    }
+
+    /// Says why a stop failed.
+    pub(super) fn of_stop(error: &DriverError) -> Self {
+        match error {
+            DriverError::EngineUnreachable { .. } => Self::of_start(error),
+            error => Self::StopFailed {
+                detail: chain(error),
+            },
+        }
+    }
+
+    /// Says why a removal failed.
+    pub(super) fn of_removal(error: &DriverError) -> Self {
+        match error {
+            DriverError::EngineUnreachable { .. } => Self::of_start(error),
+            error => Self::RemoveFailed {
+                detail: chain(error),
+            },
+        }
+    }
+
+    /// Tells whether it passes without anybody doing something to the workspace.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::EngineUnreachable { .. })
     }
 }

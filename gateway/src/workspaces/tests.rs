@@ -371,3 +371,44 @@ async fn a_shutdown_leaves_agents_running_and_refuses_commands() {
     let refused = it.workspaces.stop(&id).await.unwrap_err();
     assert!(matches!(refused, CommandError::ShuttingDown));
 }
+
+#[tokio::test]
+async fn a_driver_that_is_away_fails_workspaces_until_it_is_back() {
+    let it = Installation::new().await;
+    let gone = it.create("gone", Intent::Run).await;
+    it.settled(&gone).await;
+    it.driver.set_fault(Fault::Away);
+    let id = it.create("api", Intent::Run).await;
+    it.workspaces.delete(&gone).await.unwrap();
+    let away = |state: &State| matches!(state, State::Failed(reason) if reason.passes());
+    it.until(&id, away).await;
+    it.until(&gone, away).await;
+    it.driver.set_fault(Fault::None);
+    it.until(&id, |state| *state == State::Running).await;
+    within(async {
+        while it.workspaces.settled(&gone).await.is_some() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    assert!(!it.driver.keeps(&gone));
+}
+
+#[tokio::test]
+async fn what_a_workspace_left_that_is_no_more_is_released_and_its_home_kept() {
+    let it = Installation::new().await;
+    let id = it.create("api", Intent::Run).await;
+    it.settled(&id).await;
+    let orphan = crate::names::WorkspaceId::random();
+    it.driver.keep(&orphan);
+    let it = it.kill().await;
+    within(async {
+        while it.driver.released().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    assert_eq!(it.driver.released(), std::slice::from_ref(&orphan));
+    assert!(it.driver.keeps(&orphan));
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use devgate::http::{Admission, Agents, HttpState, Limits, Readiness, router, serve};
 use devgate::names::WorkspaceId;
-use devgate::tunnel::{Liveness, Tunnels};
+use devgate::tunnel::{Listener, Liveness, LocalSocket, Tunnels};
 use devgate_agent::dial::{self, DEAD_AFTER, Dial};
 use devgate_agent::{Agent, Orphans, listen, serve_opened};
 use devgate_certs::{Access, AgentIdentity, Authority, write_file};
@@ -138,6 +138,7 @@ impl Workspace {
             home: folder.path().join("home"),
             reach: Reach::Socket {
                 path: runtime.join("agent.sock"),
+                gateway: None,
             },
             runtime,
             shell: None,
@@ -196,7 +197,10 @@ impl Workspace {
         let mut workspace = Self::new();
         match kind {
             Kind::Local => {
-                let socket = workspace.listen().await;
+                let socket = LocalSocket {
+                    path: workspace.listen().await,
+                    listener: Listener::OwnUser,
+                };
                 let connected = gateway.tunnels.connect_local(&workspace.id, &socket);
                 soon(connected).await.unwrap();
             }

@@ -17,6 +17,7 @@ mod bad_input;
 mod behind_proxies;
 mod browser;
 mod copying;
+mod docker;
 mod draining;
 mod exec;
 mod faults;

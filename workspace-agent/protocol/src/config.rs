@@ -132,8 +132,13 @@ mod seconds {
 pub enum Reach {
     /// The gateway connects to a Unix socket.
     Socket {
-        /// Its path, in [`AgentConfig::runtime`].
+        /// Its path: in [`AgentConfig::runtime`], or in a folder that the workspace
+        /// shares with the gateway.
         path: PathBuf,
+        /// The gateway's user id where it isn't the agent's own. The folder is then what
+        /// keeps others away, and the socket takes whoever gets there.
+        #[serde(default)]
+        gateway: Option<u32>,
     },
     /// The agent dials the gateway.
     Dial {

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
@@ -21,6 +21,19 @@ const MAX_PATH: usize = 107;
 /// `AddrInUse` where something still answers at `path`; otherwise what the
 /// system says of the folder or the socket.
 pub async fn bind(path: &Path) -> io::Result<UnixListener> {
+    bind_with(path, 0o600).await
+}
+
+/// Listens on a new socket that anybody may connect to who gets into its folder; a
+/// stale one at `path` is replaced. The peers are to be checked.
+///
+/// # Errors
+/// As of [`bind`].
+pub async fn bind_for_others(path: &Path) -> io::Result<UnixListener> {
+    bind_with(path, 0o666).await
+}
+
+async fn bind_with(path: &Path, mode: u32) -> io::Result<UnixListener> {
     match connect(path).await {
         Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -31,7 +44,7 @@ pub async fn bind(path: &Path) -> io::Result<UnixListener> {
     }
     let (address, _folder) = address(path)?;
     let listener = UnixListener::bind(address)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
@@ -41,15 +54,41 @@ pub async fn connect(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(address).await
 }
 
+/// Connects to the socket that is at `path` itself, in a folder that others write to:
+/// a link there, which could lead to somebody else's socket, isn't followed.
+///
+/// # Errors
+/// `InvalidInput` where something else than a socket is there.
+pub async fn connect_unlinked(path: &Path) -> io::Result<UnixStream> {
+    let socket = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_PATH | nix::libc::O_NOFOLLOW)
+        .open(path)?;
+    // Held open: what was looked at is what is connected to.
+    if !socket.metadata()?.file_type().is_socket() {
+        let message = format!("{} is not a socket", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
+}
+
 /// Returns the process id of the other end, where it runs as this process's own
 /// user or as root.
 ///
 /// # Errors
 /// `PermissionDenied` where it runs as somebody else.
 pub fn check_peer(stream: &UnixStream) -> io::Result<Option<i32>> {
+    check_peer_or(stream, None)
+}
+
+/// Does the same, and lets one more user in.
+///
+/// # Errors
+/// `PermissionDenied` where the other end runs as somebody else.
+pub fn check_peer_or(stream: &UnixStream, guest: Option<u32>) -> io::Result<Option<i32>> {
     let peer = stream.peer_cred()?;
     let own = nix::unistd::geteuid().as_raw();
-    if peer.uid() == own || peer.uid() == 0 {
+    if peer.uid() == own || peer.uid() == 0 || Some(peer.uid()) == guest {
         return Ok(peer.pid());
     }
     let message = format!("the peer runs as user {}, not as {own}", peer.uid());
@@ -93,5 +132,23 @@ mod tests {
         );
         drop(listener);
         bind(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_link_in_a_folder_of_others_is_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("d".repeat(200));
+        std::fs::create_dir(&folder).unwrap();
+        let (path, link) = (folder.join("agent.sock"), folder.join("link.sock"));
+        let _listener = bind_for_others(&path).await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        connect(&link).await.unwrap();
+        let refused = connect_unlinked(&link).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        let near = connect_unlinked(&path).await.unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(check_peer_or(&near, Some(1)).unwrap(), Some(own));
     }
 }

@@ -18,6 +18,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Stdio;
+use crate::init::is_first_process;
+
+/// How much more a program is worth to the out-of-memory killer than the agent, in
+/// thousandths of the memory that there is (proc(5), `oom_score_adj`): without its agent
+/// a container ends. Raising it needs no privilege, and what a program starts has it too.
+const OOM_SCORE: &CStr = c"300";
+
+/// Where a process says that of itself.
+const OOM_SCORE_FILE: &CStr = c"/proc/self/oom_score_adj";
 
 /// A program to start, as the leader of a session and process group of its own.
 #[derive(Debug)]
@@ -95,6 +104,7 @@ pub(super) fn fork(program: &Program, failure: &OwnedFd) -> io::Result<Pid> {
     };
     let inherited = program.inherited.as_ref().map(AsRawFd::as_raw_fd);
     let failure = failure.as_raw_fd();
+    let is_victim = is_first_process();
 
     // SAFETY: the pointers refer to null-terminated strings and arrays that live
     // through this function. The child calls only async-signal-safe functions and
@@ -123,6 +133,14 @@ pub(super) fn fork(program: &Program, failure: &OwnedFd) -> io::Result<Pid> {
                 }
                 if let Some(limit) = &limit {
                     libc::setrlimit(libc::RLIMIT_NOFILE, limit);
+                }
+                if is_victim {
+                    let file = libc::open(OOM_SCORE_FILE.as_ptr(), libc::O_WRONLY);
+                    if file >= 0 {
+                        let score = OOM_SCORE.to_bytes();
+                        libc::write(file, score.as_ptr().cast(), score.len());
+                        libc::close(file);
+                    }
                 }
                 if libc::chdir(program.folder.as_ptr()) != 0 {
                     libc::chdir(c"/".as_ptr());

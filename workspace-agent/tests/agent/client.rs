@@ -108,6 +108,7 @@ pub(crate) fn config(folder: &Path, environment: BTreeMap<String, String>) -> Ag
         shell: Some("/bin/bash".into()),
         reach: Reach::Socket {
             path: folder.join("run/agent.sock"),
+            gateway: None,
         },
         environment,
         editor: EditorConfig::default(),

@@ -133,6 +133,54 @@ fn a_bad_value_is_refused_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn what_containers_need_is_checked_before_any_is_made() {
+    assert_eq!(
+        error_of("[workspaces]\ndriver = \"docker\"\n"),
+        "devgate.toml:2: workspaces.driver: \"docker\" needs an image: name one with \
+         docker.image (--image), as in \"debian:12\""
+    );
+    let mut flags = Flags::default();
+    flags.set("--driver", "workspaces.driver", Some("docker"));
+    flags.set("--image", "docker.image", Some("debian:12"));
+    let config = load(None, NONE, &flags).unwrap().config;
+    assert_eq!(config.workspaces.driver, crate::config::DriverName::Docker);
+    for (line, says) in [
+        (
+            "image = \"de bian\"",
+            "docker.image: \"de bian\" is not the name",
+        ),
+        ("user = \"a:b:c\"", "docker.user: \"a:b:c\" is not a user"),
+        ("home = \"home\"", "docker.home: write an absolute path"),
+        (
+            "home = \"/.devgate/x\"",
+            "docker.home: write an absolute path",
+        ),
+        (
+            "cpus = \"none\"",
+            "docker.cpus: \"none\" is not a number of processors",
+        ),
+        ("memory = \"1KiB\"", "docker.memory: 1KiB is out of range"),
+        ("pids = 1", "docker.pids: 1 is out of range"),
+        ("mounts = [\"/a\"]", "\"/a\" is not a mount"),
+        ("extra-hosts = [\"db\"]", "\"db\" is not a host"),
+        (
+            "gpus = \"some\"",
+            "docker.gpus: \"some\" is not allowed: choose from none, all",
+        ),
+        (
+            "network = \"a b\"",
+            "docker.network: \"a b\" is not the name",
+        ),
+        ("environment = 3", "docker.environment"),
+    ] {
+        let error = error_of(&format!("[docker]\n{line}\n"));
+        assert!(error.starts_with("devgate.toml:2: docker."), "{error}");
+        assert!(error.contains(says), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_toml_is_refused_with_its_line() {
     let error = error_of("[ssh]\nlisten = \n");
     assert!(

@@ -14,6 +14,9 @@ use crate::files::replace;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
+/// What the names of folders begin with that are being removed.
+const REMOVED: &str = ".removed-";
+
 /// Where the files of one workspace are.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
@@ -90,7 +93,7 @@ impl Folder {
             source,
         };
         let name = self.root.file_name().unwrap_or_default().to_string_lossy();
-        let removed = self.all.join(format!(".removed-{name}"));
+        let removed = self.all.join(format!("{REMOVED}{name}"));
         // First out of the way, so that it never looks like one that can be used.
         match fs::rename(&self.root, &removed) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -114,6 +117,7 @@ impl Folder {
         let reach = match &options.reach {
             ProcessReach::Socket => Reach::Socket {
                 path: self.socket(),
+                gateway: None,
             },
             ProcessReach::Dial { gateways, issue } => {
                 let credentials = issue(&workspace.id).map_err(DriverError::Certificate)?;
@@ -152,6 +156,25 @@ impl Folder {
         })?;
         write(&path, text.as_bytes())
     }
+}
+
+/// Returns the workspaces that have a folder; one whose removal was cut short has.
+pub(super) fn kept(all: &Path) -> Result<Vec<WorkspaceId>, DriverError> {
+    let entries = match fs::read_dir(all) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(DriverError::File {
+                action: "read",
+                path: all.to_owned(),
+                source,
+            });
+        }
+        Ok(entries) => entries,
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names
+        .filter_map(|name| name.strip_prefix(REMOVED).unwrap_or(&name).parse().ok())
+        .collect())
 }
 
 fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {

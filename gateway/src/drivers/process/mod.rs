@@ -342,6 +342,11 @@ impl Driver for ProcessDriver {
         })
     }
 
+    fn release<'a>(&'a self, _id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        // What stands beside the home is small, and its log may be wanted.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         let folder = self.folder(id);
         let (agents, id) = (Arc::clone(&self.agents), id.clone());
@@ -377,6 +382,15 @@ impl Driver for ProcessDriver {
                 Err(exit) => Ok(exit),
             }
         })
+    }
+
+    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+        let all = self.options.folder.clone();
+        Box::pin(blocking(move || folder::kept(&all)))
+    }
+
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        None
     }
 
     fn reach(&self, id: &WorkspaceId) -> Reach {

@@ -14,6 +14,7 @@ pub(super) fn workspace(record: &Record) -> WorkspaceView {
         owner: record.workspace.owner_name.clone(),
         state: view::state(&record.state),
         failure: view::failure(&record.state),
+        doing: None,
         created: record.workspace.created,
     }
 }

@@ -49,6 +49,10 @@ pub struct WorkspaceView {
     /// Why it failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What its start takes its time with, where there is something to tell; of a single
+    /// workspace only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,

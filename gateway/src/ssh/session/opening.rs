@@ -9,7 +9,7 @@ use std::time::Duration;
 use devgate_protocol::{Answer, Open, SessionOpen, Stream};
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::debug;
 
 use super::asked::Asked;
@@ -25,8 +25,10 @@ use crate::workspaces::Wake;
 const MAX_PREFACE: usize = 1024 * 1024;
 const MAX_EARLY: usize = 64 * 1024;
 
-/// How long a person waits for a workspace before being told so.
+/// How long a person waits for a workspace before being told so, and before each further
+/// word of how far it is.
 const QUIET: Duration = Duration::from_secs(1);
+const WAITING: &str = "waiting for the workspace to start (Ctrl-C ends the wait)";
 
 /// How long a client may take to say what its session is to run.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
@@ -158,19 +160,26 @@ pub(super) async fn open(
         ..SessionOpen::default()
     });
     let opening = connection.open(&request, preface.wake);
-    let quiet = tokio::time::sleep(QUIET);
-    tokio::pin!(opening, quiet);
+    let mut quiet = interval_at(Instant::now() + QUIET, QUIET);
+    quiet.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(opening);
     let mut early = std::mem::take(&mut preface.early);
-    let mut told = preface.terminal == Terminal::None;
+    let mut told = String::new();
     loop {
         let message = tokio::select! {
             result = &mut opening => return match result {
                 Ok((stream, answer)) => opened(stream, &answer, pipes, early).await,
                 Err(refused) => Opening::Refused(refused),
             },
-            () = &mut quiet, if !told => {
-                told = true;
-                say(tx, preface.terminal, "waiting for the workspace to start (Ctrl-C ends the wait)").await;
+            _ = quiet.tick(), if preface.terminal != Terminal::None => {
+                if told.is_empty() {
+                    WAITING.clone_into(&mut told);
+                    say(tx, preface.terminal, WAITING).await;
+                }
+                if let Some(doing) = connection.doing().await && doing != told {
+                    say(tx, preface.terminal, &doing).await;
+                    told = doing;
+                }
                 continue;
             }
             message = rx.wait(), if early.bytes < MAX_EARLY => message,

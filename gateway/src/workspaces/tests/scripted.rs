@@ -31,6 +31,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// Agents don't end.
     Unstoppable,
+    /// Nothing can be done, or found out, until that passes.
+    Away,
     /// That call, counted from now, never returns: before or after its work.
     Hangs {
         call: u32,
@@ -54,6 +56,7 @@ pub(super) struct Scripted {
 struct Inner {
     fault: Fault,
     kept: HashMap<WorkspaceId, Option<Agent>>,
+    released: Vec<WorkspaceId>,
     next: u32,
 }
 
@@ -79,6 +82,7 @@ impl Scripted {
             inner: Mutex::new(Inner {
                 fault: Fault::None,
                 kept: HashMap::new(),
+                released: Vec::new(),
                 next: 100,
             }),
             starts: watch::Sender::new(0),
@@ -123,6 +127,29 @@ impl Scripted {
         super::within(active.wait_for(|active| *active == 0))
             .await
             .unwrap();
+    }
+
+    fn is_there(&self) -> Result<(), DriverError> {
+        match self.inner().fault {
+            Fault::Away => Err(DriverError::EngineUnreachable {
+                socket: "/nowhere".into(),
+                source: "it is away".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has something be kept of a workspace that nobody knows.
+    pub(super) fn keep(&self, id: &WorkspaceId) {
+        self.inner().kept.insert(id.clone(), None);
+    }
+
+    pub(super) fn keeps(&self, id: &WorkspaceId) -> bool {
+        self.inner().kept.contains_key(id)
+    }
+
+    pub(super) fn released(&self) -> Vec<WorkspaceId> {
+        self.inner().released.clone()
     }
 
     pub(super) fn running(&self) -> usize {
@@ -248,6 +275,7 @@ async fn serve(listener: UnixListener, id: WorkspaceId) {
 impl Driver for Scripted {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
+            self.is_there()?;
             self.inner().kept.entry(workspace.id.clone()).or_default();
             Ok(())
         }))
@@ -263,10 +291,19 @@ impl Driver for Scripted {
         _grace: Duration,
     ) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
+            self.is_there()?;
             if matches!(self.inner().fault, Fault::Unstoppable) {
                 return Err(DriverError::Unstoppable { count: 1 });
             }
             self.end(id, Exit::Status(0));
+            Ok(())
+        }))
+    }
+
+    fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.call(async move {
+            assert_eq!(self.pid(id), None, "released under a running agent");
+            self.inner().released.push(id.clone());
             Ok(())
         }))
     }
@@ -281,6 +318,7 @@ impl Driver for Scripted {
 
     fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
         Box::pin(async move {
+            self.is_there()?;
             Ok(match (self.pid(id), self.inner().kept.contains_key(id)) {
                 (Some(pid), _) => Presence::Running { pid },
                 (None, true) => Presence::Stopped,
@@ -304,6 +342,17 @@ impl Driver for Scripted {
             let ended = exit.wait_for(Option::is_some).await;
             Ok(ended.ok().and_then(|exit| *exit).unwrap_or(Exit::Unseen))
         })
+    }
+
+    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+        Box::pin(async move {
+            self.is_there()?;
+            Ok(self.inner().kept.keys().cloned().collect())
+        })
+    }
+
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        None
     }
 
     fn reach(&self, id: &WorkspaceId) -> Reach {

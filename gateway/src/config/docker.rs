@@ -1,0 +1,337 @@
+//! Workspaces as containers: the section `[docker]`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Size;
+use super::units::{by_text, quoted};
+
+/// Shell of a user that an image doesn't list.
+pub const DEFAULT_SHELL: &str = "/bin/sh";
+
+/// Workspaces as containers of a Docker Engine on this host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DockerConfig {
+    /// The engine's socket. Default: `/var/run/docker.sock`.
+    pub socket: PathBuf,
+    /// The image of the workspaces; needed with `driver = "docker"`. It is pulled where
+    /// the engine doesn't have it.
+    pub image: Option<String>,
+    /// The user that everything runs as, `USER[:GROUP]`: names of the image's, or
+    /// numbers. Default: `1000:1000`.
+    pub user: String,
+    /// Where the home is in a workspace. Default: `/home/dev`.
+    pub home: PathBuf,
+    /// Login shell. Absent: that of the image's user, else `/bin/sh`.
+    pub shell: Option<PathBuf>,
+    /// Processors that a workspace may use. Absent: all.
+    pub cpus: Option<Cpus>,
+    /// Memory that a workspace may use, its `/tmp` included. Absent: all.
+    pub memory: Option<Size>,
+    /// Most processes and threads of a workspace. Default: 4096.
+    pub pids: u32,
+    /// Size of the `/tmp`, which is in memory. Default: 1 GiB.
+    pub tmp_size: Size,
+    /// What else is mounted, `SOURCE:TARGET[:ro]`; a folder of the host's or a volume.
+    /// Default: nothing.
+    pub mounts: Vec<BindMount>,
+    /// Further lines for `/etc/hosts`, `NAME:ADDRESS`. Default: none.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// The host's GPUs that workspaces get. Default: none.
+    pub gpus: Gpus,
+    /// A network of the engine's. Absent: one of the installation's own, in which
+    /// workspaces don't reach each other.
+    pub network: Option<String>,
+    /// Environment of everything that runs in the workspaces; what a client sends wins.
+    /// Default: empty.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Which GPUs workspaces get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gpus {
+    /// None.
+    None,
+    /// All that the host has.
+    All,
+}
+
+/// Why a text has no value here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DockerValueError {
+    /// Not a number of processors.
+    #[error("{0:?} is not a number of processors: write one such as \"2\" or \"0.5\"")]
+    Cpus(String),
+    /// Not a mount.
+    #[error(
+        "{0:?} is not a mount: write SOURCE:TARGET or SOURCE:TARGET:ro, as in \
+         /srv/data:/data:ro; TARGET is an absolute path"
+    )]
+    Mount(String),
+    /// Not a host.
+    #[error("{0:?} is not a host: write NAME:ADDRESS, as in db:10.0.0.7 or me:host-gateway")]
+    Host(String),
+}
+
+/// A number of processors, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cpus(u32);
+
+/// Something that is mounted into every workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BindMount {
+    source: String,
+    target: String,
+    read_only: bool,
+}
+
+/// A line for `/etc/hosts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExtraHost(String);
+
+/// What the engine replaces with the host's own address.
+const HOST_GATEWAY: &str = "host-gateway";
+
+by_text!(DockerValueError; Cpus, BindMount, ExtraHost);
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        Self {
+            socket: "/var/run/docker.sock".into(),
+            image: None,
+            user: "1000:1000".to_owned(),
+            home: "/home/dev".into(),
+            shell: None,
+            cpus: None,
+            memory: None,
+            pids: 4096,
+            tmp_size: Size::kib(1 << 20),
+            mounts: Vec::new(),
+            extra_hosts: Vec::new(),
+            gpus: Gpus::None,
+            network: None,
+            environment: BTreeMap::new(),
+        }
+    }
+}
+
+impl Cpus {
+    /// Returns the number in thousandths of a processor.
+    pub const fn thousandths(self) -> u32 {
+        self.0
+    }
+}
+
+impl BindMount {
+    /// Returns the folder on the host, or the volume's name.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Returns where it is in a workspace.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Tells whether workspaces can't change it.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+}
+
+impl FromStr for Cpus {
+    type Err = DockerValueError;
+
+    fn from_str(text: &str) -> Result<Self, DockerValueError> {
+        cpus(text.trim())
+            .map(Self)
+            .ok_or_else(|| DockerValueError::Cpus(quoted(text)))
+    }
+}
+
+impl FromStr for BindMount {
+    type Err = DockerValueError;
+
+    fn from_str(text: &str) -> Result<Self, DockerValueError> {
+        mount(text).ok_or_else(|| DockerValueError::Mount(quoted(text)))
+    }
+}
+
+impl FromStr for ExtraHost {
+    type Err = DockerValueError;
+
+    fn from_str(text: &str) -> Result<Self, DockerValueError> {
+        let valid = text.split_once(':').is_some_and(|(name, address)| {
+            is_name(name) && (address == HOST_GATEWAY || address.parse::<IpAddr>().is_ok())
+        });
+        if valid {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(DockerValueError::Host(quoted(text)))
+    }
+}
+
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / 1000, self.0 % 1000);
+        if part == 0 {
+            return write!(f, "{whole}");
+        }
+        let part = format!("{part:03}");
+        write!(f, "{whole}.{}", part.trim_end_matches('0'))
+    }
+}
+
+impl fmt::Display for BindMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.read_only { ":ro" } else { "" };
+        write!(f, "{}:{}{end}", self.source, self.target)
+    }
+}
+
+impl fmt::Display for ExtraHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn cpus(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    if !(1..=3).contains(&part.len()) || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part: u32 = format!("{part:0<3}").parse().ok()?;
+    let whole: u32 = whole.parse().ok()?;
+    let all = whole.checked_mul(1000)?.checked_add(part)?;
+    (all > 0).then_some(all)
+}
+
+fn mount(text: &str) -> Option<BindMount> {
+    let parts: Vec<_> = text.split(':').collect();
+    let (source, target, read_only) = match parts.as_slice() {
+        [source, target] | [source, target, "rw"] => (*source, *target, false),
+        [source, target, "ro"] => (*source, *target, true),
+        _ => return None,
+    };
+    let is_folder = source.starts_with('/');
+    if !(is_folder || is_name(source)) || !is_mount_point(Path::new(target)) {
+        return None;
+    }
+    Some(BindMount {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        read_only,
+    })
+}
+
+/// Tells whether something can be mounted at a path of a workspace.
+pub(super) fn is_mount_point(path: &Path) -> bool {
+    use std::path::Component;
+    let mut parts = path.components();
+    let rest_is_plain = parts.next() == Some(Component::RootDir)
+        && parts.all(|part| matches!(part, Component::Normal(_)));
+    let taken = ["/proc", "/sys", "/dev", "/.devgate"];
+    rest_is_plain
+        && path != Path::new("/")
+        && path
+            .to_str()
+            .is_some_and(|text| !text.contains(char::is_control))
+        && !taken.iter().any(|taken| path.starts_with(taken))
+}
+
+/// Tells whether a text can name a host, a volume or a network.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=253).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// Tells whether a text can name an image; the engine knows the rest of the rules.
+pub(super) fn is_image(text: &str) -> bool {
+    (1..=512).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b':' | b'@')
+        })
+}
+
+/// Tells whether a text is `USER[:GROUP]`.
+pub(super) fn is_user(text: &str) -> bool {
+    let parts: Vec<_> = text.split(':').collect();
+    parts.len() <= 2
+        && parts.iter().all(|part| {
+            (1..=32).contains(&part.len())
+                && !part.starts_with('-')
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_counted_in_thousandths_and_printed_as_written() {
+        for (text, expected) in [("2", 2000), ("0.5", 500), ("1.25", 1250), ("64", 64_000)] {
+            let cpus: Cpus = text.parse().unwrap();
+            assert_eq!(cpus.thousandths(), expected, "{text}");
+            assert_eq!(cpus.to_string(), text);
+        }
+        for bad in [
+            "", "0", "-1", "1.", ".5", "1.2345", "two", "5000000", "1e3", "0.0",
+        ] {
+            assert!(bad.parse::<Cpus>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mount_has_a_source_and_an_absolute_target() {
+        let mount: BindMount = "/srv/data:/data:ro".parse().unwrap();
+        assert_eq!((mount.source(), mount.target()), ("/srv/data", "/data"));
+        assert!(mount.is_read_only());
+        assert_eq!(mount.to_string(), "/srv/data:/data:ro");
+        assert!(
+            !"cache:/var/cache"
+                .parse::<BindMount>()
+                .unwrap()
+                .is_read_only()
+        );
+        for bad in [
+            "",
+            "/data",
+            "/a:b",
+            "../a:/b",
+            "/a:/",
+            "/a:/b:x",
+            "/a:/proc/x",
+            "/a:/b/../c",
+            "/a:/.devgate/run",
+        ] {
+            assert!(bad.parse::<BindMount>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_a_name_and_an_address() {
+        for good in ["db:10.0.0.7", "six:::1", "me:host-gateway"] {
+            assert!(good.parse::<ExtraHost>().is_ok(), "{good}");
+        }
+        for bad in ["", "db", "db:", ":10.0.0.7", "db:elsewhere", "d b:10.0.0.7"] {
+            assert!(bad.parse::<ExtraHost>().is_err(), "{bad}");
+        }
+    }
+}

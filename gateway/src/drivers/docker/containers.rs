@@ -1,0 +1,375 @@
+//! The containers and homes of an installation.
+//!
+//! Everything has a name that follows from the workspace's id, so that whatever a call
+//! that was cut short has left is found by the next one; and a label with the
+//! installation's id: what has another one, or none, is never touched.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerState, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
+    ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions, StartContainerOptions,
+};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use super::engine::{Engine, is_conflict, is_missing};
+use super::image::Pulling;
+use super::{exit, image, spec};
+use crate::drivers::{DriverError, Exit};
+use crate::names::{InstallationId, WorkspaceId};
+use crate::workspaces::Workspace;
+
+/// How long is waited for the engine to finish what another call has begun.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Pause before such a call is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a container may take to end once it is killed.
+const KILL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An installation's part of an engine.
+#[derive(Debug)]
+pub(super) struct Containers {
+    pub(super) engine: Arc<Engine>,
+    pub(super) installation: InstallationId,
+    /// Held while an image is pulled or the network is made: both once.
+    pub(super) making: Mutex<()>,
+    pulling: Pulling,
+}
+
+/// A container that doesn't run yet.
+pub(super) struct Fresh {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether nothing has run in it so far.
+    pub(super) is_new: bool,
+}
+
+/// What there is after [`Containers::prepare`].
+pub(super) enum Prepared {
+    /// A container whose agent runs, with its process id.
+    Running(u32),
+    /// One to be started.
+    Fresh(Fresh),
+}
+
+impl Containers {
+    pub(super) fn new(engine: Arc<Engine>, installation: InstallationId) -> Self {
+        Self {
+            engine,
+            installation,
+            making: Mutex::default(),
+            pulling: Pulling::default(),
+        }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Tells how far the pull is that is under way.
+    pub(super) fn pulling(&self) -> Option<String> {
+        self.pulling.text()
+    }
+
+    pub(super) fn installation(&self) -> &InstallationId {
+        &self.installation
+    }
+
+    /// Returns a workspace's container, if there is one.
+    async fn find(
+        &self,
+        id: &WorkspaceId,
+    ) -> Result<Option<ContainerInspectResponse>, DriverError> {
+        let name = spec::container(id);
+        let client = self.engine.client().await?;
+        let found = match client
+            .inspect_container(&name, None::<InspectContainerOptions>)
+            .await
+        {
+            Ok(found) => found,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(self.engine.failed("look for the container", error)),
+        };
+        let labels = found
+            .config
+            .as_ref()
+            .and_then(|config| config.labels.as_ref());
+        self.check(name, labels)?;
+        Ok(Some(found))
+    }
+
+    /// Returns the state of a workspace's container, if there is one.
+    pub(super) async fn state(
+        &self,
+        id: &WorkspaceId,
+    ) -> Result<Option<ContainerState>, DriverError> {
+        let found = self.find(id).await?;
+        Ok(found.map(|found| found.state.unwrap_or_default()))
+    }
+
+    /// Tells whether a workspace has a home.
+    pub(super) async fn has_home(&self, id: &WorkspaceId) -> Result<bool, DriverError> {
+        let name = spec::volume(id);
+        match self.engine.client().await?.inspect_volume(&name).await {
+            Ok(found) => self.check(name, Some(&found.labels)).map(|()| true),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(self.engine.failed("look for the home's volume", error)),
+        }
+    }
+
+    /// Refuses what isn't this installation's.
+    pub(super) fn check(
+        &self,
+        name: String,
+        labels: Option<&HashMap<String, String>>,
+    ) -> Result<(), DriverError> {
+        let installation = labels.and_then(|labels| labels.get(spec::INSTALLATION));
+        if installation.is_some_and(|id| id == self.installation.as_str()) {
+            return Ok(());
+        }
+        Err(DriverError::Foreign { name })
+    }
+
+    /// Makes a workspace's home, unless it is there.
+    pub(super) async fn make_home(&self, workspace: &Workspace) -> Result<(), DriverError> {
+        if self.has_home(&workspace.id).await? {
+            return Ok(());
+        }
+        let request = VolumeCreateRequest {
+            name: Some(spec::volume(&workspace.id)),
+            labels: Some(spec::labels(&self.installation, workspace)),
+            ..VolumeCreateRequest::default()
+        };
+        let made = self.engine.client().await?.create_volume(request).await;
+        made.map(drop)
+            .map_err(|error| self.engine.failed("make the home's volume", error))
+    }
+
+    /// Finds a workspace's container or makes it, and the network and the image with
+    /// it. One that was made with other settings is made anew, unless it runs.
+    pub(super) async fn prepare(
+        &self,
+        id: &WorkspaceId,
+        wanted: &ContainerCreateBody,
+    ) -> Result<Prepared, DriverError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = self.find(id).await? {
+                let state = found.state.clone().unwrap_or_default();
+                if exit::is_running(&state) {
+                    return Ok(Prepared::Running(exit::pid(&state)));
+                }
+                if self.is_current(&found, wanted).await? {
+                    return Ok(Prepared::Fresh(Fresh {
+                        name: spec::container(id),
+                        is_new: exit::has_never_run(&state),
+                    }));
+                }
+                info!("the container is out of date: it is made anew");
+                self.remove_container(id).await?;
+            }
+            let mut wanted = wanted.clone();
+            let image = wanted.image.as_deref().unwrap_or_default();
+            if let Some(id) = self.have_image(image).await? {
+                let labels = wanted.labels.get_or_insert_default();
+                labels.insert(spec::IMAGE.to_owned(), id);
+            }
+            let options = CreateContainerOptionsBuilder::new()
+                .name(&spec::container(id))
+                .build();
+            let client = self.engine.client().await?;
+            let made = client.create_container(Some(options), wanted);
+            match made.await {
+                Ok(_) => {}
+                // Another call's comes or goes at this moment; or the image went.
+                Err(error)
+                    if (is_conflict(&error) || is_missing(&error)) && Instant::now() < deadline =>
+                {
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.engine.failed("make the container", error)),
+            }
+        }
+    }
+
+    /// Tells whether a container was made with these settings and of this image.
+    async fn is_current(
+        &self,
+        found: &ContainerInspectResponse,
+        wanted: &ContainerCreateBody,
+    ) -> Result<bool, DriverError> {
+        let label = |labels: Option<&HashMap<String, String>>, name| {
+            labels.and_then(|labels| labels.get(name)).cloned()
+        };
+        let labels = found.config.as_ref().and_then(|it| it.labels.as_ref());
+        let dead = found.state.as_ref().and_then(|state| state.dead);
+        let wanted_digest = label(wanted.labels.as_ref(), spec::SPEC);
+        if label(labels, spec::SPEC) != wanted_digest || dead == Some(true) {
+            return Ok(false);
+        }
+        let image = wanted.image.as_deref().unwrap_or_default();
+        // An image that was removed meanwhile isn't needed.
+        let now = image::find(&self.engine, image).await?;
+        Ok(now.is_none() || now == label(labels, spec::IMAGE))
+    }
+
+    /// Pulls an image where it is missing, and returns its id.
+    async fn have_image(&self, name: &str) -> Result<Option<String>, DriverError> {
+        let found = image::find(&self.engine, name).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let _turn = self.making.lock().await;
+        if image::find(&self.engine, name).await?.is_none() {
+            image::pull(&self.engine, name, &self.pulling).await?;
+        }
+        image::find(&self.engine, name).await
+    }
+
+    /// Starts a container; one that runs is left as it is.
+    pub(super) async fn start(&self, name: &str) -> Result<(), DriverError> {
+        let client = self.engine.client().await?;
+        let started = client
+            .start_container(name, None::<StartContainerOptions>)
+            .await;
+        started.map_err(|error| self.engine.failed("start the container", error))
+    }
+
+    /// Ends a workspace's container: asks, and kills it after `grace`.
+    pub(super) async fn stop(&self, id: &WorkspaceId, grace: Duration) -> Result<(), DriverError> {
+        let Some(state) = self.running(id).await? else {
+            return Ok(());
+        };
+        let name = spec::container(id);
+        if state.paused == Some(true) {
+            let client = self.engine.client().await?;
+            self.done(
+                "unpause the container",
+                client.unpause_container(&name).await,
+            )?;
+        }
+        if !grace.is_zero() {
+            self.kill(&name, "SIGTERM").await?;
+            if let Ok(exited) = timeout(grace, self.exited(id)).await {
+                return exited.map(drop);
+            }
+            warn!(?grace, "killing a container that doesn't end");
+        }
+        self.kill(&name, "SIGKILL").await?;
+        match timeout(KILL_TIMEOUT, self.exited(id)).await {
+            Ok(exited) => exited.map(drop),
+            Err(_) => Err(DriverError::Unstoppable { count: 1 }),
+        }
+    }
+
+    async fn running(&self, id: &WorkspaceId) -> Result<Option<ContainerState>, DriverError> {
+        Ok(self.state(id).await?.filter(exit::is_running))
+    }
+
+    async fn kill(&self, name: &str, signal: &str) -> Result<(), DriverError> {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        let client = self.engine.client().await?;
+        let killed = client.kill_container(name, Some(options)).await;
+        self.done("signal the container", killed)
+    }
+
+    /// Takes it for done where there is nothing, or nothing that runs.
+    fn done(&self, action: &'static str, done: Result<(), Error>) -> Result<(), DriverError> {
+        match done {
+            Err(error) if !is_missing(&error) && !is_conflict(&error) => {
+                Err(self.engine.failed(action, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until no container of a workspace runs. Cancel-safe.
+    pub(super) async fn exited(&self, id: &WorkspaceId) -> Result<Exit, DriverError> {
+        exit::wait(&self.engine, &spec::container(id), || self.state(id)).await
+    }
+
+    /// Removes a workspace's container, with what the image keeps outside of it.
+    pub(super) async fn remove_container(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.find(id).await?.is_some() {
+            let options = RemoveContainerOptionsBuilder::new()
+                .v(true)
+                .force(true)
+                .build();
+            let client = self.engine.client().await?;
+            match client
+                .remove_container(&spec::container(id), Some(options))
+                .await
+            {
+                // Looked for once more: a removal that is under way may still go on.
+                Ok(()) => {}
+                Err(error)
+                    if is_missing(&error) || (is_conflict(&error) && Instant::now() < deadline) =>
+                {
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.engine.failed("remove the container", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a workspace's home.
+    pub(super) async fn remove_home(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.has_home(id).await? {
+            let client = self.engine.client().await?;
+            match client
+                .remove_volume(&spec::volume(id), None::<RemoveVolumeOptions>)
+                .await
+            {
+                Ok(()) => {}
+                // A container that is being removed still holds it.
+                Err(error)
+                    if is_missing(&error) || (is_conflict(&error) && Instant::now() < deadline) =>
+                {
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.engine.failed("remove the home's volume", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the workspaces that have a container or a home.
+    pub(super) async fn kept(&self) -> Result<Vec<WorkspaceId>, DriverError> {
+        let label = format!("{}={}", spec::INSTALLATION, self.installation);
+        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        let client = self.engine.client().await?;
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let containers = client.list_containers(Some(options)).await;
+        let containers =
+            containers.map_err(|error| self.engine.failed("list the containers", error))?;
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let volumes = client.list_volumes(Some(options)).await;
+        let volumes = volumes.map_err(|error| self.engine.failed("list the volumes", error))?;
+        let labels = containers.into_iter().filter_map(|found| found.labels);
+        let volumes = volumes.volumes.unwrap_or_default();
+        let labels = labels.chain(volumes.into_iter().map(|found| found.labels));
+        let mut ids: Vec<WorkspaceId> = labels
+            .filter_map(|labels| labels.get(spec::WORKSPACE)?.parse().ok())
+            .collect();
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+}

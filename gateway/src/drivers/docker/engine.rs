@@ -1,0 +1,146 @@
+//! The connection to the engine, and its errors in our words.
+
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::OnceCell;
+
+use crate::chain::chain;
+use crate::drivers::DriverError;
+
+/// Longest wait for an answer to begin, in seconds. Making fifty containers at once
+/// takes a busy disk a minute.
+const TIMEOUT: u64 = 180;
+
+/// Longest text of the engine's that is handed on, in characters.
+const MAX_DETAIL: usize = 400;
+
+/// An engine on this host, which may not be there at the moment.
+#[derive(Debug)]
+pub(super) struct Engine {
+    socket: PathBuf,
+    client: OnceCell<Docker>,
+}
+
+impl Engine {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self {
+            socket,
+            client: OnceCell::new(),
+        }
+    }
+
+    /// Returns what talks to the engine. Each request is a connection of its own, so an
+    /// engine that was away is found again.
+    pub(super) async fn client(&self) -> Result<&Docker, DriverError> {
+        let connect = || async {
+            let socket = self.socket.to_string_lossy();
+            let client = Docker::connect_with_unix(&socket, TIMEOUT, API_DEFAULT_VERSION)?;
+            client.negotiate_version().await
+        };
+        let client = self.client.get_or_try_init(connect).await;
+        client.map_err(|error| self.failed("tell its version", error))
+    }
+
+    /// Says what went wrong when `action` was asked for.
+    pub(super) fn failed(&self, action: &'static str, error: Error) -> DriverError {
+        match error {
+            error if is_unreachable(&error) => unreachable(&self.socket, &error),
+            Error::DockerResponseServerError { message, .. }
+            | Error::DockerStreamError { error: message } => refused(action, &message),
+            error => refused(action, &chain(&error)),
+        }
+    }
+}
+
+fn unreachable(socket: &Path, error: &Error) -> DriverError {
+    // The client's words are about itself; what the system said is at the end.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let source = match error {
+        Error::RequestTimeoutError => "it takes too long".into(),
+        Error::SocketNotFoundError(_) => "there is no such socket".into(),
+        _ => cause.to_string().into(),
+    };
+    DriverError::EngineUnreachable {
+        socket: socket.to_owned(),
+        source,
+    }
+}
+
+fn refused(action: &'static str, message: &str) -> DriverError {
+    let detail = one_line(message);
+    if detail.contains("no space left on device") {
+        return DriverError::DiskFull { detail };
+    }
+    DriverError::Engine { action, detail }
+}
+
+/// Returns the engine's words in one line of bounded length.
+fn one_line(message: &str) -> String {
+    let words: Vec<_> = message.split_whitespace().collect();
+    words.join(" ").chars().take(MAX_DETAIL).collect()
+}
+
+/// Tells whether the engine wasn't there to answer.
+fn is_unreachable(error: &Error) -> bool {
+    match error {
+        Error::SocketNotFoundError(_)
+        | Error::RequestTimeoutError
+        | Error::HyperLegacyError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::IOError { .. } => true,
+        error => error
+            .source()
+            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>),
+    }
+}
+
+/// Tells whether the engine knows no such thing.
+pub(super) fn is_missing(error: &Error) -> bool {
+    status(error) == Some(404)
+}
+
+/// Tells whether the thing is in a state in which it can't be done.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    status(error) == Some(409)
+}
+
+fn status(error: &Error) -> Option<u16> {
+    match error {
+        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_told_with_its_socket() {
+        let engine = Engine::new("/nowhere/docker.sock".into());
+        let error = engine.client().await.unwrap_err();
+        let text = chain(&error);
+        assert!(matches!(error, DriverError::EngineUnreachable { .. }));
+        assert!(text.contains("/nowhere/docker.sock"), "{text}");
+        assert!(text.contains("no such socket"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_words_are_one_line() {
+        let engine = Engine::new("/nowhere/docker.sock".into());
+        let answer = |message: &str| Error::DockerResponseServerError {
+            status_code: 500,
+            message: message.to_owned(),
+        };
+        let full = engine.failed("do it", answer("write /x:\n no space left on device"));
+        assert!(matches!(full, DriverError::DiskFull { .. }), "{full:?}");
+        let other = engine.failed("do it", answer("one\n two"));
+        assert_eq!(other.to_string(), "the Docker Engine can't do it (one two)");
+    }
+}

@@ -1,0 +1,131 @@
+//! What of a workspace is on the gateway's own disk: the folder with its agent's
+//! socket; and the installation's id.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::drivers::DriverError;
+use crate::files::replace;
+use crate::names::{InstallationId, WorkspaceId};
+
+/// File with the installation's id.
+const INSTALLATION: &str = "installation";
+
+/// The folder of one workspace.
+#[derive(Clone, Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(all: &Path, id: &WorkspaceId) -> Self {
+        Self(all.join(id.as_str()))
+    }
+
+    /// Returns the folder that the container shares. Its user, whoever that is, may
+    /// write to it; the folders above keep everybody else out.
+    pub(super) fn shared(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// Makes the folders. Blocks.
+    pub(super) fn create(&self) -> Result<(), DriverError> {
+        make(&self.0)?;
+        let shared = self.shared();
+        make(&shared)?;
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).map_err(|source| {
+            DriverError::File {
+                action: "open to the workspace",
+                path: shared,
+                source,
+            }
+        })
+    }
+
+    /// Removes the folders. Blocks.
+    pub(super) fn remove(&self) -> Result<(), DriverError> {
+        match fs::remove_dir_all(&self.0) {
+            // What the workspace's user has made there, a gateway that isn't root can't
+            // remove. It is nothing of worth, and nobody else gets there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                warn!(folder = %self.0.display(), %error, "a folder is left");
+                Ok(())
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DriverError::File {
+                action: "remove",
+                path: self.0.clone(),
+                source: error,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn make(folder: &Path) -> Result<(), DriverError> {
+    let mut builder = DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|source| DriverError::File {
+            action: "make the folder",
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+/// Returns the id that this installation's containers are labelled with; makes one
+/// where there is none. Blocks.
+pub(super) fn installation(folder: &Path) -> Result<InstallationId, DriverError> {
+    make(folder)?;
+    let path = folder.join(INSTALLATION);
+    let failed = |action, source| DriverError::File {
+        action,
+        path: path.clone(),
+        source,
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|error| failed("use", io::Error::new(io::ErrorKind::InvalidData, error))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = InstallationId::random();
+            let written = replace(&path, format!("{id}\n").as_bytes());
+            written.map_err(|source| failed("write", source))?;
+            Ok(id)
+        }
+        Err(source) => Err(failed("read", source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_keeps_its_id() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("docker");
+        let id = installation(&folder).unwrap();
+        assert_eq!(installation(&folder).unwrap(), id);
+        fs::write(folder.join(INSTALLATION), "nonsense").unwrap();
+        assert!(installation(&folder).is_err());
+    }
+
+    #[test]
+    fn only_the_shared_folder_is_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), &WorkspaceId::random());
+        folder.create().unwrap();
+        folder.create().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder.0), 0o700);
+        assert_eq!(mode(&folder.shared()), 0o777);
+        folder.remove().unwrap();
+        folder.remove().unwrap();
+        assert!(!folder.0.exists());
+    }
+}

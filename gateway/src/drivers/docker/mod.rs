@@ -1,0 +1,311 @@
+//! Workspaces as containers of a Docker Engine on the gateway's host.
+//!
+//! A workspace is a container, which can be made anew at any time, and a volume, its
+//! home. The agent is the container's first process; its socket is in a folder that
+//! the host shares with the container, below one that only the gateway enters.
+//!
+//! Each call finishes what an earlier one has left, so one that is dropped or killed
+//! leaves nothing that a later one can't use (see [`containers`]).
+
+mod account;
+mod containers;
+mod engine;
+mod exit;
+mod files;
+mod folder;
+mod image;
+mod logs;
+mod network;
+mod spec;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
+use tokio::task::spawn_blocking;
+
+use self::account::Account;
+use self::containers::{Containers, Fresh, Prepared};
+use self::engine::Engine;
+use self::files::Files;
+use self::folder::Folder;
+use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use crate::config::BindMount;
+use crate::names::WorkspaceId;
+use crate::workspaces::Workspace;
+
+/// Name of the agent's socket.
+const SOCKET: &str = "agent.sock";
+
+/// How the Docker driver runs agents.
+#[derive(Clone, Debug)]
+pub struct DockerOptions {
+    /// Folder that holds one folder a workspace, and the installation's id.
+    pub folder: PathBuf,
+    /// The engine's socket.
+    pub socket: PathBuf,
+    /// The agent's program, which is put into each container.
+    pub agent: PathBuf,
+    /// The image of all workspaces.
+    pub image: String,
+    /// The user in it, `USER[:GROUP]`, names or numbers.
+    pub user: String,
+    /// Where the home is mounted: absolute.
+    pub home: PathBuf,
+    /// Login shell; the image's user's own where absent.
+    pub shell: Option<PathBuf>,
+    /// Processor time, in billionths of a processor; all where absent.
+    pub nano_cpus: Option<i64>,
+    /// Memory, in bytes; all where absent.
+    pub memory: Option<u64>,
+    /// Most processes and threads.
+    pub pids: u32,
+    /// Size of the `/tmp` in memory, in bytes.
+    pub tmp_size: u64,
+    /// What else is mounted.
+    pub mounts: Vec<BindMount>,
+    /// Lines for `/etc/hosts`, `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
+    /// Whether workspaces get the host's GPUs.
+    pub gpus: bool,
+    /// A network that is there already; one of the installation's own where absent.
+    pub network: Option<String>,
+    /// Environment of everything that runs in the workspaces.
+    pub environment: BTreeMap<String, String>,
+    /// The editor in the browser.
+    pub editor: EditorConfig,
+    /// Terminals in the browser.
+    pub terminals: TerminalsConfig,
+}
+
+/// Runs agents in containers.
+#[derive(Debug)]
+pub struct DockerDriver {
+    options: DockerOptions,
+    containers: Arc<Containers>,
+}
+
+impl DockerDriver {
+    /// Runs agents with these options. The engine needn't be there yet. Blocks.
+    ///
+    /// # Errors
+    /// `File` where the installation's id can't be read or written down.
+    pub fn open(options: DockerOptions) -> Result<Self, DriverError> {
+        let installation = folder::installation(&options.folder)?;
+        let engine = Arc::new(Engine::new(options.socket.clone()));
+        let containers = Arc::new(Containers::new(engine, installation));
+        Ok(Self {
+            options,
+            containers,
+        })
+    }
+
+    fn folder(&self, id: &WorkspaceId) -> Folder {
+        Folder::new(&self.options.folder, id)
+    }
+
+    async fn begin(&self, workspace: &Workspace) -> Result<Started, DriverError> {
+        let id = &workspace.id;
+        let wanted = spec::body(
+            &self.options,
+            self.containers.installation(),
+            workspace,
+            &self.folder(id).shared(),
+        );
+        let fresh = match self.containers.prepare(id, &wanted).await? {
+            Prepared::Running(pid) => return Ok(Started::Found(pid)),
+            Prepared::Fresh(fresh) => fresh,
+        };
+        self.fill(&fresh, workspace).await?;
+        if self.options.network.is_none() {
+            self.containers.have_network().await?;
+        }
+        self.containers.start(&fresh.name).await?;
+        let state = self.containers.state(id).await?;
+        // One that has ended already has no number; its end is seen by who waits.
+        Ok(Started::New(state.as_ref().map_or(0, exit::pid)))
+    }
+
+    /// Puts the agent and what it is told into a container. A new one gets its user's
+    /// name and the home's owner, too.
+    async fn fill(&self, container: &Fresh, workspace: &Workspace) -> Result<(), DriverError> {
+        let config = self.agent_config(workspace)?;
+        let agent = self.options.agent.clone();
+        let account = if container.is_new {
+            Some(self.account(&container.name).await?)
+        } else {
+            None
+        };
+        let home = self.options.home.to_string_lossy().into_owned();
+        let packed = blocking(move || {
+            let agent = files::agent(&agent)?;
+            let pack = || {
+                let mut files = Files::new();
+                files.folder(spec::FOLDER, 0o755, (0, 0))?;
+                // What is mounted in memory takes the mode of the folder beneath.
+                for folder in [spec::RUNTIME, "/tmp"] {
+                    files.folder(folder, 0o1777, (0, 0))?;
+                }
+                files.file(spec::AGENT, 0o755, &agent)?;
+                files.file(spec::CONFIG, 0o644, config.as_bytes())?;
+                if let Some((account, passwd)) = account {
+                    files.folder(&home, 0o755, (account.uid, account.gid))?;
+                    if !account.is_listed {
+                        let passwd = account.add_to(&passwd, &home);
+                        files.file("/etc/passwd", 0o644, passwd.as_bytes())?;
+                    }
+                }
+                Ok(files)
+            };
+            pack().map_err(|source| DriverError::File {
+                action: "pack",
+                path: PathBuf::from(spec::AGENT),
+                source,
+            })
+        });
+        packed
+            .await?
+            .upload(self.containers.engine(), &container.name)
+            .await
+    }
+
+    /// Returns the user in a container, and its `/etc/passwd`.
+    async fn account(&self, container: &str) -> Result<(Account, String), DriverError> {
+        let (engine, user) = (self.containers.engine(), &self.options.user);
+        let passwd = files::read(engine, container, "/etc/passwd").await?;
+        let group = files::read(engine, container, "/etc/group").await?;
+        let found = Account::find(user, &passwd, &group);
+        let account = found.ok_or_else(|| DriverError::UserMissing {
+            image: self.options.image.clone(),
+            user: user.clone(),
+        })?;
+        Ok((account, passwd))
+    }
+
+    fn agent_config(&self, workspace: &Workspace) -> Result<String, DriverError> {
+        let options = &self.options;
+        let mut environment = options.environment.clone();
+        environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
+        environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
+        let config = AgentConfig {
+            workspace: workspace.id.to_string(),
+            home: options.home.clone(),
+            runtime: spec::RUNTIME.into(),
+            shell: options.shell.clone(),
+            reach: AgentReach::Socket {
+                path: PathBuf::from(spec::SHARED).join(SOCKET),
+                gateway: Some(rustix::process::geteuid().as_raw()),
+            },
+            environment,
+            editor: options.editor.clone(),
+            terminals: options.terminals.clone(),
+        };
+        toml::to_string(&config).map_err(|error| DriverError::File {
+            action: "write",
+            path: spec::CONFIG.into(),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+        })
+    }
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DriverError> + Send + 'static,
+) -> Result<T, DriverError> {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panicked) => std::panic::resume_unwind(panicked),
+            // Cancelled: the runtime shuts down, and polls this no more.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+impl Driver for DockerDriver {
+    fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            let folder = self.folder(&workspace.id);
+            blocking(move || folder.create()).await?;
+            self.containers.make_home(workspace).await
+        })
+    }
+
+    fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
+        Box::pin(self.begin(workspace))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        grace: Duration,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.containers.stop(id, grace))
+    }
+
+    fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            self.containers.remove_container(id).await?;
+            let folder = self.folder(id);
+            blocking(move || folder.remove()).await
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            self.release(id).await?;
+            self.containers.remove_home(id).await
+        })
+    }
+
+    fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
+        Box::pin(async move {
+            let state = self.containers.state(id).await?;
+            if let Some(state) = state.filter(exit::is_running) {
+                let pid = exit::pid(&state);
+                return Ok(Presence::Running { pid });
+            }
+            Ok(if self.containers.has_home(id).await? {
+                Presence::Stopped
+            } else {
+                Presence::Absent
+            })
+        })
+    }
+
+    fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>> {
+        Box::pin(self.containers.exited(id))
+    }
+
+    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+        Box::pin(self.containers.kept())
+    }
+
+    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
+        // All have the same image, and wait for the same pull.
+        self.containers.pulling()
+    }
+
+    fn reach(&self, id: &WorkspaceId) -> Reach {
+        Reach::SharedSocket(self.folder(id).shared().join(SOCKET))
+    }
+
+    fn home(&self, _id: &WorkspaceId) -> PathBuf {
+        self.options.home.clone()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        lines: usize,
+        follow: Follow,
+    ) -> Pending<'a, Result<Logs, DriverError>> {
+        let containers = Arc::clone(&self.containers);
+        Box::pin(logs::read(containers, id, lines, follow))
+    }
+}
+
+#[cfg(test)]
+mod tests;

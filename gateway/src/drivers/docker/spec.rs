@@ -1,0 +1,222 @@
+//! What a workspace is to the engine: names, labels, and the container's settings.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use bollard::models::{
+    ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
+    MountType, RestartPolicy, RestartPolicyNameEnum,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::DockerOptions;
+use crate::config::BindMount;
+use crate::names::{InstallationId, WorkspaceId};
+use crate::workspaces::Workspace;
+
+/// Label of everything that is ours: the installation's id.
+pub(super) const INSTALLATION: &str = "devgate.installation";
+
+/// Label: the workspace's id.
+pub(super) const WORKSPACE: &str = "devgate.workspace";
+
+/// Label: the workspace's name.
+const NAME: &str = "devgate.name";
+
+/// Label: its owner's id.
+const OWNER: &str = "devgate.owner";
+
+/// Label: its owner's name.
+const OWNER_NAME: &str = "devgate.owner-name";
+
+/// Label of a container: a digest of the settings that it was made with.
+pub(super) const SPEC: &str = "devgate.spec";
+
+/// Label of a container: the id of the image that it was made of, in the engine's words
+/// for the image. Those for the container's image may be others.
+pub(super) const IMAGE: &str = "devgate.image";
+
+/// Folder of ours in a container.
+pub(super) const FOLDER: &str = "/.devgate";
+
+/// The agent's program in it.
+pub(super) const AGENT: &str = "/.devgate/devgate-agent";
+
+/// The agent's configuration in it.
+pub(super) const CONFIG: &str = "/.devgate/agent.toml";
+
+/// The folder with the agent's socket, which the gateway's host shares.
+pub(super) const SHARED: &str = "/.devgate/run";
+
+/// The agent's runtime folder: in memory, so that it is empty after a start.
+pub(super) const RUNTIME: &str = "/.devgate/runtime";
+
+/// Size of that file system; sockets take none of it.
+const RUNTIME_SIZE: &str = "16m";
+
+/// Most that a container's log takes on disk: two files of this size.
+const LOG_SIZE: &str = "10m";
+
+/// Names that workspace's container.
+pub(super) fn container(id: &WorkspaceId) -> String {
+    format!("devgate-{id}")
+}
+
+/// Names that workspace's home.
+pub(super) fn volume(id: &WorkspaceId) -> String {
+    format!("devgate-{id}-home")
+}
+
+/// Names the installation's network.
+pub(super) fn network(installation: &InstallationId) -> String {
+    format!("devgate-{installation}")
+}
+
+/// Returns the labels of everything that is a workspace's.
+pub(super) fn labels(
+    installation: &InstallationId,
+    workspace: &Workspace,
+) -> HashMap<String, String> {
+    [
+        (INSTALLATION, installation.to_string()),
+        (WORKSPACE, workspace.id.to_string()),
+        (NAME, workspace.name.to_string()),
+        (OWNER, workspace.owner.to_string()),
+        (OWNER_NAME, workspace.owner_name.to_string()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+    .into()
+}
+
+/// Returns the settings of a workspace's container, labelled with their digest.
+pub(super) fn body(
+    options: &DockerOptions,
+    installation: &InstallationId,
+    workspace: &Workspace,
+    shared: &Path,
+) -> ContainerCreateBody {
+    let mut environment = vec![format!("DEVGATE_WORKSPACE_ID={}", workspace.id)];
+    let filter = std::env::var("DEVGATE_AGENT_LOG").ok();
+    environment.extend(filter.map(|filter| format!("DEVGATE_AGENT_LOG={filter}")));
+    let mut body = ContainerCreateBody {
+        image: Some(options.image.clone()),
+        hostname: Some(workspace.name.to_string()),
+        user: Some(options.user.clone()),
+        env: Some(environment),
+        entrypoint: Some(vec![AGENT.to_owned()]),
+        cmd: Some(vec!["--config".to_owned(), CONFIG.to_owned()]),
+        working_dir: Some("/".to_owned()),
+        labels: Some(labels(installation, workspace)),
+        stop_signal: Some("SIGTERM".to_owned()),
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..HealthConfig::default()
+        }),
+        host_config: Some(host_config(options, installation, workspace, shared)),
+        ..ContainerCreateBody::default()
+    };
+    let digest = digest(&body);
+    body.labels
+        .get_or_insert_default()
+        .insert(SPEC.to_owned(), digest);
+    body
+}
+
+fn host_config(
+    options: &DockerOptions,
+    installation: &InstallationId,
+    workspace: &Workspace,
+    shared: &Path,
+) -> HostConfig {
+    let home = Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(volume(&workspace.id)),
+        target: Some(text(&options.home)),
+        ..Mount::default()
+    };
+    let shared = Mount {
+        typ: Some(MountType::BIND),
+        source: Some(text(shared)),
+        target: Some(SHARED.to_owned()),
+        ..Mount::default()
+    };
+    let others = options.mounts.iter().map(mount);
+    let memory = options.memory.and_then(|bytes| i64::try_from(bytes).ok());
+    let tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", options.tmp_size);
+    let runtime = format!("rw,noexec,nosuid,nodev,mode=1777,size={RUNTIME_SIZE}");
+    HostConfig {
+        mounts: Some([home, shared].into_iter().chain(others).collect()),
+        tmpfs: Some(HashMap::from([
+            ("/tmp".to_owned(), tmp),
+            (RUNTIME.to_owned(), runtime),
+        ])),
+        network_mode: Some(
+            options
+                .network
+                .clone()
+                .unwrap_or_else(|| network(installation)),
+        ),
+        extra_hosts: Some(options.extra_hosts.clone()),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        pids_limit: Some(i64::from(options.pids)),
+        nano_cpus: options.nano_cpus,
+        memory,
+        // With the same limit for both there is no swap beside the memory.
+        memory_swap: memory,
+        device_requests: options.gpus.then(|| {
+            vec![DeviceRequest {
+                count: Some(-1),
+                capabilities: Some(vec![vec!["gpu".to_owned()]]),
+                ..DeviceRequest::default()
+            }]
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), LOG_SIZE.to_owned()),
+                ("max-file".to_owned(), "2".to_owned()),
+            ])),
+        }),
+        // Who starts it again is the gateway.
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            ..RestartPolicy::default()
+        }),
+        init: Some(false),
+        privileged: Some(false),
+        ..HostConfig::default()
+    }
+}
+
+fn mount(mount: &BindMount) -> Mount {
+    let source = mount.source();
+    let typ = if source.starts_with('/') {
+        MountType::BIND
+    } else {
+        MountType::VOLUME
+    };
+    Mount {
+        typ: Some(typ),
+        source: Some(source.to_owned()),
+        target: Some(mount.target().to_owned()),
+        read_only: Some(mount.is_read_only()),
+        ..Mount::default()
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Returns a digest that is the same for the same settings.
+fn digest(body: &ContainerCreateBody) -> String {
+    // A value's maps are ordered, which those of the settings aren't.
+    let settings = serde_json::to_value(body).unwrap_or_default();
+    let hash = Sha256::digest(settings.to_string());
+    hash.iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

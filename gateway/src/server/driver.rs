@@ -1,0 +1,124 @@
+//! Makes what runs the workspaces, as the configuration says.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use devgate_certs::Authority;
+use devgate_protocol::config::{EditorConfig, TerminalsConfig};
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use super::StartError;
+use super::folder::DataFolder;
+use crate::config::{Config, DriverName, Gpus, ReachBy, Size};
+use crate::drivers::Driver;
+use crate::drivers::docker::{DockerDriver, DockerOptions};
+use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
+
+/// Billionths of a processor in a thousandth.
+const NANOS: i64 = 1_000_000;
+
+/// Returns what runs the workspaces' agents.
+pub(super) async fn new(
+    config: &Config,
+    agent: PathBuf,
+    folder: &DataFolder,
+    (authority, https): (&Arc<Authority>, &TcpListener),
+) -> Result<Arc<dyn Driver>, StartError> {
+    match config.workspaces.driver {
+        DriverName::Process => process(config, agent, folder, (authority, https)),
+        DriverName::Docker => {
+            let options = docker_options(config, agent, folder);
+            let opened = spawn_blocking(move || DockerDriver::open(options)).await?;
+            Ok(Arc::new(opened.map_err(StartError::Driver)?))
+        }
+    }
+}
+
+fn process(
+    config: &Config,
+    agent: PathBuf,
+    folder: &DataFolder,
+    (authority, https): (&Arc<Authority>, &TcpListener),
+) -> Result<Arc<dyn Driver>, StartError> {
+    let reach = match config.process.reach {
+        ReachBy::Unix => ProcessReach::Socket,
+        ReachBy::Dial => {
+            let authority = Arc::clone(authority);
+            ProcessReach::Dial {
+                gateways: vec![reachable(https)?],
+                issue: Arc::new(move |id| {
+                    Ok(Credentials {
+                        identity: authority.issue_agent(id.as_str())?,
+                        ca_pem: authority.ca_pem().to_owned(),
+                    })
+                }),
+            }
+        }
+    };
+    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
+        folder: folder.join("workspaces"),
+        agent,
+        shell: config.process.shell.clone(),
+        environment: config.process.environment.clone(),
+        editor: editor(config),
+        terminals: terminals(config),
+        reach,
+    })))
+}
+
+fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> DockerOptions {
+    let docker = &config.docker;
+    DockerOptions {
+        folder: folder.join("docker"),
+        socket: docker.socket.clone(),
+        agent,
+        // The configuration was checked: there is one.
+        image: docker.image.clone().unwrap_or_default(),
+        user: docker.user.clone(),
+        home: docker.home.clone(),
+        shell: docker.shell.clone(),
+        nano_cpus: docker
+            .cpus
+            .map(|cpus| i64::from(cpus.thousandths()) * NANOS),
+        memory: docker.memory.map(Size::bytes),
+        pids: docker.pids,
+        tmp_size: docker.tmp_size.bytes(),
+        mounts: docker.mounts.clone(),
+        extra_hosts: docker.extra_hosts.iter().map(ToString::to_string).collect(),
+        gpus: docker.gpus == Gpus::All,
+        network: docker.network.clone(),
+        environment: docker.environment.clone(),
+        editor: editor(config),
+        terminals: terminals(config),
+    }
+}
+
+fn editor(config: &Config) -> EditorConfig {
+    EditorConfig {
+        program: config.editor.program.clone(),
+        extensions: config.editor.extensions.clone(),
+        idle_timeout: config.editor.idle_timeout.get(),
+        start_timeout: config.editor.start_timeout.get(),
+        ..EditorConfig::default()
+    }
+}
+
+fn terminals(config: &Config) -> TerminalsConfig {
+    TerminalsConfig {
+        keep: config.terminals.keep.get(),
+        scrollback: usize::try_from(config.terminals.scrollback).unwrap_or(usize::MAX),
+    }
+}
+
+/// Returns the address by which this host reaches a listener of its own.
+fn reachable(listener: &TcpListener) -> Result<String, StartError> {
+    let mut address = listener.local_addr().map_err(StartError::NoAddress)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(address.to_string())
+}

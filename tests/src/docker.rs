@@ -1,0 +1,198 @@
+//! Workspaces in containers, of the tests' own Docker Engine.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::component::program;
+use crate::gateway::Gateway;
+use crate::process::{Finished, run};
+use crate::reach::Reach;
+use crate::target::Target;
+
+/// How long one request to the engine may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A root with busybox and nothing else.
+pub const BUSYBOX: &str = "devgate-test/busybox";
+
+/// A minimal Debian with a user `ana`.
+pub const DEBIAN: &str = "devgate-test/debian";
+
+/// Removes everything of an installation, however the test ended.
+const CLEAN: &str = r#"
+read nothing
+for kind in container volume network; do
+    case $kind in container) all=-a force=-fv;; volume) all= force=;; *) all= force=; esac
+    docker $kind ls -q $all --filter "label=devgate.installation=$1" |
+        xargs -r docker $kind rm $force
+done
+"#;
+
+/// A gateway whose workspaces are containers. Dropping it removes them, and so does the
+/// end of the test's process.
+pub struct Containers {
+    target: Target,
+    engine: Engine,
+    installation: String,
+    clean: Option<Child>,
+}
+
+/// The engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    socket: PathBuf,
+}
+
+impl Engine {
+    /// Returns the one that `scripts/docker.sh` starts.
+    #[track_caller]
+    pub fn of_the_tests() -> Self {
+        let variable = |name| env::var_os(name).map(PathBuf::from);
+        let cache = variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
+            let home = || variable("HOME").unwrap_or_default().join(".cache");
+            variable("XDG_CACHE_HOME")
+                .unwrap_or_else(home)
+                .join("devgate-tests")
+        });
+        let engine = Self {
+            socket: cache.join("docker/docker.sock"),
+        };
+        let version = engine.run(&["version"]);
+        assert_eq!(
+            version.code(),
+            0,
+            "the tests' Docker Engine doesn't run: sh scripts/docker.sh"
+        );
+        engine
+    }
+
+    /// Returns its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Runs `docker` with arguments.
+    #[track_caller]
+    pub fn run(&self, args: &[&str]) -> Finished {
+        let mut command = Command::new(program("docker"));
+        command.env("DOCKER_HOST", self.host()).args(args);
+        run(&mut command, b"", LIMIT)
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+}
+
+impl Containers {
+    /// Starts a gateway with one workspace of that image.
+    #[track_caller]
+    pub fn start(image: &str, settings: &[(&str, &str)]) -> Self {
+        let engine = Engine::of_the_tests();
+        let socket = engine.socket.display().to_string();
+        Self::start_by(engine, &socket, image, settings)
+    }
+
+    /// Starts a gateway that looks for the engine at another socket.
+    #[track_caller]
+    pub fn start_by(engine: Engine, socket: &str, image: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("DEVGATE_WORKSPACES_DRIVER", "docker"),
+            ("DEVGATE_DOCKER_SOCKET", socket),
+            ("DEVGATE_DOCKER_IMAGE", image),
+        ];
+        all.extend_from_slice(settings);
+        let target = Target::devgate_with(Reach::Unix, &all);
+        let id = target.gateway().data().join("docker/installation");
+        let installation = std::fs::read_to_string(id).expect("an installation has an id");
+        let installation = installation.trim().to_owned();
+        let clean = Command::new("/bin/sh")
+            .args(["-c", CLEAN, "clean", &installation])
+            .env("DOCKER_HOST", engine.host())
+            .stdin(Stdio::piped()) // ends with this process
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("/bin/sh runs");
+        Self {
+            target,
+            engine,
+            installation,
+            clean: Some(clean),
+        }
+    }
+
+    /// Returns what clients connect to.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns the gateway, to be killed and started again.
+    pub fn gateway_mut(&mut self) -> &mut Gateway {
+        self.target.gateway_mut()
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns the containers, volumes or networks that there are of this installation.
+    #[track_caller]
+    pub fn all(&self, kind: &str) -> Vec<String> {
+        let filter = format!("label=devgate.installation={}", self.installation);
+        let mut args = vec![kind, "ls", "-q", "--filter", &filter];
+        if kind == "container" {
+            args.push("-a");
+        }
+        let listed = self.engine.run(&args).ok().out();
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the id of a workspace's container, if it has one.
+    #[track_caller]
+    pub fn container(&self, workspace: &str) -> Option<String> {
+        let installation = format!("label=devgate.installation={}", self.installation);
+        let name = format!("label=devgate.name={workspace}");
+        let args = [
+            "container",
+            "ls",
+            "-aq",
+            "--filter",
+            &installation,
+            "--filter",
+            &name,
+        ];
+        let listed = self.engine.run(&args).ok().out();
+        listed.lines().next().map(str::to_owned)
+    }
+
+    /// Returns the process id of a workspace's agent, 0 where none runs.
+    #[track_caller]
+    pub fn agent(&self, workspace: &str) -> u32 {
+        let container = self.container(workspace).expect("there is a container");
+        let args = ["inspect", "--format", "{{.State.Pid}}", &container];
+        self.engine.run(&args).ok().out().trim().parse().unwrap()
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for container in self.all("container") {
+                let logs = self.engine.run(&["logs", "--tail", "40", &container]);
+                eprintln!("--- container {container}\n{}{}", logs.out(), logs.err());
+            }
+        }
+        // What starts containers goes first.
+        self.gateway_mut().end();
+        if let Some(mut clean) = self.clean.take() {
+            drop(clean.stdin.take());
+            clean.wait().ok();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! An engine or an image that isn't there.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use e2e::component::program;
+use e2e::docker::{BUSYBOX, Containers, Engine};
+use e2e::process::Running;
+use e2e::survivors::Folder;
+use e2e::wait::{SOON, eventually, until};
+
+/// Stands in for an engine that comes and goes: hands connections on to the real one.
+fn door(socket: &str, engine: &Engine) -> Running {
+    std::fs::remove_file(socket).ok();
+    let mut socat = Command::new(program("socat"));
+    socat
+        .arg(format!("UNIX-LISTEN:{socket},fork"))
+        .arg(format!("UNIX-CONNECT:{}", engine.socket().display()));
+    let door = Running::start(&mut socat);
+    until(SOON, "socat's socket", || {
+        std::os::unix::net::UnixStream::connect(socket).is_ok()
+    });
+    door
+}
+
+#[test]
+fn a_missing_image_is_one_clear_sentence_wherever_one_looks() {
+    let image = "127.0.0.1:1/nowhere";
+    let it = Containers::start(image, &[]);
+    let done = it.target().ssh().run("echo never");
+    assert_eq!((done.code(), done.out().as_str()), (255, ""));
+    assert_eq!(done.err().trim().lines().count(), 1, "{done:?}");
+    let gateway = it.target().gateway();
+    let status = gateway.cli(&["status", "default"]);
+    for text in [done.err(), status.out()] {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&format!("`docker pull {image}`")), "{text}");
+        assert!(text.contains("docker.image"), "{text}");
+    }
+    assert!(gateway.cli(&["list"]).ok().out().contains("failed"));
+    assert_eq!(it.all("container").len(), 0);
+}
+
+#[test]
+fn an_engine_that_comes_late_finds_the_workspaces_waiting() {
+    let folder = Folder::new();
+    let engine = Engine::of_the_tests();
+    let socket = folder.path().join("engine.sock").display().to_string();
+    let it = Containers::start_by(engine.clone(), &socket, BUSYBOX, &[]);
+    let done = it.target().ssh().run("echo never");
+    assert_eq!((done.code(), done.out().as_str()), (255, ""));
+    assert!(done.err().contains("Docker Engine"), "{done:?}");
+    assert!(done.err().contains("systemctl start docker"), "{done:?}");
+    let _door = door(&socket, &engine);
+    eventually(SOON, "a running workspace", || {
+        let listed = it.target().gateway().cli(&["list"]).out();
+        listed.contains("running").then_some(())
+    });
+    assert_eq!(it.target().ssh().run("echo up").ok().out(), "up\n");
+}
+
+#[test]
+fn people_in_containers_do_not_notice_that_the_engine_is_away() {
+    let folder = Folder::new();
+    let engine = Engine::of_the_tests();
+    let socket = folder.path().join("engine.sock").display().to_string();
+    let first = door(&socket, &engine);
+    let it = Containers::start_by(engine.clone(), &socket, BUSYBOX, &[]);
+    let target = it.target();
+    assert_eq!(target.ssh().run("echo up").ok().out(), "up\n");
+    let agent = it.agent("default");
+    drop(first);
+    until(SOON, "the gateway's note", || {
+        target.gateway().log().contains("the engine is away")
+    });
+    assert_eq!(target.ssh().run("echo still").ok().out(), "still\n");
+    let stopped = target.gateway().cli(&["stop", "default"]);
+    assert_ne!(stopped.code(), 0, "{stopped:?}");
+    let _second = door(&socket, &engine);
+    // What was asked for is done, once it can be.
+    eventually(SOON, "the stop", || {
+        let listed = target.gateway().cli(&["list"]).out();
+        listed.contains("stopped").then_some(())
+    });
+    assert_ne!(it.agent("default"), agent);
+    assert_eq!(it.agent("default"), 0);
+}
+
+#[test]
+fn who_waits_for_an_image_is_told_so_and_a_stop_ends_the_wait() {
+    // A registry that takes connections and never says a word.
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("127.0.0.1:{}/slow", registry.local_addr().unwrap().port());
+    let it = Containers::start(&image, &[]);
+    let waiting = it.target().ssh().args(["-tt"]).start("echo never");
+    waiting.wait_for_error(&format!("pulling the image {image}"), SOON);
+    let shown = it.target().gateway().cli(&["status", "default", "--json"]);
+    assert!(shown.ok().out().contains("pulling the image"));
+    let _ = it.target().gateway().cli(&["stop", "default"]).ok();
+    let done = waiting.finish(SOON);
+    assert_eq!(done.code(), 255, "{done:?}");
+    let listed = it.target().gateway().cli(&["list"]).ok().out();
+    assert!(listed.contains("stopped"), "{listed}");
+}

@@ -1,0 +1,132 @@
+//! One workspace's greed, and the others.
+
+use std::time::{Duration, Instant};
+
+use e2e::docker::{BUSYBOX, Containers};
+use e2e::wait::{SOON, until};
+
+const LIMITS: [(&str, &str); 3] = [
+    ("DEVGATE_DOCKER_CPUS", "0.5"),
+    ("DEVGATE_DOCKER_MEMORY", "128MiB"),
+    ("DEVGATE_DOCKER_PIDS", "100"),
+];
+
+/// Longest time until a neighbour answers: a loaded machine's, and not that of one which
+/// waits for the bomb.
+const NEIGHBOUR: Duration = Duration::from_secs(10);
+
+fn start() -> Containers {
+    let it = Containers::start(BUSYBOX, &LIMITS);
+    let _ = it.target().gateway().cli(&["create", "second"]).ok();
+    assert_eq!(
+        it.target().ssh().user("second").run("echo up").ok().out(),
+        "up\n"
+    );
+    it
+}
+
+fn assert_second_works(it: &Containers) {
+    let since = Instant::now();
+    let done = it.target().ssh().user("second").run("echo fine").ok();
+    assert_eq!(done.out(), "fine\n");
+    assert!(since.elapsed() < NEIGHBOUR, "{:?}", since.elapsed());
+}
+
+#[test]
+fn a_memory_bomb_ends_alone() {
+    let it = start();
+    let (agent, other) = (it.agent("default"), it.agent("second"));
+    for _ in 0..3 {
+        // It holds all that it reads of a line that never ends.
+        let bomb = it.target().ssh().run("tail -n 1 /dev/zero");
+        assert_ne!(bomb.code(), 0, "{bomb:?}");
+        assert_second_works(&it);
+        assert_eq!(it.target().ssh().run("echo fine").ok().out(), "fine\n");
+    }
+    assert_eq!((it.agent("default"), it.agent("second")), (agent, other));
+}
+
+#[test]
+fn a_full_tmp_counts_as_memory_and_is_bounded() {
+    let settings = [
+        ("DEVGATE_DOCKER_MEMORY", "128MiB"),
+        ("DEVGATE_DOCKER_TMP_SIZE", "16MiB"),
+    ];
+    let it = Containers::start(BUSYBOX, &settings);
+    assert_eq!(it.target().ssh().run("echo up").ok().out(), "up\n");
+    let agent = it.agent("default");
+    let done = it
+        .target()
+        .ssh()
+        .run("dd if=/dev/zero of=/tmp/full bs=1M count=64");
+    assert_ne!(done.code(), 0);
+    assert!(done.err().contains("No space left"), "{done:?}");
+    assert_eq!(it.agent("default"), agent);
+}
+
+#[test]
+fn a_fork_bomb_stays_in_its_workspace() {
+    let it = start();
+    let (agent, other) = (it.agent("default"), it.agent("second"));
+    let script = "echo up; b() { b | b & }; b; sleep 600";
+    let bomb = it.target().ssh().start(script);
+    bomb.wait_for("up", SOON);
+    let tasks = || {
+        let cgroup = std::fs::read_to_string(format!("/proc/{agent}/cgroup")).unwrap();
+        // Version 2 has one line, `0::PATH`; version 1 one a controller.
+        let path = cgroup.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            match controllers {
+                "pids" => Some(format!("/sys/fs/cgroup/pids{path}")),
+                "" if path != "/" => Some(format!("/sys/fs/cgroup{path}")),
+                _ => None,
+            }
+        });
+        let text = std::fs::read_to_string(path.unwrap() + "/pids.current").unwrap();
+        text.trim().parse::<u32>().unwrap()
+    };
+    until(SOON, "a full workspace", || tasks() > 90);
+    for _ in 0..5 {
+        assert_second_works(&it);
+    }
+    assert!(tasks() <= 100);
+    assert_eq!((it.agent("default"), it.agent("second")), (agent, other));
+    let _ = it.target().gateway().cli(&["restart", "default"]).ok();
+    assert_eq!(it.target().ssh().run("echo fine").ok().out(), "fine\n");
+}
+
+#[test]
+fn a_burner_of_processors_gets_its_share_and_no_more() {
+    let it = start();
+    let burner = it.target().ssh().start("echo up; while :; do :; done");
+    burner.wait_for("up", SOON);
+    let agent = it.agent("default");
+    // Ticks of 10 ms (proc(5), `stat`) that all of the workspace's programs have had.
+    let used = || {
+        let tasks = std::fs::read_dir(format!("/proc/{agent}/task")).unwrap();
+        let children = tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+        let mut sum: u64 = 0;
+        for pid in children.collect::<String>().split_whitespace() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let fields: Vec<_> = stat
+                .rsplit(')')
+                .next()
+                .unwrap()
+                .split_whitespace()
+                .collect();
+            sum += fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        }
+        sum
+    };
+    let (since, before) = (Instant::now(), used());
+    until(SOON, "a second of the burner", || used() > before + 100);
+    // Half a processor: a second of it takes two; a period of the quota is 100 ms.
+    assert!(
+        since.elapsed() > Duration::from_millis(1700),
+        "{:?}",
+        since.elapsed()
+    );
+    assert_second_works(&it);
+}
