@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a Docker Engine of the tests' own, with two images, unless it runs already; and
+# Starts a Docker Engine of the tests' own, with three images, unless it runs already; and
 # prints its socket. It stays for the next run of the tests; end it with
 #
 #   sh scripts/docker.sh stop
@@ -53,6 +53,17 @@ if ! engine image inspect devgate-test/busybox >/dev/null 2>&1; then
         [ "$program" = busybox ] || ln -s busybox "$root/bin/$program"
     done
     tar --owner=0 --group=0 -C "$root" -c . | engine import - devgate-test/busybox >/dev/null
+    rm -rf "$root"
+fi
+
+# A root for a mounted /usr: the rest is links into it.
+if ! engine image inspect devgate-test/host >/dev/null 2>&1; then
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    mkdir "$root/etc" "$root/usr" "$root/var"
+    for folder in bin lib lib64 sbin; do ln -s "usr/$folder" "$root/$folder"; done
+    cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/services /etc/protocols "$root/etc/"
+    tar --owner=0 --group=0 -C "$root" -c . | engine import - devgate-test/host >/dev/null
     rm -rf "$root"
 fi
 

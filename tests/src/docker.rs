@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::unistd::{getegid, geteuid};
+
 use crate::component::program;
 use crate::gateway::Gateway;
 use crate::process::{Finished, run};
 use crate::reach::Reach;
+use crate::survivors::Folder;
 use crate::target::Target;
 
 /// How long one request to the engine may take.
@@ -17,6 +20,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A root with busybox and nothing else.
 pub const BUSYBOX: &str = "devgate-test/busybox";
+
+/// A root whose programs are those of a `/usr` that is mounted.
+const HOST: &str = "devgate-test/host";
 
 /// A minimal Debian with a user `ana`.
 pub const DEBIAN: &str = "devgate-test/debian";
@@ -50,15 +56,8 @@ impl Engine {
     /// Returns the one that `scripts/docker.sh` starts.
     #[track_caller]
     pub fn of_the_tests() -> Self {
-        let variable = |name| env::var_os(name).map(PathBuf::from);
-        let cache = variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
-            let home = || variable("HOME").unwrap_or_default().join(".cache");
-            variable("XDG_CACHE_HOME")
-                .unwrap_or_else(home)
-                .join("devgate-tests")
-        });
         let engine = Self {
-            socket: cache.join("docker/docker.sock"),
+            socket: cache().join("docker/docker.sock"),
         };
         let version = engine.run(&["version"]);
         assert_eq!(
@@ -87,6 +86,17 @@ impl Engine {
     }
 }
 
+/// Returns the folder that the tests' set-up fills.
+fn cache() -> PathBuf {
+    let variable = |name| env::var_os(name).map(PathBuf::from);
+    variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
+        let home = || variable("HOME").unwrap_or_default().join(".cache");
+        variable("XDG_CACHE_HOME")
+            .unwrap_or_else(home)
+            .join("devgate-tests")
+    })
+}
+
 impl Containers {
     /// Starts a gateway with one workspace of that image.
     #[track_caller]
@@ -96,16 +106,46 @@ impl Containers {
         Self::start_by(engine, &socket, image, settings)
     }
 
+    /// Starts a gateway with one workspace that has this host's programs and network,
+    /// the tests' user, and the test's own folder.
+    #[track_caller]
+    pub fn like_this_host() -> Self {
+        let engine = Engine::of_the_tests();
+        let socket = engine.socket.display().to_string();
+        let folder = Folder::new();
+        let own = folder.path().display();
+        let cache = cache().display().to_string();
+        let mounts = format!("/usr:/usr:ro,/etc/alternatives:/etc/alternatives:ro,{cache}:{cache}:ro,{own}:{own}");
+        let user = format!("{}:{}", geteuid(), getegid());
+        let settings = [
+            ("DEVGATE_DOCKER_MOUNTS", mounts.as_str()),
+            ("DEVGATE_DOCKER_USER", &user),
+            ("DEVGATE_DOCKER_NETWORK", "host"),
+            ("DEVGATE_DOCKER_SHELL", "/bin/bash"),
+        ];
+        Self::start_in(folder, engine, (&socket, HOST), &settings)
+    }
+
     /// Starts a gateway that looks for the engine at another socket.
     #[track_caller]
     pub fn start_by(engine: Engine, socket: &str, image: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_in(Folder::new(), engine, (socket, image), settings)
+    }
+
+    #[track_caller]
+    fn start_in(
+        folder: Folder,
+        engine: Engine,
+        (socket, image): (&str, &str),
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut all = vec![
             ("DEVGATE_WORKSPACES_DRIVER", "docker"),
             ("DEVGATE_DOCKER_SOCKET", socket),
             ("DEVGATE_DOCKER_IMAGE", image),
         ];
         all.extend_from_slice(settings);
-        let target = Target::devgate_with(Reach::Unix, &all);
+        let target = Target::devgate_in(folder, Reach::Unix, &all);
         let id = target.gateway().data().join("docker/installation");
         let installation = std::fs::read_to_string(id).expect("an installation has an id");
         let installation = installation.trim().to_owned();
@@ -129,6 +169,11 @@ impl Containers {
     /// Returns what clients connect to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Returns what clients connect to, to be killed and started again.
+    pub fn target_mut(&mut self) -> &mut Target {
+        &mut self.target
     }
 
     /// Returns the gateway, to be killed and started again.

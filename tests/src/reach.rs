@@ -4,6 +4,7 @@
 use std::env;
 use std::panic::Location;
 
+use crate::docker::Containers;
 use crate::target::Target;
 
 /// How the gateway under test reaches its agents.
@@ -59,29 +60,66 @@ pub fn run(reach: Reach, test: impl FnOnce(&mut Target)) {
     }
 }
 
+/// Runs a test against a workspace in a container that has this host's programs, its
+/// network, and the test's folder.
+#[track_caller]
+pub fn run_in_a_container(test: impl FnOnce(&mut Target)) {
+    match Subject::asked_for() {
+        Subject::Devgate => test(Containers::like_this_host().target_mut()),
+        Subject::Sshd => eprintln!("{}: not for sshd", Location::caller()),
+    }
+}
+
 /// Makes of each function (of `&Target` or `&mut Target`) a module with one test
 /// for each [`Reach`].
 #[macro_export]
 macro_rules! over_both_reaches {
     ($($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block)+) => {
-        $(
-            $(#[$meta])*
-            mod $name {
-                #[allow(unused_imports, reason = "short tests need little")]
-                use super::*;
+        $($crate::tests_of! {
+            $(#[$meta])* fn $name($target: $type) $body
+        })+
+    };
+}
 
-                fn check($target: $type) $body
+/// Makes of each function a module with one test for each [`Reach`], and one in a
+/// container: for whatever doesn't look at the workspace's processes from outside.
+#[macro_export]
+macro_rules! everywhere {
+    ($($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block)+) => {
+        $($crate::tests_of! {
+            $(#[$meta])* fn $name($target: $type) $body
 
-                #[test]
-                fn over_a_unix_socket() {
-                    $crate::reach::run($crate::reach::Reach::Unix, |target| check(target));
-                }
-
-                #[test]
-                fn over_tls() {
-                    $crate::reach::run($crate::reach::Reach::Dial, |target| check(target));
-                }
+            #[test]
+            fn in_a_container() {
+                $crate::reach::run_in_a_container(|target| check(target));
             }
-        )+
+        })+
+    };
+}
+
+/// What the macros above have in common.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests_of {
+    ($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block $($more:item)*) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "short tests need little")]
+            use super::*;
+
+            fn check($target: $type) $body
+
+            #[test]
+            fn over_a_unix_socket() {
+                $crate::reach::run($crate::reach::Reach::Unix, |target| check(target));
+            }
+
+            #[test]
+            fn over_tls() {
+                $crate::reach::run($crate::reach::Reach::Dial, |target| check(target));
+            }
+
+            $($more)*
+        }
     };
 }

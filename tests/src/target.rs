@@ -34,7 +34,12 @@ impl Target {
     /// configuration.
     #[track_caller]
     pub fn devgate_with(reach: Reach, settings: &[(&str, &str)]) -> Self {
-        let folder = Folder::new();
+        Self::devgate_in(Folder::new(), reach, settings)
+    }
+
+    /// Starts a gateway with settings that name the test's folder.
+    #[track_caller]
+    pub fn devgate_in(folder: Folder, reach: Reach, settings: &[(&str, &str)]) -> Self {
         let gateway = Gateway::start_with(folder.path(), reach, settings);
         Self::of(gateway, folder)
     }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::component::program;
-use e2e::over_both_reaches;
+use e2e::everywhere;
 use e2e::process::{Finished, Running, run};
 use e2e::ssh::plain;
 use e2e::target::Target;
@@ -62,7 +62,7 @@ fn assert_same_tree(one: &Path, other: &Path) {
     assert!(done.status.success(), "{done:?}");
 }
 
-over_both_reaches! {
+everywhere! {
     fn scp_copies_a_tree_there_and_back_over_sftp(target: &Target) {
         copy_with_scp(target, &["-s"]);
     }

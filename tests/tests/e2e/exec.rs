@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use e2e::over_both_reaches;
+use e2e::{everywhere, over_both_reaches};
 use e2e::process::{is_running, signal, wait_until_gone};
 use e2e::reach::Reach;
 use e2e::target::Target;
@@ -29,7 +29,7 @@ fn noise(count: usize, seed: u64) -> Vec<u8> {
     .collect()
 }
 
-over_both_reaches! {
+everywhere! {
     fn every_exit_status_is_passed_on(target: &Target) {
         for status in [0, 1, 2, 42, 126, 127, 128, 254, 255] {
             let done = target.ssh().run(format!("exit {status}"));
@@ -187,15 +187,6 @@ over_both_reaches! {
         assert_eq!(value("SSH_CLIENT"), format!("{} {} {}", ends[0], ends[1], ends[3]));
     }
 
-    fn a_background_process_outlives_its_channel_and_its_connection(target: &Target) {
-        let done = target.ssh().run("nohup sleep 600 > /dev/null 2>&1 < /dev/null & echo $!").ok();
-        let pid: u32 = done.out().trim().parse().expect("a process id");
-        let _ = target.ssh().run("true").ok();
-        assert!(is_running(pid), "the background process is gone");
-        signal(pid, Signal::SIGKILL);
-        wait_until_gone(pid, SOON);
-    }
-
     fn a_signal_from_the_client_reaches_the_command(target: &Target) {
         // What OpenSSH's client sends itself: SIGHUP's effect when it dies. With a
         // terminal, the foreground job ends with its connection.
@@ -207,20 +198,6 @@ over_both_reaches! {
         ssh.signal(Signal::SIGKILL);
         until(SOON, "SIGHUP at the foreground job", || file.exists());
         assert!(ssh.ended().is_some());
-    }
-
-    fn a_channel_closes_when_its_command_exits_though_a_child_holds_its_pipes(target: &Target) {
-        if !target.is_devgate() {
-            return; // sshd waits for the pipes: this is what a gateway does better
-        }
-        let started = Instant::now();
-        let done = target.ssh().run("sleep 600 & echo $!; exit 8");
-        let elapsed = started.elapsed();
-        assert_eq!(done.code(), 8, "{done:?}");
-        assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
-        let pid = done.out().trim().parse().expect("a process id");
-        assert!(is_running(pid), "the child is not to be killed");
-        signal(pid, Signal::SIGKILL);
     }
 
     fn keepalive_requests_are_answered(target: &Target) {
@@ -252,6 +229,31 @@ over_both_reaches! {
         ).ok();
         assert_eq!(done.err(), "");
         assert_eq!(std::fs::metadata(&out).unwrap().len(), 100_000_000);
+    }
+}
+
+over_both_reaches! {
+    fn a_background_process_outlives_its_channel_and_its_connection(target: &Target) {
+        let done = target.ssh().run("nohup sleep 600 > /dev/null 2>&1 < /dev/null & echo $!").ok();
+        let pid: u32 = done.out().trim().parse().expect("a process id");
+        let _ = target.ssh().run("true").ok();
+        assert!(is_running(pid), "the background process is gone");
+        signal(pid, Signal::SIGKILL);
+        wait_until_gone(pid, SOON);
+    }
+
+    fn a_channel_closes_when_its_command_exits_though_a_child_holds_its_pipes(target: &Target) {
+        if !target.is_devgate() {
+            return; // sshd waits for the pipes: this is what a gateway does better
+        }
+        let started = Instant::now();
+        let done = target.ssh().run("sleep 600 & echo $!; exit 8");
+        let elapsed = started.elapsed();
+        assert_eq!(done.code(), 8, "{done:?}");
+        assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
+        let pid = done.out().trim().parse().expect("a process id");
+        assert!(is_running(pid), "the child is not to be killed");
+        signal(pid, Signal::SIGKILL);
     }
 }
 

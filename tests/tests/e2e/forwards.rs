@@ -7,7 +7,7 @@ use std::time::Duration;
 use e2e::process::Running;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
-use e2e::{over_both_reaches, ports, servers, socks};
+use e2e::{everywhere, ports, servers, socks};
 
 /// Starts a connection with forwards that stays open.
 fn connect(target: &Target, args: &[&str]) -> Running {
@@ -40,7 +40,7 @@ fn round_trip(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
     collected.join().unwrap().expect("the answer is complete")
 }
 
-over_both_reaches! {
+everywhere! {
     fn a_local_forward_carries_bytes_and_half_close(target: &Target) {
         let server = servers::echo("127.0.0.1:0");
         let port = ports::free();

@@ -7,10 +7,10 @@ use std::time::Duration;
 use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
-use e2e::{over_both_reaches, ports, socks};
+use e2e::{everywhere, ports, socks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-over_both_reaches! {
+everywhere! {
     fn one_connection_carries_a_hundred_channels_at_once(target: &Target) {
         let socket = target.path("control");
         let control = format!("ControlPath={}", socket.display());

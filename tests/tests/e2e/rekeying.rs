@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::gateway::file;
-use e2e::over_both_reaches;
+use e2e::everywhere;
 use e2e::process::run;
 use e2e::target::Target;
 use e2e::wait::SOON;
@@ -44,7 +44,7 @@ fn sum(path: &std::path::Path) -> String {
     .to_owned()
 }
 
-over_both_reaches! {
+everywhere! {
     fn two_hundred_megabytes_come_down_while_keys_change(target: &Target) {
         let data = make(target);
         let copy = target.path("copy");

@@ -1,6 +1,6 @@
 //! An interactive shell, in a terminal whose screen is read.
 
-use e2e::over_both_reaches;
+use e2e::everywhere;
 use e2e::target::Target;
 use e2e::tmux::Terminal;
 
@@ -14,7 +14,7 @@ fn log_in(target: &Target) -> Terminal {
     terminal
 }
 
-over_both_reaches! {
+everywhere! {
     fn a_shell_runs_what_is_typed_and_exit_ends_it_with_its_status(target: &Target) {
         let terminal = log_in(target);
         terminal.line("echo out=$((6 * 7))");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
-use e2e::{over_both_reaches, ports, servers};
+use e2e::{everywhere, ports, servers};
 
 fn round_trip(socket: &Path, bytes: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(socket).expect("the forward listens");
@@ -19,7 +19,7 @@ fn round_trip(socket: &Path, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-over_both_reaches! {
+everywhere! {
     fn a_local_socket_leads_to_one_in_the_workspace(target: &Target) {
         let (here, there) = (target.path("here"), target.path("there"));
         servers::echo_unix(&there);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use e2e::component::program;
-use e2e::over_both_reaches;
+use e2e::everywhere;
 use e2e::process::{Running, run};
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
@@ -50,7 +50,7 @@ fn start_x(target: &Target) -> (Running, String, PathBuf) {
     (server, display, authority)
 }
 
-over_both_reaches! {
+everywhere! {
     fn a_program_in_the_workspace_reaches_the_local_display(target: &Target) {
         program("xdpyinfo");
         let (_server, display, authority) = start_x(target);
