@@ -115,7 +115,9 @@ impl Containers {
         let folder = Folder::new();
         let own = folder.path().display();
         let cache = cache().display().to_string();
-        let mounts = format!("/usr:/usr:ro,/etc/alternatives:/etc/alternatives:ro,{cache}:{cache}:ro,{own}:{own}");
+        let mounts = format!(
+            "/usr:/usr:ro,/etc/alternatives:/etc/alternatives:ro,{cache}:{cache}:ro,{own}:{own}"
+        );
         let user = format!("{}:{}", geteuid(), getegid());
         let settings = [
             ("DEVGATE_DOCKER_MOUNTS", mounts.as_str()),

@@ -13,6 +13,7 @@
 )]
 
 pub mod bench;
+pub mod browser;
 pub mod component;
 pub mod docker;
 pub mod gateway;

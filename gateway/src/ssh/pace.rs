@@ -4,12 +4,13 @@
 //! window of a fast download each keystroke's echo would wait for megabytes. A channel
 //! that isn't alone keeps no more under way than the path needs to stay full.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::ChannelWriteHalf;
 use russh::server::Msg;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 
@@ -26,6 +27,10 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// A silence after which an old speed means nothing.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long a client may return no window before the limit is lifted, where the path
+/// isn't longer.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Sends one channel's output.
 pub(super) struct Pace<'a> {
@@ -58,7 +63,15 @@ impl<'a> Pace<'a> {
 
     async fn send_piece(&mut self, piece: Bytes) -> Result<(), russh::Error> {
         self.bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        self.tx.data_bytes(piece).await?;
+        let mut sending = pin!(self.tx.data_bytes(piece));
+        let patience = PATIENCE.max(self.interval * 2);
+        if let Ok(sent) = timeout(patience, sending.as_mut()).await {
+            sent?;
+        } else {
+            // The client may wait for more, and return window for nothing less.
+            self.tx.limit_under_way(u32::MAX);
+            sending.await?;
+        }
         let elapsed = self.since.elapsed();
         if elapsed >= self.interval {
             self.adapt(elapsed);
@@ -68,7 +81,8 @@ impl<'a> Pace<'a> {
 
     fn adapt(&mut self, elapsed: Duration) {
         let round_trip = self.connection.round_trip();
-        let limit = if self.connection.channels() == 1 || elapsed > SILENCE {
+        let silence = SILENCE.max(self.interval * 2);
+        let limit = if self.connection.channels() == 1 || elapsed > silence {
             u32::MAX
         } else {
             under_way(self.bytes, elapsed, round_trip)

@@ -16,16 +16,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use devgate_protocol::pipe::Feed;
 use devgate_protocol::{ReadHalf, WriteHalf};
 use russh::server::Msg;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::connection::Connection;
 use super::incoming::Incoming;
-use super::splice;
+use super::splice::{self, DRAIN_TIMEOUT};
 use crate::refusal::Refused;
 use asked::Asked;
 use download::{Download, Ended};
@@ -157,7 +159,7 @@ async fn bridge(
                         awaited = true;
                         feed = rest;
                     }
-                    UploadEnd::Closed(..) => return,
+                    UploadEnd::Closed(_, rest) => return deliver(rest).await,
                 }
             }
             ended = &mut down => break ended,
@@ -184,6 +186,15 @@ async fn bridge(
             )
             .await;
         }
+    }
+}
+
+/// Gives a program what a client sent before its CLOSE.
+async fn deliver(rest: Option<Feed>) {
+    if let Some(mut rest) = rest
+        && timeout(DRAIN_TIMEOUT, rest.drain()).await.is_err()
+    {
+        debug!("a program doesn't read what was sent before the channel's end");
     }
 }
 

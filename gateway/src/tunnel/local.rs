@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devgate_protocol::descriptor::Handed;
+use devgate_protocol::descriptor::{self, Handed};
 use devgate_protocol::{Answer, FEATURE_HAND_OVER, Open, Stream, StreamError, handshake, socket};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::ask::ask;
@@ -43,7 +44,9 @@ pub(super) async fn control(
     socket: &LocalSocket,
 ) -> Result<(Link, AgentInfo), TunnelError> {
     let greet = async {
-        let mut stream = connect(socket).await?;
+        let stream = connect(socket).await?;
+        descriptor::refuse(&stream);
+        let mut stream = Stream::from(stream);
         handshake::write_open(&mut stream, &Open::Control).await?;
         if let Answer::Refused(refusal) = handshake::read_answer(&mut stream).await? {
             return Err(TunnelError::Refused(refusal));
@@ -67,10 +70,11 @@ pub(super) async fn open(
     let stream = connect(socket).await?;
     let mut features = agent.features.iter();
     if !open.is_raw() || !features.any(|feature| feature == FEATURE_HAND_OVER) {
-        return ask(stream, open).await;
+        descriptor::refuse(&stream);
+        return ask(stream.into(), open).await;
     }
     let open = Box::new(open.clone());
-    match ask(stream, &Open::HandOver { open }).await? {
+    match ask(stream.into(), &Open::HandOver { open }).await? {
         (Stream::Local(stream), Answer::HandedOver) => {
             let taken = timeout(CONNECT_TIMEOUT, Handed::take(stream)).await;
             let connection = taken
@@ -83,7 +87,7 @@ pub(super) async fn open(
 }
 
 /// Connects to the agent, and to nobody else who listens there.
-async fn connect(agent: &LocalSocket) -> Result<Stream, TunnelError> {
+async fn connect(agent: &LocalSocket) -> Result<UnixStream, TunnelError> {
     let connecting = async {
         match agent.listener {
             Listener::OwnUser => {
@@ -94,9 +98,8 @@ async fn connect(agent: &LocalSocket) -> Result<Stream, TunnelError> {
             Listener::Workspace => socket::connect_unlinked(&agent.path).await,
         }
     };
-    let stream = timeout(CONNECT_TIMEOUT, connecting)
+    let connected = timeout(CONNECT_TIMEOUT, connecting)
         .await
-        .map_err(|_| TunnelError::TimedOut)?
-        .map_err(StreamError::from)?;
-    Ok(stream.into())
+        .map_err(|_| TunnelError::TimedOut)?;
+    Ok(connected.map_err(StreamError::from)?)
 }

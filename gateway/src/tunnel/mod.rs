@@ -38,6 +38,11 @@ pub struct AgentInfo {
     pub features: Vec<String>,
 }
 
+/// Longest version that an agent may have, in bytes, and most features: both are kept,
+/// and the version is logged.
+const MAX_VERSION: usize = 64;
+const MAX_FEATURES: usize = 64;
+
 /// Why there is no stream to an agent.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelError {
@@ -89,9 +94,12 @@ fn welcome_of(id: &WorkspaceId, hello: Option<FromAgent>) -> Result<AgentInfo, T
     if !(OLDEST_VERSION..=VERSION).contains(&protocol) {
         return Err(StreamError::Version(protocol).into());
     }
+    let invalid = |message| io::Error::new(io::ErrorKind::InvalidData, message);
     if workspace != id.as_str() {
-        let message = "the agent serves another workspace";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message).into());
+        return Err(invalid("the agent serves another workspace").into());
+    }
+    if version.len() > MAX_VERSION || features.len() > MAX_FEATURES {
+        return Err(invalid("the agent's hello is too long").into());
     }
     Ok(AgentInfo {
         version,

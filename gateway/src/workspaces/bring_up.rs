@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Shared;
@@ -22,6 +22,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The longest pause between attempts.
 const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a tunnel lasts that is worth having again at once.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// Failed attempts to reach an agent again before that is worth a warning.
 const WARN_AFTER: u32 = 12;
@@ -79,9 +82,18 @@ pub(super) async fn start(
 
 /// Connects an agent again whenever its tunnel breaks while it lives.
 pub(super) async fn keep_connected(shared: &Shared, id: &WorkspaceId) -> Infallible {
+    let mut pause = FIRST_PAUSE;
     loop {
+        let since = Instant::now();
         shared.tunnels.disconnected(id).await;
         debug!("tunnel lost");
+        if since.elapsed() < STEADY {
+            // One that goes as soon as it comes isn't worth a busy gateway.
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        } else {
+            pause = FIRST_PAUSE;
+        }
         connect(shared, id).await;
     }
 }

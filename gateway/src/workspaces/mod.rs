@@ -276,7 +276,10 @@ impl Workspaces {
     /// Tells a person who waits what a start that is under way takes its time with,
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
-        self.inner.shared.driver.doing(id)
+        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
+        starting
+            .then(|| self.inner.shared.driver.doing(id))
+            .flatten()
     }
 
     /// Returns where a workspace's home is, as its own programs see it.

@@ -21,6 +21,7 @@ fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live
     let workspace = made.json();
     assert_eq!(workspace["agent"]["connected"], true, "{workspace}");
     assert_eq!(workspace["may_enter"], true);
+    assert!(workspace["doing"].is_null(), "{workspace}");
     let owner = workspace["owner"].as_str().unwrap();
     assert_eq!(
         workspace["urls"]["application_template"],

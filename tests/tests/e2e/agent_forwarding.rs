@@ -9,7 +9,7 @@ use e2e::process::{Running, run};
 use e2e::ssh::plain;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
-use e2e::{keys, everywhere};
+use e2e::{everywhere, keys};
 
 /// Starts an `ssh-agent` that holds the key which the target lets in.
 fn start_agent(target: &Target) -> (Running, std::path::PathBuf) {

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::gateway::file;
 use e2e::everywhere;
+use e2e::gateway::file;
 use e2e::process::run;
 use e2e::target::Target;
 use e2e::wait::SOON;

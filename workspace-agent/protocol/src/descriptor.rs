@@ -10,7 +10,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{
@@ -43,6 +43,26 @@ pub async fn give(stream: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Re
     sent.await.map(drop)
 }
 
+/// Has the kernel refuse descriptors that the other end attaches to what it sends. They
+/// would be closed here, and closing some blocks. From Linux 6.16 on; before, nothing.
+#[expect(unsafe_code, reason = "no kept library offers SO_PASSRIGHTS")]
+pub fn refuse(stream: &UnixStream) {
+    const SO_PASSRIGHTS: nix::libc::c_int = 83;
+    let off: nix::libc::c_int = 0;
+    let length = nix::libc::socklen_t::try_from(size_of_val(&off)).unwrap_or_default();
+    // SAFETY: the pointer and the length describe `off`, which outlives the call. A kernel
+    // that doesn't know the option says so, and nothing has changed.
+    unsafe {
+        nix::libc::setsockopt(
+            stream.as_raw_fd(),
+            nix::libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            length,
+        );
+    }
+}
+
 /// A connection that was handed over.
 #[derive(Debug)]
 pub struct Handed {
@@ -69,6 +89,7 @@ impl Handed {
         if !is_known || sockopt::socket_type(&socket)? != SocketType::STREAM {
             return Err(invalid("what was handed over is no stream socket"));
         }
+        sockopt::set_socket_linger(&socket, None)?;
         Ok(Self {
             socket: register(socket)?,
             stream,
@@ -133,6 +154,13 @@ impl Handed {
             Err(rustix::io::Errno::NOTCONN) => Ok(()),
             ended => Ok(ended?),
         }
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        // The workspace may have asked for a close that waits for what wasn't sent.
+        let _ = sockopt::set_socket_linger(self.socket.get_ref(), None);
     }
 }
 
@@ -250,6 +278,19 @@ mod tests {
         let error = stream.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
         drop(stream);
+        assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_descriptor_that_nobody_wants_never_arrives() {
+        let (gateway, agent) = UnixStream::pair().unwrap();
+        refuse(&gateway);
+        let (given, mut other) = tcp().await;
+        // A kernel that doesn't refuse it hands it to whoever looks for it.
+        if give(&agent, &[given.as_fd()]).await.is_ok() {
+            return;
+        }
+        drop(given);
         assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
     }
 

@@ -273,6 +273,11 @@ impl Feed {
         }
     }
 
+    /// Writes all that is queued, or as much as the program takes. Cancel-safe.
+    pub async fn drain(&mut self) {
+        while !self.queue.is_empty() && self.flow().await.is_ok() {}
+    }
+
     fn close_if_done(&mut self) {
         let is_pipe = |stdin: &mut Descriptor| stdin.sort == Sort::Pipe;
         if self.ended && self.queue.is_empty() {

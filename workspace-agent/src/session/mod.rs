@@ -15,7 +15,7 @@ mod start;
 use std::io;
 use std::time::Duration;
 
-use devgate_protocol::frame::{ExitSignal, FrameReader, Kind};
+use devgate_protocol::frame::{FrameReader, Kind};
 use devgate_protocol::{
     Answer, ReadHalf, Refusal, RefusalReason, SessionOpen, Stream, StreamError, WriteHalf,
     descriptor, handshake,
@@ -27,7 +27,6 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::agent::Agent;
-use crate::process::Exit;
 use crate::send::{send, send_json};
 use crate::sftp;
 use setup::{Request, Setup};
@@ -129,25 +128,11 @@ async fn run(
     let notices = Notices::default();
     let mut input = input::Input::new(&child, feed, terminal, &notices);
     let output = output::run(end, outputs, relays, &notices, writer);
-    let exit = tokio::select! {
-        exit = output => exit?,
+    tokio::select! {
+        ended = output => ended,
         ended = input.run(reader) => {
-            ended?;
             debug!("the channel was closed before its program ended");
-            return Ok(());
-        }
-    };
-    match exit {
-        Exit::Status(status) => send(writer, Kind::ExitStatus, &status.to_be_bytes()).await,
-        Exit::Signal {
-            signal,
-            core_dumped,
-        } => {
-            let signal = ExitSignal {
-                signal: signals::name(signal).to_owned(),
-                core_dumped,
-            };
-            send_json(writer, Kind::ExitSignal, &signal).await
+            ended
         }
     }
 }

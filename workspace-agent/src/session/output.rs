@@ -8,11 +8,11 @@
 use std::io;
 
 use devgate_protocol::WriteHalf;
-use devgate_protocol::frame::Kind;
+use devgate_protocol::frame::{ExitSignal, Kind};
 use devgate_protocol::pipe::{Aftermath, Output};
 
-use super::Notices;
 use super::relays::Relays;
+use super::{Notices, signals};
 use crate::process::{End, Exit};
 use crate::send::{send, send_json};
 
@@ -28,20 +28,26 @@ async fn deliver(
     }
 }
 
-/// Carries the program's output up to and with its EOF, and returns how it ended.
+/// Carries the program's output, its EOF, and how it ended.
 pub(super) async fn run(
     mut end: End,
     [mut stdout, mut stderr]: [Output; 2],
     mut relays: Relays,
     notices: &Notices,
     writer: &mut WriteHalf,
-) -> io::Result<Exit> {
+) -> io::Result<()> {
     let mut exit = None;
     let mut aftermath = Aftermath::begin();
+    // Whoever reads stdout past us has to know at once when the program ends.
+    let (is_awaited, mut told) = (!stdout.is_open(), false);
     while stdout.is_open() || stderr.is_open() {
         tokio::select! {
             ended = end.wait(), if exit.is_none() => {
                 exit = Some(ended);
+                if is_awaited {
+                    tell(writer, ended).await?;
+                    told = true;
+                }
                 stdout.owe();
                 stderr.owe();
                 aftermath = Aftermath::begin();
@@ -66,15 +72,36 @@ pub(super) async fn run(
         }
     }
     send(writer, Kind::Eof, &[]).await?;
-    loop {
+    let exit = loop {
         if let Some(exit) = exit {
-            return Ok(exit);
+            break exit;
         }
         // The program goes on without its descriptors.
         tokio::select! {
             ended = end.wait() => exit = Some(ended),
             accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
             () = notices.stalled.notified() => send(writer, Kind::Data, &[]).await?,
+        }
+    };
+    if told {
+        return Ok(());
+    }
+    tell(writer, exit).await
+}
+
+/// Says how the program ended.
+async fn tell(writer: &mut WriteHalf, exit: Exit) -> io::Result<()> {
+    match exit {
+        Exit::Status(status) => send(writer, Kind::ExitStatus, &status.to_be_bytes()).await,
+        Exit::Signal {
+            signal,
+            core_dumped,
+        } => {
+            let signal = ExitSignal {
+                signal: signals::name(signal).to_owned(),
+                core_dumped,
+            };
+            send_json(writer, Kind::ExitSignal, &signal).await
         }
     }
 }

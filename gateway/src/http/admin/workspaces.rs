@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use tokio::time::timeout;
 
-use super::wire::{AfterCreate, NewWorkspace, StateName, Wait, WorkspaceView};
+use super::wire::{AfterCreate, NewWorkspace, Wait, WorkspaceView};
 use super::{Admin, body, query, view};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
@@ -67,9 +67,7 @@ pub(super) async fn show(
         record = by_id(&admin, &id).await?;
     }
     let mut view = view::workspace(&record);
-    if view.state == StateName::Starting {
-        view.doing = admin.workspaces.doing(&record.workspace.id);
-    }
+    view.doing = admin.workspaces.doing(&record.workspace.id);
     Ok(Json(view))
 }
 

@@ -283,6 +283,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
         owner: workspace.owner_name.clone(),
         state: view::state(&record.state),
         reason: view::failure(&record.state),
+        doing: api.workspaces.doing(&workspace.id),
         created: workspace.created,
         changed: record.changed,
         agent,

@@ -84,7 +84,10 @@ impl<'a> Download<'a> {
                     Ok(Some(Frame::Failed(refusal))) => return Ok(Ended::Failed(refusal.detail)),
                     Ok(Some(frame)) => self.act(frame).await?,
                     // What mattered has come.
-                    Ok(None) | Err(_) if self.aftermath.is_some() => ended = true,
+                    Ok(None) | Err(_) if self.aftermath.is_some() => {
+                        ended = true;
+                        self.eof_came = true;
+                    }
                     Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Err(error) => return Err(error),
                 },
@@ -139,7 +142,6 @@ impl<'a> Download<'a> {
     }
 
     fn exited(&mut self, exit: Exit) {
-        self.eof_came = true;
         self.exit = Some(exit);
         self.stdout.owe();
         self.aftermath = Some(Aftermath::begin());

@@ -135,10 +135,15 @@ struct Early {
 }
 
 impl Early {
+    /// Keeps what means something to a program that runs; of that only data is large.
     fn push(&mut self, message: ChannelMsg) {
         let data = match &message {
             ChannelMsg::Data { data } => data.len(),
-            _ => 0,
+            ChannelMsg::Eof
+            | ChannelMsg::EndOfWrite
+            | ChannelMsg::Signal { .. }
+            | ChannelMsg::WindowChange { .. } => 0,
+            _ => return,
         };
         self.bytes += data + size_of::<ChannelMsg>();
         self.messages.push_back(message);

@@ -17,8 +17,9 @@ export const connection = queryOptions({
 export const workspaces = queryOptions({
   queryKey: ["workspaces"],
   queryFn: ({ signal }) => requestAll("/workspaces", signal),
-  // Events bring changes at once; this is for what they may miss.
-  refetchInterval: 60_000,
+  // Events bring changes at once; this is for what they may miss, and for how far a start is.
+  refetchInterval: (query) =>
+    query.state.data?.some((workspace) => workspace.state === "starting") ? 1500 : 60_000,
 });
 
 export const keys = queryOptions({

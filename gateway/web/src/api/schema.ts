@@ -1296,6 +1296,11 @@ export interface components {
              * @description When it was created.
              */
             created: string;
+            /**
+             * @description What its start takes its time with, where there is something to tell: an image
+             *     that is pulled.
+             */
+            doing: string | null;
             /** @description Its home directory, as its own programs see it. */
             home: string;
             /** @description Its id, which no other workspace will ever have. */

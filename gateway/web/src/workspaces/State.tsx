@@ -31,6 +31,11 @@ export function StateMark({ workspace }: { workspace: Workspace }) {
         )}
       </span>
       {deleting ? "Deleting" : WORD[workspace.state]}
+      {busy && workspace.doing && (
+        <span className={classes.doing} title={workspace.doing}>
+          {workspace.doing}
+        </span>
+      )}
       {busy && !deleting && (
         <span className={classes.elapsed} aria-hidden>
           <Elapsed since={workspace.changed} />

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
-
+use crate::browser::Browser;
 use crate::component::program;
 use crate::process::run;
 use crate::reach::Reach;
@@ -21,10 +20,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A gateway with one workspace, whose owner is signed in. Dropping it ends it.
 pub(in crate::bench) struct Site {
+    browser: Browser,
     target: Target,
-    security: Security,
-    origin: String,
-    owner: String,
 }
 
 /// A page and how it is asked for.
@@ -52,28 +49,8 @@ impl Site {
         all.extend_from_slice(settings);
         let target = Target::devgate_with(Reach::Unix, &all);
         target.gateway().agent();
-        let cli = |args: &[&str]| -> Value {
-            let said = target.gateway().cli(args).ok().out();
-            serde_json::from_str(&said).expect("it was asked for JSON")
-        };
-        let users = cli(&["users", "list", "--json"]);
-        let owner = users[0]["name"].as_str().expect("a name").to_owned();
-        let link = cli(&["users", "link", &owner, "--json"]);
-        let link = link["url"].as_str().expect("an address");
-        let (origin, once) = link.split_once("/sign-in#link=").expect("a link");
-        let site = Self {
-            security,
-            origin: origin.to_owned(),
-            owner,
-            target,
-        };
-        let mut curl = site.curl();
-        curl.args(["--header", "Content-Type: application/json"])
-            .args(["--header", &format!("Origin: {origin}")])
-            .args(["--data", &format!("{{\"token\":\"{once}\"}}")])
-            .arg(format!("{origin}/api/v1/login/link"));
-        let _ = run(&mut curl, b"", LIMIT).ok();
-        site
+        let browser = Browser::signed_in(target.gateway(), target.folder());
+        Self { browser, target }
     }
 
     /// Starts the application in the workspace.
@@ -84,10 +61,10 @@ impl Site {
     /// Goes to `path` of what is at `label` (a port, or `editor`) as a browser does, and
     /// returns its page.
     pub(in crate::bench) fn page(&self, label: &str, path: &str) -> Page {
-        let label = format!("{label}--default--{}", self.owner);
-        let (scheme, authority) = self.origin.split_once("://").expect("an origin");
+        let label = format!("{label}--default--{}", self.browser.owner());
+        let (scheme, authority) = self.browser.origin().split_once("://").expect("an origin");
         let origin = format!("{scheme}://{label}.{authority}");
-        let mut curl = self.curl();
+        let mut curl = self.browser.curl();
         curl.args(["--location", "--output", "/dev/null"])
             .args(["--header", "Accept: text/html"])
             .arg(format!("{origin}{path}"));
@@ -95,7 +72,7 @@ impl Site {
         let host = format!("{label}.{authority}");
         let (name, port) = host.split_once(':').expect("a port");
         // Domain, subdomains, path, secure, expires, name, value; of ours only HttpOnly.
-        let jar = fs::read_to_string(self.jar()).expect("curl wrote it");
+        let jar = fs::read_to_string(self.browser.jar()).expect("curl wrote it");
         let mine = format!("#HttpOnly_{name}");
         let cookie = jar
             .lines()
@@ -118,23 +95,6 @@ impl Site {
     /// The workspace's home.
     pub(in crate::bench) fn home(&self) -> PathBuf {
         self.target.gateway().home()
-    }
-
-    fn jar(&self) -> PathBuf {
-        self.target.path("cookies")
-    }
-
-    fn curl(&self) -> Command {
-        let mut curl = Command::new(program("curl"));
-        curl.args(["--silent", "--show-error", "--fail-with-body"])
-            .arg("--cookie")
-            .arg(self.jar())
-            .arg("--cookie-jar")
-            .arg(self.jar());
-        if self.security == Security::Tls {
-            curl.arg("--insecure");
-        }
-        curl
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use e2e::browser::Browser;
 use e2e::component::program;
 use e2e::docker::{BUSYBOX, Containers, Engine};
 use e2e::process::Running;
@@ -96,6 +97,10 @@ fn who_waits_for_an_image_is_told_so_and_a_stop_ends_the_wait() {
     waiting.wait_for_error(&format!("pulling the image {image}"), SOON);
     let shown = it.target().gateway().cli(&["status", "default", "--json"]);
     assert!(shown.ok().out().contains("pulling the image"));
+    let browser = Browser::signed_in(it.target().gateway(), it.target().folder());
+    let workspaces = browser.get("/api/v1/workspaces");
+    let doing = &workspaces["items"][0]["doing"];
+    assert!(doing.as_str().unwrap().contains(&image), "{workspaces}");
     let _ = it.target().gateway().cli(&["stop", "default"]).ok();
     let done = waiting.finish(SOON);
     assert_eq!(done.code(), 255, "{done:?}");

@@ -25,7 +25,10 @@ fn stock_clients_work_in_an_image_with_nothing_but_a_shell() {
     let done = target.ssh().run("id -un; id -u; pwd; echo $0 $HOME").ok();
     assert_eq!(done.out(), "dev\n1000\n/home/dev\nsh /home/dev\n");
     assert_eq!(target.ssh().run("exit 7").code(), 7);
-    let again = target.ssh().input("through\n").run("cat /dev/stdin > /dev/stdout");
+    let again = target
+        .ssh()
+        .input("through\n")
+        .run("cat /dev/stdin > /dev/stdout");
     assert_eq!(again.ok().out(), "through\n");
     let done = target.ssh().args(["-tt"]).run("tty; stty size").ok();
     assert!(done.out().starts_with("/dev/pts/"), "{done:?}");

@@ -32,6 +32,10 @@ pub struct Workspace {
     /// Why it failed, where it did.
     #[schema(required = true)]
     pub reason: Option<Failure>,
+    /// What its start takes its time with, where there is something to tell: an image
+    /// that is pulled.
+    #[schema(required = true)]
+    pub doing: Option<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
