@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::drivers::DriverError;
-use crate::files::replace;
+use crate::files::{remove_tree, replace};
 use crate::names::{InstallationId, WorkspaceId};
 
 /// File with the installation's id.
@@ -46,19 +46,18 @@ impl Folder {
 
     /// Removes the folders. Blocks.
     pub(super) fn remove(&self) -> Result<(), DriverError> {
-        match fs::remove_dir_all(&self.0) {
+        match remove_tree(&self.0) {
             // What the workspace's user has made there, a gateway that isn't root can't
             // remove. It is nothing of worth, and nobody else gets there.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 warn!(folder = %self.0.display(), %error, "a folder is left");
                 Ok(())
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DriverError::File {
+            removed => removed.map_err(|source| DriverError::File {
                 action: "remove",
                 path: self.0.clone(),
-                source: error,
+                source,
             }),
-            _ => Ok(()),
         }
     }
 }
