@@ -33,6 +33,11 @@ impl Folder {
     /// Makes the folders. Blocks.
     pub(super) fn create(&self) -> Result<(), DriverError> {
         make(&self.0)?;
+        self.share()
+    }
+
+    /// Makes the folder that the container shares. Blocks.
+    fn share(&self) -> Result<(), DriverError> {
         let shared = self.shared();
         make(&shared)?;
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).map_err(|source| {
@@ -42,6 +47,27 @@ impl Folder {
                 source,
             }
         })
+    }
+
+    /// Makes the folder that the container shares anew, without anything that the
+    /// workspace has left there: it may be in the agent's way. No container runs. Blocks.
+    pub(super) fn renew(&self) -> Result<(), DriverError> {
+        let shared = self.shared();
+        let failed = |action, source| DriverError::File {
+            action,
+            path: shared.clone(),
+            source,
+        };
+        match remove_tree(&shared) {
+            // See `remove`; out of the way is enough.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                warn!(folder = %shared.display(), %error, "a folder is put aside");
+                let aside = self.0.join(format!("left-{}", WorkspaceId::random()));
+                fs::rename(&shared, aside).map_err(|source| failed("put aside", source))?;
+            }
+            removed => removed.map_err(|source| failed("remove", source))?,
+        }
+        self.share()
     }
 
     /// Removes the folders. Blocks.
@@ -112,6 +138,19 @@ mod tests {
         assert_eq!(installation(&folder).unwrap(), id);
         fs::write(folder.join(INSTALLATION), "nonsense").unwrap();
         assert!(installation(&folder).is_err());
+    }
+
+    #[test]
+    fn a_renewed_folder_is_empty_and_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), &WorkspaceId::random());
+        folder.create().unwrap();
+        fs::create_dir_all(folder.shared().join("agent.sock/in/the/way")).unwrap();
+        folder.renew().unwrap();
+        let shared = folder.shared();
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+        let mode = fs::metadata(&shared).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o777);
     }
 
     #[test]

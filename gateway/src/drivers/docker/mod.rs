@@ -118,6 +118,8 @@ impl DockerDriver {
             Prepared::Running(pid) => return Ok(Started::Found(pid)),
             Prepared::Fresh(fresh) => fresh,
         };
+        let folder = self.folder(id);
+        blocking(move || folder.renew()).await?;
         self.fill(&fresh, workspace).await?;
         if self.options.network.is_none() {
             self.containers.have_network().await?;

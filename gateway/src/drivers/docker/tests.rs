@@ -209,6 +209,18 @@ async fn a_container_that_is_removed_from_outside_is_noticed_and_made_anew() {
 }
 
 #[tokio::test]
+async fn what_a_workspace_leaves_in_the_shared_folder_is_not_in_its_way() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let socket = driver.folder(&workspace.id).shared().join(SOCKET);
+    let _ = std::fs::remove_file(&socket);
+    std::fs::create_dir_all(socket.join("in/the/way")).unwrap();
+    up(&driver, &workspace).await;
+}
+
+#[tokio::test]
 async fn an_image_that_is_nowhere_is_named() {
     let mut it = real_containers();
     it.options.image = "127.0.0.1:1/nowhere".to_owned();
