@@ -317,3 +317,19 @@ fn the_same_settings_have_the_same_digest() {
     other.image = "b".to_owned();
     assert_ne!(digest(&options), digest(&other));
 }
+
+#[test]
+fn the_filter_of_the_log_is_handed_on_and_not_in_the_digest() {
+    let (options, installation) = (plain_options(), InstallationId::random());
+    let (workspace, shared) = (workspace(), Path::new("/run"));
+    let made = |filter: Option<&str>| {
+        let filter = filter.map(str::to_owned);
+        let body = spec::body_with_filter(&options, &installation, &workspace, shared, filter);
+        let digest = body.labels.unwrap().remove(spec::SPEC).unwrap();
+        (digest, body.env.unwrap())
+    };
+    let (without, with) = (made(None), made(Some("debug")));
+    assert_eq!(without.0, with.0);
+    assert_eq!(without.1.len(), 1);
+    assert_eq!(with.1[1], "DEVGATE_AGENT_LOG=debug");
+}
