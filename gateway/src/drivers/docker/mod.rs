@@ -25,13 +25,15 @@ use std::time::Duration;
 
 use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use self::account::Account;
-use self::containers::{Containers, Fresh, Prepared};
+use self::containers::{Containers, Fresh, Launch, Prepared};
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
 use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use crate::chain::chain;
 use crate::config::BindMount;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -108,26 +110,41 @@ impl DockerDriver {
 
     async fn begin(&self, workspace: &Workspace) -> Result<Started, DriverError> {
         let id = &workspace.id;
-        let wanted = spec::body(
-            &self.options,
-            self.containers.installation(),
-            workspace,
-            &self.folder(id).shared(),
-        );
-        let fresh = match self.containers.prepare(id, &wanted).await? {
-            Prepared::Running(pid) => return Ok(Started::Found(pid)),
-            Prepared::Fresh(fresh) => fresh,
-        };
-        let folder = self.folder(id);
-        blocking(move || folder.renew()).await?;
-        self.fill(&fresh, workspace).await?;
-        if self.options.network.is_none() {
-            self.containers.have_network().await?;
+        let shared = self.folder(id).shared();
+        let installation = self.containers.installation();
+        let wanted = spec::body(&self.options, installation, workspace, &shared);
+        let mut is_again = false;
+        loop {
+            let fresh = match self.containers.prepare(id, &wanted).await? {
+                Prepared::Running(pid) => return Ok(Started::Found(pid)),
+                Prepared::Fresh(fresh) => fresh,
+            };
+            match self.launch(&fresh, workspace).await? {
+                Launch::Done => break,
+                Launch::Lacking(error) if is_again => return Err(error),
+                // A network that was removed and made again is another one.
+                Launch::Lacking(error) => {
+                    let error = chain(&error);
+                    warn!(error, "the container lacks something: it is made anew");
+                    self.containers.remove_container(id).await?;
+                    is_again = true;
+                }
+            }
         }
-        self.containers.start(&fresh.name).await?;
         let state = self.containers.state(id).await?;
         // One that has ended already has no number; its end is seen by who waits.
         Ok(Started::New(state.as_ref().map_or(0, exit::pid)))
+    }
+
+    /// Starts a container, with all that it needs.
+    async fn launch(&self, fresh: &Fresh, workspace: &Workspace) -> Result<Launch, DriverError> {
+        let folder = self.folder(&workspace.id);
+        blocking(move || folder.renew()).await?;
+        self.fill(fresh, workspace).await?;
+        if self.options.network.is_none() {
+            self.containers.have_network().await?;
+        }
+        self.containers.start(&fresh.name).await
     }
 
     /// Puts the agent and what it is told into a container. A new one gets its user's

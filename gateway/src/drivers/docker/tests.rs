@@ -221,6 +221,20 @@ async fn what_a_workspace_leaves_in_the_shared_folder_is_not_in_its_way() {
 }
 
 #[tokio::test]
+async fn a_network_that_was_removed_is_made_again_and_the_container_with_it() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let first = inspect(&driver, &workspace).await.id;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let client = driver.containers.engine().client().await.unwrap();
+    let network = spec::network(driver.containers.installation());
+    client.remove_network(&network).await.unwrap();
+    up(&driver, &workspace).await;
+    assert_ne!(inspect(&driver, &workspace).await.id, first);
+}
+
+#[tokio::test]
 async fn an_image_that_is_nowhere_is_named() {
     let mut it = real_containers();
     it.options.image = "127.0.0.1:1/nowhere".to_owned();
