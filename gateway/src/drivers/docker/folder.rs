@@ -1,5 +1,5 @@
 //! What of a workspace is on the gateway's own disk: the folder with its agent's
-//! socket; and the installation's id.
+//! socket, and a note that it has a home; and the installation's id.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -30,6 +30,33 @@ impl Folder {
         self.0.join("run")
     }
 
+    fn home(&self) -> PathBuf {
+        self.0.join("home")
+    }
+
+    /// Tells whether the workspace's home was ever ready to be used. Blocks.
+    pub(super) fn had_home(&self) -> Result<bool, DriverError> {
+        let path = self.home();
+        path.try_exists().map_err(|source| DriverError::File {
+            action: "look for",
+            path,
+            source,
+        })
+    }
+
+    /// Takes note that the workspace's home is ready to be used. Blocks.
+    pub(super) fn note_home(&self) -> Result<(), DriverError> {
+        if self.had_home()? {
+            return Ok(());
+        }
+        let path = self.home();
+        replace(&path, b"").map_err(|source| DriverError::File {
+            action: "write",
+            path,
+            source,
+        })
+    }
+
     /// Makes the folders. Blocks.
     pub(super) fn create(&self) -> Result<(), DriverError> {
         make(&self.0)?;
@@ -52,6 +79,12 @@ impl Folder {
     /// Makes the folder that the container shares anew, without anything that the
     /// workspace has left there: it may be in the agent's way. No container runs. Blocks.
     pub(super) fn renew(&self) -> Result<(), DriverError> {
+        self.release()?;
+        self.share()
+    }
+
+    /// Removes the folder that the container shares. Blocks.
+    pub(super) fn release(&self) -> Result<(), DriverError> {
         let shared = self.shared();
         let failed = |action, source| DriverError::File {
             action,
@@ -63,11 +96,10 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 warn!(folder = %shared.display(), %error, "a folder is put aside");
                 let aside = self.0.join(format!("left-{}", WorkspaceId::random()));
-                fs::rename(&shared, aside).map_err(|source| failed("put aside", source))?;
+                fs::rename(&shared, aside).map_err(|source| failed("put aside", source))
             }
-            removed => removed.map_err(|source| failed("remove", source))?,
+            removed => removed.map_err(|source| failed("remove", source)),
         }
-        self.share()
     }
 
     /// Removes the folders. Blocks.

@@ -235,6 +235,47 @@ async fn a_network_that_was_removed_is_made_again_and_the_container_with_it() {
 }
 
 #[tokio::test]
+async fn a_home_that_is_gone_is_not_made_anew() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    driver.release(&workspace.id).await.unwrap();
+    driver.containers.remove_home(&workspace.id).await.unwrap();
+    let error = it.docker_driver().create(&workspace).await.unwrap_err();
+    let DriverError::HomeMissing { volume } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*volume, spec::volume(&workspace.id));
+    assert!(!driver.containers.has_home(&workspace.id).await.unwrap());
+    // Put back, or deleted, it can be used again.
+    driver.containers.make_home(&workspace).await.unwrap();
+    driver.create(&workspace).await.unwrap();
+    driver.remove(&workspace.id).await.unwrap();
+    driver.create(&workspace).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_container_leaves_the_homes_mode_and_time_alone() {
+    let mut it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let home = |pid| format!("/proc/{pid}/root/home/dev");
+    let facts = |pid| {
+        let found = std::fs::metadata(home(pid)).unwrap();
+        (found.uid(), found.mode() & 0o7777, found.mtime_nsec())
+    };
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(home(pid), mode).unwrap();
+    let before = facts(pid);
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    it.options.pids = 300;
+    let pid = up(&it.docker_driver(), &workspace).await;
+    assert_eq!(facts(pid), before);
+    assert_eq!(before.1, 0o700);
+}
+
+#[tokio::test]
 async fn an_image_that_is_nowhere_is_named() {
     let mut it = real_containers();
     it.options.image = "127.0.0.1:1/nowhere".to_owned();
