@@ -180,6 +180,12 @@ pub enum DriverError {
         #[source]
         source: std::io::Error,
     },
+    /// The home was there and is gone.
+    #[error("the home's volume {volume} is missing")]
+    HomeMissing {
+        /// Its name.
+        volume: String,
+    },
     /// A file or folder can't be handled.
     #[error("can't {action} {}", path.display())]
     File {

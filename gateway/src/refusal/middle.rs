@@ -97,6 +97,7 @@ impl Refusal for DriverError {
             Self::AgentMissing { .. }
             | Self::SpawnFailed { .. }
             | Self::HomeUnwritable { .. }
+            | Self::HomeMissing { .. }
             | Self::File { .. }
             | Self::Process { .. }
             | Self::Unstoppable { .. }

@@ -15,6 +15,9 @@ use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::names::WorkspaceId;
 
+/// Longest pause before it is tried again.
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+
 /// Ends and releases what runs of workspaces that have no record, until the gateway
 /// ends.
 pub(super) async fn release(shared: Arc<Shared>) {
@@ -24,19 +27,40 @@ pub(super) async fn release(shared: Arc<Shared>) {
     }
 }
 
+/// Tries until nothing is left to do.
 async fn release_all(shared: &Shared) {
-    let kept = loop {
+    let mut pause = shared.options.recovery_pause;
+    let mut kept = loop {
         match shared.driver.kept().await {
             Ok(kept) => break kept,
+            // Told of by whoever needs it.
             Err(DriverError::EngineUnreachable { .. }) => {
                 sleep(shared.options.recovery_pause).await;
             }
             Err(error) => {
                 warn!(error = chain(&error), "can't look for what workspaces left");
-                return;
+                rest(&mut pause).await;
             }
         }
     };
+    loop {
+        kept = release_some(shared, kept).await;
+        if kept.is_empty() {
+            return;
+        }
+        rest(&mut pause).await;
+    }
+}
+
+/// Waits, the next time for longer.
+async fn rest(pause: &mut Duration) {
+    sleep(*pause).await;
+    *pause = pause.saturating_mul(2).min(MAX_PAUSE);
+}
+
+/// Returns those of which it has failed.
+async fn release_some(shared: &Shared, kept: Vec<WorkspaceId>) -> Vec<WorkspaceId> {
+    let mut left = Vec::new();
     for id in kept {
         // A record is there before anything else is, and ids aren't used again: what
         // has none now will have none.
@@ -47,14 +71,17 @@ async fn release_all(shared: &Shared) {
                 Err(error) => {
                     let error = chain(&error);
                     warn!(workspace = %id, error, "can't remove what a workspace left");
+                    left.push(id);
                 }
             },
             Err(error) => {
-                warn!(error = chain(&error), "can't look for what workspaces left");
-                return;
+                let error = chain(&error);
+                warn!(workspace = %id, error, "can't look for what workspaces left");
+                left.push(id);
             }
         }
     }
+    left
 }
 
 async fn release_one(shared: &Shared, id: &WorkspaceId) -> Result<(), DriverError> {

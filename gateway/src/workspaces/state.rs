@@ -125,6 +125,15 @@ pub enum FailureReason {
         /// The system's words.
         detail: String,
     },
+    /// The home was there and is gone.
+    #[error(
+        "the workspace's home, the Docker volume {volume}, is missing: restore the volume of that \
+         name with its labels, then start again, or delete the workspace"
+    )]
+    HomeMissing {
+        /// The volume's name.
+        volume: String,
+    },
     /// What runs in the workspace doesn't end.
     #[error("the workspace can't be stopped ({detail}): see to that, then stop again")]
     StopFailed {
@@ -254,6 +263,9 @@ impl FailureReason {
             DriverError::HomeUnwritable { path, source } => Self::HomeUnwritable {
                 path: path.clone(),
                 detail: source.to_string(),
+            },
+            DriverError::HomeMissing { volume } => Self::HomeMissing {
+                volume: volume.clone(),
             },
             DriverError::EngineUnreachable { socket, source } => Self::EngineUnreachable {
                 socket: socket.clone(),

@@ -63,6 +63,14 @@ pub(super) enum Prepared {
     Fresh(Fresh),
 }
 
+/// How a container was asked to start.
+pub(super) enum Launch {
+    /// It was started.
+    Done,
+    /// It can't be, because something that it was made with is no more.
+    Lacking(DriverError),
+}
+
 impl Containers {
     pub(super) fn new(engine: Arc<Engine>, installation: InstallationId) -> Self {
         Self {
@@ -238,12 +246,17 @@ impl Containers {
     }
 
     /// Starts a container; one that runs is left as it is.
-    pub(super) async fn start(&self, name: &str) -> Result<(), DriverError> {
+    pub(super) async fn start(&self, name: &str) -> Result<Launch, DriverError> {
         let client = self.engine.client().await?;
         let started = client
             .start_container(name, None::<StartContainerOptions>)
             .await;
-        started.map_err(|error| self.engine.failed("start the container", error))
+        let failed = |error| self.engine.failed("start the container", error);
+        match started {
+            Ok(()) => Ok(Launch::Done),
+            Err(error) if is_missing(&error) => Ok(Launch::Lacking(failed(error))),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Ends a workspace's container: asks, and kills it after `grace`.

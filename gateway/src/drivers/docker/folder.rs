@@ -1,5 +1,5 @@
 //! What of a workspace is on the gateway's own disk: the folder with its agent's
-//! socket; and the installation's id.
+//! socket, and a note that it has a home; and the installation's id.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::drivers::DriverError;
-use crate::files::replace;
+use crate::files::{remove_tree, replace};
 use crate::names::{InstallationId, WorkspaceId};
 
 /// File with the installation's id.
@@ -30,9 +30,41 @@ impl Folder {
         self.0.join("run")
     }
 
+    fn home(&self) -> PathBuf {
+        self.0.join("home")
+    }
+
+    /// Tells whether the workspace's home was ever ready to be used. Blocks.
+    pub(super) fn had_home(&self) -> Result<bool, DriverError> {
+        let path = self.home();
+        path.try_exists().map_err(|source| DriverError::File {
+            action: "look for",
+            path,
+            source,
+        })
+    }
+
+    /// Takes note that the workspace's home is ready to be used. Blocks.
+    pub(super) fn note_home(&self) -> Result<(), DriverError> {
+        if self.had_home()? {
+            return Ok(());
+        }
+        let path = self.home();
+        replace(&path, b"").map_err(|source| DriverError::File {
+            action: "write",
+            path,
+            source,
+        })
+    }
+
     /// Makes the folders. Blocks.
     pub(super) fn create(&self) -> Result<(), DriverError> {
         make(&self.0)?;
+        self.share()
+    }
+
+    /// Makes the folder that the container shares. Blocks.
+    fn share(&self) -> Result<(), DriverError> {
         let shared = self.shared();
         make(&shared)?;
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).map_err(|source| {
@@ -44,21 +76,46 @@ impl Folder {
         })
     }
 
+    /// Makes the folder that the container shares anew, without anything that the
+    /// workspace has left there: it may be in the agent's way. No container runs. Blocks.
+    pub(super) fn renew(&self) -> Result<(), DriverError> {
+        self.release()?;
+        self.share()
+    }
+
+    /// Removes the folder that the container shares. Blocks.
+    pub(super) fn release(&self) -> Result<(), DriverError> {
+        let shared = self.shared();
+        let failed = |action, source| DriverError::File {
+            action,
+            path: shared.clone(),
+            source,
+        };
+        match remove_tree(&shared) {
+            // See `remove`; out of the way is enough.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                warn!(folder = %shared.display(), %error, "a folder is put aside");
+                let aside = self.0.join(format!("left-{}", WorkspaceId::random()));
+                fs::rename(&shared, aside).map_err(|source| failed("put aside", source))
+            }
+            removed => removed.map_err(|source| failed("remove", source)),
+        }
+    }
+
     /// Removes the folders. Blocks.
     pub(super) fn remove(&self) -> Result<(), DriverError> {
-        match fs::remove_dir_all(&self.0) {
+        match remove_tree(&self.0) {
             // What the workspace's user has made there, a gateway that isn't root can't
             // remove. It is nothing of worth, and nobody else gets there.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 warn!(folder = %self.0.display(), %error, "a folder is left");
                 Ok(())
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DriverError::File {
+            removed => removed.map_err(|source| DriverError::File {
                 action: "remove",
                 path: self.0.clone(),
-                source: error,
+                source,
             }),
-            _ => Ok(()),
         }
     }
 }
@@ -113,6 +170,19 @@ mod tests {
         assert_eq!(installation(&folder).unwrap(), id);
         fs::write(folder.join(INSTALLATION), "nonsense").unwrap();
         assert!(installation(&folder).is_err());
+    }
+
+    #[test]
+    fn a_renewed_folder_is_empty_and_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), &WorkspaceId::random());
+        folder.create().unwrap();
+        fs::create_dir_all(folder.shared().join("agent.sock/in/the/way")).unwrap();
+        folder.renew().unwrap();
+        let shared = folder.shared();
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+        let mode = fs::metadata(&shared).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o777);
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt as _;
-use tokio::time::Instant;
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
 use super::engine::{Engine, is_missing};
 use crate::drivers::DriverError;
+
+/// How long a pull may go without any progress.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Returns the id of an image that is on the engine's host.
 pub(super) async fn find(engine: &Engine, image: &str) -> Result<Option<String>, DriverError> {
@@ -93,7 +97,7 @@ pub(super) async fn pull(
     }
     let client = engine.client().await?;
     let mut progress = client.create_image(Some(options.build()), None, None);
-    while let Some(step) = progress.next().await {
+    while let Some(step) = next(&mut progress, image, PATIENCE).await? {
         match step {
             Ok(CreateImageInfo { id, status, .. }) => {
                 debug!(image, layer = id, status, "pulling");
@@ -117,6 +121,19 @@ pub(super) async fn pull(
     Ok(())
 }
 
+/// Returns a pull's next step; fails where none comes.
+async fn next<T>(
+    progress: &mut (impl Stream<Item = T> + Unpin),
+    image: &str,
+    patience: Duration,
+) -> Result<Option<T>, DriverError> {
+    let next = timeout(patience, progress.next()).await;
+    next.map_err(|_| DriverError::ImageMissing {
+        image: image.to_owned(),
+        detail: format!("no progress for {} s", patience.as_secs()),
+    })
+}
+
 /// Tells whether a reference has a tag or a digest; a registry's port is none.
 fn names_a_version(image: &str) -> bool {
     let last = image.rsplit('/').next().unwrap_or(image);
@@ -138,6 +155,16 @@ mod tests {
         ] {
             assert_eq!(names_a_version(image), expected, "{image}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_pull_without_progress_fails() {
+        let patience = Duration::from_secs(1);
+        let mut steps = futures_util::stream::iter([1]).chain(futures_util::stream::pending());
+        assert_eq!(next(&mut steps, "debian", patience).await.unwrap(), Some(1));
+        let error = next(&mut steps, "debian", patience).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("no progress for 1 s"), "{text}");
     }
 
     #[test]

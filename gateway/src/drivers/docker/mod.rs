@@ -2,7 +2,9 @@
 //!
 //! A workspace is a container, which can be made anew at any time, and a volume, its
 //! home. The agent is the container's first process; its socket is in a folder that
-//! the host shares with the container, below one that only the gateway enters.
+//! the host shares with the container, below one that only the gateway enters. Beside
+//! it a note is kept once the home is ready: a home that is gone then is somebody's loss,
+//! and never silently made anew.
 //!
 //! Each call finishes what an earlier one has left, so one that is dropped or killed
 //! leaves nothing that a later one can't use (see [`containers`]).
@@ -25,13 +27,15 @@ use std::time::Duration;
 
 use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use self::account::Account;
-use self::containers::{Containers, Fresh, Prepared};
+use self::containers::{Containers, Fresh, Launch, Prepared};
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
 use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use crate::chain::chain;
 use crate::config::BindMount;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -108,28 +112,45 @@ impl DockerDriver {
 
     async fn begin(&self, workspace: &Workspace) -> Result<Started, DriverError> {
         let id = &workspace.id;
-        let wanted = spec::body(
-            &self.options,
-            self.containers.installation(),
-            workspace,
-            &self.folder(id).shared(),
-        );
-        let fresh = match self.containers.prepare(id, &wanted).await? {
-            Prepared::Running(pid) => return Ok(Started::Found(pid)),
-            Prepared::Fresh(fresh) => fresh,
-        };
-        self.fill(&fresh, workspace).await?;
-        if self.options.network.is_none() {
-            self.containers.have_network().await?;
+        let shared = self.folder(id).shared();
+        let installation = self.containers.installation();
+        let wanted = spec::body(&self.options, installation, workspace, &shared);
+        let mut is_again = false;
+        loop {
+            let fresh = match self.containers.prepare(id, &wanted).await? {
+                Prepared::Running(pid) => return Ok(Started::Found(pid)),
+                Prepared::Fresh(fresh) => fresh,
+            };
+            match self.launch(&fresh, workspace).await? {
+                Launch::Done => break,
+                Launch::Lacking(error) if is_again => return Err(error),
+                // A network that was removed and made again is another one.
+                Launch::Lacking(error) => {
+                    let error = chain(&error);
+                    warn!(error, "the container lacks something: it is made anew");
+                    self.containers.remove_container(id).await?;
+                    is_again = true;
+                }
+            }
         }
-        self.containers.start(&fresh.name).await?;
         let state = self.containers.state(id).await?;
         // One that has ended already has no number; its end is seen by who waits.
         Ok(Started::New(state.as_ref().map_or(0, exit::pid)))
     }
 
+    /// Starts a container, with all that it needs.
+    async fn launch(&self, fresh: &Fresh, workspace: &Workspace) -> Result<Launch, DriverError> {
+        let folder = self.folder(&workspace.id);
+        blocking(move || folder.renew()).await?;
+        self.fill(fresh, workspace).await?;
+        if self.options.network.is_none() {
+            self.containers.have_network().await?;
+        }
+        self.containers.start(&fresh.name).await
+    }
+
     /// Puts the agent and what it is told into a container. A new one gets its user's
-    /// name and the home's owner, too.
+    /// name, too, and a new home its owner.
     async fn fill(&self, container: &Fresh, workspace: &Workspace) -> Result<(), DriverError> {
         let config = self.agent_config(workspace)?;
         let agent = self.options.agent.clone();
@@ -139,7 +160,9 @@ impl DockerDriver {
             None
         };
         let home = self.options.home.to_string_lossy().into_owned();
+        let folder = self.folder(&workspace.id);
         let packed = blocking(move || {
+            let had_home = folder.had_home()?;
             let agent = files::agent(&agent)?;
             let pack = || {
                 let mut files = Files::new();
@@ -151,7 +174,9 @@ impl DockerDriver {
                 files.file(spec::AGENT, 0o755, &agent)?;
                 files.file(spec::CONFIG, 0o644, config.as_bytes())?;
                 if let Some((account, passwd)) = account {
-                    files.folder(&home, 0o755, (account.uid, account.gid))?;
+                    if !had_home {
+                        files.folder(&home, 0o755, (account.uid, account.gid))?;
+                    }
                     if !account.is_listed {
                         let passwd = account.add_to(&passwd, &home);
                         files.file("/etc/passwd", 0o644, passwd.as_bytes())?;
@@ -168,7 +193,9 @@ impl DockerDriver {
         packed
             .await?
             .upload(self.containers.engine(), &container.name)
-            .await
+            .await?;
+        let folder = self.folder(&workspace.id);
+        blocking(move || folder.note_home()).await
     }
 
     /// Returns the user in a container, and its `/etc/passwd`.
@@ -228,7 +255,15 @@ impl Driver for DockerDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(async move {
             let folder = self.folder(&workspace.id);
-            blocking(move || folder.create()).await?;
+            let had_home = blocking(move || {
+                folder.create()?;
+                folder.had_home()
+            });
+            if had_home.await? && !self.containers.has_home(&workspace.id).await? {
+                return Err(DriverError::HomeMissing {
+                    volume: spec::volume(&workspace.id),
+                });
+            }
             self.containers.make_home(workspace).await
         })
     }
@@ -249,14 +284,16 @@ impl Driver for DockerDriver {
         Box::pin(async move {
             self.containers.remove_container(id).await?;
             let folder = self.folder(id);
-            blocking(move || folder.remove()).await
+            blocking(move || folder.release()).await
         })
     }
 
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(async move {
-            self.release(id).await?;
-            self.containers.remove_home(id).await
+            self.containers.remove_container(id).await?;
+            self.containers.remove_home(id).await?;
+            let folder = self.folder(id);
+            blocking(move || folder.remove()).await
         })
     }
 

@@ -96,9 +96,20 @@ pub(super) fn body(
     workspace: &Workspace,
     shared: &Path,
 ) -> ContainerCreateBody {
-    let mut environment = vec![format!("DEVGATE_WORKSPACE_ID={}", workspace.id)];
     let filter = std::env::var("DEVGATE_AGENT_LOG").ok();
-    environment.extend(filter.map(|filter| format!("DEVGATE_AGENT_LOG={filter}")));
+    body_with_filter(options, installation, workspace, shared, filter)
+}
+
+/// Returns the same with this filter of the agent's log, which isn't worth a new
+/// container: the digest is without it.
+pub(super) fn body_with_filter(
+    options: &DockerOptions,
+    installation: &InstallationId,
+    workspace: &Workspace,
+    shared: &Path,
+    filter: Option<String>,
+) -> ContainerCreateBody {
+    let environment = vec![format!("DEVGATE_WORKSPACE_ID={}", workspace.id)];
     let mut body = ContainerCreateBody {
         image: Some(options.image.clone()),
         hostname: Some(workspace.name.to_string()),
@@ -120,6 +131,8 @@ pub(super) fn body(
     body.labels
         .get_or_insert_default()
         .insert(SPEC.to_owned(), digest);
+    let filter = filter.map(|filter| format!("DEVGATE_AGENT_LOG={filter}"));
+    body.env.get_or_insert_default().extend(filter);
     body
 }
 

@@ -209,6 +209,73 @@ async fn a_container_that_is_removed_from_outside_is_noticed_and_made_anew() {
 }
 
 #[tokio::test]
+async fn what_a_workspace_leaves_in_the_shared_folder_is_not_in_its_way() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let socket = driver.folder(&workspace.id).shared().join(SOCKET);
+    let _ = std::fs::remove_file(&socket);
+    std::fs::create_dir_all(socket.join("in/the/way")).unwrap();
+    up(&driver, &workspace).await;
+}
+
+#[tokio::test]
+async fn a_network_that_was_removed_is_made_again_and_the_container_with_it() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let first = inspect(&driver, &workspace).await.id;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let client = driver.containers.engine().client().await.unwrap();
+    let network = spec::network(driver.containers.installation());
+    client.remove_network(&network).await.unwrap();
+    up(&driver, &workspace).await;
+    assert_ne!(inspect(&driver, &workspace).await.id, first);
+}
+
+#[tokio::test]
+async fn a_home_that_is_gone_is_not_made_anew() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    driver.release(&workspace.id).await.unwrap();
+    driver.containers.remove_home(&workspace.id).await.unwrap();
+    let error = it.docker_driver().create(&workspace).await.unwrap_err();
+    let DriverError::HomeMissing { volume } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*volume, spec::volume(&workspace.id));
+    assert!(!driver.containers.has_home(&workspace.id).await.unwrap());
+    // Put back, or deleted, it can be used again.
+    driver.containers.make_home(&workspace).await.unwrap();
+    driver.create(&workspace).await.unwrap();
+    driver.remove(&workspace.id).await.unwrap();
+    driver.create(&workspace).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_container_leaves_the_homes_mode_and_time_alone() {
+    let mut it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let home = |pid| format!("/proc/{pid}/root/home/dev");
+    let facts = |pid| {
+        let found = std::fs::metadata(home(pid)).unwrap();
+        (found.uid(), found.mode() & 0o7777, found.mtime_nsec())
+    };
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(home(pid), mode).unwrap();
+    let before = facts(pid);
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    it.options.pids = 300;
+    let pid = up(&it.docker_driver(), &workspace).await;
+    assert_eq!(facts(pid), before);
+    assert_eq!(before.1, 0o700);
+}
+
+#[tokio::test]
 async fn an_image_that_is_nowhere_is_named() {
     let mut it = real_containers();
     it.options.image = "127.0.0.1:1/nowhere".to_owned();
@@ -304,4 +371,20 @@ fn the_same_settings_have_the_same_digest() {
     let mut other = options.clone();
     other.image = "b".to_owned();
     assert_ne!(digest(&options), digest(&other));
+}
+
+#[test]
+fn the_filter_of_the_log_is_handed_on_and_not_in_the_digest() {
+    let (options, installation) = (plain_options(), InstallationId::random());
+    let (workspace, shared) = (workspace(), Path::new("/run"));
+    let made = |filter: Option<&str>| {
+        let filter = filter.map(str::to_owned);
+        let body = spec::body_with_filter(&options, &installation, &workspace, shared, filter);
+        let digest = body.labels.unwrap().remove(spec::SPEC).unwrap();
+        (digest, body.env.unwrap())
+    };
+    let (without, with) = (made(None), made(Some("debug")));
+    assert_eq!(without.0, with.0);
+    assert_eq!(without.1.len(), 1);
+    assert_eq!(with.1[1], "DEVGATE_AGENT_LOG=debug");
 }

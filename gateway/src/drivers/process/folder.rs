@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::drivers::DriverError;
-use crate::files::replace;
+use crate::files::{remove_tree, replace};
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
@@ -212,32 +212,4 @@ fn make_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
     }
-}
-
-/// Removes a folder with everything in it, even where folders in it forbid that to
-/// their owner (Go's module cache does).
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            permit(path)?;
-            fs::remove_dir_all(path)
-        }
-        result => result,
-    }
-}
-
-/// Makes all folders below one writable to their owner; links aren't followed.
-fn permit(folder: &Path) -> io::Result<()> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-    }
-    Ok(())
 }
