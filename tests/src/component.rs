@@ -69,6 +69,17 @@ pub fn schemathesis() -> PathBuf {
     program
 }
 
+/// Returns the folder that the tests' set-up fills.
+pub fn cache() -> PathBuf {
+    let variable = |name| env::var_os(name).map(PathBuf::from);
+    variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
+        let home = || variable("HOME").unwrap_or_default().join(".cache");
+        variable("XDG_CACHE_HOME")
+            .unwrap_or_else(home)
+            .join("devgate-tests")
+    })
+}
+
 /// Returns one of the project's own binaries: beside this test's build, or in
 /// `E2E_BIN_DIR`.
 #[track_caller]
@@ -109,18 +120,7 @@ pub fn code_server() -> PathBuf {
 
 #[track_caller]
 fn code_server_folder() -> PathBuf {
-    let cache = env::var_os("DEVGATE_TEST_CACHE").map_or_else(
-        || {
-            env::var_os("XDG_CACHE_HOME")
-                .map_or_else(
-                    || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"),
-                    PathBuf::from,
-                )
-                .join("devgate-tests")
-        },
-        PathBuf::from,
-    );
-    let server = cache.join("code-server-4.100.3");
+    let server = cache().join("code-server-4.100.3");
     assert!(
         server.join(".complete").is_file(),
         "the VS Code server is missing: sh scripts/code-server.sh"

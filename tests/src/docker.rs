@@ -1,18 +1,16 @@
 //! Workspaces in containers, of the tests' own Docker Engine.
 
-use std::env;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use nix::unistd::{getegid, geteuid};
 
-use crate::component::program;
+use crate::component::{cache, program};
 use crate::gateway::Gateway;
 use crate::process::{Finished, run};
 use crate::reach::Reach;
-use crate::survivors::Folder;
+use crate::survivors::{Folder, at_the_end};
 use crate::target::Target;
 
 /// How long one request to the engine may take.
@@ -86,17 +84,6 @@ impl Engine {
     }
 }
 
-/// Returns the folder that the tests' set-up fills.
-fn cache() -> PathBuf {
-    let variable = |name| env::var_os(name).map(PathBuf::from);
-    variable("DEVGATE_TEST_CACHE").unwrap_or_else(|| {
-        let home = || variable("HOME").unwrap_or_default().join(".cache");
-        variable("XDG_CACHE_HOME")
-            .unwrap_or_else(home)
-            .join("devgate-tests")
-    })
-}
-
 impl Containers {
     /// Starts a gateway with one workspace of that image.
     #[track_caller]
@@ -151,15 +138,9 @@ impl Containers {
         let id = target.gateway().data().join("docker/installation");
         let installation = std::fs::read_to_string(id).expect("an installation has an id");
         let installation = installation.trim().to_owned();
-        let clean = Command::new("/bin/sh")
-            .args(["-c", CLEAN, "clean", &installation])
-            .env("DOCKER_HOST", engine.host())
-            .stdin(Stdio::piped()) // ends with this process
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("/bin/sh runs");
+        let mut clean = at_the_end(CLEAN, &installation);
+        clean.env("DOCKER_HOST", engine.host());
+        let clean = clean.spawn().expect("/bin/sh runs");
         Self {
             target,
             engine,

@@ -104,7 +104,6 @@ macro_rules! tests_of {
     ($(#[$meta:meta])* fn $name:ident($target:ident: $type:ty) $body:block $($more:item)*) => {
         $(#[$meta])*
         mod $name {
-            #[allow(unused_imports, reason = "short tests need little")]
             use super::*;
 
             fn check($target: $type) $body

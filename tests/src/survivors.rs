@@ -1,6 +1,7 @@
 //! Processes that belong to a test by the name of its folder, which is unique:
 //! what they were started with holds it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -38,15 +39,8 @@ impl Folder {
             .prefix("dgt-")
             .tempdir_in("/tmp")
             .expect("/tmp is writable");
-        let watch = Command::new("/bin/sh")
-            .args(["-c", WATCH, "watch"])
-            .arg(folder.path())
-            .stdin(Stdio::piped()) // ends with this process
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("/bin/sh runs");
+        let mut watch = at_the_end(WATCH, folder.path());
+        let watch = watch.spawn().expect("/bin/sh runs");
         Self { folder, watch }
     }
 
@@ -54,6 +48,20 @@ impl Folder {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Returns a shell that runs a script with one argument once its standard input ends,
+/// which it does with this process; the script begins with `read nothing`.
+pub fn at_the_end(script: &str, argument: impl AsRef<OsStr>) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", script, "at-the-end"])
+        .arg(argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
+    shell
 }
 
 impl Default for Folder {

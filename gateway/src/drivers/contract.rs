@@ -3,6 +3,7 @@
 //! A driver's tests call [`contract!`] with the path of a function that makes a
 //! [`Subject`].
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,18 @@ macro_rules! contract {
 pub(crate) use contract;
 
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Returns the agent's program, which is built beside the tests.
+pub(crate) fn agent() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let agent = own.ancestors().nth(2).unwrap().join("devgate-agent");
+    assert!(
+        agent.is_file(),
+        "{} is missing: run `cargo build -p devgate-agent`",
+        agent.display()
+    );
+    agent
+}
 
 /// Returns a workspace that no other test has.
 pub(crate) fn workspace() -> Workspace {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -288,5 +289,18 @@ impl fmt::Display for Exit {
             Self::OutOfMemory => f.write_str("its memory used up"),
             Self::Unseen => f.write_str("an unknown status"),
         }
+    }
+}
+
+/// Runs what blocks on a thread that may. It comes to its end even where the
+/// caller goes away.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panicked) => std::panic::resume_unwind(panicked),
+            // Cancelled: the runtime shuts down, and polls this no more.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -327,11 +327,7 @@ impl Containers {
             {
                 // Looked for once more: a removal that is under way may still go on.
                 Ok(()) => {}
-                Err(error)
-                    if is_missing(&error) || (is_conflict(&error) && Instant::now() < deadline) =>
-                {
-                    sleep(PAUSE).await;
-                }
+                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
                 Err(error) => return Err(self.engine.failed("remove the container", error)),
             }
         }
@@ -349,11 +345,7 @@ impl Containers {
             {
                 Ok(()) => {}
                 // A container that is being removed still holds it.
-                Err(error)
-                    if is_missing(&error) || (is_conflict(&error) && Instant::now() < deadline) =>
-                {
-                    sleep(PAUSE).await;
-                }
+                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
                 Err(error) => return Err(self.engine.failed("remove the home's volume", error)),
             }
         }
@@ -385,4 +377,9 @@ impl Containers {
         ids.dedup();
         Ok(ids)
     }
+}
+
+/// Whether a removal is under way, or done, by another call; up to a deadline.
+fn goes_on(error: &Error, deadline: Instant) -> bool {
+    is_missing(error) || (is_conflict(error) && Instant::now() < deadline)
 }

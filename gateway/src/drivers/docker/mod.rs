@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
-use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use self::account::Account;
@@ -34,7 +33,7 @@ use self::containers::{Containers, Fresh, Launch, Prepared};
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
-use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
 use crate::chain::chain;
 use crate::config::BindMount;
 use crate::names::WorkspaceId;
@@ -234,20 +233,6 @@ impl DockerDriver {
             path: spec::CONFIG.into(),
             source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
         })
-    }
-}
-
-/// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, DriverError> + Send + 'static,
-) -> Result<T, DriverError> {
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panicked) => std::panic::resume_unwind(panicked),
-            // Cancelled: the runtime shuts down, and polls this no more.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 

@@ -15,7 +15,6 @@ mod pidfd;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::os::unix::process::CommandExt as _;
-use std::panic;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, warn};
 
-use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
 use crate::names::WorkspaceId;
 use crate::open_files;
 use crate::workspaces::Workspace;
@@ -287,19 +286,6 @@ async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
             }
         })
         .await;
-    }
-}
-
-/// Runs what blocks on a thread that may. It comes to its end even where the
-/// caller goes away.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panicked) => panic::resume_unwind(panicked),
-            // Cancelled: the runtime shuts down, and polls this no more.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 

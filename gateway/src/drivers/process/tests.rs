@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::drivers::contract::{Subject, contract, within, workspace};
+use crate::drivers::contract::{self, Subject, contract, within, workspace};
 
 contract!(real_agents);
 
@@ -62,13 +62,7 @@ impl Drop for Processes {
 }
 
 fn real_agents() -> Processes {
-    let own = std::env::current_exe().unwrap();
-    let agent = own.ancestors().nth(2).unwrap().join("devgate-agent");
-    assert!(
-        agent.is_file(),
-        "{} is missing: run `cargo build -p devgate-agent`",
-        agent.display()
-    );
+    let agent = contract::agent();
     Processes {
         folder: tempfile::tempdir().unwrap(),
         agent,

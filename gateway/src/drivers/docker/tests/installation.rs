@@ -10,7 +10,7 @@ use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use tempfile::TempDir;
 
 use crate::drivers::Driver;
-use crate::drivers::contract::Subject;
+use crate::drivers::contract::{self, Subject};
 use crate::drivers::docker::{DockerDriver, DockerOptions, folder};
 
 /// Removes everything of an installation once the test is over, or its process is gone.
@@ -64,13 +64,7 @@ fn socket() -> PathBuf {
 
 /// Makes one in the tests' own engine, with an image that has nothing but a shell.
 pub(super) fn real_containers() -> Installation {
-    let own = std::env::current_exe().unwrap();
-    let agent = own.ancestors().nth(2).unwrap().join("devgate-agent");
-    assert!(
-        agent.is_file(),
-        "{} is missing: run `cargo build -p devgate-agent`",
-        agent.display()
-    );
+    let agent = contract::agent();
     let folder = tempfile::tempdir().unwrap();
     let options = DockerOptions {
         folder: folder.path().join("docker"),
