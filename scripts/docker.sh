@@ -61,7 +61,7 @@ if ! engine image inspect devgate-test/host >/dev/null 2>&1; then
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
     mkdir "$root/etc" "$root/usr" "$root/var"
-    for folder in bin lib lib64 sbin; do ln -s "usr/$folder" "$root/$folder"; done
+    for part in bin lib lib64 sbin; do ln -s "usr/$part" "$root/$part"; done
     cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/services /etc/protocols "$root/etc/"
     tar --owner=0 --group=0 -C "$root" -c . | engine import - devgate-test/host >/dev/null
     rm -rf "$root"
