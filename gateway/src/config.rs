@@ -10,6 +10,12 @@ mod load;
 mod network;
 mod units;
 
+/// Rules for values that are written in other files than the configuration's, too.
+pub(crate) mod rules {
+    pub(crate) use super::check::variable;
+    pub(crate) use super::docker::{is_image, is_user};
+}
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -196,6 +202,9 @@ pub struct LockoutConfig {
 pub struct WorkspacesConfig {
     /// What workspaces are. Default: process.
     pub driver: DriverName,
+    /// Folder of the templates, files named `NAME.toml`. Absent: `templates` in the data
+    /// folder.
+    pub templates: Option<PathBuf>,
     /// Time in which a started agent has to report. Default: 30 s.
     pub start_timeout: Period,
     /// Time that a stopped workspace's programs have to end by themselves.
@@ -341,6 +350,7 @@ impl Default for WorkspacesConfig {
     fn default() -> Self {
         Self {
             driver: DriverName::Process,
+            templates: None,
             start_timeout: Period::seconds(30),
             stop_grace: Period::seconds(10),
         }

@@ -1,6 +1,7 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+mod build_context;
 mod chain;
 pub mod cli;
 pub mod config;
@@ -17,5 +18,6 @@ pub mod server;
 pub mod ssh;
 mod startups;
 pub mod store;
+pub mod templates;
 pub mod tunnel;
 pub mod workspaces;

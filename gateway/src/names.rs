@@ -27,6 +27,11 @@ pub struct WorkspaceName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
 
+/// Names one template, by the same rules as a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TemplateName(String);
+
 /// Id of a workspace: 16 bytes of `[a-z0-9]`, never used again for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -97,6 +102,7 @@ macro_rules! checked {
 
 checked!(WorkspaceName, is_name);
 checked!(UserName, is_name);
+checked!(TemplateName, is_name);
 checked!(WorkspaceId, is_id);
 checked!(UserId, is_id);
 checked!(LoginId, is_id);

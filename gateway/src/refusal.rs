@@ -12,6 +12,7 @@
 mod api;
 mod http;
 mod middle;
+mod templates;
 
 use std::error::Error;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, users, workspaces};
+use super::{configuration, keys, output, templates, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -94,6 +94,8 @@ pub(super) enum Command {
     Stop(workspaces::Act),
     /// Stop workspaces and start them again
     Restart(workspaces::Act),
+    /// Make workspaces anew from their template; the home alone is kept
+    Rebuild(workspaces::Rebuild),
     /// Delete workspaces and all files in them
     #[command(visible_alias = "rm")]
     Delete(workspaces::Delete),
@@ -101,6 +103,9 @@ pub(super) enum Command {
     Status(workspaces::Status),
     /// Print what a workspace's agent logged
     Logs(workspaces::Logs),
+    /// Manage what workspaces can be made from
+    #[command(subcommand)]
+    Templates(templates::Command),
     /// Manage the people who may connect
     #[command(subcommand)]
     Users(users::Command),

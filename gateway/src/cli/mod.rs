@@ -9,6 +9,7 @@ mod greeting;
 mod keys;
 mod output;
 mod serve;
+mod templates;
 mod users;
 mod workspaces;
 
@@ -39,9 +40,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restart(command) => {
             workspaces::act(&mut client(&source)?, workspaces::Action::Restart, command).await
         }
+        Command::Rebuild(command) => workspaces::rebuild(&mut client(&source)?, command).await,
         Command::Delete(command) => workspaces::delete(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
+        Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,
     }

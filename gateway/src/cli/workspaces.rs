@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use crate::config::Period;
-use crate::http::admin::wire::{AfterCreate, NewWorkspace, ServerStatus, StateName, WorkspaceView};
+use crate::config::{Cpus, Period, Size};
+use crate::http::admin::wire::{
+    AfterCreate, NewWorkspace, RebuildWorkspace, ServerStatus, StateName, WorkspaceView,
+};
 use crate::identity::Target;
-use crate::names::{UserName, WorkspaceName};
+use crate::names::{TemplateName, UserName, WorkspaceName};
 
 /// How long one request waits at most, in seconds; how far it is is shown that often.
 const WAIT_STEP: u64 = 2;
@@ -35,9 +37,42 @@ pub(super) struct Create {
     /// Whose it will be [default: the administrator named like the server's account]
     #[arg(long, value_name = "USER")]
     owner: Option<UserName>,
+    #[command(flatten)]
+    made_of: MadeOf,
     /// Leave it stopped until the first connection
     #[arg(long)]
     no_start: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// What a workspace is made of.
+#[derive(Debug, Args)]
+pub(super) struct MadeOf {
+    /// What to make it from; `devgate templates list` shows all
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Option<TemplateName>,
+    /// Processors that it may use, such as 2 or 0.5, where the template leaves a choice
+    #[arg(long, value_name = "NUMBER")]
+    cpus: Option<Cpus>,
+    /// Memory that it may use, such as 4GiB, where the template leaves a choice
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Size>,
+}
+
+/// `devgate rebuild`.
+#[derive(Debug, Args)]
+pub(super) struct Rebuild {
+    /// WORKSPACE, or WORKSPACE.OWNER
+    #[arg(required = true, value_name = "WORKSPACE")]
+    workspaces: Vec<Target>,
+    #[command(flatten)]
+    made_of: MadeOf,
+    /// Don't ask
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     waiting: Waiting,
     #[command(flatten)]
@@ -115,6 +150,8 @@ pub(super) enum Action {
     Stop,
     /// Stop and start it.
     Restart,
+    /// Make all but its home anew.
+    Rebuild,
 }
 
 impl Action {
@@ -123,6 +160,7 @@ impl Action {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Rebuild => "rebuild",
         }
     }
 
@@ -131,6 +169,7 @@ impl Action {
             Self::Start => "starting",
             Self::Stop => "stopping",
             Self::Restart => "restarting",
+            Self::Rebuild => "rebuilding",
         }
     }
 }
@@ -163,6 +202,9 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
         name: command.name,
         owner: command.owner,
         then,
+        template: command.made_of.template,
+        cpus: command.made_of.cpus,
+        memory: command.made_of.memory,
     };
     let mut view: WorkspaceView = client.post("/workspaces", &request).await?;
     if then == AfterCreate::Start && !command.waiting.no_wait {
@@ -190,21 +232,52 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
         );
         views.push(client.post::<WorkspaceView>(&path, &json!({})).await?);
     }
-    if !command.waiting.no_wait {
+    reach(client, action, views, (&command.waiting, &command.format)).await
+}
+
+/// Makes workspaces anew.
+pub(super) async fn rebuild(client: &mut Client, command: Rebuild) -> Result<(), Failure> {
+    if !command.yes {
+        let names: Vec<_> = command.workspaces.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
+        confirm(&format!(
+            "Rebuild {names}? What runs there ends, and all but the home is lost."
+        ))?;
+    }
+    let request = RebuildWorkspace {
+        template: command.made_of.template,
+        cpus: command.made_of.cpus,
+        memory: command.made_of.memory,
+    };
+    let mut views = Vec::new();
+    for target in &command.workspaces {
+        let path = format!("/workspaces/{}/rebuild", segment(&target.to_string()));
+        views.push(client.post::<WorkspaceView>(&path, &request).await?);
+    }
+    let shown = (&command.waiting, &command.format);
+    reach(client, Action::Rebuild, views, shown).await
+}
+
+/// Waits until workspaces are where an action leads them, and shows them.
+async fn reach(
+    client: &mut Client,
+    action: Action,
+    mut views: Vec<WorkspaceView>,
+    (waiting, format): (&Waiting, &Format),
+) -> Result<(), Failure> {
+    if !waiting.no_wait {
         let mut reached = Vec::new();
         for view in views {
             let progress = Progress::start(format!("{} {}", action.doing(), view.name));
-            let end = wait(client, view, (&progress, action.doing()), &command.waiting).await;
+            let end = wait(client, view, (&progress, action.doing()), waiting).await;
             drop(progress);
             reached.push(end?.ok_or_else(deleted_meanwhile)?);
         }
         views = reached;
     }
     match views.as_slice() {
-        [only] => command.format.print(only, sentence)?,
-        all => command
-            .format
-            .print(&all, |all| all.iter().map(sentence).collect())?,
+        [only] => format.print(only, sentence)?,
+        all => format.print(&all, |all| all.iter().map(sentence).collect())?,
     }
     views.iter().try_for_each(|view| succeeded(view, action))
 }
@@ -302,7 +375,7 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }
-    Err(Failure::new(Kind::Failed, "nothing was deleted"))
+    Err(Failure::new(Kind::Failed, "nothing was done"))
 }
 
 async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
@@ -351,14 +424,14 @@ async fn wait(
 fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
     let verb = match action {
         Action::Stop => "stop",
-        Action::Start | Action::Restart => "start",
+        Action::Start | Action::Restart | Action::Rebuild => "start",
     };
     let why = match (view.state, action) {
         (StateName::Failed, _) => view
             .failure
             .as_ref()
             .map_or_else(String::new, |failure| printable(&failure.detail)),
-        (StateName::Stopped, Action::Start | Action::Restart) => {
+        (StateName::Stopped, Action::Start | Action::Restart | Action::Rebuild) => {
             "it was stopped meanwhile".to_owned()
         }
         (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
@@ -380,15 +453,21 @@ fn rows(workspaces: &[WorkspaceView]) -> String {
                 Some(failure) => format!("{} ({})", word(view.state), failure.code),
                 None => word(view.state).to_owned(),
             };
+            let template = match &view.template {
+                Some(used) if used.behind == Some(true) => format!("{} (behind)", used.name),
+                Some(used) => used.name.to_string(),
+                None => "-".to_owned(),
+            };
             [
                 view.name.to_string(),
                 view.owner.to_string(),
                 state,
+                template,
                 output::time(view.created),
             ]
         })
         .collect();
-    table(["NAME", "OWNER", "STATE", "CREATED"], &rows)
+    table(["NAME", "OWNER", "STATE", "TEMPLATE", "CREATED"], &rows)
 }
 
 fn sentence(view: &WorkspaceView) -> String {

@@ -197,7 +197,8 @@ fn http(config: &Config) -> Result<(), Finding> {
 /// beyond 128 KiB.
 const MAX_VARIABLE: usize = 64 * 1024;
 
-fn variable(name: &str, value: &str) -> Result<(), String> {
+/// Tells what is wrong with a variable of the environment.
+pub(crate) fn variable(name: &str, value: &str) -> Result<(), String> {
     let shown: String = name.chars().take(60).collect();
     if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
         return Err(format!(

@@ -259,7 +259,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Tells whether a text can name an image; the engine knows the rest of the rules.
-pub(super) fn is_image(text: &str) -> bool {
+pub(crate) fn is_image(text: &str) -> bool {
     (1..=512).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| {
@@ -268,7 +268,7 @@ pub(super) fn is_image(text: &str) -> bool {
 }
 
 /// Tells whether a text is `USER[:GROUP]`.
-pub(super) fn is_user(text: &str) -> bool {
+pub(crate) fn is_user(text: &str) -> bool {
     let parts: Vec<_> = text.split(':').collect();
     parts.len() <= 2
         && parts.iter().all(|part| {

@@ -72,6 +72,7 @@ pub(crate) fn workspace() -> Workspace {
         owner: UserId::random(),
         owner_name: "ada".parse().unwrap(),
         created: OffsetDateTime::now_utc(),
+        blueprint: Arc::default(),
     }
 }
 

@@ -246,6 +246,12 @@ pub enum DriverError {
         /// The engine's words.
         detail: String,
     },
+    /// The image can't be built.
+    #[error("the image can't be built ({detail})")]
+    BuildFailed {
+        /// The end of the build's output.
+        detail: String,
+    },
     /// The image has no such user.
     #[error("the image {image} has no user {user:?}")]
     UserMissing {

@@ -4,7 +4,8 @@ use super::site::Site;
 use super::wire::{Failure, RoleName, SignInLink, StateName};
 use crate::identity::{Accounts, Key, Role, User};
 use crate::store::StoreError;
-use crate::workspaces::{FailureReason, Record, State};
+use crate::templates::Versions;
+use crate::workspaces::{FailureReason, Record, State, TemplateUse};
 
 /// Returns why a workspace failed, where it did.
 pub(super) fn failure(state: &State) -> Option<Failure> {
@@ -37,6 +38,17 @@ pub(super) const fn state(state: &State) -> StateName {
     }
 }
 
+/// Returns the template that a workspace was made from, and whether that says something
+/// else now.
+pub(super) fn template<'a>(
+    record: &'a Record,
+    versions: &Versions,
+) -> Option<(&'a TemplateUse, Option<bool>)> {
+    let used = record.workspace.blueprint.template.as_ref()?;
+    let now = versions.get(&used.name);
+    Some((used, now.map(|now| *now != used.version)))
+}
+
 /// Returns the stable word for a failure.
 const fn code(reason: &FailureReason) -> &'static str {
     match reason {
@@ -50,6 +62,7 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::RemoveFailed { .. } => "remove-failed",
         FailureReason::EngineUnreachable { .. } => "engine-unreachable",
         FailureReason::ImageMissing { .. } => "image-missing",
+        FailureReason::BuildFailed { .. } => "build-failed",
         FailureReason::UserMissing { .. } => "user-missing",
         FailureReason::DiskFull { .. } => "disk-full",
         FailureReason::DriverFailed { .. } => "driver-failed",

@@ -170,7 +170,15 @@ mod tests {
             .unwrap();
         let bob = UserId::random();
         let name = "api".parse().unwrap();
-        let record = store.add_workspace(&ada, &name, Intent::Run).await.unwrap();
+        let record = store
+            .add_workspace(
+                &ada,
+                &name,
+                crate::workspaces::Blueprint::default(),
+                Intent::Run,
+            )
+            .await
+            .unwrap();
         let identity = Identity::new(store.clone());
         let now = OffsetDateTime::now_utc();
         let later = now + Duration::hours(1);

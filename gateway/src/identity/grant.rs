@@ -136,7 +136,12 @@ mod tests {
             .await
             .unwrap();
         store
-            .add_workspace(&bob, &"api".parse().unwrap(), Intent::Run)
+            .add_workspace(
+                &bob,
+                &"api".parse().unwrap(),
+                crate::workspaces::Blueprint::default(),
+                Intent::Run,
+            )
             .await
             .unwrap();
         (folder, store, ada, bob)
@@ -185,6 +190,7 @@ mod tests {
                 &record.workspace.id,
                 Intent::Delete,
                 &crate::workspaces::State::Stopping,
+                None,
             )
             .await
             .unwrap();

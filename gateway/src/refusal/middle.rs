@@ -105,6 +105,7 @@ impl Refusal for DriverError {
             | Self::EngineUnreachable { .. }
             | Self::Engine { .. }
             | Self::ImageMissing { .. }
+            | Self::BuildFailed { .. }
             | Self::UserMissing { .. }
             | Self::DiskFull { .. }
             | Self::Foreign { .. }

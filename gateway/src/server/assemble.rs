@@ -28,6 +28,7 @@ use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
 use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
+use crate::templates::Templates;
 use crate::tunnel::Tunnels;
 use crate::workspaces::{Expected, LifecycleOptions, Workspaces};
 
@@ -90,6 +91,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let templates = config.workspaces.templates.clone();
+    let templates = templates.unwrap_or_else(|| folder.join("templates"));
+    let templates = Templates::new(templates, config.workspaces.driver);
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
     let sessions = Sessions::new(store.clone());
     let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
@@ -143,6 +147,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let api = Api::new(api::Parts {
         store: store.clone(),
         workspaces: workspaces.clone(),
+        templates: templates.clone(),
         tunnels: tunnels.clone(),
         identity,
         accounts: accounts.clone(),
@@ -177,6 +182,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),
+        templates,
         accounts,
         site,
         server: server.clone(),

@@ -13,11 +13,8 @@ use super::StartError;
 use super::folder::DataFolder;
 use crate::config::{Config, DriverName, Gpus, ReachBy, Size};
 use crate::drivers::Driver;
-use crate::drivers::docker::{DockerDriver, DockerOptions};
+use crate::drivers::docker::{DockerDriver, DockerOptions, nanos};
 use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
-
-/// Billionths of a processor in a thousandth.
-const NANOS: i64 = 1_000_000;
 
 /// Returns what runs the workspaces' agents.
 pub(super) async fn new(
@@ -76,12 +73,11 @@ fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> Docke
         agent,
         // The configuration was checked: there is one.
         image: docker.image.clone().unwrap_or_default(),
+        build: None,
         user: docker.user.clone(),
         home: docker.home.clone(),
         shell: docker.shell.clone(),
-        nano_cpus: docker
-            .cpus
-            .map(|cpus| i64::from(cpus.thousandths()) * NANOS),
+        nano_cpus: docker.cpus.map(nanos),
         memory: docker.memory.map(Size::bytes),
         pids: docker.pids,
         tmp_size: docker.tmp_size.bytes(),

@@ -11,7 +11,7 @@ use crate::identity::{Accounts, AuthorizedKey, Role, User};
 use crate::names::WorkspaceName;
 use crate::person;
 use crate::store::{Store, StoreError};
-use crate::workspaces::{CommandError, Intent, Workspaces};
+use crate::workspaces::{Blueprint, CommandError, Intent, Workspaces};
 
 /// Most files in `~/.ssh` that are looked at.
 const MAX_FILES: usize = 1000;
@@ -116,7 +116,9 @@ async fn workspace(
             None => &default,
         },
     };
-    workspaces.create(user, name, Intent::Run).await?;
+    workspaces
+        .create(user, name, Blueprint::default(), Intent::Run)
+        .await?;
     Ok(name.clone())
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
@@ -15,7 +16,8 @@ use crate::names::WorkspaceId;
 const MAX_PORTS: i64 = 200;
 
 /// Who may open a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Visibility {
     /// The workspace's owner.
     #[default]

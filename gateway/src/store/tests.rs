@@ -4,7 +4,7 @@ use sqlx::Executor as _;
 
 use super::*;
 use crate::identity::{AuthorizedKey, Role, User};
-use crate::workspaces::{FailureReason, Intent, State};
+use crate::workspaces::{Blueprint, FailureReason, Intent, State};
 
 const KEY: &str = "ssh-ed25519 \
     AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
@@ -33,7 +33,12 @@ async fn records_survive_a_restart() {
     let key = AuthorizedKey::parse(&format!("{KEY} laptop")).unwrap();
     assert_eq!(store.add_key(&ada, &key).await.unwrap(), NewKey::Added);
     let api = store
-        .add_workspace(&ada, &"api".parse().unwrap(), Intent::Run)
+        .add_workspace(
+            &ada,
+            &"api".parse().unwrap(),
+            Blueprint::default(),
+            Intent::Run,
+        )
         .await
         .unwrap();
     let failed = State::Failed(FailureReason::AgentTimeout { seconds: 30 });
@@ -90,9 +95,9 @@ async fn names_are_taken_once_even_at_the_same_moment() {
     assert!(matches!(taken, StoreError::UserExists(_)));
     let name = "api".parse().unwrap();
     let (one, two, other) = tokio::join!(
-        store.add_workspace(&ada, &name, Intent::Run),
-        store.add_workspace(&ada, &name, Intent::Run),
-        store.add_workspace(&bob, &name, Intent::Run),
+        store.add_workspace(&ada, &name, Blueprint::default(), Intent::Run),
+        store.add_workspace(&ada, &name, Blueprint::default(), Intent::Run),
+        store.add_workspace(&bob, &name, Blueprint::default(), Intent::Run),
     );
     other.unwrap();
     let refused = [one, two].into_iter().filter_map(Result::err);
@@ -109,7 +114,12 @@ async fn the_last_admin_and_an_owner_of_workspaces_stay() {
     let ada = add(&store, "ada", Role::Admin).await;
     let bob = add(&store, "bob", Role::Member).await;
     let api = store
-        .add_workspace(&bob, &"api".parse().unwrap(), Intent::Stop)
+        .add_workspace(
+            &bob,
+            &"api".parse().unwrap(),
+            Blueprint::default(),
+            Intent::Stop,
+        )
         .await
         .unwrap();
     let last = store.remove_user(&ada.name).await.unwrap_err();
@@ -187,7 +197,10 @@ async fn many_writers_and_readers_get_along() {
         let (store, ada) = (store.clone(), ada.clone());
         tasks.spawn(async move {
             let name = format!("w{index}").parse().unwrap();
-            let record = store.add_workspace(&ada, &name, Intent::Run).await.unwrap();
+            let record = store
+                .add_workspace(&ada, &name, Blueprint::default(), Intent::Run)
+                .await
+                .unwrap();
             // What was written is read, whichever connection reads it.
             let found = store.workspace_named(&ada.name, &name).await.unwrap();
             assert_eq!(found.unwrap().workspace, record.workspace);

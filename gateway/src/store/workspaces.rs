@@ -1,5 +1,7 @@
 //! Workspaces: what is wanted of each (its intent), and where it was last seen.
 
+use std::sync::Arc;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -7,7 +9,7 @@ use super::row::{now, parsed, time, unreadable};
 use super::{Store, StoreError};
 use crate::identity::User;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
-use crate::workspaces::{FailureReason, Intent, Record, State, Workspace};
+use crate::workspaces::{Blueprint, FailureReason, Intent, Record, State, Workspace};
 
 /// Reads what [`record`] needs, with a condition to add.
 macro_rules! select {
@@ -15,7 +17,7 @@ macro_rules! select {
         concat!(
             "SELECT workspaces.id, workspaces.name, workspaces.owner_id, \
              users.name AS owner_name, workspaces.created, workspaces.intent, \
-             workspaces.state, workspaces.failure, workspaces.changed \
+             workspaces.state, workspaces.failure, workspaces.changed, workspaces.blueprint \
              FROM workspaces JOIN users ON users.id = workspaces.owner_id ",
             $condition
         )
@@ -32,6 +34,7 @@ impl Store {
         &self,
         owner: &User,
         name: &WorkspaceName,
+        blueprint: Blueprint,
         intent: Intent,
     ) -> Result<Record, StoreError> {
         let (created, milliseconds) = now();
@@ -41,10 +44,12 @@ impl Store {
             owner: owner.id.clone(),
             owner_name: owner.name.clone(),
             created,
+            blueprint: Arc::new(blueprint),
         };
         sqlx::query(
-            "INSERT INTO workspaces (id, owner_id, name, created, intent, state, changed) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO workspaces \
+             (id, owner_id, name, created, intent, state, changed, blueprint) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(workspace.id.as_str())
         .bind(workspace.owner.as_str())
@@ -53,6 +58,7 @@ impl Store {
         .bind(intent.as_str())
         .bind(State::Created.as_str())
         .bind(milliseconds)
+        .bind(blueprint_text(&workspace.blueprint))
         .execute(&self.writer)
         .await
         .map_err(|error| match error.as_database_error() {
@@ -107,21 +113,24 @@ impl Store {
             .transpose()
     }
 
-    /// Records what is wanted of a workspace, and the state that this leads to.
+    /// Records what is wanted of a workspace, the state that this leads to, and what it
+    /// is to be made of from now on where that changes.
     pub(crate) async fn set_intent(
         &self,
         id: &WorkspaceId,
         intent: Intent,
         state: &State,
+        blueprint: Option<&Blueprint>,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4 \
-             WHERE id = $5",
+            "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
+             blueprint = COALESCE($5, blueprint) WHERE id = $6",
         )
         .bind(intent.as_str())
         .bind(state.as_str())
         .bind(failure(state))
         .bind(now().1)
+        .bind(blueprint.map(blueprint_text))
         .bind(id.as_str())
         .execute(&self.writer)
         .await?;
@@ -171,11 +180,25 @@ fn record(row: &AnyRow) -> Result<Record, StoreError> {
             owner: parsed::<UserId>(row, "owner_id")?,
             owner_name: parsed(row, "owner_name")?,
             created: time(row, "created")?,
+            blueprint: Arc::new(blueprint(row)?),
         },
         intent: parsed(row, "intent")?,
         state: state(row)?,
         changed: time(row, "changed")?,
     })
+}
+
+fn blueprint_text(blueprint: &Blueprint) -> String {
+    // It has text for keys, and nothing that JSON can't say.
+    serde_json::to_string(blueprint).unwrap_or_default()
+}
+
+fn blueprint(row: &AnyRow) -> Result<Blueprint, StoreError> {
+    let text: Option<String> = row.try_get("blueprint")?;
+    let Some(text) = text else {
+        return Ok(Blueprint::default());
+    };
+    serde_json::from_str(&text).map_err(|_| unreadable("blueprint", &text))
 }
 
 fn state(row: &AnyRow) -> Result<State, StoreError> {

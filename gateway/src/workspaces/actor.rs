@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::bring_up::{self, StartFailure};
-use super::decide::{Decision, decide};
+use super::decide::{Decision, Verb, decide};
 use super::error::CommandError;
 use super::state::{FailureReason, Intent, Record, State, Workspace};
 use super::{Command, Shared};
@@ -240,7 +240,7 @@ impl Actor {
     /// where it changes that.
     async fn accept(&mut self, command: Command) -> Option<Lifecycle> {
         let Command { verb, reply } = command;
-        let decision = decide(&self.state.borrow(), self.intent, verb);
+        let decision = decide(&self.state.borrow(), self.intent, &verb);
         // Where nobody waits for the reply any more, the command still counts.
         let (intent, state) = match decision {
             Decision::Granted => {
@@ -254,18 +254,29 @@ impl Actor {
             Decision::Go(intent, state) => (intent, state),
         };
         let changes = discriminant(&state) != discriminant(&*self.state.borrow());
-        if changes || intent != self.intent {
+        let blueprint = match &verb {
+            Verb::Rebuild(blueprint) => Some(Arc::clone(blueprint)),
+            _ => None,
+        };
+        if changes || intent != self.intent || blueprint.is_some() {
             let recorded = self
                 .shared
                 .store
-                .set_intent(&self.workspace.id, intent, &state)
+                .set_intent(&self.workspace.id, intent, &state, blueprint.as_deref())
                 .await;
             if let Err(error) = recorded {
                 let _ = reply.send(Err(CommandError::Store(error)));
                 return None;
             }
         }
-        info!(?verb, state = state.as_str(), "command accepted");
+        info!(
+            verb = verb.as_str(),
+            state = state.as_str(),
+            "command accepted"
+        );
+        if let Some(blueprint) = blueprint {
+            self.workspace.blueprint = blueprint;
+        }
         self.intent = intent;
         let next = Lifecycle::of(&state);
         if changes {

@@ -1,17 +1,36 @@
 //! What a command leads to, from where a workspace is and what is wanted of it.
 
+use std::sync::Arc;
+
 use super::Wake;
+use super::blueprint::Blueprint;
 use super::error::CommandError;
 use super::state::{Intent, State};
 
 /// What can be asked of a workspace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Start,
     Stop,
     Restart,
+    /// A restart that makes everything but the home anew.
+    Rebuild(Arc<Blueprint>),
     Delete,
     Wake(Wake),
+}
+
+impl Verb {
+    /// Returns its name.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Rebuild(_) => "rebuild",
+            Self::Delete => "delete",
+            Self::Wake(_) => "wake",
+        }
+    }
 }
 
 /// What comes of it.
@@ -30,7 +49,7 @@ pub(super) enum Decision {
 /// A stop that is under way is always finished; the intent then says what comes
 /// next. So a restart is a stop with the intent to run, and survives `kill -9` as
 /// the state `stopping` with that intent.
-pub(super) fn decide(state: &State, intent: Intent, verb: Verb) -> Decision {
+pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
     use Decision::{Go, Granted, Refused};
 
     if intent == Intent::Delete {
@@ -48,13 +67,18 @@ pub(super) fn decide(state: &State, intent: Intent, verb: Verb) -> Decision {
             Verb::Start | Verb::Wake(Wake::Interactive),
         )
         | (State::Created, Verb::Wake(Wake::Background))
-        | (State::Created | State::Stopped, Verb::Restart) => Go(Intent::Run, State::Starting),
+        | (State::Created | State::Stopped, Verb::Restart | Verb::Rebuild(_)) => {
+            Go(Intent::Run, State::Starting)
+        }
         (State::Stopped, Verb::Wake(Wake::Background)) => Refused(CommandError::Stopped),
         (State::Failed(reason), Verb::Wake(Wake::Background)) => {
             Refused(CommandError::Failed(reason.clone()))
         }
         (State::Created, Verb::Stop) => Go(Intent::Stop, State::Stopped),
-        (State::Starting | State::Running | State::Stopping | State::Failed(_), Verb::Restart)
+        (
+            State::Starting | State::Running | State::Stopping | State::Failed(_),
+            Verb::Restart | Verb::Rebuild(_),
+        )
         | (State::Stopping, Verb::Start | Verb::Wake(Wake::Interactive)) => {
             Go(Intent::Run, State::Stopping)
         }
@@ -84,16 +108,16 @@ mod tests {
             (State::Stopping, Intent::Stop),
         ] {
             assert!(matches!(
-                decide(&state, intent, BACKGROUND),
+                decide(&state, intent, &BACKGROUND),
                 Decision::Refused(CommandError::Stopped)
             ));
             assert!(matches!(
-                decide(&state, intent, INTERACTIVE),
+                decide(&state, intent, &INTERACTIVE),
                 Decision::Go(Intent::Run, _)
             ));
         }
         assert!(matches!(
-            decide(&State::Stopping, Intent::Run, BACKGROUND),
+            decide(&State::Stopping, Intent::Run, &BACKGROUND),
             Decision::Granted
         ));
     }
@@ -102,7 +126,7 @@ mod tests {
     fn a_workspace_that_was_never_started_is_started_by_anyone() {
         for verb in [Verb::Start, Verb::Restart, INTERACTIVE, BACKGROUND] {
             assert!(matches!(
-                decide(&State::Created, Intent::Stop, verb),
+                decide(&State::Created, Intent::Stop, &verb),
                 Decision::Go(Intent::Run, State::Starting)
             ));
         }
@@ -119,7 +143,7 @@ mod tests {
                 BACKGROUND,
             ] {
                 assert!(matches!(
-                    decide(&state, Intent::Delete, verb),
+                    decide(&state, Intent::Delete, &verb),
                     Decision::Refused(CommandError::Deleting)
                 ));
             }
@@ -128,7 +152,7 @@ mod tests {
             decide(
                 &State::Failed(FailureReason::Unknown),
                 Intent::Delete,
-                Verb::Delete
+                &Verb::Delete
             ),
             Decision::Go(Intent::Delete, State::Stopping)
         ));
@@ -138,11 +162,11 @@ mod tests {
     fn a_failed_workspace_is_started_again_by_a_person_only() {
         let failed = State::Failed(FailureReason::Unknown);
         assert!(matches!(
-            decide(&failed, Intent::Run, BACKGROUND),
+            decide(&failed, Intent::Run, &BACKGROUND),
             Decision::Refused(CommandError::Failed(_))
         ));
         assert!(matches!(
-            decide(&failed, Intent::Run, INTERACTIVE),
+            decide(&failed, Intent::Run, &INTERACTIVE),
             Decision::Go(Intent::Run, State::Starting)
         ));
     }

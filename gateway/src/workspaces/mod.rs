@@ -9,6 +9,7 @@
 //! upgrade interrupts nobody's programs; the next one adopts them.
 
 mod actor;
+mod blueprint;
 mod bring_up;
 mod decide;
 mod error;
@@ -30,12 +31,13 @@ use crate::drivers::{Driver, Follow, Logs};
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{UserName, WorkspaceId, WorkspaceName};
-use crate::store::{Store, StoreError};
+use crate::store::{OpenPort, Store, StoreError, Visibility};
 use crate::tunnel::Tunnels;
 
 use actor::Actor;
 use decide::Verb;
 
+pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
 pub use error::{CommandError, OpenError};
 pub use state::{FailureReason, Intent, InvalidIntent, Record, State, Workspace};
 
@@ -170,7 +172,7 @@ impl Workspaces {
         Ok(workspaces)
     }
 
-    /// Makes a workspace. With [`Intent::Run`] it starts at once.
+    /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once.
     ///
     /// # Errors
     /// `Store(WorkspaceExists)` where the owner has one of that name.
@@ -178,6 +180,7 @@ impl Workspaces {
         &self,
         owner: &User,
         name: &WorkspaceName,
+        blueprint: Blueprint,
         intent: Intent,
     ) -> Result<Record, CommandError> {
         if self.inner.shared.stop.is_cancelled() {
@@ -187,8 +190,19 @@ impl Workspaces {
             .inner
             .shared
             .store
-            .add_workspace(owner, name, intent)
+            .add_workspace(owner, name, blueprint, intent)
             .await?;
+        for rule in &record.workspace.blueprint.ports {
+            let open = OpenPort {
+                port: rule.port,
+                visibility: rule.visibility,
+                expires: None,
+            };
+            if rule.visibility != Visibility::Private {
+                let id = &record.workspace.id;
+                self.inner.shared.store.set_port(id, &open).await?;
+            }
+        }
         let about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
         self.inner.shared.events.record(about);
         self.adopt(record.clone());
@@ -209,6 +223,16 @@ impl Workspaces {
     /// Ends what runs in a workspace, and starts it anew.
     pub async fn restart(&self, id: &WorkspaceId) -> Result<(), CommandError> {
         self.command(id, Verb::Restart).await
+    }
+
+    /// Ends what runs in a workspace, and starts it anew as `blueprint` says, with nothing
+    /// but its home kept.
+    pub async fn rebuild(
+        &self,
+        id: &WorkspaceId,
+        blueprint: Blueprint,
+    ) -> Result<(), CommandError> {
+        self.command(id, Verb::Rebuild(Arc::new(blueprint))).await
     }
 
     /// Ends what runs in a workspace, and removes all that it keeps.

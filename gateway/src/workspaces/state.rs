@@ -3,10 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::blueprint::Blueprint;
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit};
 use crate::identity::Target;
@@ -25,6 +27,8 @@ pub struct Workspace {
     pub owner_name: UserName,
     /// When it was made.
     pub created: OffsetDateTime,
+    /// What it is made of.
+    pub blueprint: Arc<Blueprint>,
 }
 
 impl Workspace {
@@ -169,6 +173,15 @@ pub enum FailureReason {
         /// The engine's words.
         detail: String,
     },
+    /// The image can't be built.
+    #[error(
+        "the workspace's image can't be built ({detail}): mend the template, then rebuild the \
+         workspace (`devgate rebuild`)"
+    )]
+    BuildFailed {
+        /// The end of the build's output.
+        detail: String,
+    },
     /// The image has no such user.
     #[error(
         "the image {image} has no user {user:?}: name one that it has, or numbers such as \
@@ -273,6 +286,9 @@ impl FailureReason {
             },
             DriverError::ImageMissing { image, detail } => Self::ImageMissing {
                 image: image.clone(),
+                detail: detail.clone(),
+            },
+            DriverError::BuildFailed { detail } => Self::BuildFailed {
                 detail: detail.clone(),
             },
             DriverError::UserMissing { image, user } => Self::UserMissing {

@@ -76,7 +76,10 @@ impl Installation {
 
     async fn create(&self, name: &str, intent: Intent) -> WorkspaceId {
         let name = name.parse().unwrap();
-        let record = self.workspaces.create(&self.owner, &name, intent).await;
+        let record = self
+            .workspaces
+            .create(&self.owner, &name, Blueprint::default(), intent)
+            .await;
         record.unwrap().workspace.id
     }
 
@@ -343,7 +346,10 @@ async fn a_hundred_workspaces_are_created_at_once() {
         let (workspaces, owner) = (it.workspaces.clone(), it.owner.clone());
         tasks.spawn(async move {
             let name = format!("w{index}").parse().unwrap();
-            let record = workspaces.create(&owner, &name, Intent::Run).await.unwrap();
+            let record = workspaces
+                .create(&owner, &name, Blueprint::default(), Intent::Run)
+                .await
+                .unwrap();
             workspaces.settled(&record.workspace.id).await
         });
     }
@@ -353,7 +359,12 @@ async fn a_hundred_workspaces_are_created_at_once() {
     assert_eq!(it.driver.running(), 100);
     let taken = it
         .workspaces
-        .create(&it.owner, &"w7".parse().unwrap(), Intent::Run)
+        .create(
+            &it.owner,
+            &"w7".parse().unwrap(),
+            Blueprint::default(),
+            Intent::Run,
+        )
         .await;
     assert!(matches!(
         taken,

@@ -17,7 +17,7 @@ use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
-use devgate::workspaces::{Intent, LifecycleOptions, State, Workspaces};
+use devgate::workspaces::{Blueprint, Intent, LifecycleOptions, State, Workspaces};
 use devgate_certs::{Authority, Wanted};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -86,7 +86,10 @@ impl Gateway {
             .await
             .unwrap();
         let name = "api".parse().unwrap();
-        let record = workspaces.create(&ada, &name, Intent::Run).await.unwrap();
+        let record = workspaces
+            .create(&ada, &name, Blueprint::default(), Intent::Run)
+            .await
+            .unwrap();
         let workspace = record.workspace.id;
         let state = workspaces.settled(&workspace).await;
         assert_eq!(state, Some(State::Running));

@@ -22,11 +22,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::engine::{Engine, is_conflict, is_missing};
-use super::image::Pulling;
+use super::image::Images;
 use super::{exit, image, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
-use crate::workspaces::Workspace;
+use crate::workspaces::{Build, Workspace};
 
 /// How long is waited for the engine to finish what another call has begun.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -42,9 +42,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Containers {
     pub(super) engine: Arc<Engine>,
     pub(super) installation: InstallationId,
-    /// Held while an image is pulled or the network is made: both once.
+    /// Held while the network is made: once.
     pub(super) making: Mutex<()>,
-    pulling: Pulling,
+    images: Images,
 }
 
 /// A container that doesn't run yet.
@@ -77,7 +77,7 @@ impl Containers {
             engine,
             installation,
             making: Mutex::default(),
-            pulling: Pulling::default(),
+            images: Images::default(),
         }
     }
 
@@ -85,9 +85,9 @@ impl Containers {
         &self.engine
     }
 
-    /// Tells how far the pull is that is under way.
-    pub(super) fn pulling(&self) -> Option<String> {
-        self.pulling.text()
+    /// Tells how far the image is that a workspace waits for.
+    pub(super) fn waits_for(&self, id: &WorkspaceId) -> Option<String> {
+        self.images.text(id)
     }
 
     pub(super) fn installation(&self) -> &InstallationId {
@@ -170,6 +170,7 @@ impl Containers {
         &self,
         id: &WorkspaceId,
         wanted: &ContainerCreateBody,
+        build: Option<&Build>,
     ) -> Result<Prepared, DriverError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -189,7 +190,9 @@ impl Containers {
             }
             let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();
-            if let Some(id) = self.have_image(image).await? {
+            let (engine, installation) = (&self.engine, &self.installation);
+            let had = self.images.have(engine, installation, (id, image, build));
+            if let Some(id) = had.await? {
                 let labels = wanted.labels.get_or_insert_default();
                 labels.insert(spec::IMAGE.to_owned(), id);
             }
@@ -230,19 +233,6 @@ impl Containers {
         // An image that was removed meanwhile isn't needed.
         let now = image::find(&self.engine, image).await?;
         Ok(now.is_none() || now == label(labels, spec::IMAGE))
-    }
-
-    /// Pulls an image where it is missing, and returns its id.
-    async fn have_image(&self, name: &str) -> Result<Option<String>, DriverError> {
-        let found = image::find(&self.engine, name).await?;
-        if found.is_some() {
-            return Ok(found);
-        }
-        let _turn = self.making.lock().await;
-        if image::find(&self.engine, name).await?.is_none() {
-            image::pull(&self.engine, name, &self.pulling).await?;
-        }
-        image::find(&self.engine, name).await
     }
 
     /// Starts a container; one that runs is left as it is.

@@ -1,8 +1,8 @@
-//! Getting the image.
+//! Getting the images.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::models::CreateImageInfo;
@@ -11,8 +11,11 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
+use super::build;
 use super::engine::{Engine, is_missing};
 use crate::drivers::DriverError;
+use crate::names::{InstallationId, WorkspaceId};
+use crate::workspaces::Build;
 
 /// How long a pull may go without any progress.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -26,35 +29,88 @@ pub(super) async fn find(engine: &Engine, image: &str) -> Result<Option<String>,
     }
 }
 
-/// How far the pull is that is under way, in words.
+/// What is being got, one of each: how far each is, who waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Pulling(Mutex<Option<String>>);
+pub(super) struct Images {
+    /// How far what is being got is, by the image's name, in words.
+    texts: Mutex<HashMap<String, String>>,
+    /// What workspaces wait for.
+    waiting: Mutex<HashMap<WorkspaceId, String>>,
+    /// Held while an image is got, by its name.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 /// The layers of an image that is being pulled: whether each is there.
 #[derive(Debug, Default)]
 struct Layers(HashMap<String, bool>);
 
-/// Takes the words back when the pull ends, however it does.
-struct Told<'a>(&'a Pulling);
+/// Takes the words about an image back when it is there, or isn't to be had.
+pub(super) struct Told<'a>(&'a Images, &'a str);
 
-impl Pulling {
-    pub(super) fn text(&self) -> Option<String> {
-        self.words().clone()
+/// Takes a workspace off the list of those that wait.
+struct Waits<'a>(&'a Images, &'a WorkspaceId);
+
+fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A map is whole after every change: a panic elsewhere breaks nothing.
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Images {
+    /// Gets a workspace's image unless it is there, and returns its id.
+    pub(super) async fn have(
+        &self,
+        engine: &Engine,
+        installation: &InstallationId,
+        (workspace, image, build): (&WorkspaceId, &str, Option<&Build>),
+    ) -> Result<Option<String>, DriverError> {
+        let found = find(engine, image).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        locked(&self.waiting).insert(workspace.clone(), image.to_owned());
+        let _waits = Waits(self, workspace);
+        let turn = {
+            let mut turns = locked(&self.turns);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(image.to_owned()).or_default())
+        };
+        let _turn = turn.lock().await;
+        if find(engine, image).await?.is_none() {
+            match build {
+                Some(sources) => build::build(engine, installation, sources, self).await?,
+                None => pull(engine, image, self).await?,
+            }
+        }
+        find(engine, image).await
     }
 
-    fn words(&self) -> MutexGuard<'_, Option<String>> {
-        // A text is whole after every change: a panic elsewhere breaks nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Tells how far the image is that a workspace waits for.
+    pub(super) fn text(&self, workspace: &WorkspaceId) -> Option<String> {
+        let image = locked(&self.waiting).get(workspace).cloned()?;
+        locked(&self.texts).get(&image).cloned()
     }
 
-    fn tell(&self, image: &str, layers: &Layers) {
-        *self.words() = Some(format!("pulling the image {image}{layers}"));
+    /// Says how far an image is, until that is dropped.
+    pub(super) fn tell<'a>(&'a self, image: &'a str, text: String) -> Told<'a> {
+        self.update(image, text);
+        Told(self, image)
+    }
+
+    /// Says how far it is now.
+    pub(super) fn update(&self, image: &str, text: String) {
+        locked(&self.texts).insert(image.to_owned(), text);
     }
 }
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {
-        *self.0.words() = None;
+        locked(&self.0.texts).remove(self.1);
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.waiting).remove(self.1);
     }
 }
 
@@ -66,6 +122,11 @@ impl Layers {
             "Pull complete" | "Already exists" => drop(self.0.insert(layer.to_owned(), true)),
             _ => {}
         }
+    }
+
+    /// Says in words how far the pull of an image is.
+    fn text(&self, image: &str) -> String {
+        format!("pulling the image {image}{self}")
     }
 }
 
@@ -80,16 +141,11 @@ impl fmt::Display for Layers {
 }
 
 /// Pulls an image. Dropped in the middle, the pull ends; what was loaded is kept.
-pub(super) async fn pull(
-    engine: &Engine,
-    image: &str,
-    pulling: &Pulling,
-) -> Result<(), DriverError> {
+async fn pull(engine: &Engine, image: &str, images: &Images) -> Result<(), DriverError> {
     let since = Instant::now();
     info!(image, "pulling an image");
     let mut layers = Layers::default();
-    let _told = Told(pulling);
-    pulling.tell(image, &layers);
+    let _told = images.tell(image, layers.text(image));
     let mut options = CreateImageOptionsBuilder::new().from_image(image);
     if !names_a_version(image) {
         // Otherwise the engine takes all that there are.
@@ -103,7 +159,7 @@ pub(super) async fn pull(
                 debug!(image, layer = id, status, "pulling");
                 if let (Some(layer), Some(status)) = (id, status) {
                     layers.note(&layer, &status);
-                    pulling.tell(image, &layers);
+                    images.update(image, layers.text(image));
                 }
             }
             Err(error) => {
@@ -169,8 +225,11 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_pull_counts_its_layers_and_ends_with_it() {
-        let (pulling, mut layers) = (Pulling::default(), Layers::default());
-        let told = Told(&pulling);
+        let (images, mut layers) = (Images::default(), Layers::default());
+        let (ours, other) = (WorkspaceId::random(), WorkspaceId::random());
+        locked(&images.waiting).insert(ours.clone(), "debian".to_owned());
+        locked(&images.waiting).insert(other.clone(), "alpine".to_owned());
+        let told = images.tell("debian", layers.text("debian"));
         for (layer, status, text) in [
             (
                 "latest",
@@ -199,10 +258,11 @@ mod tests {
             ),
         ] {
             layers.note(layer, status);
-            pulling.tell("debian", &layers);
-            assert_eq!(pulling.text().as_deref(), Some(text), "{status}");
+            images.update("debian", layers.text("debian"));
+            assert_eq!(images.text(&ours).as_deref(), Some(text), "{status}");
+            assert_eq!(images.text(&other), None);
         }
         drop(told);
-        assert_eq!(pulling.text(), None);
+        assert_eq!(images.text(&ours), None);
     }
 }

@@ -10,6 +10,7 @@
 //! leaves nothing that a later one can't use (see [`containers`]).
 
 mod account;
+mod build;
 mod containers;
 mod engine;
 mod exit;
@@ -18,14 +19,14 @@ mod folder;
 mod image;
 mod logs;
 mod network;
+mod options;
 mod spec;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
+use devgate_protocol::config::{AgentConfig, Reach as AgentReach};
 use tracing::warn;
 
 use self::account::Account;
@@ -33,55 +34,15 @@ use self::containers::{Containers, Fresh, Launch, Prepared};
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
+pub use self::options::DockerOptions;
+pub(crate) use self::options::nanos;
 use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
 use crate::chain::chain;
-use crate::config::BindMount;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
 /// Name of the agent's socket.
 const SOCKET: &str = "agent.sock";
-
-/// How the Docker driver runs agents.
-#[derive(Clone, Debug)]
-pub struct DockerOptions {
-    /// Folder that holds one folder a workspace, and the installation's id.
-    pub folder: PathBuf,
-    /// The engine's socket.
-    pub socket: PathBuf,
-    /// The agent's program, which is put into each container.
-    pub agent: PathBuf,
-    /// The image of all workspaces.
-    pub image: String,
-    /// The user in it, `USER[:GROUP]`, names or numbers.
-    pub user: String,
-    /// Where the home is mounted: absolute.
-    pub home: PathBuf,
-    /// Login shell; the image's user's own where absent.
-    pub shell: Option<PathBuf>,
-    /// Processor time, in billionths of a processor; all where absent.
-    pub nano_cpus: Option<i64>,
-    /// Memory, in bytes; all where absent.
-    pub memory: Option<u64>,
-    /// Most processes and threads.
-    pub pids: u32,
-    /// Size of the `/tmp` in memory, in bytes.
-    pub tmp_size: u64,
-    /// What else is mounted.
-    pub mounts: Vec<BindMount>,
-    /// Lines for `/etc/hosts`, `NAME:ADDRESS`.
-    pub extra_hosts: Vec<String>,
-    /// Whether workspaces get the host's GPUs.
-    pub gpus: bool,
-    /// A network that is there already; one of the installation's own where absent.
-    pub network: Option<String>,
-    /// Environment of everything that runs in the workspaces.
-    pub environment: BTreeMap<String, String>,
-    /// The editor in the browser.
-    pub editor: EditorConfig,
-    /// Terminals in the browser.
-    pub terminals: TerminalsConfig,
-}
 
 /// Runs agents in containers.
 #[derive(Debug)]
@@ -113,14 +74,16 @@ impl DockerDriver {
         let id = &workspace.id;
         let shared = self.folder(id).shared();
         let installation = self.containers.installation();
-        let wanted = spec::body(&self.options, installation, workspace, &shared);
+        let options = self.options.of(&workspace.blueprint, installation);
+        let wanted = spec::body(&options, installation, workspace, &shared);
         let mut is_again = false;
         loop {
-            let fresh = match self.containers.prepare(id, &wanted).await? {
+            let build = options.build.as_ref();
+            let fresh = match self.containers.prepare(id, &wanted, build).await? {
                 Prepared::Running(pid) => return Ok(Started::Found(pid)),
                 Prepared::Fresh(fresh) => fresh,
             };
-            match self.launch(&fresh, workspace).await? {
+            match self.launch(&fresh, workspace, &options).await? {
                 Launch::Done => break,
                 Launch::Lacking(error) if is_again => return Err(error),
                 // A network that was removed and made again is another one.
@@ -138,10 +101,15 @@ impl DockerDriver {
     }
 
     /// Starts a container, with all that it needs.
-    async fn launch(&self, fresh: &Fresh, workspace: &Workspace) -> Result<Launch, DriverError> {
+    async fn launch(
+        &self,
+        fresh: &Fresh,
+        workspace: &Workspace,
+        options: &DockerOptions,
+    ) -> Result<Launch, DriverError> {
         let folder = self.folder(&workspace.id);
         blocking(move || folder.renew()).await?;
-        self.fill(fresh, workspace).await?;
+        self.fill(fresh, workspace, options).await?;
         if self.options.network.is_none() {
             self.containers.have_network().await?;
         }
@@ -150,15 +118,20 @@ impl DockerDriver {
 
     /// Puts the agent and what it is told into a container. A new one gets its user's
     /// name, too, and a new home its owner.
-    async fn fill(&self, container: &Fresh, workspace: &Workspace) -> Result<(), DriverError> {
-        let config = self.agent_config(workspace)?;
-        let agent = self.options.agent.clone();
+    async fn fill(
+        &self,
+        container: &Fresh,
+        workspace: &Workspace,
+        options: &DockerOptions,
+    ) -> Result<(), DriverError> {
+        let config = agent_config(workspace, options)?;
+        let agent = options.agent.clone();
         let account = if container.is_new {
-            Some(self.account(&container.name).await?)
+            Some(self.account(&container.name, options).await?)
         } else {
             None
         };
-        let home = self.options.home.to_string_lossy().into_owned();
+        let home = options.home.to_string_lossy().into_owned();
         let folder = self.folder(&workspace.id);
         let packed = blocking(move || {
             let had_home = folder.had_home()?;
@@ -198,41 +171,20 @@ impl DockerDriver {
     }
 
     /// Returns the user in a container, and its `/etc/passwd`.
-    async fn account(&self, container: &str) -> Result<(Account, String), DriverError> {
-        let (engine, user) = (self.containers.engine(), &self.options.user);
+    async fn account(
+        &self,
+        container: &str,
+        options: &DockerOptions,
+    ) -> Result<(Account, String), DriverError> {
+        let (engine, user) = (self.containers.engine(), &options.user);
         let passwd = files::read(engine, container, "/etc/passwd").await?;
         let group = files::read(engine, container, "/etc/group").await?;
         let found = Account::find(user, &passwd, &group);
         let account = found.ok_or_else(|| DriverError::UserMissing {
-            image: self.options.image.clone(),
+            image: options.image.clone(),
             user: user.clone(),
         })?;
         Ok((account, passwd))
-    }
-
-    fn agent_config(&self, workspace: &Workspace) -> Result<String, DriverError> {
-        let options = &self.options;
-        let mut environment = options.environment.clone();
-        environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
-        environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
-        let config = AgentConfig {
-            workspace: workspace.id.to_string(),
-            home: options.home.clone(),
-            runtime: spec::RUNTIME.into(),
-            shell: options.shell.clone(),
-            reach: AgentReach::Socket {
-                path: PathBuf::from(spec::SHARED).join(SOCKET),
-                gateway: Some(rustix::process::geteuid().as_raw()),
-            },
-            environment,
-            editor: options.editor.clone(),
-            terminals: options.terminals.clone(),
-        };
-        toml::to_string(&config).map_err(|error| DriverError::File {
-            action: "write",
-            path: spec::CONFIG.into(),
-            source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
-        })
     }
 }
 
@@ -305,9 +257,8 @@ impl Driver for DockerDriver {
         Box::pin(self.containers.kept())
     }
 
-    fn doing(&self, _id: &WorkspaceId) -> Option<String> {
-        // All have the same image, and wait for the same pull.
-        self.containers.pulling()
+    fn doing(&self, id: &WorkspaceId) -> Option<String> {
+        self.containers.waits_for(id)
     }
 
     fn reach(&self, id: &WorkspaceId) -> Reach {
@@ -327,6 +278,31 @@ impl Driver for DockerDriver {
         let containers = Arc::clone(&self.containers);
         Box::pin(logs::read(containers, id, lines, follow))
     }
+}
+
+/// Returns what a workspace's agent is told.
+fn agent_config(workspace: &Workspace, options: &DockerOptions) -> Result<String, DriverError> {
+    let mut environment = options.environment.clone();
+    environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
+    environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
+    let config = AgentConfig {
+        workspace: workspace.id.to_string(),
+        home: options.home.clone(),
+        runtime: spec::RUNTIME.into(),
+        shell: options.shell.clone(),
+        reach: AgentReach::Socket {
+            path: PathBuf::from(spec::SHARED).join(SOCKET),
+            gateway: Some(rustix::process::geteuid().as_raw()),
+        },
+        environment,
+        editor: options.editor.clone(),
+        terminals: options.terminals.clone(),
+    };
+    toml::to_string(&config).map_err(|error| DriverError::File {
+        action: "write",
+        path: spec::CONFIG.into(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::DockerOptions;
 use crate::config::BindMount;
 use crate::names::{InstallationId, WorkspaceId};
-use crate::workspaces::Workspace;
+use crate::workspaces::{Build, Workspace};
 
 /// Label of everything that is ours: the installation's id.
 pub(super) const INSTALLATION: &str = "devgate.installation";
@@ -36,6 +36,9 @@ pub(super) const SPEC: &str = "devgate.spec";
 /// Label of a container: the id of the image that it was made of, in the engine's words
 /// for the image. Those for the container's image may be others.
 pub(super) const IMAGE: &str = "devgate.image";
+
+/// Label of a container: how often its workspace was rebuilt, where it was.
+const REBUILDS: &str = "devgate.rebuilds";
 
 /// Folder of ours in a container.
 pub(super) const FOLDER: &str = "/.devgate";
@@ -71,6 +74,11 @@ pub(super) fn volume(id: &WorkspaceId) -> String {
 /// Names the installation's network.
 pub(super) fn network(installation: &InstallationId) -> String {
     format!("devgate-{installation}")
+}
+
+/// Names the image that is built so.
+pub(super) fn built(installation: &InstallationId, build: &Build) -> String {
+    format!("devgate-{installation}:{}", build.digest)
 }
 
 /// Returns the labels of everything that is a workspace's.
@@ -127,10 +135,14 @@ pub(super) fn body_with_filter(
         host_config: Some(host_config(options, installation, workspace, shared)),
         ..ContainerCreateBody::default()
     };
+    let labels = body.labels.get_or_insert_default();
+    if workspace.blueprint.rebuilds > 0 {
+        let rebuilds = workspace.blueprint.rebuilds.to_string();
+        labels.insert(REBUILDS.to_owned(), rebuilds);
+    }
     let digest = digest(&body);
-    body.labels
-        .get_or_insert_default()
-        .insert(SPEC.to_owned(), digest);
+    let labels = body.labels.get_or_insert_default();
+    labels.insert(SPEC.to_owned(), digest);
     let filter = filter.map(|filter| format!("DEVGATE_AGENT_LOG={filter}"));
     body.env.get_or_insert_default().extend(filter);
     body

@@ -178,7 +178,10 @@ async fn a_half_made_container_is_finished() {
         &workspace,
         &shared,
     );
-    let prepared = driver.containers.prepare(&workspace.id, &wanted).await;
+    let prepared = driver
+        .containers
+        .prepare(&workspace.id, &wanted, None)
+        .await;
     assert!(matches!(
         prepared,
         Ok(Prepared::Fresh(Fresh { is_new: true, .. }))

@@ -138,14 +138,17 @@ impl Folder {
                 }
             }
         };
+        let mut editor = options.editor.clone();
+        let extensions = &workspace.blueprint.extensions;
+        editor.extensions.extend_from_slice(extensions);
         let config = AgentConfig {
             workspace: workspace.id.to_string(),
             home: self.home(),
             runtime: self.run(),
-            shell: options.shell.clone(),
+            shell: workspace.blueprint.shell.clone().or(options.shell.clone()),
             reach,
             environment: environment(options, workspace),
-            editor: options.editor.clone(),
+            editor,
             terminals: options.terminals.clone(),
         };
         let path = self.config();
@@ -179,6 +182,7 @@ pub(super) fn kept(all: &Path) -> Result<Vec<WorkspaceId>, DriverError> {
 
 fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {
     let mut environment = options.environment.clone();
+    environment.extend(workspace.blueprint.environment.clone());
     environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
     environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
     environment

@@ -5,6 +5,7 @@
 
 mod logs;
 mod people;
+mod templates;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -37,6 +38,7 @@ use super::problem::{Problem, RequestRefused};
 use super::site::Site;
 use crate::identity::Accounts;
 use crate::store::Store;
+use crate::templates::Templates;
 use crate::workspaces::Workspaces;
 use wire::{HostKey, ServerStatus};
 
@@ -62,6 +64,8 @@ pub struct Admin {
     pub store: Store,
     /// The workspaces.
     pub workspaces: Workspaces,
+    /// What workspaces are made from.
+    pub templates: Templates,
     /// People's accounts.
     pub accounts: Accounts,
     /// Where the dashboard is found.
@@ -92,6 +96,9 @@ pub struct Server {
 /// Returns the API's routes.
 pub fn router(admin: Arc<Admin>) -> Router {
     let workspace = get(workspaces::show).delete(workspaces::remove);
+    let template = get(templates::show)
+        .put(templates::put)
+        .delete(templates::remove);
     let api = Router::new()
         .route("/status", get(status))
         .route(
@@ -102,7 +109,10 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/start", post(workspaces::start))
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
+        .route("/workspaces/{workspace}/rebuild", post(workspaces::rebuild))
         .route("/workspaces/{workspace}/logs", get(logs::read))
+        .route("/templates", get(templates::list))
+        .route("/templates/{template}", template)
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
         .route("/users/{user}/link", post(people::link))

@@ -1,13 +1,15 @@
 //! Records as the administration API shows them.
 
-use super::wire::{KeyView, WorkspaceView};
+use super::wire::{KeyView, WorkspaceTemplate, WorkspaceView};
 use crate::http::view;
 use crate::identity::Key;
 use crate::names::UserName;
+use crate::templates::Versions;
 use crate::workspaces::Record;
 
 /// Returns a workspace as it is shown.
-pub(super) fn workspace(record: &Record) -> WorkspaceView {
+pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
+    let template = view::template(record, versions);
     WorkspaceView {
         id: record.workspace.id.clone(),
         name: record.workspace.name.clone(),
@@ -15,6 +17,11 @@ pub(super) fn workspace(record: &Record) -> WorkspaceView {
         state: view::state(&record.state),
         failure: view::failure(&record.state),
         doing: None,
+        template: template.map(|(used, behind)| WorkspaceTemplate {
+            name: used.name.clone(),
+            version: used.version.clone(),
+            behind,
+        }),
         created: record.workspace.created,
     }
 }

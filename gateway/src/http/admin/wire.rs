@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
+use crate::config::{Cpus, Size};
+pub use crate::http::api::wire::{
+    PutTemplate, RebuildWorkspace, Template as TemplateView, WorkspaceTemplate,
+};
 pub use crate::http::wire::{Failure, HostKey, RoleName, SignInLink, StateName};
-use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::names::{TemplateName, UserId, UserName, WorkspaceId, WorkspaceName};
 
 /// The server as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,9 +57,21 @@ pub struct WorkspaceView {
     /// workspace only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doing: Option<String>,
+    /// The template that it was made from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<WorkspaceTemplate>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
+}
+
+/// Whether a template is only checked, as a query: `?check=true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutQuery {
+    /// Nothing is written then.
+    #[serde(default)]
+    pub check: bool,
 }
 
 /// Asks for a new workspace.
@@ -71,6 +87,15 @@ pub struct NewWorkspace {
     /// What happens once it is created.
     #[serde(default)]
     pub then: AfterCreate,
+    /// What it is made from; absent: what the configuration says.
+    #[serde(default)]
+    pub template: Option<TemplateName>,
+    /// Processors, where the template leaves a choice.
+    #[serde(default)]
+    pub cpus: Option<Cpus>,
+    /// Memory, where the template leaves a choice.
+    #[serde(default)]
+    pub memory: Option<Size>,
 }
 
 /// What happens with a workspace once it is created.

@@ -10,14 +10,14 @@ use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use tokio::time::timeout;
 
-use super::wire::{AfterCreate, NewWorkspace, Wait, WorkspaceView};
+use super::wire::{AfterCreate, NewWorkspace, RebuildWorkspace, Wait, WorkspaceView};
 use super::{Admin, body, query, view};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::person;
 use crate::store::StoreError;
-use crate::workspaces::{CommandError, Intent, Record};
+use crate::workspaces::{Choices, CommandError, Intent, Record};
 
 /// Longest wait of one request, in seconds.
 const MAX_WAIT: u64 = 60;
@@ -30,7 +30,11 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
 ) -> Result<Json<Vec<WorkspaceView>>, Problem> {
     let records = admin.workspaces.list().await?;
-    Ok(Json(records.iter().map(view::workspace).collect()))
+    let versions = admin.templates.versions().await?;
+    let shown = records
+        .iter()
+        .map(|record| view::workspace(record, &versions));
+    Ok(Json(shown.collect()))
 }
 
 /// `POST /workspaces`
@@ -41,11 +45,39 @@ pub(super) async fn create(State(admin): State<Arc<Admin>>, bytes: Bytes) -> Acc
         AfterCreate::Start => Intent::Run,
         AfterCreate::Nothing => Intent::Stop,
     };
+    let choices = Choices {
+        cpus: request.cpus,
+        memory: request.memory,
+    };
+    let template = request.template.as_ref();
+    let blueprint = admin.templates.blueprint(template, choices, None).await?;
     let record = admin
         .workspaces
-        .create(&owner, &request.name, intent)
+        .create(&owner, &request.name, blueprint, intent)
         .await?;
-    Ok((StatusCode::CREATED, Json(view::workspace(&record))))
+    let versions = admin.templates.versions().await?;
+    let shown = view::workspace(&record, &versions);
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// `POST /workspaces/{workspace}/rebuild`
+pub(super) async fn rebuild(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    bytes: Bytes,
+) -> Accepted {
+    let asked: RebuildWorkspace = body(&bytes)?;
+    let workspace = find(&admin, &text).await?.workspace;
+    let choices = Choices {
+        cpus: asked.cpus,
+        memory: asked.memory,
+    };
+    let blueprint = admin
+        .templates
+        .anew(&workspace.blueprint, asked.template.as_ref(), choices)
+        .await?;
+    admin.workspaces.rebuild(&workspace.id, blueprint).await?;
+    accepted(&admin, &workspace.id).await
 }
 
 /// `GET /workspaces/{workspace}?wait=SECONDS`
@@ -66,7 +98,8 @@ pub(super) async fn show(
         // By its id: meanwhile another may have got its name.
         record = by_id(&admin, &id).await?;
     }
-    let mut view = view::workspace(&record);
+    let versions = admin.templates.versions().await?;
+    let mut view = view::workspace(&record, &versions);
     view.doing = admin.workspaces.doing(&record.workspace.id);
     Ok(Json(view))
 }
@@ -104,7 +137,9 @@ pub(super) async fn remove(
 
 async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
     let record = by_id(admin, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(view::workspace(&record))))
+    let versions = admin.templates.versions().await?;
+    let shown = view::workspace(&record, &versions);
+    Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
 /// Finds a workspace by its id, by `NAME.OWNER`, or by a name that only one has; of

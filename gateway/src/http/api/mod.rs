@@ -15,6 +15,7 @@ mod refused;
 mod server;
 mod sign_in;
 mod streams;
+mod templates;
 mod users;
 pub mod wire;
 mod workspaces;
@@ -38,6 +39,7 @@ use super::site::Site;
 use crate::events::Events;
 use crate::identity::{Accounts, Identity, Sessions};
 use crate::store::Store;
+use crate::templates::Templates;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
@@ -54,6 +56,8 @@ pub struct Parts {
     pub store: Store,
     /// The workspaces.
     pub workspaces: Workspaces,
+    /// What workspaces are made from.
+    pub templates: Templates,
     /// The agents that are connected.
     pub tunnels: Tunnels,
     /// Who may reach what.
@@ -138,7 +142,13 @@ fn routes() -> Router<Api> {
     routes.on("startWorkspace", workspaces::start);
     routes.on("stopWorkspace", workspaces::stop);
     routes.on("restartWorkspace", workspaces::restart);
+    routes.on("rebuildWorkspace", workspaces::rebuild);
     routes.on("readLogs", streams::logs);
+    routes.on("listTemplates", templates::list);
+    routes.on("showTemplate", templates::show);
+    routes.on("putTemplate", templates::put);
+    routes.on("checkTemplate", templates::check);
+    routes.on("deleteTemplate", templates::remove);
     routes.on("setPort", ports::set);
     routes.on("closePort", ports::close);
     routes.on("listUsers", users::list);

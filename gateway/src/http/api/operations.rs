@@ -8,20 +8,22 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
 use super::document::{EVENTS, Operation, TEXT};
 use super::wire::{
     AddKey, AddToken, AddUser, ChangeUser, Connection, CreateWorkspace, Event, EventQuery, Key,
-    LogQuery, Login, Me, NewPassword, NewToken, Paging, Port, PortSetting, Server, SetPort, SignIn,
-    SignInByLink, Token, User, WaitQuery, Workspace, WorkspaceQuery,
+    LogQuery, Login, Me, NewPassword, NewToken, Paging, Port, PortSetting, PutTemplate,
+    RebuildWorkspace, Server, SetPort, SignIn, SignInByLink, Template, Token, User, WaitQuery,
+    Workspace, WorkspaceQuery,
 };
 use crate::http::wire::SignInLink;
-use crate::names::{LoginId, TokenId, UserName, WorkspaceId};
+use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 7] = [
+pub(super) const TAGS: [(&str, &str); 8] = [
     ("login", "Signing in and out."),
     (
         "account",
         "One's own account: password, keys, tokens, logins.",
     ),
     ("workspaces", "Workspaces and their life."),
+    ("templates", "What workspaces are made from."),
     ("ports", "Web applications in a workspace."),
     (
         "inside",
@@ -41,6 +43,7 @@ pub(super) fn all() -> Vec<Operation> {
         account(),
         lists(),
         workspaces(),
+        templates(),
         ports(),
         tagged(inside::all(), "inside"),
         users(),
@@ -169,7 +172,7 @@ fn workspaces() -> Vec<Operation> {
             .body::<CreateWorkspace>()
             .answers::<Workspace>(StatusCode::ACCEPTED, "recorded, and under way")
             .answers::<Workspace>(StatusCode::OK, "the state reached, where that was waited for")
-            .errors(&[404, 409]),
+            .errors(&[404, 409, 422]),
         Operation::new(Get, "/workspaces/{id}", "showWorkspace", "Show a workspace")
             .parameter::<WorkspaceId>("id", "the workspace's id")
             .query::<WaitQuery>()
@@ -184,6 +187,13 @@ fn workspaces() -> Vec<Operation> {
         act("/workspaces/{id}/start", "startWorkspace", "Start a workspace"),
         act("/workspaces/{id}/stop", "stopWorkspace", "Stop a workspace"),
         act("/workspaces/{id}/restart", "restartWorkspace", "Restart a workspace"),
+        act("/workspaces/{id}/rebuild", "rebuildWorkspace", "Make a workspace anew")
+            .about(
+                "From its template as it is now, or from another one. Its home is kept; what \
+                 else it has is lost, and what runs ends.",
+            )
+            .body::<RebuildWorkspace>()
+            .errors(&[404, 422]),
         Operation::new(Get, "/workspaces/{id}/logs", "readLogs", "Read what the agent logged")
             .about(
                 "With `Accept: text/event-stream` what is written later follows: events named \
@@ -194,6 +204,58 @@ fn workspaces() -> Vec<Operation> {
             .answers_plainly(StatusCode::OK, &[TEXT, EVENTS], "the lines"),
     ];
     tagged(operations, "workspaces")
+}
+
+fn templates() -> Vec<Operation> {
+    let named =
+        |operation: Operation| operation.parameter::<TemplateName>("name", "the template's name");
+    let operations = vec![
+        Operation::new(Get, "/templates", "listTemplates", "List the templates")
+            .query::<Paging>()
+            .answers_page::<Template>("the templates, by name"),
+        named(Operation::new(
+            Get,
+            "/templates/{name}",
+            "showTemplate",
+            "Show a template",
+        ))
+        .answers::<Template>(StatusCode::OK, "the template"),
+        named(Operation::new(
+            Put,
+            "/templates/{name}",
+            "putTemplate",
+            "Write a template",
+        ))
+        .about(
+            "For administrators. Workspaces that were made from one of its name stay as they \
+             are until somebody rebuilds them.",
+        )
+        .body::<PutTemplate>()
+        .answers::<Template>(StatusCode::OK, "written")
+        .admin()
+        .errors(&[413, 422]),
+        named(Operation::new(
+            Post,
+            "/templates/{name}/check",
+            "checkTemplate",
+            "Check a template",
+        ))
+        .about("For administrators. Nothing is written.")
+        .body::<PutTemplate>()
+        .answers::<Template>(StatusCode::OK, "it can be used")
+        .admin()
+        .errors(&[422]),
+        named(Operation::new(
+            Delete,
+            "/templates/{name}",
+            "deleteTemplate",
+            "Delete a template",
+        ))
+        .about("For administrators. Workspaces that were made from it go on.")
+        .answers_plainly(StatusCode::NO_CONTENT, &[], "deleted")
+        .admin(),
+    ];
+    tagged(operations, "templates")
 }
 
 fn ports() -> Vec<Operation> {

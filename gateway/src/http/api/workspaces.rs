@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
 use super::wire::{
-    Agent, CreateWorkspace, MAX_WAIT, Page, Urls, WaitQuery, Workspace, WorkspaceQuery,
+    Agent, CreateWorkspace, MAX_WAIT, Page, RebuildWorkspace, Urls, WaitQuery, Workspace,
+    WorkspaceQuery, WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
 use crate::config::Applications;
@@ -20,7 +21,8 @@ use crate::http::view;
 use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
 use crate::names::WorkspaceId;
 use crate::store::{Request, StoreError};
-use crate::workspaces::{CommandError, Intent, Record};
+use crate::templates::Versions;
+use crate::workspaces::{Choices, Intent, Record};
 
 /// Tells a request from its repetition.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -59,7 +61,9 @@ pub(super) async fn list(
     let key =
         |record: &Record| format!("{}.{}", record.workspace.owner_name, record.workspace.name);
     let found = page(records, key, asked.limit, asked.cursor.as_deref())?;
-    let items = found.items.iter().map(|record| show(&api, record, user));
+    let versions = api.templates.versions().await?;
+    let items = found.items.iter();
+    let items = items.map(|record| show(&api, record, user, &versions));
     Ok(Json(Page {
         items: items.collect(),
         next: found.next,
@@ -82,7 +86,10 @@ pub(super) async fn create(
         return reached(&api, user, &record.workspace.id, wait).await;
     };
     // What is asked for, and not how it is written.
-    let asked = format!("{} {} {}", owner.id, new.name, new.start);
+    let asked = format!(
+        "{} {} {} {:?} {:?} {:?}",
+        owner.id, new.name, new.start, new.template, new.cpus, new.memory
+    );
     let id = match api
         .store
         .claim_request(user, key, &SecretHash::of(asked.as_bytes()))
@@ -101,9 +108,42 @@ pub(super) async fn create(
     reached(&api, user, &id, wait).await
 }
 
-async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, CommandError> {
+async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, Problem> {
     let intent = if new.start { Intent::Run } else { Intent::Stop };
-    api.workspaces.create(owner, &new.name, intent).await
+    let choices = Choices {
+        cpus: new.cpus,
+        memory: new.memory,
+    };
+    let blueprint = api
+        .templates
+        .blueprint(new.template.as_ref(), choices, None)
+        .await?;
+    let made = api.workspaces.create(owner, &new.name, blueprint, intent);
+    Ok(made.await?)
+}
+
+/// `POST /workspaces/{id}/rebuild`
+pub(super) async fn rebuild(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(wait): Asked<WaitQuery>,
+    Body(asked): Body<RebuildWorkspace>,
+) -> Result<Response, Problem> {
+    let wait = seconds(wait)?;
+    administers(&api, &caller, &id).await?;
+    let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
+    let choices = Choices {
+        cpus: asked.cpus,
+        memory: asked.memory,
+    };
+    let before = &record.workspace.blueprint;
+    let blueprint = api
+        .templates
+        .anew(before, asked.template.as_ref(), choices)
+        .await?;
+    api.workspaces.rebuild(&id, blueprint).await?;
+    reached(&api, &caller.user, &id, wait).await
 }
 
 /// `GET /workspaces/{id}`
@@ -117,7 +157,8 @@ pub(super) async fn show_one(
     api.identity.oversee(&caller.user, &id).await?;
     settled(&api, &id, wait).await;
     let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
-    Ok(Json(show(&api, &record, &caller.user)))
+    let versions = api.templates.versions().await?;
+    Ok(Json(show(&api, &record, &caller.user, &versions)))
 }
 
 /// `DELETE /workspaces/{id}`
@@ -133,7 +174,8 @@ pub(super) async fn remove(
     settled(&api, &id, wait).await;
     match record(&api, &id).await? {
         Some(record) => {
-            let shown = show(&api, &record, &caller.user);
+            let versions = api.templates.versions().await?;
+            let shown = show(&api, &record, &caller.user, &versions);
             Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
         }
         None => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -212,7 +254,8 @@ async fn reached(
     } else {
         StatusCode::ACCEPTED
     };
-    Ok((status, Json(show(api, &record, user))).into_response())
+    let versions = api.templates.versions().await?;
+    Ok((status, Json(show(api, &record, user, &versions))).into_response())
 }
 
 /// Waits until a workspace stays as it is or is gone, but no longer than asked.
@@ -270,7 +313,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiRefused> {
 }
 
 /// Returns a workspace as a user sees it.
-pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
+pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions) -> Workspace {
     let workspace = &record.workspace;
     let may_enter = workspace.owner == user.id;
     let agent = api.tunnels.agent(&workspace.id).map(|info| Agent {
@@ -284,6 +327,11 @@ pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
         state: view::state(&record.state),
         reason: view::failure(&record.state),
         doing: api.workspaces.doing(&workspace.id),
+        template: view::template(record, versions).map(|(used, behind)| WorkspaceTemplate {
+            name: used.name.clone(),
+            version: used.version.clone(),
+            behind,
+        }),
         created: workspace.created,
         changed: record.changed,
         agent,

@@ -3,11 +3,13 @@
 mod account;
 mod agent;
 mod server;
+mod templates;
 mod workspaces;
 
 pub use account::*;
 pub use agent::*;
 pub use server::*;
+pub use templates::*;
 pub use workspaces::*;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::names::{LoginId, MAX_NAME, TokenId, UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::names::{
+    LoginId, MAX_NAME, TemplateName, TokenId, UserId, UserName, WorkspaceId, WorkspaceName,
+};
 
 /// Most entries of one page.
 pub const MAX_LIMIT: u32 = 200;
@@ -76,6 +80,7 @@ macro_rules! checked_texts {
 checked_texts! {
     UserName => "UserName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
     WorkspaceName => "WorkspaceName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
+    TemplateName => "TemplateName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
     UserId => "UserId", "^[a-z0-9]{16}$", 16;
     WorkspaceId => "WorkspaceId", "^[a-z0-9]{16}$", 16;
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;

@@ -5,8 +5,10 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 use utoipa::{IntoParams, ToSchema};
 
+use super::WorkspaceTemplate;
+use crate::config::{Cpus, Size};
 use crate::http::wire::{Failure, StateName};
-use crate::names::{UserName, WorkspaceId, WorkspaceName};
+use crate::names::{TemplateName, UserName, WorkspaceId, WorkspaceName};
 use crate::store::Visibility;
 
 /// Longest wait of one request, in seconds.
@@ -36,6 +38,9 @@ pub struct Workspace {
     /// that is pulled.
     #[schema(required = true)]
     pub doing: Option<String>,
+    /// The template that it was made from, where it was.
+    #[schema(required = true)]
+    pub template: Option<WorkspaceTemplate>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
@@ -86,6 +91,17 @@ pub struct CreateWorkspace {
     /// Whose it will be; default: the caller's. Administrators alone name others.
     #[serde(default)]
     pub owner: Option<UserName>,
+    /// What it is made from; default: what the server's configuration says.
+    #[serde(default)]
+    pub template: Option<TemplateName>,
+    /// Processors, where the template leaves a choice.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "2")]
+    pub cpus: Option<Cpus>,
+    /// Memory, where the template leaves a choice.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "4GiB")]
+    pub memory: Option<Size>,
 }
 
 const fn yes() -> bool {

@@ -1,0 +1,203 @@
+//! What goes into the build of an image: the Dockerfile and the files it may copy.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// Most bytes of all files together.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Most files and folders.
+const MAX_FILES: usize = 100_000;
+
+/// The Dockerfile's name in the archive, which no file of a folder has.
+pub(crate) const DOCKERFILE: &str = ".devgate.Dockerfile";
+
+/// What an image is built from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sources<'a> {
+    /// The Dockerfile's text.
+    pub(crate) dockerfile: &'a str,
+    /// Folder whose files it may copy.
+    pub(crate) context: Option<&'a Path>,
+    /// Values of its `ARG`s.
+    pub(crate) arguments: &'a BTreeMap<String, String>,
+    /// The stage that is wanted.
+    pub(crate) target: Option<&'a str>,
+}
+
+impl Sources<'_> {
+    /// Returns a digest that is the same as long as everything is: 32 hexadecimal
+    /// digits. Blocks.
+    ///
+    /// # Errors
+    /// Where a file can't be read, or there are too many.
+    pub(crate) fn digest(&self) -> io::Result<String> {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.dockerfile.as_bytes());
+        part(self.target.unwrap_or_default().as_bytes());
+        for (name, value) in self.arguments {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        if let Some(context) = self.context {
+            for path in files(context)? {
+                let about = fs::symlink_metadata(context.join(&path))?;
+                part(path.to_string_lossy().as_bytes());
+                part(&about.permissions().mode().to_be_bytes());
+                if about.is_symlink() {
+                    let target = fs::read_link(context.join(&path))?;
+                    part(target.to_string_lossy().as_bytes());
+                } else if about.is_file() {
+                    part(&content(&context.join(&path))?);
+                }
+            }
+        }
+        let digest = hash.finalize();
+        Ok(digest
+            .iter()
+            .take(16)
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            }))
+    }
+
+    /// Returns them as a tar archive, to be read from its beginning. Blocks.
+    ///
+    /// # Errors
+    /// Where a file can't be read, or there are too many.
+    pub(crate) fn pack(&self) -> io::Result<File> {
+        let mut archive = tar::Builder::new(tempfile::tempfile()?);
+        archive.follow_symlinks(false);
+        if let Some(context) = self.context {
+            for path in files(context)? {
+                archive.append_path_with_name(context.join(&path), &path)?;
+            }
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(u64::try_from(self.dockerfile.len()).unwrap_or(u64::MAX));
+        archive.append_data(&mut header, DOCKERFILE, self.dockerfile.as_bytes())?;
+        let mut file = archive.into_inner()?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
+    }
+}
+
+/// Returns a digest of what a file holds.
+fn content(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(hash.finalize().into());
+        };
+        hash.update(bytes);
+    }
+}
+
+/// Returns the paths of all files and folders below a folder, in order.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut bytes = 0_u64;
+    let mut folders = vec![PathBuf::new()];
+    while let Some(below) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&below))? {
+            let entry = entry?;
+            let path = below.join(entry.file_name());
+            let about = entry.metadata()?;
+            if about.is_dir() {
+                folders.push(path.clone());
+            } else if !about.is_file() && !about.is_symlink() {
+                // Sockets and devices aren't for images.
+                continue;
+            } else {
+                bytes = bytes.saturating_add(about.len());
+            }
+            found.push(path);
+            if bytes > MAX_BYTES || found.len() > MAX_FILES {
+                let problem = format!(
+                    "{} has more than {} GiB or {MAX_FILES} files: keep in it what the image \
+                     needs",
+                    folder.display(),
+                    MAX_BYTES >> 30
+                );
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_changes_with_whatever_goes_in_and_with_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = folder.path();
+        fs::create_dir(context.join("etc")).unwrap();
+        fs::write(context.join("etc/motd"), "hello").unwrap();
+        let arguments = BTreeMap::new();
+        let sources = Sources {
+            dockerfile: "FROM scratch\n",
+            context: Some(context),
+            arguments: &arguments,
+            target: None,
+        };
+        let first = sources.digest().unwrap();
+        assert_eq!(first, sources.digest().unwrap());
+        fs::write(context.join("etc/motd"), "hallo").unwrap();
+        let second = sources.digest().unwrap();
+        assert_ne!(first, second);
+        fs::rename(context.join("etc/motd"), context.join("etc/issue")).unwrap();
+        assert_ne!(second, sources.digest().unwrap());
+        let other = Sources {
+            dockerfile: "FROM scratch\nUSER 1\n",
+            ..sources
+        };
+        assert_ne!(sources.digest().unwrap(), other.digest().unwrap());
+    }
+
+    #[test]
+    fn the_archive_has_the_files_and_the_dockerfile() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        fs::write(folder.path().join("bin/tool"), "#!/bin/sh\n").unwrap();
+        let arguments = BTreeMap::new();
+        let sources = Sources {
+            dockerfile: "FROM scratch\nCOPY bin /bin\n",
+            context: Some(folder.path()),
+            arguments: &arguments,
+            target: None,
+        };
+        let mut archive = tar::Archive::new(sources.pack().unwrap());
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        assert_eq!(names, ["bin/", "bin/tool", DOCKERFILE]);
+    }
+}

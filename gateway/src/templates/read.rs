@@ -1,0 +1,298 @@
+//! Reading a template's text, and saying of what is wrong in which line it is.
+
+use std::ops::Range;
+use std::path::{Component, Path};
+
+use toml::de::{DeTable, DeValue};
+
+use super::template::Template;
+use crate::config::Size;
+use crate::config::rules::{is_image, is_user, variable};
+
+/// Least memory that an engine gives a container, and that an agent needs.
+const MIN_MEMORY: Size = Size::kib(64 << 10);
+
+/// Fewest processes that a shell with an agent needs.
+const MIN_PIDS: u32 = 32;
+
+/// Most ports of a template.
+const MAX_PORTS: usize = 50;
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct TemplateError {
+    /// The line, from 1 on.
+    pub line: usize,
+    /// What is wrong in it, and what is allowed.
+    pub problem: String,
+}
+
+/// A part of a template, and what is wrong with it.
+type Finding = (Vec<String>, String);
+
+/// Reads a template's text.
+///
+/// # Errors
+/// The first thing that is wrong, with its line.
+pub fn read(text: &str) -> Result<Template, TemplateError> {
+    let template: Template = toml::from_str(text).map_err(|error| TemplateError {
+        line: line_of(text, error.span()),
+        problem: error.message().replace('\n', "; "),
+    })?;
+    check(&template).map_err(|(path, problem)| TemplateError {
+        line: line_of(text, find(text, &path)),
+        problem: format!("{}: {problem}", path.join(".")),
+    })?;
+    Ok(template)
+}
+
+/// Checks what the types leave open.
+fn check(template: &Template) -> Result<(), Finding> {
+    let wrong = |path: &[&str], problem: String| {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        Err((path, problem))
+    };
+    if template.description.chars().count() > 200 {
+        return wrong(&["description"], "write at most 200 characters".to_owned());
+    }
+    match (&template.image, &template.build) {
+        (Some(_), Some(_)) => {
+            let problem = "there is an image beside it: name one of the two".to_owned();
+            return wrong(&["build"], problem);
+        }
+        (Some(image), None) if !is_image(image) => {
+            let problem = format!("{image:?} is not the name of an image, as in \"debian:12\"");
+            return wrong(&["image"], problem);
+        }
+        _ => {}
+    }
+    if let Some(build) = &template.build {
+        if build.dockerfile.trim().is_empty() {
+            return wrong(&["build", "dockerfile"], "it is empty".to_owned());
+        }
+        if build.context.as_deref().is_some_and(|path| !stays(path)) {
+            let problem = "write a path below the templates' folder, without \"..\"".to_owned();
+            return wrong(&["build", "context"], problem);
+        }
+    }
+    if let Some(user) = &template.user
+        && !is_user(user)
+    {
+        let problem = format!(
+            "{user:?} is not a user: write USER or USER:GROUP, names of the image's or numbers"
+        );
+        return wrong(&["user"], problem);
+    }
+    if template
+        .shell
+        .as_deref()
+        .is_some_and(|path| !path.is_absolute())
+    {
+        return wrong(&["shell"], "write an absolute path".to_owned());
+    }
+    resources(template)?;
+    for (name, value) in &template.environment {
+        if let Err(problem) = variable(name, value) {
+            return wrong(&["environment", name], problem);
+        }
+    }
+    ports(template)
+}
+
+fn resources(template: &Template) -> Result<(), Finding> {
+    let resources = &template.resources;
+    let wrong =
+        |key: &str, problem: String| Err((vec!["resources".to_owned(), key.to_owned()], problem));
+    for (key, size) in [
+        ("memory", resources.memory),
+        ("max-memory", resources.max_memory),
+    ] {
+        if size.is_some_and(|size| size < MIN_MEMORY) {
+            return wrong(key, format!("write at least {MIN_MEMORY}"));
+        }
+    }
+    if resources.pids.is_some_and(|pids| pids < MIN_PIDS) {
+        return wrong("pids", format!("write at least {MIN_PIDS}"));
+    }
+    if let (Some(usual), Some(most)) = (resources.cpus, resources.max_cpus)
+        && usual > most
+    {
+        return wrong(
+            "max-cpus",
+            format!("it is less than cpus, which is {usual}"),
+        );
+    }
+    if let (Some(usual), Some(most)) = (resources.memory, resources.max_memory)
+        && usual > most
+    {
+        return wrong(
+            "max-memory",
+            format!("it is less than memory, which is {usual}"),
+        );
+    }
+    Ok(())
+}
+
+fn ports(template: &Template) -> Result<(), Finding> {
+    let wrong = |path: &[&str], problem: String| {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        Err((path, problem))
+    };
+    if template.ports.len() > MAX_PORTS {
+        return wrong(&["ports"], format!("there are more than {MAX_PORTS}"));
+    }
+    for (number, rule) in template.ports.iter().enumerate() {
+        let at = number.to_string();
+        if rule.port == 0 {
+            let problem = "write a port from 1 to 65535".to_owned();
+            return wrong(&["ports", &at, "port"], problem);
+        }
+        let before = template.ports.iter().take(number);
+        if before.into_iter().any(|other| other.port == rule.port) {
+            let problem = format!("the port {} is there twice", rule.port);
+            return wrong(&["ports", &at, "port"], problem);
+        }
+        if rule.name.chars().count() > 40 || rule.name.contains(char::is_control) {
+            let problem = "write at most 40 printable characters".to_owned();
+            return wrong(&["ports", &at, "name"], problem);
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether a relative path stays below its folder.
+fn stays(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// Returns where a part of a template is in its text, or the nearest thing around it.
+fn find(text: &str, path: &[String]) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let mut found = None;
+    let mut value: Option<&DeValue<'_>> = None;
+    for part in path {
+        let next = match value {
+            None => entry(table.get_ref(), part),
+            Some(DeValue::Table(table)) => entry(table, part),
+            Some(DeValue::Array(entries)) => {
+                let at: usize = part.parse().ok()?;
+                entries.get(at).map(|entry| (entry.span(), entry.get_ref()))
+            }
+            Some(_) => None,
+        };
+        let Some((span, inner)) = next else {
+            break;
+        };
+        found = Some(span);
+        value = Some(inner);
+    }
+    found
+}
+
+fn entry<'a, 'text>(
+    table: &'a DeTable<'text>,
+    name: &str,
+) -> Option<(Range<usize>, &'a DeValue<'text>)> {
+    let mut entries = table.iter();
+    entries.find_map(|(key, value)| {
+        (key.get_ref().as_ref() == name).then(|| (key.span(), value.get_ref()))
+    })
+}
+
+fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
+    let before = span.and_then(|span| text.get(..span.start));
+    1 + before.map_or(0, |before| before.matches('\n').count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (usize, String) {
+        let error = read(text).unwrap_err();
+        (error.line, error.problem)
+    }
+
+    #[test]
+    fn a_whole_template_is_read() {
+        let template = read(
+            r#"
+description = "Go services"
+image = "golang:1.24"
+user = "1000:1000"
+mounts = ["cache:/var/cache"]
+
+[resources]
+cpus = "2"
+max-cpus = "4"
+memory = "4GiB"
+max-memory = "8GiB"
+
+[environment]
+GOFLAGS = "-mod=mod"
+
+[[ports]]
+port = 8080
+name = "web"
+visibility = "members"
+
+[extensions]
+go = ["golang.go"]
+"#,
+        )
+        .unwrap();
+        assert_eq!(template.image.as_deref(), Some("golang:1.24"));
+        assert_eq!(template.ports[0].port, 8080);
+        assert_eq!(template.needs_containers(), Some("image"));
+        let text = toml::to_string(&template).unwrap();
+        assert_eq!(read(&text).unwrap(), template, "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, line, words) in [
+            ("image = \n", 1, ""),
+            ("\n\nimages = \"debian\"\n", 3, "unknown field `images`"),
+            ("image = \"de bian\"\n", 1, "not the name of an image"),
+            (
+                "image = \"a\"\n[build]\ndockerfile = \"FROM b\"\n",
+                2,
+                "one of the two",
+            ),
+            (
+                "[build]\ndockerfile = \"FROM b\"\ncontext = \"../x\"\n",
+                3,
+                "below the",
+            ),
+            ("[resources]\ncpus = \"two\"\n", 2, "number of processors"),
+            ("[resources]\n\nmemory = \"1MiB\"\n", 3, "at least 64MiB"),
+            (
+                "[resources]\ncpus = \"4\"\nmax-cpus = \"2\"\n",
+                3,
+                "less than cpus",
+            ),
+            ("[environment]\nA = \"b\"\n\"1=\" = \"c\"\n", 3, ""),
+            (
+                "[[ports]]\nport = 80\n[[ports]]\nname = \"x\"\nport = 80\n",
+                5,
+                "twice",
+            ),
+            (
+                "[[ports]]\nport = 80\nvisibility = \"all\"\n",
+                3,
+                "visibility",
+            ),
+            (
+                "mounts = [\n  \"/a:/b\",\n  \"nonsense\",\n]\n",
+                3,
+                "not a mount",
+            ),
+        ] {
+            let (at, problem) = refused(text);
+            assert_eq!(at, line, "{text}: {problem}");
+            assert!(problem.contains(words), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Templates in a folder, and what workspaces get of them.
+
+use super::*;
+
+fn templates(driver: DriverName) -> (tempfile::TempDir, Templates) {
+    let folder = tempfile::tempdir().unwrap();
+    let templates = Templates::new(folder.path().join("templates"), driver);
+    (folder, templates)
+}
+
+fn name(text: &str) -> TemplateName {
+    text.parse().unwrap()
+}
+
+const GO: &str = r#"
+image = "golang:1"
+[resources]
+cpus = "1"
+max-cpus = "2"
+[environment]
+A = "b"
+[extensions]
+go = ["golang.go"]
+basics = ["a.b", "c.d"]
+"#;
+
+#[tokio::test]
+async fn what_was_written_is_read_again_and_a_version_stands_for_what_it_says() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    assert!(templates.list().await.unwrap().is_empty());
+    let first = templates.put(&name("go"), GO.to_owned()).await.unwrap();
+    let again = templates.put(&name("go"), GO.to_owned()).await.unwrap();
+    assert_eq!(first.version, again.version);
+    let changed = GO.replace("golang:1", "golang:2");
+    let second = templates.put(&name("go"), changed).await.unwrap();
+    assert_ne!(first.version, second.version);
+    let found = templates.list().await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].version, second.version);
+    templates.remove(&name("go")).await.unwrap();
+    let gone = templates.get(&name("go")).await.unwrap_err();
+    assert!(matches!(gone, TemplatesError::NoSuchTemplate(_)));
+}
+
+#[tokio::test]
+async fn a_bad_template_is_not_written_and_one_in_the_folder_is_listed_with_what_is_wrong() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    let refused = templates.put(&name("bad"), "\nimag = 1\n".to_owned()).await;
+    assert!(matches!(refused, Err(TemplatesError::Invalid { error, .. }) if error.line == 2));
+    assert!(templates.list().await.unwrap().is_empty());
+    fs::create_dir_all(&templates.inner.folder).unwrap();
+    fs::write(templates.inner.folder.join("bad.toml"), "imag = 1").unwrap();
+    fs::write(templates.inner.folder.join("Not A Name.toml"), "").unwrap();
+    fs::write(templates.inner.folder.join("notes.md"), "").unwrap();
+    let found = templates.list().await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].template.is_err());
+    let refused = templates
+        .blueprint(Some(&name("bad")), Choices::default(), None)
+        .await;
+    assert!(matches!(refused, Err(TemplatesError::Invalid { .. })));
+}
+
+#[tokio::test]
+async fn a_choice_stays_within_what_the_template_allows() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    let go = name("go");
+    templates.put(&go, GO.to_owned()).await.unwrap();
+    let choose = |cpus: Option<&str>, memory: Option<&str>| Choices {
+        cpus: cpus.map(|text| text.parse().unwrap()),
+        memory: memory.map(|text| text.parse().unwrap()),
+    };
+    let made = templates
+        .blueprint(Some(&go), choose(None, None), None)
+        .await;
+    let blueprint = made.unwrap();
+    assert_eq!(blueprint.cpus, Some("1".parse().unwrap()));
+    assert_eq!(blueprint.extensions, ["a.b", "c.d", "golang.go"]);
+    let made = templates
+        .blueprint(Some(&go), choose(Some("2"), None), None)
+        .await;
+    assert_eq!(made.unwrap().cpus, Some("2".parse().unwrap()));
+    let refused = templates
+        .blueprint(Some(&go), choose(Some("3"), None), None)
+        .await;
+    assert!(matches!(refused, Err(TemplatesError::TooMuch { .. })));
+    let refused = templates
+        .blueprint(Some(&go), choose(None, Some("1GiB")), None)
+        .await;
+    assert!(matches!(refused, Err(TemplatesError::NoChoice { .. })));
+    let refused = templates
+        .blueprint(None, choose(None, Some("1GiB")), None)
+        .await;
+    assert!(matches!(refused, Err(TemplatesError::NoTemplate(_))));
+}
+
+#[tokio::test]
+async fn processes_have_no_image() {
+    let (_folder, templates) = templates(DriverName::Process);
+    templates.put(&name("go"), GO.to_owned()).await.unwrap();
+    let plain = "[environment]\nA = \"b\"\n".to_owned();
+    templates.put(&name("plain"), plain).await.unwrap();
+    let refused = templates
+        .blueprint(Some(&name("go")), Choices::default(), None)
+        .await;
+    assert!(matches!(
+        refused,
+        Err(TemplatesError::NeedsContainers { key: "image", .. })
+    ));
+    let made = templates
+        .blueprint(Some(&name("plain")), Choices::default(), None)
+        .await;
+    assert_eq!(made.unwrap().environment["A"], "b");
+}
+
+#[tokio::test]
+async fn the_files_of_a_build_are_part_of_the_version() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    let files = templates.inner.folder.join("files");
+    fs::create_dir_all(&files).unwrap();
+    fs::write(files.join("motd"), "one").unwrap();
+    let text =
+        "[build]\ndockerfile = \"FROM debian\\nCOPY motd /etc/motd\\n\"\ncontext = \"files\"\n";
+    let built = name("built");
+    let first = templates.put(&built, text.to_owned()).await.unwrap();
+    fs::write(files.join("motd"), "two").unwrap();
+    assert_ne!(first.version, templates.get(&built).await.unwrap().version);
+    fs::remove_dir_all(&files).unwrap();
+    assert!(templates.get(&built).await.unwrap().template.is_err());
+}

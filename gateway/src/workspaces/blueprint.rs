@@ -1,0 +1,113 @@
+//! What a workspace is made of, where that isn't the installation's own settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
+use crate::names::TemplateName;
+use crate::store::Visibility;
+
+/// What a workspace is made of. It is decided when the workspace is made or rebuilt and
+/// kept with its record, so that a template that changes or goes away changes nothing
+/// until somebody rebuilds. Absent values are the configuration's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Blueprint {
+    /// The template that it was made from.
+    pub template: Option<TemplateUse>,
+    /// What was chosen beside it, for the next rebuild.
+    pub choices: Choices,
+    /// How often it was rebuilt. Each time everything but the home is made anew.
+    pub rebuilds: u32,
+    /// Where the image comes from.
+    pub image: Option<Image>,
+    /// The user that everything runs as, `USER[:GROUP]`.
+    pub user: Option<String>,
+    /// Login shell.
+    pub shell: Option<PathBuf>,
+    /// Processors that it may use.
+    pub cpus: Option<Cpus>,
+    /// Memory that it may use.
+    pub memory: Option<Size>,
+    /// Most processes and threads.
+    pub pids: Option<u32>,
+    /// Size of the `/tmp`, which is in memory.
+    pub tmp_size: Option<Size>,
+    /// GPUs that it gets.
+    pub gpus: Option<Gpus>,
+    /// What is mounted beside what all workspaces have.
+    pub mounts: Vec<BindMount>,
+    /// Further lines for `/etc/hosts` beside those of all workspaces.
+    pub extra_hosts: Vec<ExtraHost>,
+    /// Environment of everything that runs in it; wins over that of all workspaces.
+    pub environment: BTreeMap<String, String>,
+    /// Extensions of the editor beside those of all workspaces.
+    pub extensions: Vec<String>,
+    /// Ports that applications listen on.
+    pub ports: Vec<PortRule>,
+}
+
+/// A port that an application listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortRule {
+    /// The port.
+    pub port: u16,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Who may open it.
+    #[serde(default)]
+    pub visibility: Visibility,
+}
+
+/// A template at one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TemplateUse {
+    /// Its name.
+    pub name: TemplateName,
+    /// Its version: a digest of what it says.
+    pub version: String,
+}
+
+/// What somebody chooses for a workspace of theirs, within what its template allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Choices {
+    /// Processors.
+    pub cpus: Option<Cpus>,
+    /// Memory.
+    pub memory: Option<Size>,
+}
+
+/// Where a workspace's image comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Image {
+    /// One of this name, pulled where it is missing.
+    Named(String),
+    /// One that is built where it is missing.
+    Built(Build),
+}
+
+/// How an image is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Build {
+    /// Digest of all that goes into it.
+    pub digest: String,
+    /// The Dockerfile's text.
+    pub dockerfile: String,
+    /// Folder whose files it may copy.
+    #[serde(default)]
+    pub context: Option<PathBuf>,
+    /// Values of its `ARG`s.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, String>,
+    /// The stage that is wanted; the last one where absent.
+    #[serde(default)]
+    pub target: Option<String>,
+}
