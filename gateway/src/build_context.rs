@@ -198,6 +198,6 @@ mod tests {
                     .into_owned()
             })
             .collect();
-        assert_eq!(names, ["bin/", "bin/tool", DOCKERFILE]);
+        assert_eq!(names, ["bin", "bin/tool", DOCKERFILE]);
     }
 }

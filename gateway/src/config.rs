@@ -13,7 +13,7 @@ mod units;
 /// Rules for values that are written in other files than the configuration's, too.
 pub(crate) mod rules {
     pub(crate) use super::check::variable;
-    pub(crate) use super::docker::{is_image, is_user};
+    pub(crate) use super::docker::{is_image, is_name, is_user};
 }
 
 use std::collections::BTreeMap;
@@ -21,7 +21,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use docker::{BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerValueError, ExtraHost, Gpus};
+pub use docker::{
+    BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerHostConfig, DockerValueError, EngineUrl,
+    ExtraHost, Gpus,
+};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
 pub use units::{Listen, Period, Size, UnitError};

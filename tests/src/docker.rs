@@ -1,5 +1,7 @@
 //! Workspaces in containers, of the tests' own Docker Engine.
 
+pub mod far;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -28,8 +30,8 @@ pub const DEBIAN: &str = "devgate-test/debian";
 /// Removes everything of an installation, however the test ended.
 const CLEAN: &str = r#"
 read nothing
-for kind in container volume network; do
-    case $kind in container) all=-a force=-fv;; volume) all= force=;; *) all= force=; esac
+for kind in container volume network image; do
+    case $kind in container) all=-a force=-fv;; image) all=-a force=-f;; *) all= force=; esac
     docker $kind ls -q $all --filter "label=devgate.installation=$1" |
         xargs -r docker $kind rm $force
 done

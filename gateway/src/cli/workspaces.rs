@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use http_body_util::BodyExt;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
@@ -125,6 +127,12 @@ pub(super) struct Logs {
     /// How many of the last lines
     #[arg(long, short = 'n', default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     lines: u32,
+    /// What was logged from then on: a time ago, such as 10m, or 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<OffsetDateTime>,
+    /// What was logged up to then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<OffsetDateTime>,
 }
 
 /// Whether to wait for the end of what was asked for.
@@ -341,12 +349,17 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
 
 /// Prints a workspace's log.
 pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failure> {
-    let path = format!(
+    let mut path = format!(
         "/workspaces/{}/logs?lines={}&follow={}",
         segment(&command.workspace.to_string()),
         command.lines,
         command.follow
     );
+    for (name, time) in [("since", command.since), ("until", command.until)] {
+        if let Some(text) = time.and_then(|time| time.format(&Rfc3339).ok()) {
+            path = format!("{path}&{name}={}", segment(&text));
+        }
+    }
     let mut body = client.stream(&path).await?;
     let mut out = tokio::io::stdout();
     while let Some(frame) = body.frame().await {
@@ -359,6 +372,18 @@ pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+/// Reads a time: how long ago, or when.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    if let Ok(period) = text.parse::<Period>() {
+        let then =
+            OffsetDateTime::now_utc().checked_sub(period.get().try_into().unwrap_or_default());
+        return then.ok_or_else(|| "that is too long ago".to_owned());
+    }
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        "write how long ago, as in 10m or 2h, or when, as in 2026-01-31T09:00:00Z".to_owned()
+    })
 }
 
 /// Asks on a terminal, and refuses elsewhere.
@@ -427,7 +452,7 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
         Action::Start | Action::Restart | Action::Rebuild => "start",
     };
     let why = match (view.state, action) {
-        (StateName::Failed, _) => view
+        (StateName::Failed | StateName::Unreachable, _) => view
             .failure
             .as_ref()
             .map_or_else(String::new, |failure| printable(&failure.detail)),
@@ -482,6 +507,7 @@ const fn word(state: StateName) -> &'static str {
         StateName::Stopping => "stopping",
         StateName::Stopped => "stopped",
         StateName::Failed => "failed",
+        StateName::Unreachable => "unreachable",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::docker::{is_image, is_mount_point, is_name, is_user};
-use super::{Config, DriverName, Period, ReachBy, Size, TlsMode};
+use super::{Config, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
 
 const DAY: u64 = 24 * 3600;
@@ -113,6 +113,7 @@ fn docker(config: &Config) -> Result<(), Finding> {
             return finding(key, "write an absolute path");
         }
     }
+    hosts(config)?;
     if let Some(network) = &docker.network
         && !is_name(network)
     {
@@ -189,6 +190,48 @@ fn http(config: &Config) -> Result<(), Finding> {
     if http.tls == TlsMode::Off && config.process.reach == ReachBy::Dial {
         let problem = "agents dial in by TLS, so tls = \"off\" leaves them outside: use \"unix\"";
         return Err(("process.reach", problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// Checks the Docker hosts.
+fn hosts(config: &Config) -> Result<(), Finding> {
+    let wrong = |problem: String| Err(("docker.hosts", problem));
+    let hosts = &config.docker.hosts;
+    for (number, host) in hosts.iter().enumerate() {
+        let name = &host.name;
+        if !is_name(name) {
+            return wrong(format!("{name:?} can't be the name of a host"));
+        }
+        if hosts.iter().take(number).any(|other| other.name == *name) {
+            return wrong(format!("there are two hosts named {name}"));
+        }
+        let label = host.labels.iter().find(|label| !is_name(label));
+        if let Some(label) = label {
+            return wrong(format!("{name}: {label:?} can't be a label"));
+        }
+        let needed = [
+            ("ca", host.ca.is_some()),
+            ("certificate", host.certificate.is_some()),
+            ("key", host.key.is_some()),
+            ("gateway", host.gateway.is_some()),
+        ];
+        for (key, is_there) in needed {
+            let is_far = matches!(host.url, EngineUrl::Tcp(_));
+            if is_far && !is_there {
+                return wrong(format!("{name}: a tcp:// engine needs {key}, too"));
+            }
+            if !is_far && is_there {
+                return wrong(format!("{name}: {key} is for tcp:// engines only"));
+            }
+        }
+    }
+    let far = hosts
+        .iter()
+        .any(|host| matches!(host.url, EngineUrl::Tcp(_)));
+    if far && config.http.tls == TlsMode::Off {
+        let problem = "their agents dial in by TLS, so http.tls = \"off\" leaves them outside";
+        return wrong(problem.to_owned());
     }
     Ok(())
 }

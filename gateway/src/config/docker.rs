@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Size;
 use super::units::{by_text, quoted};
+use super::{Listen, Size};
 
 /// Shell of a user that an image doesn't list.
 pub const DEFAULT_SHELL: &str = "/bin/sh";
@@ -51,6 +51,44 @@ pub struct DockerConfig {
     /// Environment of everything that runs in the workspaces; what a client sends wins.
     /// Default: empty.
     pub environment: BTreeMap<String, String>,
+    /// The hosts that workspaces are spread over, in place of `socket`. Default: none.
+    pub hosts: Vec<DockerHostConfig>,
+}
+
+/// One of several hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DockerHostConfig {
+    /// Its name, which stays.
+    pub name: String,
+    /// Where its engine is: `unix:///PATH` on this host, or `tcp://HOST:PORT` with TLS.
+    pub url: EngineUrl,
+    /// PEM file with the CA of the engine's certificate; for `tcp`.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// PEM file with our certificate for it; for `tcp`.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM file with that one's private key; for `tcp`.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// `HOST:PORT` by which containers there reach the gateway's HTTPS listener, port 0
+    /// for the listener's own; for `tcp`.
+    #[serde(default)]
+    pub gateway: Option<Listen>,
+    /// What it is good for; templates ask for labels. Default: none.
+    #[serde(default)]
+    pub labels: Vec<String>,
+}
+
+/// Where an engine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum EngineUrl {
+    /// At a Unix socket of this host.
+    Unix(PathBuf),
+    /// At `HOST:PORT`, by TLS.
+    Tcp(Listen),
 }
 
 /// Which GPUs workspaces get.
@@ -78,6 +116,11 @@ pub enum DockerValueError {
     /// Not a host.
     #[error("{0:?} is not a host: write NAME:ADDRESS, as in db:10.0.0.7 or me:host-gateway")]
     Host(String),
+    /// Not an engine's address.
+    #[error(
+        "{0:?} is not an engine's address: write unix:///var/run/docker.sock or tcp://HOST:2376"
+    )]
+    Url(String),
 }
 
 /// A number of processors, in thousandths.
@@ -102,7 +145,7 @@ pub struct ExtraHost(String);
 /// What the engine replaces with the host's own address.
 const HOST_GATEWAY: &str = "host-gateway";
 
-by_text!(DockerValueError; Cpus, BindMount, ExtraHost);
+by_text!(DockerValueError; Cpus, BindMount, ExtraHost, EngineUrl);
 
 impl Default for DockerConfig {
     fn default() -> Self {
@@ -121,6 +164,7 @@ impl Default for DockerConfig {
             gpus: Gpus::None,
             network: None,
             environment: BTreeMap::new(),
+            hosts: Vec::new(),
         }
     }
 }
@@ -178,6 +222,32 @@ impl FromStr for ExtraHost {
             return Ok(Self(text.to_owned()));
         }
         Err(DockerValueError::Host(quoted(text)))
+    }
+}
+
+impl FromStr for EngineUrl {
+    type Err = DockerValueError;
+
+    fn from_str(text: &str) -> Result<Self, DockerValueError> {
+        let refused = || DockerValueError::Url(quoted(text));
+        if let Some(path) = text.strip_prefix("unix://") {
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(refused())
+            };
+        }
+        let address = text.strip_prefix("tcp://").ok_or_else(refused)?;
+        address.parse().map(Self::Tcp).map_err(|_| refused())
+    }
+}
+
+impl fmt::Display for EngineUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
     }
 }
 
@@ -250,7 +320,7 @@ pub(super) fn is_mount_point(path: &Path) -> bool {
 }
 
 /// Tells whether a text can name a host, a volume or a network.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text
@@ -322,6 +392,27 @@ mod tests {
             "/a:/.devgate/run",
         ] {
             assert!(bad.parse::<BindMount>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_engine_is_at_a_socket_or_at_a_host() {
+        for good in [
+            "unix:///var/run/docker.sock",
+            "tcp://build-1.example:2376",
+            "tcp://[::1]:2376",
+        ] {
+            let url: EngineUrl = good.parse().unwrap();
+            assert_eq!(url.to_string(), good);
+        }
+        for bad in [
+            "",
+            "unix://docker.sock",
+            "tcp://host",
+            "http://host:2375",
+            "/var/run/docker.sock",
+        ] {
+            assert!(bad.parse::<EngineUrl>().is_err(), "{bad}");
         }
     }
 

@@ -106,6 +106,12 @@ impl Listen {
     pub const fn port(&self) -> u16 {
         self.port
     }
+
+    /// Returns it as a text, with another port where its own is 0.
+    pub fn or_at(&self, port: u16) -> String {
+        let port = if self.port == 0 { port } else { self.port };
+        Self::new(&self.host, port).to_string()
+    }
 }
 
 impl FromStr for Period {

@@ -13,9 +13,11 @@ pub(crate) mod contract;
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use devgate_certs::AgentIdentity;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -94,6 +96,22 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         lines: usize,
         follow: Follow,
     ) -> Pending<'a, Result<Logs, DriverError>>;
+}
+
+/// Makes the certificate of a workspace's agent.
+pub type Issue = Arc<
+    dyn Fn(&WorkspaceId) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>
+        + Send
+        + Sync,
+>;
+
+/// What an agent needs to dial in.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Its certificate and key.
+    pub identity: AgentIdentity,
+    /// The gateway's CA, PEM.
+    pub ca_pem: String,
 }
 
 /// What there is of a workspace.
@@ -222,13 +240,25 @@ pub enum DriverError {
         lock: PathBuf,
     },
     /// What runs the containers doesn't answer. Nothing is lost by that.
-    #[error("the Docker Engine at {} doesn't answer", socket.display())]
+    #[error("the Docker Engine at {engine} doesn't answer")]
     EngineUnreachable {
         /// Where it should listen.
-        socket: PathBuf,
+        engine: String,
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The workspace is on a host that isn't configured any more.
+    #[error("the Docker host {host} is not in the configuration")]
+    HostGone {
+        /// The host's name.
+        host: String,
+    },
+    /// No host can take the workspace.
+    #[error("no Docker host can take the workspace ({detail})")]
+    NoHost {
+        /// What was looked for, or what is wrong with each.
+        detail: String,
     },
     /// The engine refuses something.
     #[error("the Docker Engine can't {action} ({detail})")]

@@ -34,6 +34,7 @@ pub(super) const fn state(state: &State) -> StateName {
         State::Running => StateName::Running,
         State::Stopping => StateName::Stopping,
         State::Stopped => StateName::Stopped,
+        State::Failed(FailureReason::EngineUnreachable { .. }) => StateName::Unreachable,
         State::Failed(_) => StateName::Failed,
     }
 }
@@ -61,6 +62,8 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::StopFailed { .. } => "stop-failed",
         FailureReason::RemoveFailed { .. } => "remove-failed",
         FailureReason::EngineUnreachable { .. } => "engine-unreachable",
+        FailureReason::HostGone { .. } => "host-gone",
+        FailureReason::NoHost { .. } => "no-host",
         FailureReason::ImageMissing { .. } => "image-missing",
         FailureReason::BuildFailed { .. } => "build-failed",
         FailureReason::UserMissing { .. } => "user-missing",

@@ -32,6 +32,8 @@ pub enum StateName {
     Stopped,
     /// Down, though it should run.
     Failed,
+    /// Nobody knows: the host that it is on doesn't answer. It goes on once that does.
+    Unreachable,
 }
 
 /// Why a workspace failed.

@@ -103,6 +103,8 @@ impl Refusal for DriverError {
             | Self::Unstoppable { .. }
             | Self::LostAgent { .. }
             | Self::EngineUnreachable { .. }
+            | Self::HostGone { .. }
+            | Self::NoHost { .. }
             | Self::Engine { .. }
             | Self::ImageMissing { .. }
             | Self::BuildFailed { .. }

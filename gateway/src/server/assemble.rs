@@ -296,6 +296,9 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
         names.push(address.ip().to_string());
     }
     names.extend(config.http.names.iter().cloned());
+    let hosts = config.docker.hosts.iter();
+    let gateways = hosts.filter_map(|host| host.gateway.as_ref());
+    names.extend(gateways.map(|gateway| gateway.host().to_owned()));
     names.retain(|name| match ServerName::try_from(name.as_str()) {
         Ok(ServerName::IpAddress(address)) => !std::net::IpAddr::from(address).is_unspecified(),
         Ok(_) => true,

@@ -11,10 +11,12 @@ use tokio::task::spawn_blocking;
 
 use super::StartError;
 use super::folder::DataFolder;
-use crate::config::{Config, DriverName, Gpus, ReachBy, Size};
-use crate::drivers::Driver;
-use crate::drivers::docker::{DockerDriver, DockerOptions, nanos};
-use crate::drivers::process::{Credentials, ProcessDriver, ProcessOptions, ProcessReach};
+use crate::config::{Config, DockerHostConfig, DriverName, EngineUrl, Gpus, ReachBy, Size};
+use crate::drivers::docker::{
+    DockerDriver, DockerHost, DockerHosts, DockerOptions, DockerReach, Endpoint, nanos,
+};
+use crate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
+use crate::drivers::{Credentials, Driver, DriverError, Issue};
 
 /// Returns what runs the workspaces' agents.
 pub(super) async fn new(
@@ -27,8 +29,18 @@ pub(super) async fn new(
         DriverName::Process => process(config, agent, folder, (authority, https)),
         DriverName::Docker => {
             let options = docker_options(config, agent, folder);
-            let opened = spawn_blocking(move || DockerDriver::open(options)).await?;
-            Ok(Arc::new(opened.map_err(StartError::Driver)?))
+            let issue = issue(authority);
+            let hosts = config.docker.hosts.iter();
+            let port = https.local_addr().map_err(StartError::NoAddress)?.port();
+            let host = |host| docker_host(host, &options, &issue, port);
+            let hosts: Vec<_> = hosts.map(host).collect();
+            let opened = spawn_blocking(move || -> Result<Arc<dyn Driver>, DriverError> {
+                if hosts.is_empty() {
+                    return Ok(Arc::new(DockerDriver::open(options)?));
+                }
+                Ok(Arc::new(DockerHosts::open(options.folder, hosts)?))
+            });
+            opened.await?.map_err(StartError::Driver)
         }
     }
 }
@@ -41,18 +53,10 @@ fn process(
 ) -> Result<Arc<dyn Driver>, StartError> {
     let reach = match config.process.reach {
         ReachBy::Unix => ProcessReach::Socket,
-        ReachBy::Dial => {
-            let authority = Arc::clone(authority);
-            ProcessReach::Dial {
-                gateways: vec![reachable(https)?],
-                issue: Arc::new(move |id| {
-                    Ok(Credentials {
-                        identity: authority.issue_agent(id.as_str())?,
-                        ca_pem: authority.ca_pem().to_owned(),
-                    })
-                }),
-            }
-        }
+        ReachBy::Dial => ProcessReach::Dial {
+            gateways: vec![reachable(https)?],
+            issue: issue(authority),
+        },
     };
     Ok(Arc::new(ProcessDriver::new(ProcessOptions {
         folder: folder.join("workspaces"),
@@ -65,11 +69,54 @@ fn process(
     })))
 }
 
+/// Returns what makes the certificates of agents that dial in.
+fn issue(authority: &Arc<Authority>) -> Issue {
+    let authority = Arc::clone(authority);
+    Arc::new(move |id| {
+        Ok(Credentials {
+            identity: authority.issue_agent(id.as_str())?,
+            ca_pem: authority.ca_pem().to_owned(),
+        })
+    })
+}
+
+fn docker_host(
+    host: &DockerHostConfig,
+    all: &DockerOptions,
+    issue: &Issue,
+    https: u16,
+) -> DockerHost {
+    let mut options = all.clone();
+    match &host.url {
+        EngineUrl::Unix(path) => options.engine = Endpoint::Socket(path.clone()),
+        EngineUrl::Tcp(address) => {
+            // The configuration was checked: they are there.
+            let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+            options.engine = Endpoint::Tls {
+                address: address.to_string(),
+                ca: file(&host.ca),
+                certificate: file(&host.certificate),
+                key: file(&host.key),
+            };
+            options.reach = DockerReach::Dial {
+                gateways: host.gateway.iter().map(|it| it.or_at(https)).collect(),
+                issue: Arc::clone(issue),
+            };
+        }
+    }
+    DockerHost {
+        name: host.name.clone(),
+        labels: host.labels.clone(),
+        options,
+    }
+}
+
 fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> DockerOptions {
     let docker = &config.docker;
     DockerOptions {
         folder: folder.join("docker"),
-        socket: docker.socket.clone(),
+        engine: Endpoint::Socket(docker.socket.clone()),
+        reach: DockerReach::Folder,
         agent,
         // The configuration was checked: there is one.
         image: docker.image.clone().unwrap_or_default(),

@@ -455,6 +455,7 @@ impl Inner {
             choices,
             rebuilds,
             image: image.or(built.map(Image::Built)),
+            host_labels: template.host_labels,
             user: template.user,
             shell: template.shell,
             cpus: choices.cpus.or(resources.cpus),

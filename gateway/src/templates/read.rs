@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::template::Template;
 use crate::config::Size;
-use crate::config::rules::{is_image, is_user, variable};
+use crate::config::rules::{is_image, is_name, is_user, variable};
 
 /// Least memory that an engine gives a container, and that an agent needs.
 const MIN_MEMORY: Size = Size::kib(64 << 10);
@@ -75,6 +75,9 @@ fn check(template: &Template) -> Result<(), Finding> {
             let problem = "write a path below the templates' folder, without \"..\"".to_owned();
             return wrong(&["build", "context"], problem);
         }
+    }
+    if let Some(label) = template.host_labels.iter().find(|label| !is_name(label)) {
+        return wrong(&["host-labels"], format!("{label:?} can't be a label"));
     }
     if let Some(user) = &template.user
         && !is_user(user)
@@ -279,11 +282,7 @@ go = ["golang.go"]
                 5,
                 "twice",
             ),
-            (
-                "[[ports]]\nport = 80\nvisibility = \"all\"\n",
-                3,
-                "visibility",
-            ),
+            ("[[ports]]\nport = 80\nvisibility = \"all\"\n", 3, "private"),
             (
                 "mounts = [\n  \"/a:/b\",\n  \"nonsense\",\n]\n",
                 3,

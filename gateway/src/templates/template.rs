@@ -20,6 +20,8 @@ pub struct Template {
     /// How the image is built, instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildRecipe>,
+    /// Labels that a Docker host must have.
+    pub host_labels: Vec<String>,
     /// The user that everything runs as, `USER[:GROUP]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -92,6 +94,7 @@ impl Template {
         [
             (self.image.is_some(), "image"),
             (self.build.is_some(), "build"),
+            (!self.host_labels.is_empty(), "host-labels"),
             (self.user.is_some(), "user"),
             (*resources != only, "resources"),
             (!self.mounts.is_empty(), "mounts"),

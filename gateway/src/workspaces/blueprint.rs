@@ -23,6 +23,8 @@ pub struct Blueprint {
     pub rebuilds: u32,
     /// Where the image comes from.
     pub image: Option<Image>,
+    /// Labels of the Docker hosts that it may be on.
+    pub host_labels: Vec<String>,
     /// The user that everything runs as, `USER[:GROUP]`.
     pub user: Option<String>,
     /// Login shell.

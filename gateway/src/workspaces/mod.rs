@@ -13,6 +13,7 @@ mod blueprint;
 mod bring_up;
 mod decide;
 mod error;
+mod logs;
 mod open;
 mod orphans;
 mod state;
@@ -27,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
-use crate::drivers::{Driver, Follow, Logs};
+use crate::drivers::{Driver, Logs};
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{UserName, WorkspaceId, WorkspaceName};
@@ -39,6 +40,7 @@ use decide::Verb;
 
 pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
 pub use error::{CommandError, OpenError};
+pub use logs::LogPart;
 pub use state::{FailureReason, Intent, InvalidIntent, Record, State, Workspace};
 
 /// Commands that wait for one workspace's task. When it is full, callers wait.
@@ -285,16 +287,12 @@ impl Workspaces {
         &self.inner.shared.events
     }
 
-    /// Returns the output of a workspace's agent: the last `lines`, then what
-    /// follows.
-    pub async fn logs(
-        &self,
-        id: &WorkspaceId,
-        lines: usize,
-        follow: Follow,
-    ) -> Result<Logs, CommandError> {
+    /// Returns a part of the output of a workspace's agent.
+    pub async fn logs(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
         self.handle(id).ok_or(CommandError::Gone)?;
-        Ok(self.inner.shared.driver.logs(id, lines, follow).await?)
+        let (lines, follow) = part.of_driver();
+        let logs = self.inner.shared.driver.logs(id, lines, follow).await?;
+        Ok(part.of(logs))
     }
 
     /// Tells a person who waits what a start that is under way takes its time with,

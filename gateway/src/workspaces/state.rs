@@ -152,14 +152,29 @@ pub enum FailureReason {
     },
     /// What runs the containers doesn't answer. It is asked again until it does.
     #[error(
-        "the Docker Engine at {} doesn't answer ({detail}): start it (systemctl start docker) and \
-         let devgate's user use it (group docker); the workspace goes on by itself then",
-        socket.display()
+        "the Docker Engine at {engine} doesn't answer ({detail}): start it (systemctl start \
+         docker) and let devgate's user use it (group docker); the workspace goes on by itself then"
     )]
     EngineUnreachable {
         /// Where it should listen.
-        socket: PathBuf,
+        #[serde(alias = "socket")]
+        engine: String,
         /// The system's words.
+        detail: String,
+    },
+    /// The workspace is on a host that isn't configured any more.
+    #[error(
+        "the workspace is on the Docker host {host}, which is not in the configuration: put it \
+         back into docker.hosts and restart devgate, or delete the workspace"
+    )]
+    HostGone {
+        /// The host's name.
+        host: String,
+    },
+    /// No host can take the workspace.
+    #[error("no Docker host can take the workspace ({detail}): see to that, then start again")]
+    NoHost {
+        /// What was looked for, or what is wrong with each.
         detail: String,
     },
     /// The image is neither there nor to be had.
@@ -280,9 +295,13 @@ impl FailureReason {
             DriverError::HomeMissing { volume } => Self::HomeMissing {
                 volume: volume.clone(),
             },
-            DriverError::EngineUnreachable { socket, source } => Self::EngineUnreachable {
-                socket: socket.clone(),
+            DriverError::EngineUnreachable { engine, source } => Self::EngineUnreachable {
+                engine: engine.clone(),
                 detail: source.to_string(),
+            },
+            DriverError::HostGone { host } => Self::HostGone { host: host.clone() },
+            DriverError::NoHost { detail } => Self::NoHost {
+                detail: detail.clone(),
             },
             DriverError::ImageMissing { image, detail } => Self::ImageMissing {
                 image: image.clone(),

@@ -29,6 +29,7 @@ const Tokens = lazy(() => import("./account/Tokens"));
 const Logins = lazy(() => import("./account/Logins"));
 const Docs = lazy(() => import("./docs/Docs"));
 const Users = lazy(() => import("./admin/Users"));
+const Templates = lazy(() => import("./admin/Templates"));
 const ServerPage = lazy(() => import("./admin/Server"));
 
 const queries = new QueryClient({
@@ -79,6 +80,7 @@ const routes: RouteObject[] = [
       },
       { path: "admin", element: <Navigate to="/admin/users" replace /> },
       { path: "admin/users", element: later(<Users />) },
+      { path: "admin/templates", element: later(<Templates />) },
       { path: "admin/server", element: later(<ServerPage />) },
       { path: "*", element: <NotFound /> },
     ],

@@ -135,7 +135,13 @@ fn to_json(value: &DeValue<'_>, key: &str, origin: &Origin) -> Result<Value, Con
             .collect::<Result<_, _>>()?,
         DeValue::Float(_) => return Err(wrong("write a whole number")),
         DeValue::Datetime(_) => return Err(wrong("a date is not allowed here")),
-        DeValue::Table(_) => return Err(wrong("a table is not allowed here")),
+        DeValue::Table(entries) => {
+            let entries = entries.iter().map(|(name, value)| {
+                let value = to_json(value.get_ref(), key, origin)?;
+                Ok((name.get_ref().to_string(), value))
+            });
+            Value::Object(entries.collect::<Result<_, _>>()?)
+        }
     })
 }
 

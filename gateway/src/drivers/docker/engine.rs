@@ -1,7 +1,8 @@
 //! The connection to the engine, and its errors in our words.
 
 use std::error::Error as _;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -17,27 +18,73 @@ const TIMEOUT: u64 = 180;
 /// Longest text of the engine's that is handed on, in characters.
 const MAX_DETAIL: usize = 400;
 
-/// An engine on this host, which may not be there at the moment.
+/// Where an engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// On this host, at a Unix socket.
+    Socket(PathBuf),
+    /// Elsewhere, by TLS with a certificate on either side.
+    Tls {
+        /// `HOST:PORT`.
+        address: String,
+        /// PEM file with the CA of its certificate.
+        ca: PathBuf,
+        /// PEM file with our certificate.
+        certificate: PathBuf,
+        /// PEM file with its private key.
+        key: PathBuf,
+    },
+}
+
+/// An engine, which may not be there at the moment.
 #[derive(Debug)]
 pub(super) struct Engine {
-    socket: PathBuf,
+    endpoint: Endpoint,
     client: OnceCell<Docker>,
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "{}", path.display()),
+            Self::Tls { address, .. } => f.write_str(address),
+        }
+    }
+}
+
 impl Engine {
-    pub(super) fn new(socket: PathBuf) -> Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
-            socket,
+            endpoint,
             client: OnceCell::new(),
         }
+    }
+
+    /// Tells whether its containers' processes are this host's.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Socket(_))
     }
 
     /// Returns what talks to the engine. Each request is a connection of its own, so an
     /// engine that was away is found again.
     pub(super) async fn client(&self) -> Result<&Docker, DriverError> {
         let connect = || async {
-            let socket = self.socket.to_string_lossy();
-            let client = Docker::connect_with_unix(&socket, TIMEOUT, API_DEFAULT_VERSION)?;
+            let client = match &self.endpoint {
+                Endpoint::Socket(path) => {
+                    let path = path.to_string_lossy();
+                    Docker::connect_with_unix(&path, TIMEOUT, API_DEFAULT_VERSION)?
+                }
+                Endpoint::Tls {
+                    address,
+                    ca,
+                    certificate,
+                    key,
+                } => {
+                    let address = format!("tcp://{address}");
+                    let version = API_DEFAULT_VERSION;
+                    Docker::connect_with_ssl(&address, key, certificate, ca, TIMEOUT, version)?
+                }
+            };
             client.negotiate_version().await
         };
         let client = self.client.get_or_try_init(connect).await;
@@ -47,7 +94,7 @@ impl Engine {
     /// Says what went wrong when `action` was asked for.
     pub(super) fn failed(&self, action: &'static str, error: Error) -> DriverError {
         match error {
-            error if is_unreachable(&error) => unreachable(&self.socket, &error),
+            error if is_unreachable(&error) => unreachable(&self.endpoint, &error),
             Error::DockerResponseServerError { message, .. }
             | Error::DockerStreamError { error: message } => refused(action, &message),
             error => refused(action, &chain(&error)),
@@ -55,7 +102,7 @@ impl Engine {
     }
 }
 
-fn unreachable(socket: &Path, error: &Error) -> DriverError {
+fn unreachable(endpoint: &Endpoint, error: &Error) -> DriverError {
     // The client's words are about itself; what the system said is at the end.
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
@@ -67,7 +114,7 @@ fn unreachable(socket: &Path, error: &Error) -> DriverError {
         _ => cause.to_string().into(),
     };
     DriverError::EngineUnreachable {
-        socket: socket.to_owned(),
+        engine: endpoint.to_string(),
         source,
     }
 }
@@ -123,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_told_with_its_socket() {
-        let engine = Engine::new("/nowhere/docker.sock".into());
+        let engine = Engine::new(Endpoint::Socket("/nowhere/docker.sock".into()));
         let error = engine.client().await.unwrap_err();
         let text = chain(&error);
         assert!(matches!(error, DriverError::EngineUnreachable { .. }));
@@ -133,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_told_apart_and_words_are_one_line() {
-        let engine = Engine::new("/nowhere/docker.sock".into());
+        let engine = Engine::new(Endpoint::Socket("/nowhere/docker.sock".into()));
         let answer = |message: &str| Error::DockerResponseServerError {
             status_code: 500,
             message: message.to_owned(),

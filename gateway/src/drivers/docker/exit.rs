@@ -82,7 +82,8 @@ where
                 }
                 away = false;
                 let pid = pid(&state);
-                if agent.as_ref().is_none_or(|(known, _)| *known != pid) {
+                // Elsewhere the number is another process's.
+                if engine.is_local() && agent.as_ref().is_none_or(|(known, _)| *known != pid) {
                     agent = hold(pid).map(|held| (pid, held));
                 }
             }

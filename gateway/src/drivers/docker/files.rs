@@ -47,6 +47,22 @@ impl Files {
             .append_data(&mut header, path.trim_matches('/'), bytes)
     }
 
+    /// Adds a file that is somebody's, or replaces one.
+    pub(super) fn own_file(
+        &mut self,
+        path: &str,
+        mode: u32,
+        bytes: &[u8],
+        (uid, gid): (u32, u32),
+    ) -> io::Result<()> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let mut header = header(EntryType::Regular, mode, length);
+        header.set_uid(uid.into());
+        header.set_gid(gid.into());
+        self.0
+            .append_data(&mut header, path.trim_matches('/'), bytes)
+    }
+
     /// Puts them into a container.
     pub(super) async fn upload(self, engine: &Engine, container: &str) -> Result<(), DriverError> {
         let archive = self.0.into_inner().map_err(|source| DriverError::File {

@@ -11,11 +11,14 @@
 
 mod account;
 mod build;
+mod capacity;
 mod containers;
 mod engine;
 mod exit;
 mod files;
 mod folder;
+mod hosts;
+mod identity;
 mod image;
 mod logs;
 mod network;
@@ -30,14 +33,18 @@ use devgate_protocol::config::{AgentConfig, Reach as AgentReach};
 use tracing::warn;
 
 use self::account::Account;
+use self::capacity::Capacity;
 use self::containers::{Containers, Fresh, Launch, Prepared};
+pub use self::engine::Endpoint;
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
-pub use self::options::DockerOptions;
+pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
+pub use self::options::{DockerOptions, DockerReach};
 use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
 use crate::chain::chain;
+use crate::config::Size;
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
@@ -58,7 +65,7 @@ impl DockerDriver {
     /// `File` where the installation's id can't be read or written down.
     pub fn open(options: DockerOptions) -> Result<Self, DriverError> {
         let installation = folder::installation(&options.folder)?;
-        let engine = Arc::new(Engine::new(options.socket.clone()));
+        let engine = Arc::new(Engine::new(options.engine.clone()));
         let containers = Arc::new(Containers::new(engine, installation));
         Ok(Self {
             options,
@@ -68,6 +75,17 @@ impl DockerDriver {
 
     fn folder(&self, id: &WorkspaceId) -> Folder {
         Folder::new(&self.options.folder, id)
+    }
+
+    /// Tells what the engine's host has, and what is taken of it.
+    async fn capacity(&self) -> Result<Capacity, DriverError> {
+        self.containers.capacity().await
+    }
+
+    /// Tells what memory a workspace may use, in bytes; all where absent.
+    fn memory_of(&self, workspace: &Workspace) -> Option<u64> {
+        let own = workspace.blueprint.memory.map(Size::bytes);
+        own.or(self.options.memory)
     }
 
     async fn begin(&self, workspace: &Workspace) -> Result<Started, DriverError> {
@@ -125,8 +143,10 @@ impl DockerDriver {
         options: &DockerOptions,
     ) -> Result<(), DriverError> {
         let config = agent_config(workspace, options)?;
+        let identity = identity::of(&workspace.id, options);
         let agent = options.agent.clone();
-        let account = if container.is_new {
+        let is_new = container.is_new;
+        let account = if is_new || matches!(options.reach, DockerReach::Dial { .. }) {
             Some(self.account(&container.name, options).await?)
         } else {
             None
@@ -136,6 +156,7 @@ impl DockerDriver {
         let packed = blocking(move || {
             let had_home = folder.had_home()?;
             let agent = files::agent(&agent)?;
+            let identity = identity.issue()?;
             let pack = || {
                 let mut files = Files::new();
                 files.folder(spec::FOLDER, 0o755, (0, 0))?;
@@ -146,10 +167,11 @@ impl DockerDriver {
                 files.file(spec::AGENT, 0o755, &agent)?;
                 files.file(spec::CONFIG, 0o644, config.as_bytes())?;
                 if let Some((account, passwd)) = account {
-                    if !had_home {
+                    identity.pack(&mut files, (account.uid, account.gid))?;
+                    if is_new && !had_home {
                         files.folder(&home, 0o755, (account.uid, account.gid))?;
                     }
-                    if !account.is_listed {
+                    if is_new && !account.is_listed {
                         let passwd = account.add_to(&passwd, &home);
                         files.file("/etc/passwd", 0o644, passwd.as_bytes())?;
                     }
@@ -262,7 +284,10 @@ impl Driver for DockerDriver {
     }
 
     fn reach(&self, id: &WorkspaceId) -> Reach {
-        Reach::SharedSocket(self.folder(id).shared().join(SOCKET))
+        match self.options.reach {
+            DockerReach::Folder => Reach::SharedSocket(self.folder(id).shared().join(SOCKET)),
+            DockerReach::Dial { .. } => Reach::Dial,
+        }
     }
 
     fn home(&self, _id: &WorkspaceId) -> PathBuf {
@@ -290,9 +315,12 @@ fn agent_config(workspace: &Workspace, options: &DockerOptions) -> Result<String
         home: options.home.clone(),
         runtime: spec::RUNTIME.into(),
         shell: options.shell.clone(),
-        reach: AgentReach::Socket {
-            path: PathBuf::from(spec::SHARED).join(SOCKET),
-            gateway: Some(rustix::process::geteuid().as_raw()),
+        reach: match &options.reach {
+            DockerReach::Folder => AgentReach::Socket {
+                path: PathBuf::from(spec::SHARED).join(SOCKET),
+                gateway: Some(rustix::process::geteuid().as_raw()),
+            },
+            DockerReach::Dial { gateways, .. } => identity::reach(gateways),
         },
         environment,
         editor: options.editor.clone(),

@@ -1,25 +1,56 @@
 //! How containers are made: what the installation sets, and what a workspace is made of.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 
+use super::engine::Endpoint;
 use super::spec;
 use crate::config::{BindMount, Cpus, Gpus, Size};
+use crate::drivers::Issue;
 use crate::names::InstallationId;
 use crate::workspaces::{Blueprint, Build, Image};
 
 /// Billionths of a processor in a thousandth.
 const NANOS: i64 = 1_000_000;
 
+/// How agents in containers are reached.
+#[derive(Clone)]
+pub enum DockerReach {
+    /// By their socket in a folder that both see; for an engine on this host.
+    Folder,
+    /// They dial in.
+    Dial {
+        /// The gateway's HTTPS addresses, `host:port`, as containers reach them.
+        gateways: Vec<String>,
+        /// Makes an agent's certificate; called at each start, may block.
+        issue: Issue,
+    },
+}
+
+impl fmt::Debug for DockerReach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder => f.write_str("Folder"),
+            Self::Dial { gateways, .. } => f
+                .debug_struct("Dial")
+                .field("gateways", gateways)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
 /// How the Docker driver runs agents.
 #[derive(Clone, Debug)]
 pub struct DockerOptions {
     /// Folder that holds one folder a workspace, and the installation's id.
     pub folder: PathBuf,
-    /// The engine's socket.
-    pub socket: PathBuf,
+    /// Where the engine is.
+    pub engine: Endpoint,
+    /// How agents are reached.
+    pub reach: DockerReach,
     /// The agent's program, which is put into each container.
     pub agent: PathBuf,
     /// The image.

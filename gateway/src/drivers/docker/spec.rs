@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::DockerOptions;
+use super::{DockerOptions, DockerReach};
 use crate::config::BindMount;
 use crate::names::{InstallationId, WorkspaceId};
 use crate::workspaces::{Build, Workspace};
@@ -40,6 +40,9 @@ pub(super) const IMAGE: &str = "devgate.image";
 /// Label of a container: how often its workspace was rebuilt, where it was.
 const REBUILDS: &str = "devgate.rebuilds";
 
+/// Label of a container: the memory that it may use, in bytes, where that is limited.
+pub(super) const MEMORY: &str = "devgate.memory";
+
 /// Folder of ours in a container.
 pub(super) const FOLDER: &str = "/.devgate";
 
@@ -48,6 +51,9 @@ pub(super) const AGENT: &str = "/.devgate/devgate-agent";
 
 /// The agent's configuration in it.
 pub(super) const CONFIG: &str = "/.devgate/agent.toml";
+
+/// The folder with what an agent needs to dial in.
+pub(super) const IDENTITY: &str = "/.devgate/identity";
 
 /// The folder with the agent's socket, which the gateway's host shares.
 pub(super) const SHARED: &str = "/.devgate/run";
@@ -143,6 +149,9 @@ pub(super) fn body_with_filter(
     let digest = digest(&body);
     let labels = body.labels.get_or_insert_default();
     labels.insert(SPEC.to_owned(), digest);
+    if let Some(memory) = options.memory {
+        labels.insert(MEMORY.to_owned(), memory.to_string());
+    }
     let filter = filter.map(|filter| format!("DEVGATE_AGENT_LOG={filter}"));
     body.env.get_or_insert_default().extend(filter);
     body
@@ -160,18 +169,18 @@ fn host_config(
         target: Some(text(&options.home)),
         ..Mount::default()
     };
-    let shared = Mount {
+    let shared = matches!(options.reach, DockerReach::Folder).then(|| Mount {
         typ: Some(MountType::BIND),
         source: Some(text(shared)),
         target: Some(SHARED.to_owned()),
         ..Mount::default()
-    };
+    });
     let others = options.mounts.iter().map(mount);
     let memory = options.memory.and_then(|bytes| i64::try_from(bytes).ok());
     let tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", options.tmp_size);
     let runtime = format!("rw,noexec,nosuid,nodev,mode=1777,size={RUNTIME_SIZE}");
     HostConfig {
-        mounts: Some([home, shared].into_iter().chain(others).collect()),
+        mounts: Some([home].into_iter().chain(shared).chain(others).collect()),
         tmpfs: Some(HashMap::from([
             ("/tmp".to_owned(), tmp),
             (RUNTIME.to_owned(), runtime),

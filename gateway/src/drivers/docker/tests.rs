@@ -144,7 +144,7 @@ async fn a_new_image_of_the_same_name_makes_a_new_container_and_a_lost_one_does_
     it.options.image.clone_from(&name);
     let docker = |args: &[&str]| {
         let mut docker = Command::new("docker");
-        let host = format!("unix://{}", it.options.socket.display());
+        let host = format!("unix://{}", it.options.engine);
         let done = docker.env("DOCKER_HOST", host).args(args).output();
         assert!(done.unwrap().status.success(), "{args:?}");
     };

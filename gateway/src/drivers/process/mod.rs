@@ -20,14 +20,15 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use devgate_certs::AgentIdentity;
 use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, warn};
 
-use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
+use super::{
+    Driver, DriverError, Exit, Follow, Issue, Logs, Pending, Presence, Reach, Started, blocking,
+};
 use crate::names::WorkspaceId;
 use crate::open_files;
 use crate::workspaces::Workspace;
@@ -84,22 +85,6 @@ pub enum ProcessReach {
         /// Makes an agent's certificate; called at each start, may block.
         issue: Issue,
     },
-}
-
-/// Makes the certificate of a workspace's agent.
-pub type Issue = Arc<
-    dyn Fn(&WorkspaceId) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>
-        + Send
-        + Sync,
->;
-
-/// What an agent needs to dial in.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Its certificate and key.
-    pub identity: AgentIdentity,
-    /// The gateway's CA, PEM.
-    pub ca_pem: String,
 }
 
 /// Runs agents as processes of this host.

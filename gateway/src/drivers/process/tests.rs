@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::drivers::Credentials;
 use crate::drivers::contract::{self, Subject, contract, within, workspace};
 
 contract!(real_agents);

@@ -13,6 +13,7 @@ use super::wire::LogQuery;
 use super::{Admin, query, workspaces};
 use crate::drivers::Follow;
 use crate::http::problem::Problem;
+use crate::workspaces::LogPart;
 
 /// Lines that are sent unless others are asked for.
 const LINES: usize = 200;
@@ -20,7 +21,7 @@ const LINES: usize = 200;
 /// Most lines that are sent.
 const MAX_LINES: usize = 100_000;
 
-/// `GET /workspaces/{workspace}/logs?lines=N&follow=BOOL`
+/// `GET /workspaces/{workspace}/logs?lines=N&follow=BOOL&since=TIME&until=TIME`
 pub(super) async fn read(
     State(admin): State<Arc<Admin>>,
     Path(text): Path<String>,
@@ -34,10 +35,13 @@ pub(super) async fn read(
         Follow::No
     };
     let lines = asked.lines.unwrap_or(LINES).min(MAX_LINES);
-    let logs = admin
-        .workspaces
-        .logs(&record.workspace.id, lines, follow)
-        .await?;
+    let part = LogPart {
+        lines,
+        since: asked.since,
+        until: asked.until,
+        follow,
+    };
+    let logs = admin.workspaces.logs(&record.workspace.id, part).await?;
     let logs = logs.take_until(admin.stop.clone().cancelled_owned());
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((kind, Body::from_stream(logs)).into_response())

@@ -130,6 +130,12 @@ pub struct LogQuery {
     /// Whether what is written later follows.
     #[serde(default)]
     pub follow: bool,
+    /// From this time on, RFC 3339.
+    #[serde(default, with = "rfc3339::option")]
+    pub since: Option<OffsetDateTime>,
+    /// Up to this time.
+    #[serde(default, with = "rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
 }
 
 /// One user.

@@ -267,7 +267,7 @@ fn ports() -> Vec<Operation> {
             "List a workspace's ports",
         )
         .about(
-            "Those that something listens on, and those that others may open. With \
+            "Those that something listens on, that others may open, or that the template names. With \
                  `Accept: text/event-stream` the whole list comes at once and with each \
                  change: events named `ports`.",
         )

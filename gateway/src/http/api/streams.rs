@@ -25,6 +25,7 @@ use crate::http::problem::Problem;
 use crate::identity::{Caller, User};
 use crate::names::WorkspaceId;
 use crate::store::Since;
+use crate::workspaces::LogPart;
 
 /// How often a stream that has nothing to say shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -52,14 +53,20 @@ pub(super) async fn logs(
         .into());
     }
     let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+    let part = |follow| LogPart {
+        lines,
+        since: asked.since,
+        until: asked.until,
+        follow,
+    };
     let overseen = api.identity.oversee(&caller.user, &id).await?;
     let download = asked.download.unwrap_or_default();
     if wants_events(&headers) && !download {
-        let logs = api.workspaces.logs(&id, lines, Follow::Yes).await?;
+        let logs = api.workspaces.logs(&id, part(Follow::Yes)).await?;
         let events = split(logs).map(|line| Ok(sse::Event::default().event("log").data(line)));
         return Ok(live(&api, &caller, events));
     }
-    let logs = api.workspaces.logs(&id, lines, Follow::No).await?;
+    let logs = api.workspaces.logs(&id, part(Follow::No)).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let mut response = (kind, Body::from_stream(logs)).into_response();
     if download {

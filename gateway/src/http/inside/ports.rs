@@ -63,7 +63,8 @@ struct Listed {
     items: Vec<Listening>,
 }
 
-/// A port of a workspace: something listens on it, or others may open it, or both.
+/// A port of a workspace: something listens on it, others may open it, or its template
+/// names it.
 #[derive(Debug, Serialize)]
 #[expect(
     clippy::struct_field_names,
@@ -71,6 +72,7 @@ struct Listed {
 )]
 struct Port {
     port: u16,
+    name: Option<String>,
     address: Option<String>,
     process: Option<String>,
     pid: Option<u32>,
@@ -349,6 +351,11 @@ impl Inside {
             let visibility = share.map_or(Visibility::Private, |share| share.visibility);
             (visibility.as_str(), share.and_then(|share| share.expires))
         };
+        let rules = &workspace.blueprint.ports;
+        let name = |port| {
+            let rule = rules.iter().find(|rule| rule.port == port)?;
+            (!rule.name.is_empty()).then(|| rule.name.clone())
+        };
         let mut ports: Vec<_> = listening
             .into_iter()
             .map(|found| {
@@ -356,6 +363,7 @@ impl Inside {
                 Port {
                     url: self.url(workspace, found.port),
                     port: found.port,
+                    name: name(found.port),
                     address: found.address,
                     process: found.process,
                     pid: found.pid,
@@ -366,13 +374,15 @@ impl Inside {
                 }
             })
             .collect();
-        for share in shares {
-            if ports.iter().any(|port| port.port == share.port) {
+        let shared = shares.iter().map(|share| share.port);
+        for port in shared.chain(rules.iter().map(|rule| rule.port)) {
+            if ports.iter().any(|known| known.port == port) {
                 continue;
             }
-            let (visibility, expires_at) = visibility(Some(share));
+            let (visibility, expires_at) = visibility(share(port));
             ports.push(Port {
-                port: share.port,
+                port,
+                name: name(port),
                 address: None,
                 process: None,
                 pid: None,
@@ -380,7 +390,7 @@ impl Inside {
                 listening: false,
                 visibility,
                 expires_at,
-                url: self.url(workspace, share.port),
+                url: self.url(workspace, port),
             });
         }
         ports.sort_by_key(|port| port.port);

@@ -132,7 +132,7 @@ impl Scripted {
     fn is_there(&self) -> Result<(), DriverError> {
         match self.inner().fault {
             Fault::Away => Err(DriverError::EngineUnreachable {
-                socket: "/nowhere".into(),
+                engine: "/nowhere".to_owned(),
                 source: "it is away".into(),
             }),
             _ => Ok(()),

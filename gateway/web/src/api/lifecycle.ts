@@ -84,12 +84,29 @@ export function useDeletingAny(): boolean {
   return useIsMutating({ mutationKey: ["delete"] }) > 0;
 }
 
+/** What a workspace is made of. */
+export interface Chosen {
+  template: string | null;
+  cpus: string | null;
+  memory: string | null;
+}
+
+/** Makes a workspace anew. */
+export function useRebuild() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ workspace, choice }: { workspace: Workspace; choice: Chosen }) =>
+      request("POST", "/workspaces/{id}/rebuild", { path: { id: workspace.id }, body: choice }),
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
 export function useCreate() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: ({ name, idempotency }: { name: string; idempotency: string }) =>
+    mutationFn: ({ name, idempotency, choice }: { name: string; idempotency: string; choice: Chosen }) =>
       request("POST", "/workspaces", {
-        body: { name, start: true },
+        body: { name, start: true, ...choice },
         header: { "Idempotency-Key": idempotency },
       }),
     onSuccess: (created) => {

@@ -22,6 +22,19 @@ export const workspaces = queryOptions({
     query.state.data?.some((workspace) => workspace.state === "starting") ? 1500 : 60_000,
 });
 
+export const templates = queryOptions({
+  queryKey: ["templates"],
+  queryFn: ({ signal }) => requestAll("/templates", signal),
+});
+
+export const template = (name: string) =>
+  queryOptions({
+    queryKey: ["template", name],
+    queryFn: ({ signal }) => request("GET", "/templates/{name}", { path: { name }, signal }),
+    // It is edited: what somebody else wrote meanwhile is shown.
+    staleTime: 0,
+  });
+
 export const keys = queryOptions({
   queryKey: ["keys"],
   queryFn: ({ signal }) => requestAll("/me/keys", signal),

@@ -14,6 +14,7 @@ export type Sample = Schemas["Sample"];
 export type Scope = Schemas["Scope"];
 export type SignInLink = Schemas["SignInLink"];
 export type Statistics = Schemas["Statistics"];
+export type Template = Schemas["Template"];
 export type Terminal = Schemas["Terminal"];
 export type Token = Schemas["Token"];
 export type User = Schemas["User"];

@@ -13,6 +13,7 @@ import {
   IconSearch,
   IconServer2,
   IconStack2,
+  IconTemplate,
   IconUser,
   IconUsers,
 } from "@tabler/icons-react";
@@ -90,6 +91,7 @@ function Header({ who }: { who: Me }) {
           {who.role === "admin" && (
             <>
               <NavLink to="/admin/users">Users</NavLink>
+              <NavLink to="/admin/templates">Templates</NavLink>
               <NavLink to="/admin/server">Server</NavLink>
             </>
           )}
@@ -152,6 +154,13 @@ function UserMenu({ who, narrow }: { who: Me; narrow: boolean }) {
               <>
                 <Menu.Item component={Link} to="/admin/users" leftSection={<IconUsers size={16} />}>
                   Users
+                </Menu.Item>
+                <Menu.Item
+                  component={Link}
+                  to="/admin/templates"
+                  leftSection={<IconTemplate size={16} />}
+                >
+                  Templates
                 </Menu.Item>
                 <Menu.Item component={Link} to="/admin/server" leftSection={<IconServer2 size={16} />}>
                   Server

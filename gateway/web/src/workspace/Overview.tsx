@@ -32,6 +32,16 @@ export function Overview() {
               <Ago time={workspace.created} />
             </dd>
           </div>
+          {workspace.template && (
+            <div>
+              <dt>Template</dt>
+              <dd>
+                {workspace.template.name} <code>{workspace.template.version}</code>
+                {workspace.template.behind === true && ": it has changed since, a rebuild takes it up"}
+                {workspace.template.behind === null && ": it is gone or can’t be used"}
+              </dd>
+            </div>
+          )}
           <div>
             <dt>Id</dt>
             <dd>

@@ -71,7 +71,7 @@ export function WorkspacePage() {
           <ActionMenu workspace={workspace} />
         </div>
       </header>
-      {workspace.state === "failed" && <Failed workspace={workspace} />}
+      {workspace.reason !== null && <Failed workspace={workspace} />}
       <nav className={classes.tabs} aria-label="Workspace">
         <NavLink to={path} end>
           Overview
@@ -91,7 +91,7 @@ function Failed({ workspace }: { workspace: Workspace }) {
       color="red"
       mb="md"
       icon={<IconAlertTriangle size={18} />}
-      title={`${workspace.name} failed`}
+      title={`${workspace.name} ${workspace.state === "unreachable" ? "is unreachable" : "failed"}`}
       role="alert"
     >
       {sentence(workspace.reason?.detail ?? "The gateway gives no reason; the log may")}{" "}

@@ -98,6 +98,12 @@ function Waiting() {
   );
 }
 
+/** What listens, by the name that the template has for it. */
+function named(port: Port): string {
+  const process = port.process ?? "unknown program";
+  return port.name ? `${port.name} (${process})` : process;
+}
+
 function Row({ port, id }: { port: Port; id: string }) {
   return (
     <li className={classes.row} data-port={port.port}>
@@ -106,7 +112,7 @@ function Row({ port, id }: { port: Port; id: string }) {
         <span className={classes.process}>
           {port.listening ? (
             <>
-              {port.process ?? "unknown program"}
+              {named(port)}
               {port.since && (
                 <span className={classes.dim}>
                   {" "}
@@ -115,7 +121,7 @@ function Row({ port, id }: { port: Port; id: string }) {
               )}
             </>
           ) : (
-            <span className={classes.dim}>not listening</span>
+            <span className={classes.dim}>{port.name ? `${port.name}, ` : ""}not listening</span>
           )}
         </span>
       </div>

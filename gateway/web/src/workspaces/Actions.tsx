@@ -1,8 +1,9 @@
-/** Start, stop, restart, delete. */
+/** Start, stop, restart, rebuild, delete. */
 import { ActionIcon, Button, Menu } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconDots,
+  IconHammer,
   IconPlayerPlay,
   IconPlayerStop,
   IconRefresh,
@@ -15,10 +16,12 @@ import { useAction, useDelete, useDeleting } from "../api/lifecycle";
 import type { Workspace } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { pathOf } from "./path";
+import { Rebuild } from "./Rebuild";
 
 /** Whether starting it makes sense. */
 function startable(workspace: Workspace): boolean {
-  return workspace.state === "created" || workspace.state === "stopped" || workspace.state === "failed";
+  const down: Workspace["state"][] = ["created", "stopped", "failed", "unreachable"];
+  return down.includes(workspace.state);
 }
 
 /** The one action that a state asks for, as a button. */
@@ -59,6 +62,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
   });
   const deleting = useDeleting(workspace.id);
   const [asking, { open, close }] = useDisclosure();
+  const [rebuilding, rebuild] = useDisclosure();
   const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
   return (
     <>
@@ -89,6 +93,9 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
           >
             Restart
           </Menu.Item>
+          <Menu.Item leftSection={<IconHammer size={16} />} onClick={rebuild.open}>
+            Rebuild…
+          </Menu.Item>
           <Menu.Item
             component={Link}
             to={`${pathOf(workspace)}/logs`}
@@ -102,6 +109,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      <Rebuild opened={rebuilding} close={rebuild.close} workspace={workspace} />
       <ConfirmByName
         opened={asking}
         close={close}

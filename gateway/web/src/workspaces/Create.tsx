@@ -6,6 +6,7 @@ import { explain } from "../api/client";
 import { useCreate } from "../api/lifecycle";
 import { Dialog } from "../parts/Dialog";
 import { faultOfName, pathOf, suggestName } from "./path";
+import { asked, NO_CHOICE, TemplateFields } from "./Template";
 
 interface Props {
   opened: boolean;
@@ -27,6 +28,7 @@ function Form({ close, taken }: Props) {
   const navigate = useNavigate();
   const create = useCreate();
   const [name, setName] = useState(() => suggestName(taken));
+  const [choice, choose] = useState(NO_CHOICE);
   // The same for every try: a retry after a lost answer doesn't make a second one.
   const [idempotency, setIdempotency] = useState(() => randomKey());
   const fault = create.isSuccess ? null : faultOfName(name, taken);
@@ -36,7 +38,7 @@ function Form({ close, taken }: Props) {
         event.preventDefault();
         if (fault !== null) return;
         create.mutate(
-          { name, idempotency },
+          { name, idempotency, choice: asked(choice) },
           {
             onSuccess: (workspace) => {
               close();
@@ -61,6 +63,14 @@ function Form({ close, taken }: Props) {
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
+        />
+        <TemplateFields
+          choice={choice}
+          choose={(chosen) => {
+            choose(chosen);
+            setIdempotency(randomKey());
+          }}
+          none="As the server's configuration says"
         />
         {create.isError && (
           <Alert color="red" title="It wasn't created" role="alert">

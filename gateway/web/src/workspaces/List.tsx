@@ -161,7 +161,7 @@ function Row({ workspace, who }: { workspace: Workspace; who: Me }) {
             </span>
           )}
         </div>
-        {workspace.state === "failed" && workspace.reason && (
+        {workspace.reason && (
           <p className={classes.reason}>{sentence(workspace.reason.detail)}</p>
         )}
       </div>

@@ -13,6 +13,7 @@ const WORD: Record<WorkspaceState, string> = {
   stopping: "Stopping",
   stopped: "Stopped",
   failed: "Failed",
+  unreachable: "Unreachable",
 };
 
 /** Says what a workspace is doing; colour and shape say the same. */
@@ -24,7 +25,7 @@ export function StateMark({ workspace }: { workspace: Workspace }) {
       <span className={classes.sign} aria-hidden>
         {busy ? (
           <Loader size={12} color="currentColor" />
-        ) : workspace.state === "failed" ? (
+        ) : workspace.reason !== null ? (
           <IconAlertTriangleFilled size={14} />
         ) : (
           <span className={classes.dot} />

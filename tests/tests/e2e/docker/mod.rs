@@ -1,7 +1,9 @@
 //! Workspaces in containers of a real Docker Engine.
 
 mod engine;
+mod hosts;
 mod limits;
+mod templates;
 
 use std::fs;
 use std::io::{Read, Write};

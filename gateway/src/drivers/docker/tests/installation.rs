@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::drivers::Driver;
 use crate::drivers::contract::{self, Subject};
-use crate::drivers::docker::{DockerDriver, DockerOptions, folder};
+use crate::drivers::docker::{DockerDriver, DockerOptions, DockerReach, Endpoint, folder};
 
 /// Removes everything of an installation once the test is over, or its process is gone.
 const CLEAN: &str = "
@@ -68,7 +68,8 @@ pub(super) fn real_containers() -> Installation {
     let folder = tempfile::tempdir().unwrap();
     let options = DockerOptions {
         folder: folder.path().join("docker"),
-        socket: socket(),
+        engine: Endpoint::Socket(socket()),
+        reach: DockerReach::Folder,
         agent,
         build: None,
         image: "devgate-test/busybox".to_owned(),
@@ -90,10 +91,7 @@ pub(super) fn real_containers() -> Installation {
     let id = folder::installation(&options.folder).unwrap();
     let clean = Command::new("sh")
         .args(["-c", CLEAN, "sh", id.as_str()])
-        .env(
-            "DOCKER_HOST",
-            format!("unix://{}", options.socket.display()),
-        )
+        .env("DOCKER_HOST", format!("unix://{}", options.engine))
         .stdin(Stdio::piped()) // ends with this process
         .stdout(Stdio::null())
         .process_group(0)
@@ -110,7 +108,8 @@ pub(super) fn real_containers() -> Installation {
 pub(super) fn plain_options() -> DockerOptions {
     DockerOptions {
         folder: "/f".into(),
-        socket: "/s".into(),
+        engine: Endpoint::Socket("/s".into()),
+        reach: DockerReach::Folder,
         agent: "/a".into(),
         image: String::new(),
         build: None,

@@ -153,6 +153,14 @@ pub struct LogQuery {
     #[serde(default)]
     #[param(minimum = 0, maximum = 100_000, default = 1000)]
     pub tail: Option<u32>,
+    /// What was logged from this time on.
+    #[serde(default, with = "rfc3339::option")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub since: Option<OffsetDateTime>,
+    /// What was logged up to this time.
+    #[serde(default, with = "rfc3339::option")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub until: Option<OffsetDateTime>,
     /// Whether a browser is to keep it as a file.
     #[serde(default)]
     pub download: Option<bool>,
@@ -171,11 +179,15 @@ pub enum VisibilityName {
     Public,
 }
 
-/// A port of a workspace: one that something listens on, or that others may open.
+/// A port of a workspace: one that something listens on, that others may open, or that its
+/// template names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Port {
     /// The port.
     pub port: u16,
+    /// What it is, where the workspace's template says so.
+    #[schema(required = true)]
+    pub name: Option<String>,
     /// The address that is listened on; null where nothing listens.
     #[schema(required = true)]
     pub address: Option<String>,

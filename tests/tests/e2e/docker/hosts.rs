@@ -1,0 +1,96 @@
+//! Workspaces on several Docker hosts.
+
+use std::fs;
+
+use e2e::docker::far::FarEngine;
+use e2e::docker::{BUSYBOX, Containers, Engine};
+use e2e::survivors::Folder;
+use e2e::wait::{SOON, eventually, until};
+
+#[test]
+fn workspaces_are_placed_by_labels_and_a_host_that_is_down_takes_only_its_own_with_it() {
+    let mut far = FarEngine::start();
+    let engine = Engine::of_the_tests();
+    let folder = Folder::new();
+    let config = folder.path().join("devgate.toml");
+    let text = format!(
+        "[docker]\nnetwork = \"host\"\n\
+         [[docker.hosts]]\nname = \"here\"\nurl = \"unix://{}\"\n{}",
+        engine.socket().display(),
+        far.entry("far", "127.0.0.1:0"),
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let settings = [
+        ("DEVGATE_CONFIG", config.as_str()),
+        ("DEVGATE_WORKSPACES_START_TIMEOUT", "60s"),
+    ];
+    let mut it = Containers::start(BUSYBOX, &settings);
+    let file = it.target().path("far.toml");
+    fs::write(&file, "host-labels = [\"far\"]\n").unwrap();
+    let file = file.display().to_string();
+    let cli = |it: &Containers, args: &[&str]| it.target().gateway().cli(args);
+    let _ = cli(&it, &["templates", "add", "far", &file]).ok();
+    let _ = cli(&it, &["create", "api", "--template", "far"]).ok();
+    let ssh = |it: &Containers, command: &str| it.target().ssh().user("api").run(command);
+    assert_eq!(ssh(&it, "echo kept | tee file").ok().out(), "kept\n");
+    assert_eq!(it.container("api"), None, "it isn't on this host");
+    let listed = far.run(&["ps", "-q", "--filter", "label=devgate.name=api"]);
+    assert_eq!(listed.ok().out().lines().count(), 1);
+    assert_eq!(it.target().ssh().run("echo here").ok().out(), "here\n");
+    assert!(it.container("default").is_some());
+
+    // A gateway that is killed finds both again.
+    it.gateway_mut().kill();
+    it.gateway_mut().start_again();
+    assert_eq!(ssh(&it, "cat file").ok().out(), "kept\n");
+
+    far.end();
+    let state = |it: &Containers| cli(it, &["status", "api"]).out();
+    until(SOON, "the word that the host is away", || {
+        state(&it).contains("unreachable")
+    });
+    let done = ssh(&it, "echo never");
+    assert_eq!((done.code(), done.out().as_str()), (255, ""), "{done:?}");
+    assert_eq!(it.target().ssh().run("echo here").ok().out(), "here\n");
+    // A new one that may be anywhere goes where a host answers.
+    let _ = cli(&it, &["create", "other"]).ok();
+    assert!(it.container("other").is_some());
+    let done = cli(&it, &["create", "lost", "--template", "far"]);
+    assert!(done.err().contains("no Docker host can take"), "{done:?}");
+
+    far.start_again();
+    let back = eventually(SOON, "the workspace's return", || {
+        let done = ssh(&it, "cat file");
+        (done.code() == 0).then(|| done.out())
+    });
+    assert_eq!(back, "kept\n");
+    let _ = cli(&it, &["delete", "api", "--yes"]).ok();
+    let left = far.run(&["ps", "-aq"]).ok().out() + &far.run(&["volume", "ls", "-q"]).ok().out();
+    assert_eq!(left, "");
+}
+
+#[test]
+fn labels_that_no_host_has_are_told() {
+    let engine = Engine::of_the_tests();
+    let folder = Folder::new();
+    let config = folder.path().join("devgate.toml");
+    let text = format!(
+        "[[docker.hosts]]\nname = \"here\"\nurl = \"unix://{}\"\nlabels = [\"ssd\"]\n",
+        engine.socket().display(),
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let it = Containers::start(BUSYBOX, &[("DEVGATE_CONFIG", &config)]);
+    let gateway = it.target().gateway();
+    for (name, label) in [("fast", "ssd"), ("large", "gpu")] {
+        let file = it.target().path(name);
+        fs::write(&file, format!("host-labels = [{label:?}]\n")).unwrap();
+        let file = file.display().to_string();
+        let _ = gateway.cli(&["templates", "add", name, &file]).ok();
+    }
+    let _ = gateway.cli(&["create", "one", "--template", "fast"]).ok();
+    let done = gateway.cli(&["create", "two", "--template", "large"]);
+    assert_eq!(done.code(), 1);
+    assert!(done.err().contains("none has the labels gpu"), "{done:?}");
+}
