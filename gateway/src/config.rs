@@ -6,6 +6,7 @@
 
 mod check;
 mod docker;
+mod limits;
 mod load;
 mod network;
 mod units;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use docker::{BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerValueError, ExtraHost, Gpus};
+pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
 pub use units::{Listen, Period, Size, UnitError};
@@ -39,6 +41,8 @@ pub struct Config {
     pub lockout: LockoutConfig,
     /// How workspaces start and stop.
     pub workspaces: WorkspacesConfig,
+    /// What people may have.
+    pub limits: LimitsConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
     /// Workspaces as containers on this host.
@@ -201,6 +205,9 @@ pub struct WorkspacesConfig {
     /// Time that a stopped workspace's programs have to end by themselves.
     /// Default: 10 s.
     pub stop_grace: Period,
+    /// How long a deleted workspace's home is kept, so that it can be restored; 0 is not
+    /// at all. Default: 7 d.
+    pub delete_grace: Period,
 }
 
 /// What workspaces are.
@@ -276,6 +283,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
+            limits: LimitsConfig::default(),
             process: ProcessConfig::default(),
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),
@@ -343,6 +351,7 @@ impl Default for WorkspacesConfig {
             driver: DriverName::Process,
             start_timeout: Period::seconds(30),
             stop_grace: Period::seconds(10),
+            delete_grace: Period::seconds(7 * 24 * 3600),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, users, workspaces};
+use super::{configuration, deleted, keys, limits, output, renaming, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -94,11 +94,21 @@ pub(super) enum Command {
     Stop(workspaces::Act),
     /// Stop workspaces and start them again
     Restart(workspaces::Act),
-    /// Delete workspaces and all files in them
+    /// Delete workspaces; for a while they can be restored, with their homes
     #[command(visible_alias = "rm")]
-    Delete(workspaces::Delete),
+    Delete(deleted::Delete),
+    /// Restore a deleted workspace, with its home
+    Restore(deleted::Restore),
+    /// Remove deleted workspaces for good
+    Purge(deleted::Purge),
+    /// Give a workspace another name; what runs in it goes on
+    Rename(renaming::Rename),
+    /// Give a workspace to another user; what runs in it goes on
+    Transfer(renaming::Transfer),
     /// Show the server, or workspaces
     Status(workspaces::Status),
+    /// Show what people may have, and have
+    Limits(limits::Command),
     /// Print what a workspace's agent logged
     Logs(workspaces::Logs),
     /// Manage the people who may connect

@@ -14,6 +14,10 @@ pub(super) fn all() -> Migrator {
             "logins, tokens, links, ports, events, requests",
             include_str!("../../migrations/0002_logins_tokens_ports_events.sql"),
         ),
+        (
+            "deleted workspaces that are kept",
+            include_str!("../../migrations/0004_lifecycle.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

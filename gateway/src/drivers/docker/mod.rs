@@ -19,8 +19,9 @@ mod image;
 mod logs;
 mod network;
 mod spec;
+mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,9 @@ use self::containers::{Containers, Fresh, Launch, Prepared};
 use self::engine::Engine;
 use self::files::Files;
 use self::folder::Folder;
-use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
+use super::{
+    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
+};
 use crate::chain::chain;
 use crate::config::BindMount;
 use crate::names::WorkspaceId;
@@ -303,6 +306,13 @@ impl Driver for DockerDriver {
 
     fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
         Box::pin(self.containers.kept())
+    }
+
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {
+        Box::pin(usage::sizes(
+            &self.options.socket,
+            self.containers.installation(),
+        ))
     }
 
     fn doing(&self, _id: &WorkspaceId) -> Option<String> {

@@ -15,7 +15,10 @@ pub(super) fn workspace(record: &Record) -> WorkspaceView {
         state: view::state(&record.state),
         failure: view::failure(&record.state),
         doing: None,
+        out_of_memory: None,
         created: record.workspace.created,
+        deleted: record.deleted.map(|deletion| deletion.at),
+        restorable_until: record.deleted.map(|deletion| deletion.until),
     }
 }
 

@@ -22,6 +22,19 @@ export const workspaces = queryOptions({
     query.state.data?.some((workspace) => workspace.state === "starting") ? 1500 : 60_000,
 });
 
+export const deletedWorkspaces = queryOptions({
+  // Old whenever the other list is.
+  queryKey: ["workspaces", "deleted"],
+  queryFn: ({ signal }) => requestAll("/workspaces", signal, { deleted: true }),
+  refetchInterval: 60_000,
+});
+
+export const limits = queryOptions({
+  queryKey: ["limits"],
+  queryFn: ({ signal }) => request("GET", "/limits", { signal }),
+  refetchInterval: 60_000,
+});
+
 export const keys = queryOptions({
   queryKey: ["keys"],
   queryFn: ({ signal }) => requestAll("/me/keys", signal),

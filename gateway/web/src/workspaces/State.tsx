@@ -13,6 +13,7 @@ const WORD: Record<WorkspaceState, string> = {
   stopping: "Stopping",
   stopped: "Stopped",
   failed: "Failed",
+  deleted: "Deleted",
 };
 
 /** Says what a workspace is doing; colour and shape say the same. */
