@@ -6,6 +6,7 @@
 
 mod check;
 mod docker;
+mod limits;
 mod load;
 mod network;
 mod units;
@@ -25,6 +26,7 @@ pub use docker::{
     BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerHostConfig, DockerValueError, EngineUrl,
     ExtraHost, Gpus,
 };
+pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
 pub use units::{Listen, Period, Size, UnitError};
@@ -48,6 +50,8 @@ pub struct Config {
     pub lockout: LockoutConfig,
     /// How workspaces start and stop.
     pub workspaces: WorkspacesConfig,
+    /// What people may have.
+    pub limits: LimitsConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
     /// Workspaces as containers on this host.
@@ -213,6 +217,9 @@ pub struct WorkspacesConfig {
     /// Time that a stopped workspace's programs have to end by themselves.
     /// Default: 10 s.
     pub stop_grace: Period,
+    /// How long a deleted workspace's home is kept, so that it can be restored; 0 is not
+    /// at all. Default: 7 d.
+    pub delete_grace: Period,
 }
 
 /// What workspaces are.
@@ -288,6 +295,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
+            limits: LimitsConfig::default(),
             process: ProcessConfig::default(),
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),
@@ -356,6 +364,7 @@ impl Default for WorkspacesConfig {
             templates: None,
             start_timeout: Period::seconds(30),
             stop_grace: Period::seconds(10),
+            delete_grace: Period::seconds(7 * 24 * 3600),
         }
     }
 }

@@ -36,8 +36,20 @@ pub enum Kind {
     WorkspaceCreated,
     /// A workspace's state changed.
     WorkspaceState,
-    /// A workspace is gone.
+    /// A workspace has another name.
+    WorkspaceRenamed,
+    /// A workspace has another owner: told to both.
+    WorkspaceTransferred,
+    /// A workspace was deleted.
     WorkspaceDeleted,
+    /// A deleted workspace lives again.
+    WorkspaceRestored,
+    /// Nothing is left of a deleted workspace.
+    WorkspacePurged,
+    /// A program was killed because its workspace's memory was used up.
+    OutOfMemory,
+    /// Somebody's homes take up more than they may.
+    DiskLimitExceeded,
     /// A user was added.
     UserCreated,
     /// A user's role or password was changed.
@@ -114,7 +126,13 @@ impl Kind {
         match self {
             Self::WorkspaceCreated => "workspace-created",
             Self::WorkspaceState => "workspace-state",
+            Self::WorkspaceRenamed => "workspace-renamed",
+            Self::WorkspaceTransferred => "workspace-transferred",
             Self::WorkspaceDeleted => "workspace-deleted",
+            Self::WorkspaceRestored => "workspace-restored",
+            Self::WorkspacePurged => "workspace-purged",
+            Self::OutOfMemory => "out-of-memory",
+            Self::DiskLimitExceeded => "disk-limit-exceeded",
             Self::UserCreated => "user-created",
             Self::UserChanged => "user-changed",
             Self::UserDeleted => "user-deleted",

@@ -10,6 +10,7 @@ mod driver;
 mod error;
 mod first_run;
 mod folder;
+mod limits;
 mod listen;
 mod ports;
 mod ready;

@@ -80,10 +80,36 @@ async function life(ada, owner) {
   await dialog.getByRole("textbox").fill("firs");
   assert.ok(await confirm.isDisabled());
   await dialog.getByRole("textbox").fill("first");
+  await dialog.getByText(/kept until .*can be restored/).waitFor();
   await ada.look("delete");
   await confirm.click();
   await page.waitForURL(`${url}/workspaces`);
   await page.getByRole("link", { name: "first", exact: true }).waitFor({ state: "detached" });
+
+  // It can be had back, renamed, and removed for good.
+  const deleted = page.getByRole("list", { name: "Deleted workspaces" });
+  await deleted.getByText("first", { exact: true }).waitFor();
+  await ada.look("deleted");
+  await page.getByRole("button", { name: "Restore first" }).click();
+  await dialog.getByRole("textbox", { name: "Name" }).fill("second");
+  await ada.look("restore");
+  await dialog.getByRole("button", { name: "Restore" }).click();
+  await page.getByRole("link", { name: "second", exact: true }).waitFor();
+  await deleted.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Actions for second" }).click();
+  await page.getByRole("menuitem", { name: "Rename…" }).click();
+  await dialog.getByRole("textbox", { name: "Name" }).fill("third");
+  await ada.look("rename");
+  await dialog.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("link", { name: "third", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Actions for third" }).click();
+  await page.getByRole("menuitem", { name: "Delete…" }).click();
+  await dialog.getByRole("textbox").fill("third");
+  await confirm.click();
+  await page.getByRole("button", { name: "Remove third now" }).click();
+  await dialog.getByRole("textbox").fill("third");
+  await dialog.getByRole("button", { name: "Remove for good" }).click();
+  await deleted.waitFor({ state: "detached" });
 }
 
 /** After the sign-in one goes where one wanted to, and never to another origin. */

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
 use crate::editor::Editor;
+use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
 use crate::statistics::Statistics;
@@ -43,6 +44,7 @@ pub struct Agent {
     account: Account,
     shell: PathBuf,
     children: Arc<Children>,
+    memory: Arc<Memory>,
     waiting: Arc<Waiting>,
     terminals: Terminals,
     ports: Ports,
@@ -66,12 +68,14 @@ impl Agent {
         let stop = CancellationToken::new();
         let ending = stop.child_token();
         let tasks = TaskTracker::new();
-        let children = Arc::new(Children::new(orphans));
+        let memory = Arc::new(Memory::new());
+        let children = Arc::new(Children::new(orphans, Arc::clone(&memory)));
         let reap = Arc::clone(&children)
             .watch(stop.child_token())
             .map_err(AgentError::Watch)?;
         tasks.spawn(reap);
-        // The only one of these that does something before it is asked.
+        tasks.spawn(Arc::clone(&memory).run(stop.child_token()));
+        // Both do something before they are asked.
         let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
         tasks.close();
@@ -79,6 +83,7 @@ impl Agent {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
             account,
             children,
+            memory,
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
@@ -133,6 +138,10 @@ impl Agent {
 
     pub(crate) fn children(&self) -> &Arc<Children> {
         &self.children
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     pub(crate) fn terminals(&self) -> &Terminals {

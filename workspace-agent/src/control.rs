@@ -3,18 +3,20 @@
 //! Several at once are fine, and nothing depends on them: programs live on when the
 //! last one is gone.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
     Answer, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, Stream, StreamError, VERSION,
-    handshake,
+    WriteHalf, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::agent::Agent;
+use crate::memory::Victim;
 
 /// How long a gateway may take to answer the first message.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,15 +54,20 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
             return Ok(());
         }
     }
-    loop {
-        // Not cancel-safe, but the one branch that cancels it ends the stream.
-        let message = tokio::select! {
-            message = control::read(&mut stream) => message?,
-            () = stopping.cancelled() => break,
+    let (mut reader, mut writer) = stream.split();
+    'connected: loop {
+        // Not cancel-safe: it goes on to its end.
+        let mut reading = pin!(control::read(&mut reader));
+        let message = loop {
+            tokio::select! {
+                message = &mut reading => break message?,
+                victim = agent.memory().next() => tell(agent, victim, &mut writer).await?,
+                () = stopping.cancelled() => break 'connected,
+            }
         };
         match message {
             Some(FromGateway::Ping { number }) => {
-                control::write(&mut stream, &FromAgent::Pong { number }).await?;
+                control::write(&mut writer, &FromAgent::Pong { number }).await?;
             }
             // The others concern agents that dial; a later version's are ignored.
             Some(_) => {}
@@ -68,5 +75,22 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
         }
     }
     info!("gateway disconnected");
-    Ok(stream.shutdown().await?)
+    Ok(writer.shutdown().await?)
+}
+
+/// Tells of a program that was killed.
+async fn tell(agent: &Agent, victim: Victim, writer: &mut WriteHalf) -> Result<(), StreamError> {
+    let written = control::write(writer, &message(&victim)).await;
+    if written.is_err() {
+        agent.memory().put_back(victim);
+    }
+    Ok(written?)
+}
+
+/// Returns what is told of a program that was killed.
+pub(crate) fn message(victim: &Victim) -> FromAgent {
+    FromAgent::OutOfMemory {
+        program: victim.program.clone(),
+        pid: victim.pid,
+    }
 }

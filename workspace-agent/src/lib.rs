@@ -20,6 +20,7 @@ mod forward;
 mod http;
 pub mod init;
 pub mod listen;
+mod memory;
 mod ports;
 mod process;
 mod processes;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, templates, users, workspaces};
+use super::{configuration, deleted, keys, limits, output, renaming, templates, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -96,11 +96,21 @@ pub(super) enum Command {
     Restart(workspaces::Act),
     /// Make workspaces anew from their template; the home alone is kept
     Rebuild(workspaces::Rebuild),
-    /// Delete workspaces and all files in them
+    /// Delete workspaces; for a while they can be restored, with their homes
     #[command(visible_alias = "rm")]
-    Delete(workspaces::Delete),
+    Delete(deleted::Delete),
+    /// Restore a deleted workspace, with its home
+    Restore(deleted::Restore),
+    /// Remove deleted workspaces for good
+    Purge(deleted::Purge),
+    /// Give a workspace another name; what runs in it goes on
+    Rename(renaming::Rename),
+    /// Give a workspace to another user; what runs in it goes on
+    Transfer(renaming::Transfer),
     /// Show the server, or workspaces
     Status(workspaces::Status),
+    /// Show what people may have, and have
+    Limits(limits::Command),
     /// Print what a workspace's agent logged
     Logs(workspaces::Logs),
     /// Manage what workspaces can be made from

@@ -73,6 +73,17 @@ impl Client {
         self.read(answer).await
     }
 
+    /// Changes something.
+    pub(super) async fn patch<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
+        let answer = self.send(Method::PATCH, path, Some(json)).await?;
+        self.read(answer).await
+    }
+
     /// Removes something.
     pub(super) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
         let answer = self.send(Method::DELETE, path, None).await?;

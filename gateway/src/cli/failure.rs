@@ -16,7 +16,8 @@ Exit codes:
   2  wrong usage or configuration
   3  no such workspace, template, user or key
   4  the server can't be reached
-  5  it took too long; what was asked for goes on";
+  5  it took too long; what was asked for goes on
+  6  a limit is reached";
 
 /// Kinds of failure, as far as scripts tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Kind {
     Unreachable,
     /// It took too long.
     TimedOut,
+    /// There would be more than there may be.
+    Limit,
     /// Whoever read the output has gone; nothing is to be said.
     Silent,
 }
@@ -65,6 +68,7 @@ impl Failure {
             Kind::NotFound => 3,
             Kind::Unreachable => 4,
             Kind::TimedOut => 5,
+            Kind::Limit => 6,
         };
         // Where stderr is closed there is nobody to tell.
         let _ = io::Write::write_all(
@@ -93,6 +97,7 @@ impl From<Problem> for Failure {
             refusal::Kind::Request => Kind::Usage,
             refusal::Kind::Missing => Kind::NotFound,
             refusal::Kind::Late => Kind::TimedOut,
+            refusal::Kind::Limit => Kind::Limit,
             refusal::Kind::Other => Kind::Failed,
         };
         Self::new(kind, problem.detail)

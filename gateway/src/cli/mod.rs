@@ -4,10 +4,13 @@
 mod args;
 mod client;
 mod configuration;
+mod deleted;
 mod failure;
 mod greeting;
 mod keys;
+mod limits;
 mod output;
+mod renaming;
 mod serve;
 mod templates;
 mod users;
@@ -41,8 +44,13 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             workspaces::act(&mut client(&source)?, workspaces::Action::Restart, command).await
         }
         Command::Rebuild(command) => workspaces::rebuild(&mut client(&source)?, command).await,
-        Command::Delete(command) => workspaces::delete(&mut client(&source)?, command).await,
+        Command::Delete(command) => deleted::delete(&mut client(&source)?, command).await,
+        Command::Restore(command) => deleted::restore(&mut client(&source)?, command).await,
+        Command::Purge(command) => deleted::purge(&mut client(&source)?, command).await,
+        Command::Rename(command) => renaming::rename(&mut client(&source)?, command).await,
+        Command::Transfer(command) => renaming::transfer(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
+        Command::Limits(command) => limits::run(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,

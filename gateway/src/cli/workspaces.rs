@@ -12,11 +12,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::client::{Client, segment};
+use super::deleted;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
 use crate::config::{Cpus, Period, Size};
 use crate::http::admin::wire::{
-    AfterCreate, NewWorkspace, RebuildWorkspace, ServerStatus, StateName, WorkspaceView,
+    AfterCreate, KilledProgram, NewWorkspace, RebuildWorkspace, ServerStatus, StateName,
+    WorkspaceView,
 };
 use crate::identity::Target;
 use crate::names::{TemplateName, UserName, WorkspaceName};
@@ -27,6 +29,9 @@ const WAIT_STEP: u64 = 2;
 /// `devgate list`.
 #[derive(Debug, Args)]
 pub(super) struct List {
+    /// The deleted ones that can be restored
+    #[arg(long)]
+    deleted: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -93,19 +98,6 @@ pub(super) struct Act {
     format: Format,
 }
 
-/// `devgate delete`.
-#[derive(Debug, Args)]
-pub(super) struct Delete {
-    /// WORKSPACE, or WORKSPACE.OWNER
-    #[arg(required = true, value_name = "WORKSPACE")]
-    workspaces: Vec<Target>,
-    /// Don't ask
-    #[arg(long, short)]
-    yes: bool,
-    #[command(flatten)]
-    waiting: Waiting,
-}
-
 /// `devgate status`.
 #[derive(Debug, Args)]
 pub(super) struct Status {
@@ -143,7 +135,7 @@ pub(super) struct Waiting {
     wait: bool,
     /// Return as soon as the server has taken it
     #[arg(long, overrides_with = "wait")]
-    no_wait: bool,
+    pub(super) no_wait: bool,
     /// How long to wait; what was asked for goes on afterwards
     #[arg(long, value_name = "TIME", default_value = "2m")]
     timeout: Period,
@@ -190,6 +182,9 @@ impl StateName {
 
 /// Lists workspaces.
 pub(super) async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
+    if command.deleted {
+        return deleted::list(client, &command.format).await;
+    }
     let workspaces: Vec<WorkspaceView> = client.get("/workspaces").await?;
     command.format.print(&workspaces, |workspaces| {
         if workspaces.is_empty() {
@@ -290,47 +285,6 @@ async fn reach(
     views.iter().try_for_each(|view| succeeded(view, action))
 }
 
-/// Deletes workspaces.
-pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
-    let mut views = Vec::new();
-    for target in &command.workspaces {
-        views.push(show(client, target).await?);
-    }
-    if !command.yes {
-        let names: Vec<_> = views
-            .iter()
-            .map(|view| format!("{}.{}", view.name, view.owner))
-            .collect();
-        let question = format!("Delete {} and all files in it?", names.join(", "));
-        confirm(&question)?;
-    }
-    for view in &views {
-        client
-            .delete(&format!("/workspaces/{}", segment(view.id.as_str())))
-            .await?;
-    }
-    for view in views {
-        let (name, owner) = (view.name.clone(), view.owner.clone());
-        let word = if command.waiting.no_wait {
-            "is being deleted"
-        } else {
-            let progress = Progress::start(format!("deleting {name}"));
-            let end = wait(client, view, (&progress, "deleting"), &command.waiting).await;
-            drop(progress);
-            if let Some(left) = end? {
-                let why = left
-                    .failure
-                    .map_or_else(String::new, |failure| failure.detail);
-                let message = format!("{name}.{owner} is not deleted: {}", printable(&why));
-                return Err(Failure::new(Kind::Failed, message));
-            }
-            "is deleted"
-        };
-        output::write(&format!("{name}.{owner} {word}\n"))?;
-    }
-    Ok(())
-}
-
 /// Shows the server, or a workspace.
 pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), Failure> {
     let Some(target) = command.workspace else {
@@ -339,11 +293,14 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
     };
     let view = show(client, &target).await?;
     command.format.print(&view, |view| {
-        let rows = rows(std::slice::from_ref(view));
-        match &view.failure {
-            Some(failure) => format!("{rows}\n{}\n", printable(&failure.detail)),
-            None => rows,
+        let mut text = rows(std::slice::from_ref(view));
+        if let Some(failure) = &view.failure {
+            text.push_str(&format!("\n{}\n", printable(&failure.detail)));
         }
+        if let Some(killed) = &view.out_of_memory {
+            text.push_str(&format!("\n{}\n", out_of_memory(killed)));
+        }
+        text
     })
 }
 
@@ -391,7 +348,7 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Kind::Usage,
-            "this can't be undone: say --yes where nobody can be asked",
+            "this asks first: say --yes where nobody can be asked",
         ));
     }
     output::note(&format!("{question} [y/N]"));
@@ -403,7 +360,7 @@ pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     Err(Failure::new(Kind::Failed, "nothing was done"))
 }
 
-async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
+pub(super) async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
     client
         .get(&format!("/workspaces/{}", segment(&target.to_string())))
         .await
@@ -411,7 +368,7 @@ async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Fai
 
 /// Waits until a workspace neither starts nor stops; `None` is gone. `doing` says what
 /// it is waited for, `progress` shows how far it is.
-async fn wait(
+pub(super) async fn wait(
     client: &mut Client,
     mut view: WorkspaceView,
     (progress, doing): (&Progress, &str),
@@ -460,13 +417,14 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
             "it was stopped meanwhile".to_owned()
         }
         (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
+        (StateName::Deleted, _) => "it was deleted meanwhile".to_owned(),
         _ => return Ok(()),
     };
     let message = format!("{}.{} didn't {verb}: {why}", view.name, view.owner);
     Err(Failure::new(Kind::Failed, message))
 }
 
-fn deleted_meanwhile() -> Failure {
+pub(super) fn deleted_meanwhile() -> Failure {
     Failure::new(Kind::NotFound, "the workspace was deleted meanwhile")
 }
 
@@ -495,11 +453,23 @@ fn rows(workspaces: &[WorkspaceView]) -> String {
     table(["NAME", "OWNER", "STATE", "TEMPLATE", "CREATED"], &rows)
 }
 
-fn sentence(view: &WorkspaceView) -> String {
+fn out_of_memory(killed: &KilledProgram) -> String {
+    let program = match (&killed.program, killed.pid) {
+        (Some(program), Some(pid)) => format!("{} ({pid})", printable(program)),
+        (Some(program), None) => printable(program),
+        (None, _) => "a program".to_owned(),
+    };
+    format!(
+        "{program} was killed at {}: the workspace's memory was used up",
+        output::time(killed.time)
+    )
+}
+
+pub(super) fn sentence(view: &WorkspaceView) -> String {
     format!("{}.{} is {}\n", view.name, view.owner, word(view.state))
 }
 
-const fn word(state: StateName) -> &'static str {
+pub(super) const fn word(state: StateName) -> &'static str {
     match state {
         StateName::Created => "created",
         StateName::Starting => "starting",
@@ -508,6 +478,7 @@ const fn word(state: StateName) -> &'static str {
         StateName::Stopped => "stopped",
         StateName::Failed => "failed",
         StateName::Unreachable => "unreachable",
+        StateName::Deleted => "deleted",
     }
 }
 

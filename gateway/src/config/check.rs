@@ -44,6 +44,12 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
         600,
     )?;
     period(
+        "workspaces.delete-grace",
+        config.workspaces.delete_grace,
+        0,
+        3650 * DAY,
+    )?;
+    period(
         "editor.idle-timeout",
         config.editor.idle_timeout,
         0,
@@ -53,6 +59,7 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     period("terminals.keep", config.terminals.keep, 1, 365 * DAY)?;
     count("terminals.scrollback", config.terminals.scrollback, 100_000)?;
     docker(config)?;
+    limits(config)?;
     for (key, variables) in [
         ("process.environment", &config.process.environment),
         ("docker.environment", &config.docker.environment),
@@ -140,6 +147,69 @@ fn docker(config: &Config) -> Result<(), Finding> {
         return out_of_range("docker.pids", docker.pids, 32, 4_000_000);
     }
     Ok(())
+}
+
+fn limits(config: &Config) -> Result<(), Finding> {
+    period("limits.disk-interval", config.limits.disk_interval, 1, DAY)?;
+    if config.workspaces.driver != DriverName::Docker {
+        return Ok(());
+    }
+    // What takes all that there is can't be counted.
+    for (key, limited, given) in [
+        (
+            "limits.user.cpus",
+            config.limits.user.cpus.is_some(),
+            config.docker.cpus.is_some(),
+        ),
+        (
+            "limits.total.cpus",
+            config.limits.total.cpus.is_some(),
+            config.docker.cpus.is_some(),
+        ),
+        (
+            "limits.user.memory",
+            config.limits.user.memory.is_some(),
+            config.docker.memory.is_some(),
+        ),
+        (
+            "limits.total.memory",
+            config.limits.total.memory.is_some(),
+            config.docker.memory.is_some(),
+        ),
+    ] {
+        if limited && !given {
+            let each = key.replace("limits.user", "docker");
+            let each = each.replace("limits.total", "docker");
+            let problem = format!(
+                "it needs {each}, what one workspace may use: without that each may use all \
+                 that there is"
+            );
+            return Err((key, problem));
+        }
+    }
+    Ok(())
+}
+
+/// Returns what is worth telling of a configuration that can be used.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    if config.workspaces.driver == DriverName::Docker {
+        return Vec::new();
+    }
+    let limits = &config.limits;
+    let set = [
+        ("limits.user.cpus", limits.user.cpus.is_some()),
+        ("limits.total.cpus", limits.total.cpus.is_some()),
+        ("limits.user.memory", limits.user.memory.is_some()),
+        ("limits.total.memory", limits.total.memory.is_some()),
+    ];
+    let set = set.into_iter().filter(|(_, set)| *set);
+    set.map(|(key, _)| {
+        format!(
+            "{key} limits nothing with driver = \"process\": what processes use is limited in \
+             containers alone (driver = \"docker\")"
+        )
+    })
+    .collect()
 }
 
 fn http(config: &Config) -> Result<(), Finding> {

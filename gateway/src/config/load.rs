@@ -145,6 +145,7 @@ pub fn load(
         key: key.to_owned(),
         problem,
     })?;
+    warnings.extend(check::warnings(&config));
     // Agents run elsewhere and need to find it from there.
     config.data_dir = std::path::absolute(&config.data_dir).unwrap_or(config.data_dir);
     Ok(Loaded { config, warnings })

@@ -10,6 +10,7 @@ pub mod process;
 #[cfg(test)]
 pub(crate) mod contract;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use devgate_certs::AgentIdentity;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 use crate::names::WorkspaceId;
@@ -38,7 +40,7 @@ pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 /// - Every method is idempotent: called again, or after the gateway was killed in
 ///   the middle of it, it finishes what is left to do.
 /// - Calls for one workspace come one after another, except that `inspect`,
-///   `exited`, `reach`, `home` and `logs` come at any time; calls for different workspaces
+///   `exited`, `reach`, `home`, `sizes` and `logs` come at any time; calls for different workspaces
 ///   run side by side.
 /// - Dropping a method's future leaves the workspace in one of the states that
 ///   `inspect` tells, and nothing half-made that a later call can't finish.
@@ -77,6 +79,9 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// Tells of which workspaces anything is kept, whatever state it is in.
     fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>>;
+
+    /// Measures the homes: those that it can, which takes its time.
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>>;
 
     /// Tells a person who waits what a start that is under way takes its time with, where
     /// there is something to tell.
@@ -126,6 +131,15 @@ pub enum Presence {
         /// The agent's process id, as the host sees it.
         pid: u32,
     },
+}
+
+/// What a home takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HomeSize {
+    /// On disk, in bytes.
+    pub bytes: u64,
+    /// When it was measured.
+    pub at: OffsetDateTime,
 }
 
 /// The agent that runs after a start; its process id as the host sees it.

@@ -49,6 +49,9 @@ pub enum RequestRefused {
     /// There is no such workspace.
     #[error("there is no workspace {0}: `devgate list` shows all")]
     NoWorkspace(Target),
+    /// There is no such deleted workspace.
+    #[error("there is no deleted workspace {0}: `devgate list --deleted` shows all")]
+    NoDeletedWorkspace(Target),
     /// Several workspaces, here with their owners, have the name.
     #[error("there are several: say which one, {}", .0.join(" or "))]
     Ambiguous(Vec<String>),

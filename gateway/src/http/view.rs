@@ -1,11 +1,15 @@
 //! Records as both APIs show them.
 
 use super::site::Site;
-use super::wire::{Failure, RoleName, SignInLink, StateName};
+use super::wire::{
+    Allotment, CountLimit, CpusLimit, DiskLimit, Failure, KilledProgram, LimitsView, RoleName,
+    SignInLink, StateName,
+};
 use crate::identity::{Accounts, Key, Role, User};
+use crate::names::WorkspaceId;
 use crate::store::StoreError;
 use crate::templates::Versions;
-use crate::workspaces::{FailureReason, Record, State, TemplateUse};
+use crate::workspaces::{Allowance, FailureReason, Record, State, TemplateUse, Usage, Workspaces};
 
 /// Returns why a workspace failed, where it did.
 pub(super) fn failure(state: &State) -> Option<Failure> {
@@ -14,9 +18,12 @@ pub(super) fn failure(state: &State) -> Option<Failure> {
             code: code(reason).to_owned(),
             detail: reason.to_string(),
         }),
-        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
-            None
-        }
+        State::Created
+        | State::Starting
+        | State::Running
+        | State::Stopping
+        | State::Stopped
+        | State::Deleted => None,
     }
 }
 
@@ -36,6 +43,7 @@ pub(super) const fn state(state: &State) -> StateName {
         State::Stopped => StateName::Stopped,
         State::Failed(FailureReason::EngineUnreachable { .. }) => StateName::Unreachable,
         State::Failed(_) => StateName::Failed,
+        State::Deleted => StateName::Deleted,
     }
 }
 
@@ -71,6 +79,54 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::DriverFailed { .. } => "driver-failed",
         FailureReason::Unknown => "unknown",
     }
+}
+
+/// Returns what a user may have, and has; and all together, for who may know that.
+pub(super) fn limits(workspaces: &Workspaces, user: &User, reader: Role) -> LimitsView {
+    let limits = workspaces.limits();
+    let total = match reader {
+        Role::Admin => Some(allotment(&limits.total, &workspaces.usage(None))),
+        Role::Member => None,
+    };
+    LimitsView {
+        user: user.name.clone(),
+        own: allotment(&limits.user, &workspaces.usage(Some(&user.id))),
+        total,
+    }
+}
+
+fn allotment(may: &Allowance, has: &Usage) -> Allotment {
+    let count = |limit, used| CountLimit { limit, used };
+    Allotment {
+        workspaces: count(may.workspaces, has.workspaces),
+        running: count(may.running, has.running),
+        cpus: CpusLimit {
+            limit: may.nano_cpus.map(cpus),
+            used: cpus(has.nano_cpus),
+        },
+        memory_bytes: count(may.memory, has.memory),
+        disk_bytes: DiskLimit {
+            limit: may.disk,
+            used: has.measured.map(|_| has.disk),
+            measured_at: has.measured,
+        },
+    }
+}
+
+/// Returns a number of processors, to the thousandth.
+fn cpus(nanos: u64) -> f64 {
+    let thousandths = u32::try_from(nanos / 1_000_000).unwrap_or(u32::MAX);
+    f64::from(thousandths) / 1000.0
+}
+
+/// Returns the last program of a workspace that was killed for want of memory.
+pub(super) fn killed(workspaces: &Workspaces, id: &WorkspaceId) -> Option<KilledProgram> {
+    let killed = workspaces.killed(id)?;
+    Some(KilledProgram {
+        program: killed.victim.program,
+        pid: killed.victim.pid,
+        time: killed.at,
+    })
 }
 
 /// Returns a key's algorithm, as SSH names it.

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::Identity;
 use crate::names::{UserId, UserName, WorkspaceName};
 use crate::store::{OpenPort, StoreError, Visibility};
-use crate::workspaces::{Intent, Workspace};
+use crate::workspaces::Workspace;
 
 /// What can be opened inside a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +59,7 @@ impl Identity {
         inside: Inside,
     ) -> Result<Option<Door>, StoreError> {
         let found = self.store.workspace_named(owner, workspace).await?;
-        let Some(record) = found.filter(|record| record.intent != Intent::Delete) else {
+        let Some(record) = found.filter(|record| !record.intent.ends()) else {
             return Ok(None);
         };
         let share = match inside {
@@ -157,6 +157,7 @@ mod tests {
     use super::*;
     use crate::identity::Role;
     use crate::store::Store;
+    use crate::workspaces::Intent;
 
     #[tokio::test]
     async fn a_door_opens_to_its_owner_and_to_whom_it_was_opened() {

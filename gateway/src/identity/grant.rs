@@ -3,7 +3,7 @@
 use super::{Role, Target, User};
 use crate::names::WorkspaceId;
 use crate::store::{Store, StoreError};
-use crate::workspaces::{Intent, Workspace};
+use crate::workspaces::Workspace;
 
 /// Proof that a user may reach a workspace; only [`authorize`] makes one.
 #[derive(Clone, Debug)]
@@ -69,12 +69,10 @@ pub(super) async fn authorize_id(
     id: &WorkspaceId,
 ) -> Result<Grant, Denied> {
     match store.workspace(id).await? {
-        Some(record) if record.workspace.owner == user.id && record.intent != Intent::Delete => {
-            Ok(Grant {
-                user: user.clone(),
-                workspace: record.workspace,
-            })
-        }
+        Some(record) if record.workspace.owner == user.id && !record.intent.ends() => Ok(Grant {
+            user: user.clone(),
+            workspace: record.workspace,
+        }),
         _ => Err(Denied::NoSuchId),
     }
 }
@@ -105,12 +103,10 @@ pub(super) async fn authorize(
     // Looked up whether it may be theirs or not: both answers take as long.
     let found = store.workspace_named(owner, &target.workspace).await?;
     match found {
-        Some(record) if record.workspace.owner == user.id && record.intent != Intent::Delete => {
-            Ok(Grant {
-                user: user.clone(),
-                workspace: record.workspace,
-            })
-        }
+        Some(record) if record.workspace.owner == user.id && !record.intent.ends() => Ok(Grant {
+            user: user.clone(),
+            workspace: record.workspace,
+        }),
         _ => Err(Denied::NoSuchWorkspace {
             target: target.clone(),
         }),
@@ -121,6 +117,7 @@ pub(super) async fn authorize(
 mod tests {
     use super::*;
     use crate::identity::Identity;
+    use crate::workspaces::Intent;
 
     async fn two_people() -> (tempfile::TempDir, Store, User, User) {
         let folder = tempfile::tempdir().unwrap();
@@ -186,17 +183,23 @@ mod tests {
             .unwrap()
             .unwrap();
         store
-            .set_intent(
+            .delete_workspace(
                 &record.workspace.id,
-                Intent::Delete,
-                &crate::workspaces::State::Stopping,
-                None,
+                (Intent::Delete, &crate::workspaces::State::Stopping),
+                crate::workspaces::Deletion {
+                    at: record.changed,
+                    until: record.changed,
+                },
             )
             .await
             .unwrap();
-        let denied = Identity::new(store)
-            .authorize(&bob, &"api".parse().unwrap())
-            .await;
+        let identity = Identity::new(store);
+        let denied = identity.authorize(&bob, &"api".parse().unwrap()).await;
         assert!(matches!(denied, Err(Denied::NoSuchWorkspace { .. })));
+        let id = &record.workspace.id;
+        let denied = identity.authorize_id(&bob, id).await;
+        assert!(matches!(denied, Err(Denied::NoSuchId)));
+        // To be restored, or seen to fail.
+        identity.oversee(&bob, id).await.unwrap();
     }
 }

@@ -21,6 +21,8 @@ pub enum Kind {
     Missing,
     /// It took too long.
     Late,
+    /// There would be more than there may be.
+    Limit,
     /// Anything else.
     Other,
 }
@@ -33,6 +35,7 @@ pub fn kind(problem: &Problem) -> Kind {
         }
         Ok(Status::NOT_FOUND) => Kind::Missing,
         Ok(Status::GATEWAY_TIMEOUT) => Kind::Late,
+        Ok(Status::CONFLICT) if problem.code.ends_with("-limit") => Kind::Limit,
         Ok(_) | Err(_) => Kind::Other,
     }
 }
@@ -50,7 +53,9 @@ impl Refusal for RequestRefused {
             Self::NoRoute => row(Status::NOT_FOUND, "no-such-route", Prohibited),
             Self::NoMethod => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
             Self::Body(_) | Self::Query(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
-            Self::NoWorkspace(_) => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
+            Self::NoWorkspace(_) | Self::NoDeletedWorkspace(_) => {
+                row(Status::NOT_FOUND, "no-such-workspace", Prohibited)
+            }
             Self::Ambiguous(_) => row(Status::CONFLICT, "ambiguous-workspace", Prohibited),
             Self::NoKey(_) => row(Status::NOT_FOUND, "no-such-key", Prohibited),
             Self::NoOwner => row(Status::CONFLICT, "no-owner", Prohibited),

@@ -10,7 +10,7 @@ use crate::drivers::DriverError;
 use crate::identity::{Denied, InvalidTarget, KeyRefused};
 use crate::names::InvalidName;
 use crate::store::StoreError;
-use crate::workspaces::{CommandError, OpenError};
+use crate::workspaces::{CommandError, LimitReached, OpenError, Resource};
 
 const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Prohibited);
 pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
@@ -61,6 +61,9 @@ impl Refusal for StoreError {
             Self::NoSuchUser(_) => row(Status::NOT_FOUND, "no-such-user", Prohibited),
             Self::UserExists(_) => row(Status::CONFLICT, "user-exists", Prohibited),
             Self::UserHasWorkspaces(_) => row(Status::CONFLICT, "user-has-workspaces", Prohibited),
+            Self::UserHasDeleted(_) => {
+                row(Status::CONFLICT, "user-has-deleted-workspaces", Prohibited)
+            }
             Self::LastAdmin(_) => row(Status::CONFLICT, "last-admin", Prohibited),
             Self::KeyOfAnother { .. } => row(Status::CONFLICT, "key-of-another", Prohibited),
             Self::WorkspaceExists(_) => row(Status::CONFLICT, "workspace-exists", Prohibited),
@@ -78,6 +81,7 @@ impl Refusal for StoreError {
             Self::NoSuchUser(_)
             | Self::UserExists(_)
             | Self::UserHasWorkspaces(_)
+            | Self::UserHasDeleted(_)
             | Self::LastAdmin(_)
             | Self::KeyOfAnother { .. }
             | Self::WorkspaceExists(_) => self.to_string(),
@@ -125,8 +129,11 @@ impl Refusal for CommandError {
         match self {
             Self::Gone => GONE,
             Self::Deleting => row(Status::CONFLICT, "workspace-deleting", Prohibited),
+            Self::Deleted => row(Status::CONFLICT, "workspace-deleted", Prohibited),
+            Self::NotDeleted => row(Status::CONFLICT, "workspace-not-deleted", Prohibited),
             Self::Stopped => STOPPED,
             Self::Failed(_) => FAILED,
+            Self::Limit(reached) => reached.row(),
             Self::ShuttingDown => SHUTTING_DOWN,
             Self::Store(error) => error.row(),
             Self::Driver(error) => error.row(),
@@ -135,11 +142,30 @@ impl Refusal for CommandError {
 
     fn text(&self) -> String {
         match self {
-            Self::Gone | Self::Deleting | Self::Stopped | Self::ShuttingDown => self.to_string(),
+            Self::Gone
+            | Self::Deleting
+            | Self::Deleted
+            | Self::NotDeleted
+            | Self::Stopped
+            | Self::ShuttingDown => self.to_string(),
             Self::Failed(_) => chain(self),
+            Self::Limit(reached) => reached.text(),
             Self::Store(error) => error.text(),
             Self::Driver(error) => error.text(),
         }
+    }
+}
+
+impl Refusal for LimitReached {
+    fn row(&self) -> Row {
+        let code = match self.resource {
+            Resource::Workspaces => "workspaces-limit",
+            Resource::Running => "running-limit",
+            Resource::Cpus => "cpus-limit",
+            Resource::Memory => "memory-limit",
+            Resource::Disk => "disk-limit",
+        };
+        row(Status::CONFLICT, code, ResourceShortage)
     }
 }
 
@@ -148,6 +174,7 @@ impl Refusal for OpenError {
         match self {
             Self::Gone => GONE,
             Self::Stopped(_) => STOPPED,
+            Self::Limit(reached) => reached.row(),
             Self::Failed(_) => FAILED,
             Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -163,6 +190,7 @@ impl Refusal for OpenError {
             Self::Failed(reason) => reason.to_string(),
             Self::Gone
             | Self::Stopped(_)
+            | Self::Limit(_)
             | Self::TimedOut { .. }
             | Self::ShuttingDown
             | Self::Refused(_)

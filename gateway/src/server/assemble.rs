@@ -331,6 +331,9 @@ fn lifecycle(config: &Config) -> LifecycleOptions {
     LifecycleOptions {
         start_timeout,
         stop_grace: config.workspaces.stop_grace.get(),
+        delete_grace: config.workspaces.delete_grace.get(),
+        limits: super::limits::limits(config),
+        measure_pause: config.limits.disk_interval.get(),
         open_timeout: start_timeout + OPEN_MARGIN,
         ..LifecycleOptions::default()
     }

@@ -102,7 +102,7 @@ async fn workspace(
     let records = workspaces.list().await?;
     let mut theirs = records
         .iter()
-        .filter(|record| record.workspace.owner == user.id && record.intent != Intent::Delete)
+        .filter(|record| record.workspace.owner == user.id && !record.intent.ends())
         .map(|record| &record.workspace.name);
     let default = "default".parse().expect("\"default\" is a valid name");
     let name = match wanted {

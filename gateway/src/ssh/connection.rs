@@ -9,14 +9,15 @@ use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info_span};
 
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
-use crate::identity::{Grant, Target, User};
+use crate::identity::{Denied, Grant, Target, User};
+use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
 use crate::workspaces::Wake;
 
@@ -44,11 +45,21 @@ pub(super) struct Connection {
     ended: CancellationToken,
     channels: Mutex<HashMap<ChannelId, CancellationToken>>,
     channel_ended: Notify,
+    /// Where it leads: known once the workspace was first asked for.
+    pinned: watch::Sender<Option<Pinned>>,
     /// One permit an accepted connection that isn't a channel yet.
     collecting: Arc<Semaphore>,
     /// Says in the log whose it is and where it leads.
     span: Span,
     gauge: Gauge,
+}
+
+/// The workspace that a connection leads to, whatever it is called meanwhile.
+#[derive(Clone, Debug)]
+struct Pinned {
+    id: WorkspaceId,
+    /// Cancelled once it is somebody else's.
+    tenure: CancellationToken,
 }
 
 impl Connection {
@@ -73,6 +84,7 @@ impl Connection {
             ended,
             channels,
             channel_ended,
+            pinned: watch::Sender::new(None),
             collecting: Arc::new(Semaphore::new(MAX_COLLECTING)),
             span,
             gauge,
@@ -81,8 +93,43 @@ impl Connection {
 
     /// Decides anew, for every channel, what the caller may reach.
     pub(super) async fn grant(&self) -> Result<Grant, Refused> {
+        let identity = &self.gateway.identity;
+        let pinned = self.pinned.borrow().clone();
+        if let Some(Pinned { id, .. }) = pinned {
+            match identity.authorize_id(&self.user, &id).await {
+                // It is deleted, and another one may have its name.
+                Err(Denied::NoSuchId) => {}
+                granted => return Ok(granted?),
+            }
+        }
         let target: Target = self.login.parse().map_err(Refused::Target)?;
-        Ok(self.gateway.identity.authorize(&self.user, &target).await?)
+        let grant = identity.authorize(&self.user, &target).await?;
+        let workspace = grant.workspace();
+        self.pinned.send_replace(Some(Pinned {
+            id: workspace.id.clone(),
+            tenure: self.gateway.workspaces.tenure(workspace),
+        }));
+        Ok(grant)
+    }
+
+    /// Waits until the workspace is somebody else's, and ends all channels.
+    pub(super) async fn disowned(&self) {
+        let mut pinned = self.pinned.subscribe();
+        loop {
+            let tenure = pinned.borrow_and_update().clone().map(|it| it.tenure);
+            let over = async {
+                match tenure {
+                    Some(tenure) => tenure.cancelled_owned().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => break,
+                // The sender is this connection's own.
+                _ = pinned.changed() => {}
+            }
+        }
+        self.ended.cancel();
     }
 
     /// Waits for the workspace and opens a stream to its agent.

@@ -60,6 +60,9 @@ const SELF_END: Duration = Duration::from_millis(500);
 /// How long a client may take to close a connection that it was told to.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a client may take to close a connection to what isn't its own any more.
+const DISOWNED_GOODBYE: Duration = Duration::from_millis(300);
+
 /// How long the tasks of a connection that ended may take to finish.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -204,10 +207,15 @@ async fn run(
         (None, None) => session.await,
         (None, Some(connection)) => {
             let drained = drain(connection, session.handle(), &stop);
-            tokio::pin!(drained);
+            let disowned = disown(connection, session.handle());
+            tokio::pin!(drained, disowned);
             tokio::select! {
                 result = &mut session => result,
                 () = &mut drained => {
+                    cutter.cut();
+                    session.await
+                }
+                () = &mut disowned => {
                     cutter.cut();
                     session.await
                 }
@@ -225,6 +233,20 @@ async fn run(
     if timeout(TASKS_TIMEOUT, tasks.wait()).await.is_err() {
         warn!("channels outlived their connection");
     }
+}
+
+/// Ends the connection once its workspace is somebody else's; returns when the client had
+/// time to close it.
+async fn disown(connection: &Connection, handle: server::Handle) {
+    connection.disowned().await;
+    let goodbye = "the workspace belongs to somebody else now".to_owned();
+    // It fails only where the connection has ended.
+    let _ = timeout(
+        DISOWNED_GOODBYE,
+        handle.disconnect(Disconnect::ByApplication, goodbye, String::new()),
+    )
+    .await;
+    sleep(DISOWNED_GOODBYE).await;
 }
 
 /// Once `stop` is cancelled, ends the connection as soon as no channel is open

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::row::{milliseconds, time};
 use super::{Store, StoreError};
-use crate::events::{Event, NewEvent};
+use crate::events::{Event, Kind, NewEvent};
 use crate::identity::{Role, User};
 
 /// Ids begin with the millisecond, so that they go on rising whatever is pruned.
@@ -92,6 +92,17 @@ impl Store {
             .bind(user.id.as_str())
             .bind(i64::from(user.role == Role::Admin))
             .bind(i64::from(most))
+            .fetch_all(&self.reader)
+            .await?
+            .iter()
+            .map(event)
+            .collect()
+    }
+
+    /// Returns the last thousand events of a kind, the newest first.
+    pub(crate) async fn last_events_of(&self, kind: Kind) -> Result<Vec<Event>, StoreError> {
+        sqlx::query("SELECT * FROM events WHERE kind = $1 ORDER BY id DESC LIMIT 1000")
+            .bind(kind.as_str())
             .fetch_all(&self.reader)
             .await?
             .iter()

@@ -18,6 +18,10 @@ pub(super) fn all() -> Migrator {
             "what workspaces are made of",
             include_str!("../../migrations/0003_blueprints.sql"),
         ),
+        (
+            "deleted workspaces that are kept",
+            include_str!("../../migrations/0004_lifecycle.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

@@ -107,6 +107,12 @@ pub enum StoreError {
     /// A user with workspaces can't be removed.
     #[error("{0} still has workspaces: delete them first")]
     UserHasWorkspaces(UserName),
+    /// Nor can one whose deleted workspaces are kept.
+    #[error(
+        "{0} still has deleted workspaces that can be restored: `devgate purge --owner {0}` removes \
+         them for good"
+    )]
+    UserHasDeleted(UserName),
     /// The last administrator can't be removed.
     #[error("{0} is the only administrator: make another one first")]
     LastAdmin(UserName),

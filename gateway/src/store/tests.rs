@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use sqlx::Executor as _;
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::*;
 use crate::identity::{AuthorizedKey, Role, User};
@@ -210,4 +210,53 @@ async fn many_writers_and_readers_get_along() {
         done.unwrap();
     }
     assert_eq!(store.workspaces().await.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_is_brought_up_to_date_with_all_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("devgate.db");
+    std::fs::File::create(&path).unwrap();
+    let url = format!("sqlite:{}", path.display());
+    sqlx::any::install_default_drivers();
+    let old = AnyPool::connect(&url).await.unwrap();
+    let steps = migrations::all().iter().take(2).cloned().collect();
+    sqlx::migrate::Migrator::with_migrations(steps)
+        .run(&old)
+        .await
+        .unwrap();
+    let (user, api, web) = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc");
+    for statement in [
+        format!("INSERT INTO users (id, name, role, created) VALUES ('{user}', 'ada', 'admin', 1)"),
+        format!(
+            "INSERT INTO workspaces VALUES ('{api}', '{user}', 'api', 1, 'run', 'running', NULL, 2)"
+        ),
+        format!(
+            "INSERT INTO workspaces VALUES ('{web}', '{user}', 'web', 1, 'delete', 'stopping', NULL, 3)"
+        ),
+        format!("INSERT INTO ports VALUES ('{api}', 3000, 'public', NULL, 4)"),
+    ] {
+        old.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    old.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let living = store.workspaces().await.unwrap();
+    assert_eq!(living.len(), 1);
+    assert_eq!(living[0].workspace.id.as_str(), api);
+    assert_eq!((living[0].intent, living[0].deleted), (Intent::Run, None));
+    let ports = store.open_ports(&living[0].workspace.id).await.unwrap();
+    assert_eq!(ports.len(), 1);
+    // What was said to go for good does.
+    let deleted = store.deleted_workspaces().await.unwrap();
+    assert_eq!(deleted.len(), 1);
+    assert_eq!(deleted[0].workspace.name.as_str(), "web");
+    assert_eq!(deleted[0].intent, Intent::Purge);
+    let ada = store.users().await.unwrap().remove(0);
+    let name = "web".parse().unwrap();
+    let blueprint = Blueprint::default();
+    store
+        .add_workspace(&ada, &name, blueprint, Intent::Run)
+        .await
+        .unwrap();
 }

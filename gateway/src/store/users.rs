@@ -40,8 +40,8 @@ macro_rules! accounts {
         concat!(
             "SELECT users.id AS id, users.name AS name, users.role AS role, \
              users.created AS created, users.password AS password, \
-             (SELECT COUNT(*) FROM workspaces WHERE workspaces.owner_id = users.id) \
-             AS workspaces FROM users ",
+             (SELECT COUNT(*) FROM workspaces WHERE workspaces.owner_id = users.id \
+             AND workspaces.deleted IS NULL) AS workspaces FROM users ",
             $rest
         )
     };
@@ -154,8 +154,8 @@ impl Store {
     /// Removes a user and their keys.
     ///
     /// # Errors
-    /// `NoSuchUser`; `UserHasWorkspaces` while there are any; `LastAdmin` where
-    /// nobody could administer afterwards.
+    /// `NoSuchUser`; `UserHasWorkspaces` and `UserHasDeleted` while there are any;
+    /// `LastAdmin` where nobody could administer afterwards.
     pub async fn remove_user(&self, name: &UserName) -> Result<(), StoreError> {
         // One statement decides and removes, so that nothing comes in between.
         let removed = sqlx::query(
@@ -173,14 +173,19 @@ impl Store {
         let Some(user) = self.user_named(name).await? else {
             return Err(StoreError::NoSuchUser(name.clone()));
         };
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM workspaces WHERE owner_id = $1")
-            .bind(user.id.as_str())
-            .fetch_one(&self.reader)
-            .await?;
-        if count > 0 {
-            return Err(StoreError::UserHasWorkspaces(user.name));
-        }
-        Err(StoreError::LastAdmin(user.name))
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS workspaces, COUNT(deleted) AS deleted FROM workspaces \
+             WHERE owner_id = $1",
+        )
+        .bind(user.id.as_str())
+        .fetch_one(&self.reader)
+        .await?;
+        let (all, deleted): (i64, i64) = (row.try_get("workspaces")?, row.try_get("deleted")?);
+        Err(match (all, deleted) {
+            (0, _) => StoreError::LastAdmin(user.name),
+            (all, deleted) if all > deleted => StoreError::UserHasWorkspaces(user.name),
+            _ => StoreError::UserHasDeleted(user.name),
+        })
     }
 }
 

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::row::{now, parsed, time, unreadable};
+use super::row::{milliseconds, now, optional_time, parsed, time, unreadable};
 use super::{Store, StoreError};
 use crate::identity::User;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
-use crate::workspaces::{Blueprint, FailureReason, Intent, Record, State, Workspace};
+use crate::workspaces::{Blueprint, Deletion, FailureReason, Intent, Record, State, Workspace};
 
 /// Reads what [`record`] needs, with a condition to add.
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT workspaces.id, workspaces.name, workspaces.owner_id, \
+            "SELECT workspaces.id, \
+             COALESCE(workspaces.former_name, workspaces.name) AS name, workspaces.owner_id, \
              users.name AS owner_name, workspaces.created, workspaces.intent, \
-             workspaces.state, workspaces.failure, workspaces.changed, workspaces.blueprint \
+             workspaces.state, workspaces.failure, workspaces.changed, workspaces.blueprint, \
+             workspaces.deleted, workspaces.kept_until \
              FROM workspaces JOIN users ON users.id = workspaces.owner_id ",
             $condition
         )
@@ -73,20 +75,36 @@ impl Store {
             intent,
             state: State::Created,
             changed: created,
+            deleted: None,
         })
     }
 
-    /// Returns all workspaces, by owner and name.
+    /// Returns all workspaces that live, by owner and name.
     pub async fn workspaces(&self) -> Result<Vec<Record>, StoreError> {
-        sqlx::query(select!("ORDER BY users.name, workspaces.name"))
-            .fetch_all(&self.reader)
-            .await?
-            .iter()
-            .map(record)
-            .collect()
+        sqlx::query(select!(
+            "WHERE workspaces.deleted IS NULL ORDER BY users.name, workspaces.name"
+        ))
+        .fetch_all(&self.reader)
+        .await?
+        .iter()
+        .map(record)
+        .collect()
     }
 
-    /// Returns the workspace of that owner and name.
+    /// Returns all deleted workspaces of which something is left, by owner, name and id.
+    pub async fn deleted_workspaces(&self) -> Result<Vec<Record>, StoreError> {
+        sqlx::query(select!(
+            "WHERE workspaces.deleted IS NOT NULL \
+             ORDER BY users.name, workspaces.former_name, workspaces.id"
+        ))
+        .fetch_all(&self.reader)
+        .await?
+        .iter()
+        .map(record)
+        .collect()
+    }
+
+    /// Returns the workspace that lives of that owner and name.
     pub async fn workspace_named(
         &self,
         owner: &UserName,
@@ -102,7 +120,7 @@ impl Store {
             .transpose()
     }
 
-    /// Returns the workspace of that id.
+    /// Returns the workspace of that id, whether it lives or was deleted.
     pub async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
         sqlx::query(select!("WHERE workspaces.id = $1"))
             .bind(id.as_str())
@@ -114,26 +132,99 @@ impl Store {
     }
 
     /// Records what is wanted of a workspace, the state that this leads to, and what it
-    /// is to be made of from now on where that changes.
+    /// is to be made of from now on.
     pub(crate) async fn set_intent(
         &self,
         id: &WorkspaceId,
-        intent: Intent,
-        state: &State,
-        blueprint: Option<&Blueprint>,
+        (intent, state): (Intent, &State),
+        blueprint: &Blueprint,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
-             blueprint = COALESCE($5, blueprint) WHERE id = $6",
+             blueprint = $5 WHERE id = $6",
         )
         .bind(intent.as_str())
         .bind(state.as_str())
         .bind(failure(state))
         .bind(now().1)
-        .bind(blueprint.map(blueprint_text))
+        .bind(blueprint_text(blueprint))
         .bind(id.as_str())
         .execute(&self.writer)
         .await?;
+        Ok(())
+    }
+
+    /// Records that a workspace is deleted, and sets its name free.
+    pub(crate) async fn delete_workspace(
+        &self,
+        id: &WorkspaceId,
+        (intent, state): (Intent, &State),
+        deletion: Deletion,
+    ) -> Result<(), StoreError> {
+        // Nobody can choose a name that begins like this one.
+        sqlx::query(
+            "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
+             former_name = name, name = '~' || id, deleted = $5, kept_until = $6 \
+             WHERE id = $7 AND deleted IS NULL",
+        )
+        .bind(intent.as_str())
+        .bind(state.as_str())
+        .bind(failure(state))
+        .bind(now().1)
+        .bind(milliseconds(deletion.at))
+        .bind(milliseconds(deletion.until))
+        .bind(id.as_str())
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// Records that a deleted workspace lives again, under that name.
+    ///
+    /// # Errors
+    /// `WorkspaceExists` where its owner has another one of that name.
+    pub(crate) async fn restore_workspace(
+        &self,
+        id: &WorkspaceId,
+        (intent, state): (Intent, &State),
+        name: &WorkspaceName,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
+             name = $5, former_name = NULL, deleted = NULL, kept_until = NULL WHERE id = $6",
+        )
+        .bind(intent.as_str())
+        .bind(state.as_str())
+        .bind(failure(state))
+        .bind(now().1)
+        .bind(name.as_str())
+        .bind(id.as_str())
+        .execute(&self.writer)
+        .await
+        .map_err(|error| taken(error, name))?;
+        Ok(())
+    }
+
+    /// Gives a workspace that lives another name and owner.
+    ///
+    /// # Errors
+    /// `WorkspaceExists` where that owner has another one of that name; `NoSuchUser` where
+    /// the owner was removed meanwhile.
+    pub(crate) async fn rename_workspace(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE workspaces SET name = $1, owner_id = $2 WHERE id = $3 AND deleted IS NULL",
+        )
+        .bind(workspace.name.as_str())
+        .bind(workspace.owner.as_str())
+        .bind(workspace.id.as_str())
+        .execute(&self.writer)
+        .await
+        .map_err(|error| match error.as_database_error() {
+            Some(cause) if cause.is_foreign_key_violation() => {
+                StoreError::NoSuchUser(workspace.owner_name.clone())
+            }
+            _ => taken(error, &workspace.name),
+        })?;
         Ok(())
     }
 
@@ -166,9 +257,20 @@ impl Store {
 fn failure(state: &State) -> Option<String> {
     match state {
         State::Failed(reason) => serde_json::to_string(reason).ok(),
-        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
-            None
-        }
+        State::Created
+        | State::Starting
+        | State::Running
+        | State::Stopping
+        | State::Stopped
+        | State::Deleted => None,
+    }
+}
+
+/// Says what it means that a name isn't unique.
+fn taken(error: sqlx::Error, name: &WorkspaceName) -> StoreError {
+    match error.as_database_error() {
+        Some(cause) if cause.is_unique_violation() => StoreError::WorkspaceExists(name.clone()),
+        _ => error.into(),
     }
 }
 
@@ -185,6 +287,7 @@ fn record(row: &AnyRow) -> Result<Record, StoreError> {
         intent: parsed(row, "intent")?,
         state: state(row)?,
         changed: time(row, "changed")?,
+        deleted: deletion(row)?,
     })
 }
 
@@ -201,6 +304,15 @@ fn blueprint(row: &AnyRow) -> Result<Blueprint, StoreError> {
     serde_json::from_str(&text).map_err(|_| unreadable("blueprint", &text))
 }
 
+fn deletion(row: &AnyRow) -> Result<Option<Deletion>, StoreError> {
+    let at = optional_time(row, "deleted")?;
+    let until = optional_time(row, "kept_until")?;
+    Ok(at.map(|at| Deletion {
+        at,
+        until: until.unwrap_or(at),
+    }))
+}
+
 fn state(row: &AnyRow) -> Result<State, StoreError> {
     let name: String = row.try_get("state")?;
     Ok(match name.as_str() {
@@ -209,6 +321,7 @@ fn state(row: &AnyRow) -> Result<State, StoreError> {
         "running" => State::Running,
         "stopping" => State::Stopping,
         "stopped" => State::Stopped,
+        "deleted" => State::Deleted,
         "failed" => {
             let text: Option<String> = row.try_get("failure")?;
             let text = text.unwrap_or_default();

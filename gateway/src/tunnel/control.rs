@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
 
 use super::FEATURES;
+use super::notices::{Notices, Victim};
 use crate::names::WorkspaceId;
 
 /// How it is found out that an agent is gone without a word.
@@ -114,11 +115,12 @@ pub(super) async fn run(
     (authority, liveness): (&Authority, Liveness),
     replies: mpsc::Sender<FromGateway>,
     outgoing: mpsc::Receiver<FromGateway>,
+    notices: &Notices,
 ) -> &'static str {
     let heard = Mutex::new(Instant::now());
     let Link { reader, writer } = link;
     tokio::select! {
-        why = listen(reader, id, authority, replies, &heard) => why,
+        why = listen(reader, id, authority, (replies, notices), &heard) => why,
         why = speak(writer, outgoing, &heard, liveness) => why,
     }
 }
@@ -127,7 +129,7 @@ async fn listen(
     mut reader: Reader,
     id: &WorkspaceId,
     authority: &Authority,
-    replies: mpsc::Sender<FromGateway>,
+    (replies, notices): (mpsc::Sender<FromGateway>, &Notices),
     heard: &Mutex<Instant>,
 ) -> &'static str {
     let mut last_certificate: Option<Instant> = None;
@@ -141,8 +143,13 @@ async fn listen(
             }
         };
         *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let FromAgent::CertificateRequest { request } = message else {
-            continue;
+        let request = match message {
+            FromAgent::CertificateRequest { request } => request,
+            FromAgent::OutOfMemory { program, pid } => {
+                notices.tell(id, Victim::new(program.as_deref(), pid));
+                continue;
+            }
+            FromAgent::Hello { .. } | FromAgent::Pong { .. } | FromAgent::Unknown => continue,
         };
         if last_certificate.is_some_and(|last| last.elapsed() < CERTIFICATE_EVERY) {
             warn!(workspace = %id, "an agent asks for certificates too often");

@@ -11,10 +11,12 @@ mod dialled;
 mod entry;
 mod greeting;
 mod local;
+mod notices;
 mod registry;
 
 pub use control::Liveness;
 pub use local::{Listener, LocalSocket};
+pub use notices::Victim;
 pub use registry::{OfferError, Tunnels};
 
 use std::io;

@@ -20,6 +20,7 @@ use super::dialled::Pool;
 use super::entry::{Entry, MAX_TUNNELS, Reach, Tunnel};
 use super::greeting::Greetings;
 use super::local::LocalSocket;
+use super::notices::{Notices, Victim};
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
 
@@ -39,6 +40,7 @@ struct Registry {
     liveness: Liveness,
     workspaces: Mutex<HashMap<WorkspaceId, Entry>>,
     greetings: Arc<Greetings>,
+    notices: Notices,
     /// Runs the control connections.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -64,10 +66,16 @@ impl Tunnels {
             liveness,
             workspaces: Mutex::default(),
             greetings: Arc::default(),
+            notices: Notices::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             going_away: AtomicBool::new(false),
         }))
+    }
+
+    /// Returns what agents tell by themselves; to the first who asks.
+    pub fn notices(&self) -> Option<mpsc::Receiver<(WorkspaceId, Victim)>> {
+        self.0.notices.take()
     }
 
     /// Connects to the agent that listens on `socket` and keeps the tunnel until it
@@ -298,7 +306,7 @@ impl Tunnels {
             let span = info_span!("tunnel", workspace = %id);
             span.in_scope(|| info!(version = tunnel.info.version, "an agent is connected"));
             let why = tokio::select! {
-                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued) => why,
+                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued, &registry.notices) => why,
                 () = tunnel.stop.cancelled() => "the gateway closes it",
             };
             span.in_scope(|| info!(why, "an agent is disconnected"));

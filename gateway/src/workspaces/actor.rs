@@ -4,9 +4,10 @@
 //! work that takes long runs beside the mailbox, so that a command is answered at
 //! once in every state and may end the work.
 
+mod orders;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::mem::discriminant;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::bring_up::{self, StartFailure};
-use super::decide::{Decision, Verb, decide};
-use super::error::CommandError;
-use super::state::{FailureReason, Intent, Record, State, Workspace};
+use super::ending::{self, Retries};
+use super::state::{Deletion, FailureReason, Intent, Record, State, Workspace};
+use super::tenure::{Owned, Owner};
 use super::{Command, Shared};
 use crate::chain::chain;
 use crate::drivers::Exit;
@@ -36,10 +37,14 @@ pub(super) struct Actor {
     shared: Arc<Shared>,
     workspace: Workspace,
     intent: Intent,
+    deleted: Option<Deletion>,
+    owned: Owned,
     state: watch::Sender<State>,
     mailbox: mpsc::Receiver<Command>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
+    /// Tries to delete it that failed.
+    retries: Retries,
 }
 
 /// What the actor does.
@@ -53,6 +58,8 @@ enum Lifecycle {
     Running,
     /// Ends the agent and what it runs.
     Stopping,
+    /// Removes what can be made anew: the workspace is deleted.
+    Releasing,
     /// Removes what the workspace keeps.
     Removing,
     /// Has nothing left to do: the workspace is gone, or the gateway ends.
@@ -67,7 +74,8 @@ impl Actor {
         mailbox: mpsc::Receiver<Command>,
     ) -> (Self, watch::Receiver<State>) {
         let state = match (record.intent, record.state) {
-            (Intent::Delete, _) | (Intent::Run, State::Stopping) => State::Stopping,
+            (Intent::Delete, State::Deleted) => State::Deleted,
+            (Intent::Delete | Intent::Purge, _) | (Intent::Run, State::Stopping) => State::Stopping,
             (Intent::Run, _) => State::Starting,
             (Intent::Stop, State::Created) => State::Created,
             // An agent that was on its way out, or up, may still be there.
@@ -76,17 +84,25 @@ impl Actor {
         let (state, seen) = watch::channel(state);
         let actor = Self {
             shared,
+            owned: Owned::by(record.workspace.owner.clone()),
             workspace: record.workspace,
             intent: record.intent,
+            deleted: record.deleted,
             state,
             mailbox,
             crashes: VecDeque::new(),
+            retries: Retries::default(),
         };
         (actor, seen)
     }
 
     pub(super) fn workspace(&self) -> &Workspace {
         &self.workspace
+    }
+
+    /// Returns what tells whose the workspace is.
+    pub(super) fn owner(&self) -> Owner {
+        self.owned.watch()
     }
 
     /// Runs until the workspace is gone or the gateway ends.
@@ -98,6 +114,7 @@ impl Actor {
                 Lifecycle::Starting { after } => self.start(after).await,
                 Lifecycle::Running => self.watch_over().await,
                 Lifecycle::Stopping => self.stop().await,
+                Lifecycle::Releasing => self.release().await,
                 Lifecycle::Removing => self.remove().await,
                 Lifecycle::Ended => return,
             };
@@ -105,14 +122,31 @@ impl Actor {
     }
 
     async fn rest(&mut self) -> Lifecycle {
-        let passes = match &*self.state.borrow() {
-            State::Failed(reason) => reason.passes(),
-            _ => false,
-        };
-        if !passes {
-            let Ok(next) = self.beside(std::future::pending::<Infallible>()).await;
-            return next;
+        let state = self.state.borrow().clone();
+        match (&state, self.deleted) {
+            (State::Failed(reason), _) if reason.passes() => self.recover().await,
+            (State::Failed(_), Some(_)) => {
+                let pause = self.retries.pause(self.shared.options.recovery_pause);
+                match self.beside(sleep(pause)).await {
+                    Ok(next) => next,
+                    Err(()) => self.enter(State::Stopping).await,
+                }
+            }
+            (State::Deleted, Some(deletion)) => {
+                match self.beside(ending::due(deletion.until)).await {
+                    Ok(next) => next,
+                    Err(()) => self.expire().await,
+                }
+            }
+            _ => {
+                let Ok(next) = self.beside(std::future::pending::<Infallible>()).await;
+                next
+            }
         }
+    }
+
+    /// Waits until what keeps the workspace from its state is over.
+    async fn recover(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let back = async {
             loop {
@@ -128,8 +162,34 @@ impl Actor {
         info!("what kept the workspace from its state is over");
         match self.intent {
             Intent::Run => self.enter(State::Starting).await,
-            Intent::Stop | Intent::Delete => self.enter(State::Stopping).await,
+            Intent::Stop | Intent::Delete | Intent::Purge => self.enter(State::Stopping).await,
         }
+    }
+
+    /// Goes on to remove the home of a deleted workspace whose time is over.
+    async fn expire(&mut self) -> Lifecycle {
+        let recorded = self
+            .shared
+            .store
+            .set_intent(
+                &self.workspace.id,
+                (Intent::Purge, &State::Stopping),
+                &self.workspace.blueprint,
+            )
+            .await;
+        if let Err(failure) = recorded {
+            // Not before it is recorded: nobody is to restore half a home.
+            error!(failure = chain(&failure), "a deletion can't go on");
+            let pause = self.retries.pause(self.shared.options.recovery_pause);
+            return match self.beside(sleep(pause)).await {
+                Ok(next) => next,
+                Err(()) => Lifecycle::Resting,
+            };
+        }
+        info!("the grace time of a deleted workspace is over");
+        self.intent = Intent::Purge;
+        self.publish(State::Stopping);
+        Lifecycle::Stopping
     }
 
     async fn start(&mut self, after: Duration) -> Lifecycle {
@@ -186,10 +246,29 @@ impl Actor {
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,
-                    Intent::Delete => Lifecycle::Removing,
+                    Intent::Delete => Lifecycle::Releasing,
+                    Intent::Purge => Lifecycle::Removing,
                 }
             }
             Err(Err(error)) => self.fail(FailureReason::of_stop(&error)).await,
+        }
+    }
+
+    async fn release(&mut self) -> Lifecycle {
+        let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
+        match self.beside(shared.driver.release(&id)).await {
+            Ok(next) => next,
+            Err(Ok(())) => {
+                self.retries = Retries::default();
+                // Somebody may have thought better of it meanwhile.
+                match self.intent {
+                    Intent::Run => self.enter(State::Starting).await,
+                    Intent::Stop => self.enter(State::Stopped).await,
+                    Intent::Delete => self.enter(State::Deleted).await,
+                    Intent::Purge => Lifecycle::Removing,
+                }
+            }
+            Err(Err(error)) => self.fail(FailureReason::of_removal(&error)).await,
         }
     }
 
@@ -206,10 +285,12 @@ impl Actor {
         match self.beside(work).await {
             Ok(next) => next,
             Err(Ok(())) => {
-                info!("workspace deleted");
-                let about = NewEvent::of_workspace(Kind::WorkspaceDeleted, &self.workspace);
+                info!("workspace removed");
+                let about = NewEvent::of_workspace(Kind::WorkspacePurged, &self.workspace);
                 shared.events.record(about);
                 shared.handles().remove(&id);
+                shared.ledger.gone(&id);
+                shared.killed().remove(&id);
                 Lifecycle::Ended
             }
             Err(Err(reason)) => self.fail(reason).await,
@@ -234,56 +315,6 @@ impl Actor {
                 done = &mut work => return Err(done),
             }
         }
-    }
-
-    /// Carries out a command as far as the records go. Returns what to do instead
-    /// where it changes that.
-    async fn accept(&mut self, command: Command) -> Option<Lifecycle> {
-        let Command { verb, reply } = command;
-        let decision = decide(&self.state.borrow(), self.intent, &verb);
-        // Where nobody waits for the reply any more, the command still counts.
-        let (intent, state) = match decision {
-            Decision::Granted => {
-                let _ = reply.send(Ok(()));
-                return None;
-            }
-            Decision::Refused(error) => {
-                let _ = reply.send(Err(error));
-                return None;
-            }
-            Decision::Go(intent, state) => (intent, state),
-        };
-        let changes = discriminant(&state) != discriminant(&*self.state.borrow());
-        let blueprint = match &verb {
-            Verb::Rebuild(blueprint) => Some(Arc::clone(blueprint)),
-            _ => None,
-        };
-        if changes || intent != self.intent || blueprint.is_some() {
-            let recorded = self
-                .shared
-                .store
-                .set_intent(&self.workspace.id, intent, &state, blueprint.as_deref())
-                .await;
-            if let Err(error) = recorded {
-                let _ = reply.send(Err(CommandError::Store(error)));
-                return None;
-            }
-        }
-        info!(
-            verb = verb.as_str(),
-            state = state.as_str(),
-            "command accepted"
-        );
-        if let Some(blueprint) = blueprint {
-            self.workspace.blueprint = blueprint;
-        }
-        self.intent = intent;
-        let next = Lifecycle::of(&state);
-        if changes {
-            self.publish(state);
-        }
-        let _ = reply.send(Ok(()));
-        changes.then_some(next)
     }
 
     /// Starts an agent that ended by itself again, unless it does so all the time.
@@ -313,6 +344,7 @@ impl Actor {
         if let State::Failed(reason) = &state {
             about.says("detail", &reason.to_string());
         }
+        self.shared.ledger.seen(&self.workspace.id, &state);
         self.state.send_replace(state);
         self.shared.events.record(about);
     }
@@ -346,7 +378,7 @@ impl Lifecycle {
     /// Returns what an actor does in a state.
     fn of(state: &State) -> Self {
         match state {
-            State::Created | State::Stopped | State::Failed(_) => Self::Resting,
+            State::Created | State::Stopped | State::Failed(_) | State::Deleted => Self::Resting,
             State::Starting => Self::Starting {
                 after: Duration::ZERO,
             },

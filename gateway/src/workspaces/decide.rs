@@ -16,6 +16,8 @@ pub(super) enum Verb {
     /// A restart that makes everything but the home anew.
     Rebuild(Arc<Blueprint>),
     Delete,
+    Purge,
+    Restore,
     Wake(Wake),
 }
 
@@ -28,6 +30,8 @@ impl Verb {
             Self::Restart => "restart",
             Self::Rebuild(_) => "rebuild",
             Self::Delete => "delete",
+            Self::Purge => "purge",
+            Self::Restore => "restore",
             Self::Wake(_) => "wake",
         }
     }
@@ -52,14 +56,31 @@ pub(super) enum Decision {
 pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
     use Decision::{Go, Granted, Refused};
 
-    if intent == Intent::Delete {
-        return match (state, verb) {
-            (State::Failed(_), Verb::Delete) => Go(Intent::Delete, State::Stopping),
-            (_, Verb::Delete) => Granted,
-            _ => Refused(CommandError::Deleting),
-        };
+    match (intent, state, verb) {
+        (Intent::Run | Intent::Stop, ..) => {}
+        (Intent::Delete, State::Failed(_), Verb::Delete) => {
+            return Go(Intent::Delete, State::Stopping);
+        }
+        (Intent::Delete, _, Verb::Purge)
+        | (Intent::Purge, State::Failed(_), Verb::Delete | Verb::Purge) => {
+            return Go(Intent::Purge, State::Stopping);
+        }
+        (Intent::Delete, State::Deleted, Verb::Restore) => {
+            return Go(Intent::Stop, State::Stopped);
+        }
+        (Intent::Delete, _, Verb::Restore) => return Go(Intent::Stop, State::Stopping),
+        (Intent::Delete, _, Verb::Delete) | (Intent::Purge, _, Verb::Delete | Verb::Purge) => {
+            return Granted;
+        }
+        (Intent::Delete, ..) => return Refused(CommandError::Deleted),
+        (Intent::Purge, ..) => return Refused(CommandError::Deleting),
     }
     match (state, verb) {
+        (_, Verb::Restore) => Refused(CommandError::NotDeleted),
+        (_, Verb::Delete) => Go(Intent::Delete, State::Stopping),
+        (_, Verb::Purge) => Go(Intent::Purge, State::Stopping),
+        // Not with these intents.
+        (State::Deleted, _) => Refused(CommandError::Deleted),
         (State::Starting | State::Running, Verb::Start | Verb::Wake(_))
         | (State::Stopped, Verb::Stop) => Granted,
         (
@@ -87,9 +108,8 @@ pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
         }
         (State::Stopping, Verb::Wake(Wake::Background)) => match intent {
             Intent::Run => Granted,
-            Intent::Stop | Intent::Delete => Refused(CommandError::Stopped),
+            Intent::Stop | Intent::Delete | Intent::Purge => Refused(CommandError::Stopped),
         },
-        (_, Verb::Delete) => Go(Intent::Delete, State::Stopping),
     }
 }
 
@@ -133,8 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_brings_back_a_workspace_that_is_being_deleted() {
-        for state in [State::Stopping, State::Failed(FailureReason::Unknown)] {
+    fn only_a_restore_brings_back_a_workspace_that_is_deleted() {
+        let failed = State::Failed(FailureReason::Unknown);
+        for state in [State::Stopping, State::Deleted, failed] {
             for verb in [
                 Verb::Start,
                 Verb::Stop,
@@ -144,9 +165,26 @@ mod tests {
             ] {
                 assert!(matches!(
                     decide(&state, Intent::Delete, &verb),
+                    Decision::Refused(CommandError::Deleted)
+                ));
+                assert!(matches!(
+                    decide(&state, Intent::Purge, &verb),
                     Decision::Refused(CommandError::Deleting)
                 ));
             }
+            assert!(matches!(
+                decide(&state, Intent::Delete, &Verb::Restore),
+                Decision::Go(Intent::Stop, State::Stopped | State::Stopping)
+            ));
+            // Some of the home may be gone already.
+            assert!(matches!(
+                decide(&state, Intent::Purge, &Verb::Restore),
+                Decision::Refused(CommandError::Deleting)
+            ));
+            assert!(matches!(
+                decide(&state, Intent::Delete, &Verb::Purge),
+                Decision::Go(Intent::Purge, State::Stopping)
+            ));
         }
         assert!(matches!(
             decide(

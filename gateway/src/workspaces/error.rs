@@ -2,6 +2,7 @@
 
 use devgate_protocol::Refusal;
 
+use super::reached::LimitReached;
 use super::state::{FailureReason, State, Workspace};
 use crate::drivers::DriverError;
 use crate::identity::Target;
@@ -14,9 +15,15 @@ pub enum CommandError {
     /// The workspace was deleted.
     #[error("the workspace is gone: `devgate list` shows what there is")]
     Gone,
-    /// It is being deleted.
-    #[error("the workspace is being deleted")]
+    /// All that it keeps is being removed.
+    #[error("the workspace is being removed for good")]
     Deleting,
+    /// It is deleted, and can be restored.
+    #[error("the workspace is deleted: restore it first (`devgate list --deleted`)")]
+    Deleted,
+    /// It lives.
+    #[error("the workspace isn't deleted: there is nothing to restore")]
+    NotDeleted,
     /// A person stopped it, and what asks doesn't start it.
     #[error("the workspace is stopped: start it with `devgate start`")]
     Stopped,
@@ -26,6 +33,9 @@ pub enum CommandError {
     /// The gateway ends.
     #[error("the gateway is shutting down: try again once it is back")]
     ShuttingDown,
+    /// There would be more than there may be.
+    #[error(transparent)]
+    Limit(#[from] Box<LimitReached>),
     /// The records refuse.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +59,9 @@ pub enum OpenError {
     /// It failed.
     #[error("the workspace failed")]
     Failed(#[source] FailureReason),
+    /// It would be more than there may be.
+    #[error(transparent)]
+    Limit(Box<LimitReached>),
     /// It didn't run in time.
     #[error(
         "the workspace did not answer within {seconds} s (it is {state}): try again, or see \
@@ -78,9 +91,13 @@ impl OpenError {
     /// Says of a workspace why its wake wasn't accepted.
     pub(super) fn of(error: CommandError, workspace: &Workspace) -> Self {
         match error {
-            CommandError::Gone | CommandError::Deleting => Self::Gone,
+            CommandError::Gone
+            | CommandError::Deleting
+            | CommandError::Deleted
+            | CommandError::NotDeleted => Self::Gone,
             CommandError::Stopped => Self::Stopped(workspace.target()),
             CommandError::Failed(reason) => Self::Failed(reason),
+            CommandError::Limit(reached) => Self::Limit(reached),
             CommandError::ShuttingDown => Self::ShuttingDown,
             CommandError::Store(error) => Self::Store(error),
             CommandError::Driver(error) => Self::Failed(FailureReason::of_start(&error)),

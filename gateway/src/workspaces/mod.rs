@@ -12,14 +12,21 @@ mod actor;
 mod blueprint;
 mod bring_up;
 mod decide;
+mod ending;
 mod error;
+mod limits;
 mod logs;
+mod look;
+mod measure;
 mod open;
 mod orphans;
+mod reached;
+mod renaming;
 mod state;
+mod tenure;
+mod victims;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,20 +35,25 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
-use crate::drivers::{Driver, Logs};
+use crate::drivers::Driver;
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
-use crate::names::{UserName, WorkspaceId, WorkspaceName};
+use crate::names::{WorkspaceId, WorkspaceName};
 use crate::store::{OpenPort, Store, StoreError, Visibility};
 use crate::tunnel::Tunnels;
 
 use actor::Actor;
 use decide::Verb;
+use limits::Ledger;
+use tenure::Owner;
 
 pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
 pub use error::{CommandError, OpenError};
+pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
-pub use state::{FailureReason, Intent, InvalidIntent, Record, State, Workspace};
+pub use reached::{LimitReached, Resource};
+pub use state::{Deletion, FailureReason, Intent, InvalidIntent, Record, State, Workspace};
+pub use victims::Killed;
 
 /// Commands that wait for one workspace's task. When it is full, callers wait.
 const MAILBOX: usize = 32;
@@ -90,6 +102,12 @@ pub struct LifecycleOptions {
     pub concurrent_starts: usize,
     /// How often a driver that is away is asked whether it is back.
     pub recovery_pause: Duration,
+    /// How long the home of a deleted workspace is kept; zero: not at all.
+    pub delete_grace: Duration,
+    /// What people may have.
+    pub limits: Limits,
+    /// How long the homes aren't measured after they were, at least.
+    pub measure_pause: Duration,
 }
 
 #[derive(Debug)]
@@ -106,9 +124,12 @@ struct Shared {
     driver: Arc<dyn Driver>,
     tunnels: Tunnels,
     events: Events,
+    ledger: Arc<Ledger>,
     options: LifecycleOptions,
     starts: Semaphore,
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
+    /// The last program of each workspace that was killed for want of memory.
+    killed: Mutex<HashMap<WorkspaceId, Killed>>,
     stop: CancellationToken,
 }
 
@@ -117,12 +138,33 @@ struct Shared {
 struct Handle {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
+    owner: Owner,
 }
 
 #[derive(Debug)]
 struct Command {
-    verb: Verb,
+    order: Order,
     reply: oneshot::Sender<Result<(), CommandError>>,
+}
+
+/// What is asked of a workspace's task.
+#[derive(Debug)]
+enum Order {
+    /// That something else is wanted of the workspace.
+    Do(Verb),
+    /// That it lives again, under that name or its own.
+    Restore(Option<WorkspaceName>),
+    /// That it is called something else, or somebody else's.
+    Change(Change),
+}
+
+/// What is to be another about a workspace that lives; absent: as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<WorkspaceName>,
+    /// Whose it is.
+    pub owner: Option<User>,
 }
 
 impl Default for LifecycleOptions {
@@ -135,6 +177,9 @@ impl Default for LifecycleOptions {
             crash_window: Duration::from_mins(1),
             concurrent_starts: 16,
             recovery_pause: Duration::from_secs(1),
+            delete_grace: Duration::from_hours(7 * 24),
+            limits: Limits::default(),
+            measure_pause: Duration::from_mins(10),
         }
     }
 }
@@ -149,16 +194,20 @@ impl Workspaces {
         tunnels: Tunnels,
         options: LifecycleOptions,
     ) -> Result<Self, StoreError> {
-        let records = store.workspaces().await?;
+        let mut records = store.workspaces().await?;
+        records.extend(store.deleted_workspaces().await?);
+        let killed = victims::of_events(store.last_events_of(Kind::OutOfMemory).await?);
         let starts = Semaphore::new(options.concurrent_starts.max(1));
         let shared = Arc::new(Shared {
             events: Events::new(store.clone()),
+            ledger: Arc::new(Ledger::new(options.limits)),
             store,
             driver,
             tunnels,
             options,
             starts,
             handles: Mutex::new(HashMap::new()),
+            killed: Mutex::new(killed),
             stop: CancellationToken::new(),
         });
         let inner = Arc::new(Inner {
@@ -167,17 +216,23 @@ impl Workspaces {
         });
         let workspaces = Self { inner };
         for record in records {
+            workspaces.inner.shared.ledger.adopt(&record);
             workspaces.adopt(record);
         }
         let release = orphans::release(Arc::clone(&workspaces.inner.shared));
         workspaces.inner.actors().spawn(release);
+        let measure = measure::measure(Arc::clone(&workspaces.inner.shared));
+        workspaces.inner.actors().spawn(measure);
+        let record = victims::record(Arc::clone(&workspaces.inner.shared));
+        workspaces.inner.actors().spawn(record);
         Ok(workspaces)
     }
 
     /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once.
     ///
     /// # Errors
-    /// `Store(WorkspaceExists)` where the owner has one of that name.
+    /// `Store(WorkspaceExists)` where the owner has one of that name; `Limit` where there
+    /// would be more than there may be.
     pub async fn create(
         &self,
         owner: &User,
@@ -188,12 +243,10 @@ impl Workspaces {
         if self.inner.shared.stop.is_cancelled() {
             return Err(CommandError::ShuttingDown);
         }
-        let record = self
-            .inner
-            .shared
-            .store
-            .add_workspace(owner, name, blueprint, intent)
-            .await?;
+        let shared = &self.inner.shared;
+        let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
+        let store = &shared.store;
+        let record = store.add_workspace(owner, name, blueprint, intent).await?;
         for rule in &record.workspace.blueprint.ports {
             let open = OpenPort {
                 port: rule.port,
@@ -201,12 +254,12 @@ impl Workspaces {
                 expires: None,
             };
             if rule.visibility != Visibility::Private {
-                let id = &record.workspace.id;
-                self.inner.shared.store.set_port(id, &open).await?;
+                store.set_port(&record.workspace.id, &open).await?;
             }
         }
+        place.taken_by(&record.workspace);
         let about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
-        self.inner.shared.events.record(about);
+        shared.events.record(about);
         self.adopt(record.clone());
         Ok(record)
     }
@@ -214,17 +267,17 @@ impl Workspaces {
     /// Has a workspace run. Returns once that is recorded; [`Self::settled`] waits
     /// for the end of this and of the other commands.
     pub async fn start(&self, id: &WorkspaceId) -> Result<(), CommandError> {
-        self.command(id, Verb::Start).await
+        self.command(id, Order::Do(Verb::Start)).await
     }
 
     /// Ends what runs in a workspace, until somebody starts it again.
     pub async fn stop(&self, id: &WorkspaceId) -> Result<(), CommandError> {
-        self.command(id, Verb::Stop).await
+        self.command(id, Order::Do(Verb::Stop)).await
     }
 
     /// Ends what runs in a workspace, and starts it anew.
     pub async fn restart(&self, id: &WorkspaceId) -> Result<(), CommandError> {
-        self.command(id, Verb::Restart).await
+        self.command(id, Order::Do(Verb::Restart)).await
     }
 
     /// Ends what runs in a workspace, and starts it anew as `blueprint` says, with nothing
@@ -234,89 +287,56 @@ impl Workspaces {
         id: &WorkspaceId,
         blueprint: Blueprint,
     ) -> Result<(), CommandError> {
-        self.command(id, Verb::Rebuild(Arc::new(blueprint))).await
+        let verb = Verb::Rebuild(Arc::new(blueprint));
+        self.command(id, Order::Do(verb)).await
     }
 
-    /// Ends what runs in a workspace, and removes all that it keeps.
+    /// Ends what runs in a workspace, and sets its name free. Its home is removed after
+    /// the grace time, where there is one; [`Self::restore`] comes before.
     pub async fn delete(&self, id: &WorkspaceId) -> Result<(), CommandError> {
-        self.command(id, Verb::Delete).await
-    }
-
-    /// Waits until a workspace stays as it is, and tells how: `None` once it is
-    /// gone. Cancel-safe.
-    pub async fn settled(&self, id: &WorkspaceId) -> Option<State> {
-        let mut state = self.watch(id)?;
-        match state.wait_for(State::is_settled).await {
-            Ok(state) => Some(state.clone()),
-            Err(_) => None,
+        if self.delete_grace().is_zero() {
+            return self.purge(id).await;
         }
+        self.command(id, Order::Do(Verb::Delete)).await
     }
 
-    /// Shows a workspace's state as it changes; the channel closes once it is gone.
-    pub fn watch(&self, id: &WorkspaceId) -> Option<watch::Receiver<State>> {
-        self.handle(id).map(|handle| handle.state)
+    /// Ends what runs in a workspace, and removes all that it keeps: of one that lives or
+    /// was deleted.
+    pub async fn purge(&self, id: &WorkspaceId) -> Result<(), CommandError> {
+        self.command(id, Order::Do(Verb::Purge)).await
     }
 
-    /// Returns all workspaces, by owner and name.
-    pub async fn list(&self) -> Result<Vec<Record>, StoreError> {
-        let records = self.inner.shared.store.workspaces().await?;
-        Ok(records
-            .into_iter()
-            .map(|record| self.live(record))
-            .collect())
-    }
-
-    /// Returns the workspace of that owner and name.
-    pub async fn find(
+    /// Has a deleted workspace live again, stopped, under that name or the one that it had.
+    ///
+    /// # Errors
+    /// `Store(WorkspaceExists)` where its owner has one of that name meanwhile.
+    pub async fn restore(
         &self,
-        owner: &UserName,
-        name: &WorkspaceName,
-    ) -> Result<Option<Record>, StoreError> {
-        let record = self.inner.shared.store.workspace_named(owner, name).await?;
-        Ok(record.map(|record| self.live(record)))
+        id: &WorkspaceId,
+        name: Option<WorkspaceName>,
+    ) -> Result<(), CommandError> {
+        self.command(id, Order::Restore(name)).await
     }
 
-    /// Returns the workspace of that id.
-    pub async fn get(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
-        let record = self.inner.shared.store.workspace(id).await?;
-        Ok(record.map(|record| self.live(record)))
+    /// Gives a workspace another name or owner. What runs in it goes on; what its owner
+    /// until now has open to it ends.
+    ///
+    /// # Errors
+    /// `Store(WorkspaceExists)` where the owner has another one of that name.
+    pub async fn change(&self, id: &WorkspaceId, change: Change) -> Result<(), CommandError> {
+        self.command(id, Order::Change(change)).await
     }
 
-    /// Returns what tells of the workspaces' changes, and of others.
-    pub fn events(&self) -> &Events {
-        &self.inner.shared.events
+    /// Returns what is cancelled once a workspace is somebody else's than that copy says.
+    pub fn tenure(&self, workspace: &Workspace) -> CancellationToken {
+        let handle = self.handle(&workspace.id);
+        // What was removed has no streams that could outlive it.
+        handle.map_or_else(CancellationToken::new, |it| it.owner.tenure(workspace))
     }
 
-    /// Returns a part of the output of a workspace's agent.
-    pub async fn logs(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
-        self.handle(id).ok_or(CommandError::Gone)?;
-        let (lines, follow) = part.of_driver();
-        let logs = self.inner.shared.driver.logs(id, lines, follow).await?;
-        Ok(part.of(logs))
-    }
-
-    /// Tells a person who waits what a start that is under way takes its time with,
-    /// where there is something to tell.
-    pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
-        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
-    }
-
-    /// Returns where a workspace's home is, as its own programs see it.
-    pub fn home(&self, id: &WorkspaceId) -> PathBuf {
-        self.inner.shared.driver.home(id)
-    }
-
-    /// Tells whether an agent of that workspace may dial in now.
-    pub fn expects_agent(&self, id: &WorkspaceId) -> Expected {
-        let handle = self.handle(id);
-        handle.map_or(Expected::Not, |handle| match *handle.state.borrow() {
-            State::Starting => Expected::First,
-            State::Running => Expected::Again,
-            State::Created | State::Stopping | State::Stopped | State::Failed(_) => Expected::Not,
-        })
+    /// Returns how long the home of a deleted workspace is kept.
+    pub fn delete_grace(&self) -> Duration {
+        self.inner.shared.options.delete_grace
     }
 
     /// Ends the tasks and leaves the agents running for the next gateway. Commands
@@ -333,12 +353,17 @@ impl Workspaces {
     fn adopt(&self, record: Record) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
         let (actor, state) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
+        let owner = actor.owner();
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
-        self.inner
-            .shared
-            .handles()
-            .insert(id, Handle { commands, state });
+        self.inner.shared.handles().insert(
+            id,
+            Handle {
+                commands,
+                state,
+                owner,
+            },
+        );
         let mut actors = self.inner.actors();
         while let Some(ended) = actors.try_join_next() {
             report(ended);
@@ -346,10 +371,10 @@ impl Workspaces {
         actors.spawn(actor.run().instrument(span));
     }
 
-    async fn command(&self, id: &WorkspaceId, verb: Verb) -> Result<(), CommandError> {
+    async fn command(&self, id: &WorkspaceId, order: Order) -> Result<(), CommandError> {
         let handle = self.handle(id).ok_or(CommandError::Gone)?;
         let (reply, answer) = oneshot::channel();
-        let sent = handle.commands.send(Command { verb, reply }).await;
+        let sent = handle.commands.send(Command { order, reply }).await;
         let answered = match sent {
             Ok(()) => answer.await,
             Err(_) => return Err(self.unanswered()),
@@ -369,14 +394,6 @@ impl Workspaces {
     fn handle(&self, id: &WorkspaceId) -> Option<Handle> {
         self.inner.shared.handles().get(id).cloned()
     }
-
-    /// Returns a record with the state of this moment.
-    fn live(&self, mut record: Record) -> Record {
-        if let Some(handle) = self.handle(&record.workspace.id) {
-            record.state = handle.state.borrow().clone();
-        }
-        record
-    }
 }
 
 impl Inner {
@@ -387,6 +404,11 @@ impl Inner {
 }
 
 impl Shared {
+    fn killed(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Killed>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn handles(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Handle>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)

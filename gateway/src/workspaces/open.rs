@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::decide::Verb;
 use super::error::OpenError;
 use super::state::State;
-use super::{Handle, Wake, Workspace, Workspaces};
+use super::{Handle, Order, Wake, Workspace, Workspaces};
 use crate::identity::{Grant, Pass};
 use crate::tunnel::TunnelError;
 
@@ -51,6 +51,10 @@ impl Workspaces {
     ) -> Result<(Stream, Answer), OpenError> {
         let id = &workspace.id;
         let mut handle = self.handle(id).ok_or(OpenError::Gone)?;
+        // It may have been given away since that was granted.
+        if handle.owner.tenure(workspace).is_cancelled() {
+            return Err(OpenError::Gone);
+        }
         let patience = self.inner.shared.options.open_timeout;
         let deadline = Instant::now() + patience;
         let mut attempt = 0;
@@ -93,7 +97,9 @@ impl Workspaces {
             match state {
                 State::Running => return Ok(()),
                 _ if !woken => {
-                    let waking = self.command(&workspace.id, Verb::Wake(wake)).await;
+                    let waking = self
+                        .command(&workspace.id, Order::Do(Verb::Wake(wake)))
+                        .await;
                     waking.map_err(|error| OpenError::of(error, workspace))?;
                     woken = true;
                     continue;
@@ -104,6 +110,7 @@ impl Workspaces {
                     return Err(OpenError::Stopped(workspace.target()));
                 }
                 State::Failed(reason) => return Err(OpenError::Failed(reason)),
+                State::Deleted => return Err(OpenError::Gone),
             }
             if handle.state.changed().await.is_err() {
                 return Err(OpenError::of(self.unanswered(), workspace));

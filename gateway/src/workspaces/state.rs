@@ -14,7 +14,11 @@ use crate::drivers::{DriverError, Exit};
 use crate::identity::Target;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 
-/// A workspace, as far as it never changes.
+/// A workspace, as it is called and whose it is. Its id and its age never change; a copy's
+/// name and owner are those of its moment ([`Workspaces::tenure`] tells when the owner is
+/// another).
+///
+/// [`Workspaces::tenure`]: super::Workspaces::tenure
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     /// Its id.
@@ -52,6 +56,17 @@ pub struct Record {
     pub state: State,
     /// When intent or state last changed.
     pub changed: OffsetDateTime,
+    /// When it was deleted, if it was.
+    pub deleted: Option<Deletion>,
+}
+
+/// A workspace's deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// When somebody deleted it.
+    pub at: OffsetDateTime,
+    /// Until when it can be restored; then its home is removed.
+    pub until: OffsetDateTime,
 }
 
 /// Where a workspace is.
@@ -70,6 +85,8 @@ pub enum State {
     Stopped,
     /// Not running, though it should be.
     Failed(FailureReason),
+    /// Deleted by a person: only its home is left, for a while.
+    Deleted,
 }
 
 /// What is wanted of a workspace.
@@ -80,13 +97,15 @@ pub enum Intent {
     Run,
     /// That it doesn't.
     Stop,
-    /// That it goes away with all that it keeps.
+    /// That it goes away, and its home a while later.
     Delete,
+    /// That it goes away with all that it keeps.
+    Purge,
 }
 
 /// A text that names no intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an intent is 'run', 'stop' or 'delete'")]
+#[error("an intent is 'run', 'stop', 'delete' or 'purge'")]
 pub struct InvalidIntent;
 
 /// Why a workspace failed, with the next step.
@@ -145,7 +164,10 @@ pub enum FailureReason {
         detail: String,
     },
     /// What the workspace keeps can't be removed.
-    #[error("the workspace can't be removed ({detail}): see to that, then delete again")]
+    #[error(
+        "the workspace can't be removed ({detail}): see to that; it is tried again by itself, and with \
+         `devgate purge`"
+    )]
     RemoveFailed {
         /// What is wrong.
         detail: String,
@@ -238,13 +260,14 @@ impl State {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Failed(_) => "failed",
+            Self::Deleted => "deleted",
         }
     }
 
     /// Tells whether it stays as it is until somebody asks for something else.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::Created | Self::Running | Self::Stopped | Self::Failed(_) => true,
+            Self::Created | Self::Running | Self::Stopped | Self::Failed(_) | Self::Deleted => true,
             Self::Starting | Self::Stopping => false,
         }
     }
@@ -263,6 +286,15 @@ impl Intent {
             Self::Run => "run",
             Self::Stop => "stop",
             Self::Delete => "delete",
+            Self::Purge => "purge",
+        }
+    }
+
+    /// Tells whether the workspace is on its way out, or out.
+    pub fn ends(self) -> bool {
+        match self {
+            Self::Run | Self::Stop => false,
+            Self::Delete | Self::Purge => true,
         }
     }
 }
@@ -275,6 +307,7 @@ impl FromStr for Intent {
             "run" => Ok(Self::Run),
             "stop" => Ok(Self::Stop),
             "delete" => Ok(Self::Delete),
+            "purge" => Ok(Self::Purge),
             _ => Err(InvalidIntent),
         }
     }

@@ -1,7 +1,11 @@
 //! The lifecycle against agents that are scripted to go wrong; what real agents do
 //! is tested in `drivers::contract` and `drivers::process`.
 
+mod deleted;
 mod killed;
+mod limits;
+mod reasons;
+mod renamed;
 mod scripted;
 
 use std::sync::Arc;
@@ -23,10 +27,24 @@ struct Installation {
     store: Store,
     owner: User,
     workspaces: Workspaces,
+    options: LifecycleOptions,
 }
 
 impl Installation {
     async fn new() -> Self {
+        Self::with(options()).await
+    }
+
+    /// Deleted workspaces are kept that long.
+    async fn with_grace(delete_grace: Duration) -> Self {
+        Self::with(LifecycleOptions {
+            delete_grace,
+            ..options()
+        })
+        .await
+    }
+
+    async fn with(options: LifecycleOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("devgate.db"))
             .await
@@ -36,13 +54,14 @@ impl Installation {
             .await
             .unwrap();
         let driver = Arc::new(Scripted::new(folder.path()));
-        let workspaces = load(&store, &driver).await;
+        let workspaces = load(&store, &driver, &options).await;
         Self {
             folder,
             driver,
             store,
             owner,
             workspaces,
+            options,
         }
     }
 
@@ -54,6 +73,7 @@ impl Installation {
             store,
             owner,
             workspaces,
+            options,
         } = self;
         drop(workspaces);
         // Aborted tasks are gone once they have been polled a last time, and a
@@ -64,13 +84,14 @@ impl Installation {
         let store = Store::open(&folder.path().join("devgate.db"))
             .await
             .unwrap();
-        let workspaces = load(&store, &driver).await;
+        let workspaces = load(&store, &driver, &options).await;
         Self {
             folder,
             driver,
             store,
             owner,
             workspaces,
+            options,
         }
     }
 
@@ -107,17 +128,20 @@ impl Installation {
     }
 }
 
-async fn load(store: &Store, driver: &Arc<Scripted>) -> Workspaces {
+fn options() -> LifecycleOptions {
+    LifecycleOptions {
+        start_timeout: Duration::from_secs(2),
+        open_timeout: Duration::from_secs(20),
+        ..LifecycleOptions::default()
+    }
+}
+
+async fn load(store: &Store, driver: &Arc<Scripted>, options: &LifecycleOptions) -> Workspaces {
     // Asked for nothing: these agents don't dial.
     let authority = Authority::open(&driver.folder().join("certs")).unwrap();
     let tunnels = Tunnels::new(Arc::new(authority));
     let driver = Arc::clone(driver) as Arc<dyn Driver>;
-    let options = LifecycleOptions {
-        start_timeout: Duration::from_secs(2),
-        open_timeout: Duration::from_secs(20),
-        ..LifecycleOptions::default()
-    };
-    Workspaces::load(store.clone(), driver, tunnels, options)
+    Workspaces::load(store.clone(), driver, tunnels, options.clone())
         .await
         .unwrap()
 }
@@ -206,12 +230,12 @@ async fn a_stop_while_somebody_waits_tells_them() {
 }
 
 #[tokio::test]
-async fn a_workspace_deleted_while_it_starts_is_gone() {
+async fn a_workspace_purged_while_it_starts_is_gone() {
     let it = Installation::new().await;
     it.driver.set_fault(Fault::Mute);
     let id = it.create("api", Intent::Run).await;
     it.driver.started(1).await;
-    it.workspaces.delete(&id).await.unwrap();
+    it.workspaces.purge(&id).await.unwrap();
     assert_eq!(it.settled(&id).await, None);
     assert_eq!(it.intent("api").await, None);
     assert_eq!(it.driver.kept(), 0);
@@ -281,7 +305,8 @@ async fn an_agent_that_dies_under_an_opening_is_waited_for() {
 #[tokio::test]
 async fn a_crash_loop_fails_until_a_person_starts_it_again() {
     let it = Installation::new().await;
-    it.driver.set_fault(Fault::Dies);
+    it.driver
+        .set_fault(Fault::Dies(crate::drivers::Exit::Status(3)));
     let id = it.create("api", Intent::Run).await;
     let failed = it
         .until(&id, |state| matches!(state, State::Failed(_)))
@@ -332,10 +357,10 @@ async fn a_failed_stop_is_told_and_tried_again() {
         State::Failed(FailureReason::StopFailed { .. })
     ));
     let refused = it.workspaces.start(&id).await.unwrap_err();
-    assert!(matches!(refused, CommandError::Deleting));
+    assert!(matches!(refused, CommandError::Deleted));
     it.driver.set_fault(Fault::None);
     it.workspaces.delete(&id).await.unwrap();
-    assert_eq!(it.settled(&id).await, None);
+    it.until(&id, |state| *state == State::Deleted).await;
 }
 
 #[tokio::test]
@@ -390,7 +415,7 @@ async fn a_driver_that_is_away_fails_workspaces_until_it_is_back() {
     it.settled(&gone).await;
     it.driver.set_fault(Fault::Away);
     let id = it.create("api", Intent::Run).await;
-    it.workspaces.delete(&gone).await.unwrap();
+    it.workspaces.purge(&gone).await.unwrap();
     let away = |state: &State| matches!(state, State::Failed(reason) if reason.passes());
     it.until(&id, away).await;
     it.until(&gone, away).await;

@@ -241,7 +241,7 @@ fn what_is_somebody_elses_is_not_there() {
     )
     .refused(404, "no-such-workspace");
     let gone = site.send(
-        &format!("DELETE /workspaces/{hers}?wait=30"),
+        &format!("DELETE /workspaces/{hers}?purge=true&wait=30"),
         &[&admin],
         None,
     );

@@ -74,15 +74,24 @@ fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live
     assert_eq!(start.status, 202, "{start:?}");
     let up = site.send(&format!("GET /workspaces/{id}?wait=30"), &[&token], None);
     assert_eq!(up.text("state"), "running");
-    let gone = site.send(&format!("DELETE /workspaces/{id}?wait=30"), &[&token], None);
+    let deleted = site.send(&format!("DELETE /workspaces/{id}?wait=30"), &[&token], None);
+    assert_eq!(
+        (deleted.status, deleted.text("state").as_str()),
+        (200, "deleted"),
+        "{deleted:?}"
+    );
+    assert!(kept.is_dir());
+    let purge = format!("DELETE /workspaces/{id}?purge=true&wait=30");
+    let gone = site.send(&purge, &[&token], None);
     assert_eq!(gone.status, 204, "{gone:?}");
+    assert!(!kept.exists());
     site.send(&format!("GET /workspaces/{id}"), &[&token], None)
         .refused(404, "no-such-workspace");
 
     let mut kinds = Vec::new();
     while kinds
         .last()
-        .is_none_or(|kind: &String| kind != "workspace-deleted")
+        .is_none_or(|kind: &String| kind != "workspace-purged")
     {
         let mut line = String::new();
         assert_ne!(events.read_line(&mut line).unwrap(), 0, "{kinds:?}");
@@ -90,7 +99,9 @@ fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live
             kinds.push(kind.to_owned());
         }
     }
-    assert!(kinds.contains(&"workspace-created".to_owned()), "{kinds:?}");
+    for kind in ["workspace-created", "workspace-deleted"] {
+        assert!(kinds.iter().any(|known| known == kind), "{kinds:?}");
+    }
     assert!(
         kinds
             .iter()
@@ -100,7 +111,7 @@ fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live
         "{kinds:?}"
     );
     let past = site.send("GET /events?limit=2", &[&token], None).json();
-    assert_eq!(past["items"][0]["kind"], "workspace-deleted", "{past}");
+    assert_eq!(past["items"][0]["kind"], "workspace-purged", "{past}");
     let cursor = past["next"].as_str().unwrap();
     let before = site
         .send(&format!("GET /events?cursor={cursor}"), &[&token], None)

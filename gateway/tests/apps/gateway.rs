@@ -147,7 +147,7 @@ impl Gateway {
 
     /// Ends the workspace; a test that forgets it leaves an agent behind.
     pub(crate) async fn end(mut self) {
-        self.workspaces.delete(&self.workspace).await.unwrap();
+        self.workspaces.purge(&self.workspace).await.unwrap();
         self.workspaces.settled(&self.workspace).await;
         self.workspaces.shutdown().await;
         self.tasks.shutdown().await;

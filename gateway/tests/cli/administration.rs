@@ -110,6 +110,10 @@ fn users_and_their_keys_come_and_go() {
     home.run(&["users", "remove", "--yes", "bob"])
         .failed(1, &["workspaces"]);
     assert_eq!(home.run(&["delete", "--yes", "api.bob"]).code, Some(0));
+    home.run(&["users", "remove", "--yes", "bob"])
+        .failed(1, &["devgate purge --owner bob"]);
+    let purged = home.run(&["purge", "--owner", "bob", "--yes"]);
+    assert_eq!(purged.code, Some(0), "{purged:?}");
     assert_eq!(home.run(&["users", "remove", "--yes", "bob"]).code, Some(0));
     home.run(&["users", "remove", "--yes", "bob"])
         .failed(3, &["bob"]);

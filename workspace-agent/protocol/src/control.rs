@@ -41,6 +41,15 @@ pub enum FromAgent {
         /// Certificate signing request (RFC 2986), PEM.
         request: String,
     },
+    /// The workspace's memory was used up, and the kernel has killed a program.
+    OutOfMemory {
+        /// Its name, as far as it is known.
+        #[serde(default)]
+        program: Option<String>,
+        /// Its process id in the workspace, as far as it is known.
+        #[serde(default)]
+        pid: Option<u32>,
+    },
     /// A type that this version doesn't know; to be ignored.
     #[serde(other)]
     Unknown,

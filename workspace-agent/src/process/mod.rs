@@ -21,6 +21,8 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::memory::Memory;
+
 pub(crate) use environment::Environment;
 pub(crate) use launch::Program;
 pub use launch::raise_open_files;
@@ -48,7 +50,26 @@ pub(crate) enum Exit {
         signal: i32,
         /// Whether a core was dumped.
         core_dumped: bool,
+        /// Whether it was the kernel's, because the workspace's memory was used up.
+        out_of_memory: bool,
     },
+}
+
+impl Exit {
+    fn of(status: WaitStatus, was_out_of_memory: bool) -> Self {
+        match Self::from(status) {
+            Self::Signal {
+                signal,
+                core_dumped,
+                ..
+            } => Self::Signal {
+                signal,
+                core_dumped,
+                out_of_memory: was_out_of_memory,
+            },
+            exit @ Self::Status(_) => exit,
+        }
+    }
 }
 
 impl From<WaitStatus> for Exit {
@@ -57,6 +78,7 @@ impl From<WaitStatus> for Exit {
             Some(signal) => Self::Signal {
                 signal,
                 core_dumped: status.as_raw() & 0x80 != 0, // WCOREDUMP
+                out_of_memory: false,
             },
             None => Self::Status(
                 status
@@ -72,6 +94,7 @@ impl From<WaitStatus> for Exit {
 #[derive(Debug)]
 pub(crate) struct Children {
     orphans: Orphans,
+    memory: Arc<Memory>,
     /// Who waits for each child that hasn't been reaped.
     running: Mutex<HashMap<i32, oneshot::Sender<Exit>>>,
 }
@@ -88,9 +111,10 @@ pub(crate) struct Child {
 pub(crate) struct End(oneshot::Receiver<Exit>);
 
 impl Children {
-    pub(crate) fn new(orphans: Orphans) -> Self {
+    pub(crate) fn new(orphans: Orphans, memory: Arc<Memory>) -> Self {
         Self {
             orphans,
+            memory,
             running: Mutex::default(),
         }
     }
@@ -141,10 +165,15 @@ impl Children {
 
     fn reap_all(&self) {
         let mut running = self.lock();
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        loop {
+            // Its name is known until it is reaped.
+            let out_of_memory = killed().is_some_and(|pid| self.memory.claims(pid));
+            let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) else {
+                return;
+            };
             if let Some(waits) = running.remove(&pid.as_raw_nonzero().get()) {
                 // The session may be gone: a child that nobody waits for is only reaped.
-                let _ = waits.send(status.into());
+                let _ = waits.send(Exit::of(status, out_of_memory));
             }
         }
     }
@@ -163,6 +192,18 @@ impl Children {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, oneshot::Sender<Exit>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the child that is reaped next, where it was killed with SIGKILL.
+fn killed() -> Option<Pid> {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::All, flags) {
+        Ok(WaitStatus::Signaled(pid, nix::sys::signal::Signal::SIGKILL, _)) => {
+            Pid::from_raw(pid.as_raw())
+        }
+        _ => None,
     }
 }
 

@@ -6,15 +6,26 @@
 //! What the gateway reads itself isn't there: stdout has then ended from the first.
 
 use std::io;
+use std::time::Duration;
 
 use devgate_protocol::WriteHalf;
 use devgate_protocol::frame::{ExitSignal, Kind};
 use devgate_protocol::pipe::{Aftermath, Output};
 
+use tokio::time::timeout;
+
 use super::relays::Relays;
 use super::{Notices, signals};
 use crate::process::{End, Exit};
 use crate::send::{send, send_json};
+
+/// What is said to whoever's program was killed.
+const OUT_OF_MEMORY: &[u8] =
+    b"devgate: the workspace's memory is used up, and the program was killed for it\r\n";
+
+/// How long the end of a program may come after that of its output, for there to be
+/// something to say of it: nothing is said after EOF.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// Delivers what was read of an output.
 async fn deliver(
@@ -44,6 +55,7 @@ pub(super) async fn run(
         tokio::select! {
             ended = end.wait(), if exit.is_none() => {
                 exit = Some(ended);
+                last_words(writer, ended).await?;
                 if is_awaited {
                     tell(writer, ended).await?;
                     told = true;
@@ -71,6 +83,12 @@ pub(super) async fn run(
             }
         }
     }
+    if exit.is_none()
+        && let Ok(ended) = timeout(LAST_WORDS, end.wait()).await
+    {
+        exit = Some(ended);
+        last_words(writer, ended).await?;
+    }
     send(writer, Kind::Eof, &[]).await?;
     let exit = loop {
         if let Some(exit) = exit {
@@ -89,6 +107,17 @@ pub(super) async fn run(
     tell(writer, exit).await
 }
 
+/// Says why the program was killed, where that is known.
+async fn last_words(writer: &mut WriteHalf, exit: Exit) -> io::Result<()> {
+    match exit {
+        Exit::Signal {
+            out_of_memory: true,
+            ..
+        } => send(writer, Kind::Stderr, OUT_OF_MEMORY).await,
+        Exit::Signal { .. } | Exit::Status(_) => Ok(()),
+    }
+}
+
 /// Says how the program ended.
 async fn tell(writer: &mut WriteHalf, exit: Exit) -> io::Result<()> {
     match exit {
@@ -96,6 +125,7 @@ async fn tell(writer: &mut WriteHalf, exit: Exit) -> io::Result<()> {
         Exit::Signal {
             signal,
             core_dumped,
+            ..
         } => {
             let signal = ExitSignal {
                 signal: signals::name(signal).to_owned(),

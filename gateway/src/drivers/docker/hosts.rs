@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::{Capacity, DockerDriver, DockerOptions};
 use crate::chain::chain;
 use crate::drivers::{
-    Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking,
+    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
 };
 use crate::files::replace;
 use crate::names::WorkspaceId;
@@ -343,6 +343,18 @@ impl Driver for DockerHosts {
             let mut ids: Vec<_> = ids.into_iter().collect();
             ids.sort();
             Ok(ids)
+        })
+    }
+
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {
+        Box::pin(async move {
+            let asked = self.hosts.iter().map(|host| host.driver.sizes());
+            let mut sizes = HashMap::new();
+            // One that is away is measured when it is back.
+            for found in join_all(asked).await.into_iter().flatten() {
+                sizes.extend(found);
+            }
+            Ok(sizes)
         })
     }
 

@@ -24,7 +24,9 @@ mod logs;
 mod network;
 mod options;
 mod spec;
+mod usage;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +44,9 @@ use self::folder::Folder;
 pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
 pub use self::options::{DockerOptions, DockerReach};
-use super::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started, blocking};
+use super::{
+    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
+};
 use crate::chain::chain;
 use crate::config::Size;
 use crate::names::WorkspaceId;
@@ -277,6 +281,13 @@ impl Driver for DockerDriver {
 
     fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
         Box::pin(self.containers.kept())
+    }
+
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {
+        Box::pin(usage::sizes(
+            &self.options.engine,
+            self.containers.installation(),
+        ))
     }
 
     fn doing(&self, id: &WorkspaceId) -> Option<String> {

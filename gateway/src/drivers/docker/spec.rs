@@ -244,8 +244,16 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Returns a digest that is the same for the same settings.
+/// Returns a digest that is the same for the same settings. What the workspace is called
+/// and whose it is isn't worth a new container, which would lose what was changed in it.
 fn digest(body: &ContainerCreateBody) -> String {
+    let mut body = body.clone();
+    body.hostname = None;
+    if let Some(labels) = &mut body.labels {
+        for label in [NAME, OWNER, OWNER_NAME] {
+            labels.remove(label);
+        }
+    }
     // A value's maps are ordered, which those of the settings aren't.
     let settings = serde_json::to_value(body).unwrap_or_default();
     let hash = Sha256::digest(settings.to_string());

@@ -374,6 +374,14 @@ fn the_same_settings_have_the_same_digest() {
     let mut other = options.clone();
     other.image = "b".to_owned();
     assert_ne!(digest(&options), digest(&other));
+    let mut renamed = workspace.clone();
+    renamed.name = "other".parse().unwrap();
+    renamed.owner = crate::names::UserId::random();
+    renamed.owner_name = "bob".parse().unwrap();
+    let body = spec::body(&options, &installation, &renamed, Path::new("/run"));
+    let labels = body.labels.unwrap();
+    assert_eq!(labels[spec::SPEC], digest(&options));
+    assert_eq!(labels["devgate.name"], "other");
 }
 
 #[test]

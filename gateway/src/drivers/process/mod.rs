@@ -11,6 +11,7 @@ mod find;
 mod folder;
 mod logs;
 mod pidfd;
+mod size;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -22,12 +23,14 @@ use std::time::Duration;
 
 use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, warn};
 
 use super::{
-    Driver, DriverError, Exit, Follow, Issue, Logs, Pending, Presence, Reach, Started, blocking,
+    Driver, DriverError, Exit, Follow, HomeSize, Issue, Logs, Pending, Presence, Reach, Started,
+    blocking,
 };
 use crate::names::WorkspaceId;
 use crate::open_files;
@@ -358,6 +361,26 @@ impl Driver for ProcessDriver {
     fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
         let all = self.options.folder.clone();
         Box::pin(blocking(move || folder::kept(&all)))
+    }
+
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {
+        let all = self.options.folder.clone();
+        Box::pin(async move {
+            let ids = {
+                let all = all.clone();
+                blocking(move || folder::kept(&all)).await?
+            };
+            let mut sizes = HashMap::new();
+            for id in ids {
+                let home = Folder::new(&all, &id).home();
+                let Some(bytes) = blocking(move || size::of(&home)).await else {
+                    continue;
+                };
+                let at = OffsetDateTime::now_utc();
+                sizes.insert(id, HomeSize { bytes, at });
+            }
+            Ok(sizes)
+        })
     }
 
     fn doing(&self, _id: &WorkspaceId) -> Option<String> {

@@ -3,6 +3,8 @@
 //! Whoever can connect administers: the socket has mode 0600 in a folder of mode
 //! 0700, and the peer must run as the server's own user or as root.
 
+mod deleted;
+mod limits;
 mod logs;
 mod people;
 mod templates;
@@ -95,10 +97,12 @@ pub struct Server {
 
 /// Returns the API's routes.
 pub fn router(admin: Arc<Admin>) -> Router {
-    let workspace = get(workspaces::show).delete(workspaces::remove);
     let template = get(templates::show)
         .put(templates::put)
         .delete(templates::remove);
+    let workspace = get(workspaces::show)
+        .patch(workspaces::change)
+        .delete(workspaces::remove);
     let api = Router::new()
         .route("/status", get(status))
         .route(
@@ -106,6 +110,16 @@ pub fn router(admin: Arc<Admin>) -> Router {
             get(workspaces::list).post(workspaces::create),
         )
         .route("/workspaces/{workspace}", workspace)
+        .route("/limits", get(limits::list))
+        .route("/deleted-workspaces", get(deleted::list))
+        .route(
+            "/deleted-workspaces/{workspace}",
+            get(deleted::show).delete(deleted::purge),
+        )
+        .route(
+            "/deleted-workspaces/{workspace}/restore",
+            post(deleted::restore),
+        )
         .route("/workspaces/{workspace}/start", post(workspaces::start))
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
@@ -199,6 +213,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStat
         users: admin.store.users().await?.len(),
         workspaces: workspaces.len(),
         running,
+        delete_grace_seconds: admin.workspaces.delete_grace().as_secs(),
     }))
 }
 

@@ -22,7 +22,10 @@ pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
             version: used.version.clone(),
             behind,
         }),
+        out_of_memory: None,
         created: record.workspace.created,
+        deleted: record.deleted.map(|deletion| deletion.at),
+        restorable_until: record.deleted.map(|deletion| deletion.until),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::{Cpus, Size};
 pub use crate::http::api::wire::{
     PutTemplate, RebuildWorkspace, Template as TemplateView, WorkspaceTemplate,
 };
-pub use crate::http::wire::{Failure, HostKey, RoleName, SignInLink, StateName};
+pub use crate::http::wire::{Failure, HostKey, KilledProgram, RoleName, SignInLink, StateName};
 use crate::names::{TemplateName, UserId, UserName, WorkspaceId, WorkspaceName};
 
 /// The server as a whole.
@@ -37,6 +37,9 @@ pub struct ServerStatus {
     pub workspaces: usize,
     /// How many of them run.
     pub running: usize,
+    /// How long the home of a deleted workspace is kept, in seconds.
+    #[serde(default)]
+    pub delete_grace_seconds: u64,
 }
 
 /// One workspace.
@@ -60,9 +63,65 @@ pub struct WorkspaceView {
     /// The template that it was made from, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<WorkspaceTemplate>,
+    /// The last program that was killed for want of memory; of a single workspace only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_memory: Option<KilledProgram>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
+    /// When it was deleted, where it was.
+    #[serde(
+        default,
+        with = "rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub deleted: Option<OffsetDateTime>,
+    /// Until when it can be restored, where it was deleted.
+    #[serde(
+        default,
+        with = "rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub restorable_until: Option<OffsetDateTime>,
+}
+
+/// What is left of a workspace that is deleted, as a query: `?purge=true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removal {
+    /// Whether nothing is, at once.
+    #[serde(default)]
+    pub purge: bool,
+}
+
+/// Whose limits, as a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsQuery {
+    /// Of this user alone.
+    #[serde(default)]
+    pub user: Option<UserName>,
+}
+
+/// Changes a workspace; what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeWorkspace {
+    /// Its name from now on.
+    #[serde(default)]
+    pub name: Option<WorkspaceName>,
+    /// Whose it is from now on.
+    #[serde(default)]
+    pub owner: Option<UserName>,
+}
+
+/// Has a deleted workspace live again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// Its name from now on; absent: the one that it had.
+    #[serde(default)]
+    pub name: Option<WorkspaceName>,
 }
 
 /// Whether a template is only checked, as a query: `?check=true`.

@@ -10,20 +10,22 @@ use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use tokio::time::timeout;
 
-use super::wire::{AfterCreate, NewWorkspace, RebuildWorkspace, Wait, WorkspaceView};
+use super::wire::{
+    AfterCreate, ChangeWorkspace, NewWorkspace, RebuildWorkspace, Removal, Wait, WorkspaceView,
+};
 use super::{Admin, body, query, view};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::person;
 use crate::store::StoreError;
-use crate::workspaces::{Choices, CommandError, Intent, Record};
+use crate::workspaces::{Change, Choices, CommandError, Intent, Record};
 
 /// Longest wait of one request, in seconds.
 const MAX_WAIT: u64 = 60;
 
 /// What a lifecycle action answers: what was asked for is recorded and goes on.
-type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
+pub(super) type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
 
 /// `GET /workspaces`
 pub(super) async fn list(
@@ -87,7 +89,15 @@ pub(super) async fn show(
     wait: Result<Query<Wait>, QueryRejection>,
 ) -> Result<Json<WorkspaceView>, Problem> {
     let seconds = query(wait)?.wait.min(MAX_WAIT);
-    let mut record = find(&admin, &text).await?;
+    // A deleted one, too: whoever waits for a deletion asks by id.
+    let named = match text.parse() {
+        Ok(id) => admin.workspaces.get(&id).await?,
+        Err(_) => None,
+    };
+    let mut record = match named {
+        Some(record) => record,
+        None => find(&admin, &text).await?,
+    };
     if seconds > 0 {
         let id = record.workspace.id.clone();
         let settled = timeout(Duration::from_secs(seconds), admin.workspaces.settled(&id));
@@ -101,6 +111,7 @@ pub(super) async fn show(
     let versions = admin.templates.versions().await?;
     let mut view = view::workspace(&record, &versions);
     view.doing = admin.workspaces.doing(&record.workspace.id);
+    view.out_of_memory = crate::http::view::killed(&admin.workspaces, &record.workspace.id);
     Ok(Json(view))
 }
 
@@ -125,17 +136,42 @@ pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(text): Path<St
     accepted(&admin, &id).await
 }
 
-/// `DELETE /workspaces/{workspace}`
+/// `PATCH /workspaces/{workspace}`
+pub(super) async fn change(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<WorkspaceView>, Problem> {
+    let request: ChangeWorkspace = body(&bytes)?;
+    let id = find(&admin, &text).await?.workspace.id;
+    let owner = match &request.owner {
+        Some(name) => Some(owner(&admin, Some(name)).await?),
+        None => None,
+    };
+    let name = request.name;
+    admin.workspaces.change(&id, Change { name, owner }).await?;
+    let versions = admin.templates.versions().await?;
+    let record = by_id(&admin, &id).await?;
+    Ok(Json(view::workspace(&record, &versions)))
+}
+
+/// `DELETE /workspaces/{workspace}?purge=BOOL`
 pub(super) async fn remove(
     State(admin): State<Arc<Admin>>,
     Path(text): Path<String>,
+    removal: Result<Query<Removal>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
+    let purge = query(removal)?.purge;
     let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.delete(&id).await?;
+    if purge {
+        admin.workspaces.purge(&id).await?;
+    } else {
+        admin.workspaces.delete(&id).await?;
+    }
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
+pub(super) async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
     let record = by_id(admin, id).await?;
     let versions = admin.templates.versions().await?;
     let shown = view::workspace(&record, &versions);
@@ -182,11 +218,8 @@ pub(super) async fn find(admin: &Admin, text: &str) -> Result<Record, Problem> {
     }
 }
 
-async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Problem> {
-    let records = admin.workspaces.list().await?;
-    let found = records
-        .into_iter()
-        .find(|record| record.workspace.id == *id);
+pub(super) async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Problem> {
+    let found = admin.workspaces.get(id).await?;
     found.ok_or_else(|| CommandError::Gone.into())
 }
 

@@ -7,6 +7,7 @@
 mod document;
 mod extract;
 mod gate;
+mod limits;
 mod me;
 mod operations;
 mod page;
@@ -139,10 +140,13 @@ fn routes() -> Router<Api> {
     routes.on("createWorkspace", workspaces::create);
     routes.on("showWorkspace", workspaces::show_one);
     routes.on("deleteWorkspace", workspaces::remove);
+    routes.on("changeWorkspace", workspaces::change);
+    routes.on("restoreWorkspace", workspaces::restore);
     routes.on("startWorkspace", workspaces::start);
     routes.on("stopWorkspace", workspaces::stop);
     routes.on("restartWorkspace", workspaces::restart);
     routes.on("rebuildWorkspace", workspaces::rebuild);
+    routes.on("showLimits", limits::show);
     routes.on("readLogs", streams::logs);
     routes.on("listTemplates", templates::list);
     routes.on("showTemplate", templates::show);

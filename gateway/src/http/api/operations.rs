@@ -7,12 +7,12 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
 
 use super::document::{EVENTS, Operation, TEXT};
 use super::wire::{
-    AddKey, AddToken, AddUser, ChangeUser, Connection, CreateWorkspace, Event, EventQuery, Key,
-    LogQuery, Login, Me, NewPassword, NewToken, Paging, Port, PortSetting, PutTemplate,
-    RebuildWorkspace, Server, SetPort, SignIn, SignInByLink, Template, Token, User, WaitQuery,
-    Workspace, WorkspaceQuery,
+    AddKey, AddToken, AddUser, ChangeUser, ChangeWorkspace, Connection, CreateWorkspace,
+    DeleteQuery, Event, EventQuery, Key, LimitsQuery, LogQuery, Login, Me, NewPassword, NewToken,
+    Paging, Port, PortSetting, PutTemplate, RebuildWorkspace, RestoreWorkspace, Server, SetPort,
+    SignIn, SignInByLink, Template, Token, User, WaitQuery, Workspace, WorkspaceQuery,
 };
-use crate::http::wire::SignInLink;
+use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
@@ -177,12 +177,50 @@ fn workspaces() -> Vec<Operation> {
             .parameter::<WorkspaceId>("id", "the workspace's id")
             .query::<WaitQuery>()
             .answers::<Workspace>(StatusCode::OK, "the workspace"),
+        Operation::new(
+            Patch,
+            "/workspaces/{id}",
+            "changeWorkspace",
+            "Rename or transfer a workspace",
+        )
+            .about(
+                "What runs in it goes on. Its addresses and login names are others at once; what \
+                 its owner until now has open to it ends.",
+            )
+            .parameter::<WorkspaceId>("id", "the workspace's id")
+            .body::<ChangeWorkspace>()
+            .answers::<Workspace>(StatusCode::OK, "changed")
+            .errors(&[404, 409]),
         Operation::new(Delete, "/workspaces/{id}", "deleteWorkspace", "Delete a workspace")
-            .about("Ends what runs in it and removes all its files.")
+            .about(
+                "Ends what runs in it and sets its name free. Its home is kept until \
+                 `restorable_until`, unless with `purge`.",
+            )
+            .parameter::<WorkspaceId>("id", "the workspace's id")
+            .query::<DeleteQuery>()
+            .answers::<Workspace>(StatusCode::ACCEPTED, "recorded, and under way")
+            .answers::<Workspace>(StatusCode::OK, "deleted, where that was waited for")
+            .answers_plainly(
+                StatusCode::NO_CONTENT,
+                &[],
+                "nothing is left, where that was waited for",
+            )
+            .errors(&[409]),
+        Operation::new(
+            Post,
+            "/workspaces/{id}/restore",
+            "restoreWorkspace",
+            "Restore a deleted workspace",
+        )
+            .about("With its home, stopped. What else was in a container is lost.")
             .parameter::<WorkspaceId>("id", "the workspace's id")
             .query::<WaitQuery>()
+            .body::<RestoreWorkspace>()
             .answers::<Workspace>(StatusCode::ACCEPTED, "recorded, and under way")
-            .answers_plainly(StatusCode::NO_CONTENT, &[], "gone, where that was waited for")
+            .answers::<Workspace>(
+                StatusCode::OK,
+                "the state reached, where that was waited for",
+            )
             .errors(&[409]),
         act("/workspaces/{id}/start", "startWorkspace", "Start a workspace"),
         act("/workspaces/{id}/stop", "stopWorkspace", "Stop a workspace"),
@@ -194,6 +232,14 @@ fn workspaces() -> Vec<Operation> {
             )
             .body::<RebuildWorkspace>()
             .errors(&[404, 422]),
+        Operation::new(Get, "/limits", "showLimits", "Show what one may have, and has")
+            .about(
+                "Of workspaces, of what those may use that run, and of disk. What would exceed \
+                 it is refused with 409 and a code that ends with `-limit`.",
+            )
+            .query::<LimitsQuery>()
+            .answers::<LimitsView>(StatusCode::OK, "what one may have, and has")
+            .errors(&[404]),
         Operation::new(Get, "/workspaces/{id}/logs", "readLogs", "Read what the agent logged")
             .about(
                 "With `Accept: text/event-stream` what is written later follows: events named \
@@ -322,7 +368,10 @@ fn users() -> Vec<Operation> {
             .answers::<User>(StatusCode::OK, "changed")
             .errors(&[409]),
         Operation::new(Delete, "/users/{name}", "removeUser", "Remove a user")
-            .about("With their keys, tokens and logins. Their workspaces are deleted before.")
+            .about(
+                "With their keys, tokens and logins. Their workspaces are deleted, and the \
+                 deleted ones purged, before.",
+            )
             .parameter::<UserName>("name", "the user's name")
             .answers_plainly(StatusCode::NO_CONTENT, &[], "removed")
             .errors(&[409]),

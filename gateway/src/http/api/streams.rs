@@ -22,7 +22,7 @@ use crate::chain::chain;
 use crate::drivers::{Follow, Logs};
 use crate::events::Event;
 use crate::http::problem::Problem;
-use crate::identity::{Caller, User};
+use crate::identity::{Caller, Role, User};
 use crate::names::WorkspaceId;
 use crate::store::Since;
 use crate::workspaces::LogPart;
@@ -63,7 +63,14 @@ pub(super) async fn logs(
     let download = asked.download.unwrap_or_default();
     if wants_events(&headers) && !download {
         let logs = api.workspaces.logs(&id, part(Follow::Yes)).await?;
-        let events = split(logs).map(|line| Ok(sse::Event::default().event("log").data(line)));
+        // Administrators see them whosever they are.
+        let tenure = match caller.user.role {
+            Role::Member => api.workspaces.tenure(overseen.workspace()),
+            Role::Admin => CancellationToken::new(),
+        };
+        let events = split(logs)
+            .map(|line| Ok(sse::Event::default().event("log").data(line)))
+            .take_until(tenure.cancelled_owned());
         return Ok(live(&api, &caller, events));
     }
     let logs = api.workspaces.logs(&id, part(Follow::No)).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
@@ -11,18 +11,18 @@ use tokio::time::timeout;
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
 use super::wire::{
-    Agent, CreateWorkspace, MAX_WAIT, Page, RebuildWorkspace, Urls, WaitQuery, Workspace,
-    WorkspaceQuery, WorkspaceTemplate,
+    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace,
+    RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
 use crate::config::Applications;
 use crate::http::problem::Problem;
 use crate::http::view;
 use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
-use crate::names::WorkspaceId;
+use crate::names::{UserName, WorkspaceId};
 use crate::store::{Request, StoreError};
 use crate::templates::Versions;
-use crate::workspaces::{Choices, Intent, Record};
+use crate::workspaces::{Change, Choices, Intent, Record, State};
 
 /// Tells a request from its repetition.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -40,7 +40,7 @@ enum Action {
 
 /// `GET /workspaces`
 pub(super) async fn list(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Asked(asked): Asked<WorkspaceQuery>,
 ) -> Result<Json<Page<Workspace>>, Problem> {
@@ -56,10 +56,23 @@ pub(super) async fn list(
                 .state
                 .is_none_or(|state| view::state(&record.state) == state)
     };
-    let records = api.workspaces.list().await?;
+    let deleted = asked.deleted.unwrap_or_default();
+    let records = if deleted {
+        api.workspaces.list_deleted().await?
+    } else {
+        api.workspaces.list().await?
+    };
     let records: Vec<_> = records.into_iter().filter(fits).collect();
-    let key =
-        |record: &Record| format!("{}.{}", record.workspace.owner_name, record.workspace.name);
+    let key = |record: &Record| {
+        let workspace = &record.workspace;
+        let name = format!("{}.{}", workspace.owner_name, workspace.name);
+        // Several deleted ones may have had the same name.
+        if deleted {
+            format!("{name}.{}", workspace.id)
+        } else {
+            name
+        }
+    };
     let found = page(records, key, asked.limit, asked.cursor.as_deref())?;
     let versions = api.templates.versions().await?;
     let items = found.items.iter();
@@ -72,7 +85,7 @@ pub(super) async fn list(
 
 /// `POST /workspaces`
 pub(super) async fn create(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Asked(wait): Asked<WaitQuery>,
     headers: HeaderMap,
@@ -124,7 +137,7 @@ async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, 
 
 /// `POST /workspaces/{id}/rebuild`
 pub(super) async fn rebuild(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(wait): Asked<WaitQuery>,
@@ -148,7 +161,7 @@ pub(super) async fn rebuild(
 
 /// `GET /workspaces/{id}`
 pub(super) async fn show_one(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(wait): Asked<WaitQuery>,
@@ -161,30 +174,70 @@ pub(super) async fn show_one(
     Ok(Json(show(&api, &record, &caller.user, &versions)))
 }
 
+/// `PATCH /workspaces/{id}`
+pub(super) async fn change(
+    extract::State(api): extract::State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Body(asked): Body<ChangeWorkspace>,
+) -> Result<Response, Problem> {
+    administers(&api, &caller, &id).await?;
+    let owner = match &asked.owner {
+        // Nobody is given what they don't want by somebody like them.
+        Some(name) => Some(named_owner(&api, &caller, name).await?),
+        None => None,
+    };
+    let name = asked.name;
+    api.workspaces.change(&id, Change { name, owner }).await?;
+    let changed = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
+    let versions = api.templates.versions().await?;
+    Ok(Json(show(&api, &changed, &caller.user, &versions)).into_response())
+}
+
 /// `DELETE /workspaces/{id}`
 pub(super) async fn remove(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(DeleteQuery { purge, wait }): Asked<DeleteQuery>,
+) -> Result<Response, Problem> {
+    let wait = seconds(WaitQuery { wait })?;
+    administers(&api, &caller, &id).await?;
+    if purge.unwrap_or_default() {
+        api.workspaces.purge(&id).await?;
+    } else {
+        api.workspaces.delete(&id).await?;
+    }
+    settled(&api, &id, wait).await;
+    let Some(record) = record(&api, &id).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let status = match record.state {
+        State::Deleted if wait.is_some() => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    let versions = api.templates.versions().await?;
+    let shown = show(&api, &record, &caller.user, &versions);
+    Ok((status, Json(shown)).into_response())
+}
+
+/// `POST /workspaces/{id}/restore`
+pub(super) async fn restore(
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(wait): Asked<WaitQuery>,
+    Body(RestoreWorkspace { name }): Body<RestoreWorkspace>,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
     administers(&api, &caller, &id).await?;
-    api.workspaces.delete(&id).await?;
-    settled(&api, &id, wait).await;
-    match record(&api, &id).await? {
-        Some(record) => {
-            let versions = api.templates.versions().await?;
-            let shown = show(&api, &record, &caller.user, &versions);
-            Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
-        }
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+    api.workspaces.restore(&id, name).await?;
+    reached(&api, &caller.user, &id, wait).await
 }
 
 /// `POST /workspaces/{id}/start`
 pub(super) async fn start(
-    api: State<Api>,
+    api: extract::State<Api>,
     signed: Signed,
     id: Named<WorkspaceId>,
     wait: Asked<WaitQuery>,
@@ -194,7 +247,7 @@ pub(super) async fn start(
 
 /// `POST /workspaces/{id}/stop`
 pub(super) async fn stop(
-    api: State<Api>,
+    api: extract::State<Api>,
     signed: Signed,
     id: Named<WorkspaceId>,
     wait: Asked<WaitQuery>,
@@ -204,7 +257,7 @@ pub(super) async fn stop(
 
 /// `POST /workspaces/{id}/restart`
 pub(super) async fn restart(
-    api: State<Api>,
+    api: extract::State<Api>,
     signed: Signed,
     id: Named<WorkspaceId>,
     wait: Asked<WaitQuery>,
@@ -213,7 +266,7 @@ pub(super) async fn restart(
 }
 
 async fn act(
-    State(api): State<Api>,
+    extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(wait): Asked<WaitQuery>,
@@ -291,7 +344,12 @@ async fn owner(api: &Api, caller: &Caller, new: &CreateWorkspace) -> Result<User
     let Some(name) = new.owner.as_ref().filter(|name| **name != user.name) else {
         return Ok(user.clone());
     };
-    if user.role != Role::Admin {
+    named_owner(api, caller, name).await
+}
+
+/// Returns the user whom an administrator names.
+async fn named_owner(api: &Api, caller: &Caller, name: &UserName) -> Result<User, Problem> {
+    if caller.user.role != Role::Admin {
         return Err(ApiRefused::NotAdmin.into());
     }
     needs(caller, Scope::Admin)?;
@@ -315,7 +373,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiRefused> {
 /// Returns a workspace as a user sees it.
 pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions) -> Workspace {
     let workspace = &record.workspace;
-    let may_enter = workspace.owner == user.id;
+    let may_enter = workspace.owner == user.id && record.deleted.is_none();
     let agent = api.tunnels.agent(&workspace.id).map(|info| Agent {
         version: info.version,
         connected: true,
@@ -332,8 +390,11 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
             version: used.version.clone(),
             behind,
         }),
+        out_of_memory: view::killed(&api.workspaces, &workspace.id),
         created: workspace.created,
         changed: record.changed,
+        deleted_at: record.deleted.map(|deletion| deletion.at),
+        restorable_until: record.deleted.map(|deletion| deletion.until),
         agent,
         home: api.workspaces.home(&workspace.id).display().to_string(),
         ssh: ssh_line(api, record, may_enter),

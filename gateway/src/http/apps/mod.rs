@@ -234,6 +234,7 @@ impl Apps {
     fn cut(&self, place: &Place, pass: &Pass, visitor: Option<&Visitor>) -> Cut {
         let mut cut = Cut {
             revoked: visitor.map(|visitor| visitor.ended.clone()),
+            tenure: Some(self.0.workspaces.tenure(pass.workspace())),
             ..Cut::default()
         };
         self.0

@@ -134,6 +134,7 @@ async fn hand_on(
     headers.remove(header::AUTHORIZATION);
     let cut = Cut {
         revoked: Some(inside.sessions.revoked(&caller.via)),
+        tenure: Some(inside.workspaces.tenure(grant.workspace())),
         ..Cut::default()
     };
     let mut response = inside.ask(&grant, asked.client, request, cut).await?;

@@ -101,12 +101,14 @@ pub(super) async fn list(
     let grant = inside.grant(&caller, &id).await?;
     if wants_events(&head.headers) {
         let ended = inside.sessions.revoked(&caller.via);
+        let tenure = inside.workspaces.tenure(grant.workspace());
         let stop = inside.stop.clone();
         let feed = Feed::new(inside, grant, asked.client);
         let events = stream::unfold(feed, async |mut feed| Some((feed.next().await, feed)));
         let ends = async move {
             tokio::select! {
                 () = ended.cancelled() => {}
+                () = tenure.cancelled() => {}
                 () = stop.cancelled() => {}
             }
         };

@@ -15,6 +15,8 @@ pub struct Cut {
     pub revoked: Option<CancellationToken>,
     /// What was shared with whoever isn't its owner; held while it is used.
     pub share: Option<Arc<CancellationToken>>,
+    /// The time for which the workspace belongs to whom it did.
+    pub tenure: Option<CancellationToken>,
     /// When what allows the exchange runs out.
     pub deadline: Option<Instant>,
 }
@@ -25,9 +27,11 @@ pub(super) type Due = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Cut {
     /// Whether the exchange must end now.
     pub fn is_due(&self) -> bool {
-        self.revoked
-            .as_ref()
-            .is_some_and(CancellationToken::is_cancelled)
+        let ended = |token: &Option<CancellationToken>| {
+            token.as_ref().is_some_and(CancellationToken::is_cancelled)
+        };
+        ended(&self.revoked)
+            || ended(&self.tenure)
             || self
                 .share
                 .as_ref()
@@ -37,16 +41,17 @@ impl Cut {
 
     /// Whether it may ever end the exchange.
     pub(super) fn can_be(&self) -> bool {
-        self.revoked.is_some() || self.share.is_some() || self.deadline.is_some()
+        self.revoked.is_some()
+            || self.tenure.is_some()
+            || self.share.is_some()
+            || self.deadline.is_some()
     }
 
     /// Waits until the exchange must end.
     pub async fn due(self) {
-        let revoked = async {
-            match &self.revoked {
-                Some(token) => token.cancelled().await,
-                None => pending().await,
-            }
+        let ended = async |token: &Option<CancellationToken>| match token {
+            Some(token) => token.cancelled().await,
+            None => pending().await,
         };
         let shared = async {
             match &self.share {
@@ -61,7 +66,8 @@ impl Cut {
             }
         };
         tokio::select! {
-            () = revoked => {}
+            () = ended(&self.revoked) => {}
+            () = ended(&self.tenure) => {}
             () = shared => {}
             () = deadline => {}
         }

@@ -55,14 +55,18 @@ enum Command {
     Stop,
     Restart,
     Delete,
+    Purge,
+    Restore,
 }
 
-const COMMANDS: [Command; 5] = [
+const COMMANDS: [Command; 7] = [
     Command::Create,
     Command::Start,
     Command::Stop,
     Command::Restart,
     Command::Delete,
+    Command::Purge,
+    Command::Restore,
 ];
 
 /// Brings a workspace to where the command has something to do.
@@ -70,10 +74,15 @@ async fn prepare(it: &Installation, command: Command) -> Option<WorkspaceId> {
     let intent = match command {
         Command::Create => return None,
         Command::Start => Intent::Stop,
-        Command::Stop | Command::Restart | Command::Delete => Intent::Run,
+        Command::Stop | Command::Restart | Command::Delete | Command::Purge | Command::Restore => {
+            Intent::Run
+        }
     };
     let id = it.create("api", intent).await;
     it.settled(&id).await;
+    if matches!(command, Command::Restore) {
+        it.workspaces.delete(&id).await.unwrap();
+    }
     Some(id)
 }
 
@@ -86,6 +95,8 @@ async fn command(it: &Installation, command: Command, id: Option<WorkspaceId>) -
         Command::Stop => it.workspaces.stop(&id).await,
         Command::Restart => it.workspaces.restart(&id).await,
         Command::Delete => it.workspaces.delete(&id).await,
+        Command::Purge => it.workspaces.purge(&id).await,
+        Command::Restore => it.workspaces.restore(&id, None).await,
     }
     .unwrap();
     id
@@ -103,11 +114,17 @@ async fn check(it: &Installation, command: Command, id: &WorkspaceId, before: Op
             assert_eq!(it.driver.running(), 1);
             assert_ne!(it.driver.pid(id), before, "the restart was forgotten");
         }
-        Command::Stop => {
+        Command::Stop | Command::Restore => {
             assert_eq!(state, Some(State::Stopped));
-            assert_eq!(it.driver.running(), 0);
+            assert_eq!((it.driver.running(), it.driver.kept()), (0, 1));
+            assert_eq!(it.intent("api").await, Some(Intent::Stop));
         }
         Command::Delete => {
+            assert_eq!(state, Some(State::Deleted));
+            assert_eq!((it.driver.running(), it.driver.kept()), (0, 1));
+            assert_eq!(it.intent("api").await, None);
+        }
+        Command::Purge => {
             assert_eq!(state, None);
             assert_eq!((it.driver.running(), it.driver.kept()), (0, 0));
             assert_eq!(it.intent("api").await, None);

@@ -12,7 +12,9 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::drivers::{Driver, DriverError, Exit, Follow, Logs, Pending, Presence, Reach, Started};
+use crate::drivers::{
+    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started,
+};
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
@@ -23,8 +25,8 @@ pub(super) const ECHO: Open = Open::Accept { connection: 1 };
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
     None,
-    /// Agents end at once, with status 3.
-    Dies,
+    /// Agents end at once, like that.
+    Dies(Exit),
     /// Agents run but don't answer.
     Mute,
     /// Agents take that long to start.
@@ -58,6 +60,8 @@ struct Inner {
     kept: HashMap<WorkspaceId, Option<Agent>>,
     released: Vec<WorkspaceId>,
     next: u32,
+    /// Of each home, in bytes.
+    size: u64,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl Scripted {
                 kept: HashMap::new(),
                 released: Vec::new(),
                 next: 100,
+                size: 0,
             }),
             starts: watch::Sender::new(0),
             hung: watch::Sender::new(false),
@@ -150,6 +155,10 @@ impl Scripted {
 
     pub(super) fn released(&self) -> Vec<WorkspaceId> {
         self.inner().released.clone()
+    }
+
+    pub(super) fn set_size(&self, bytes: u64) {
+        self.inner().size = bytes;
     }
 
     pub(super) fn running(&self) -> usize {
@@ -228,8 +237,8 @@ impl Scripted {
             inner.kept.insert(id.clone(), Some(agent));
             pid
         };
-        if matches!(fault, Fault::Dies) {
-            self.end(id, Exit::Status(3));
+        if let Fault::Dies(exit) = fault {
+            self.end(id, exit);
         }
         self.starts.send_modify(|starts| *starts += 1);
         Started::New(pid)
@@ -335,7 +344,7 @@ impl Driver for Scripted {
             };
             let Some(mut exit) = agent else {
                 return Ok(match self.inner().fault {
-                    Fault::Dies => Exit::Status(3),
+                    Fault::Dies(exit) => exit,
                     _ => Exit::Unseen,
                 });
             };
@@ -348,6 +357,17 @@ impl Driver for Scripted {
         Box::pin(async move {
             self.is_there()?;
             Ok(self.inner().kept.keys().cloned().collect())
+        })
+    }
+
+    fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {
+        Box::pin(async move {
+            self.is_there()?;
+            let at = time::OffsetDateTime::now_utc();
+            let bytes = self.inner().size;
+            let kept = self.inner().kept.keys().cloned().collect::<Vec<_>>();
+            let sizes = kept.into_iter().map(|id| (id, HomeSize { bytes, at }));
+            Ok(sizes.collect())
         })
     }
 

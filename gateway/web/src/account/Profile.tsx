@@ -4,8 +4,9 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { explain, request } from "../api/client";
-import { me } from "../api/queries";
+import { limits, me } from "../api/queries";
 import type { Me } from "../api/types";
+import { Allotment } from "../parts/Allotment";
 import { PageTitle } from "../parts/PageTitle";
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
@@ -21,11 +22,22 @@ export default function Profile() {
         <Text size="md" c="dimmed">
           {who.role === "admin" ? "Administrator" : "Member"}, since <Ago time={who.created} />
         </Text>
+        <Limits />
         <Panel title={who.has_password ? "Change the password" : "Set a password"}>
           <Password who={who} />
         </Panel>
       </Stack>
     </>
+  );
+}
+
+function Limits() {
+  const may = useQuery(limits).data;
+  if (!may) return null;
+  return (
+    <Panel title="What you have">
+      <Allotment values={may.own} />
+    </Panel>
   );
 }
 

@@ -2,7 +2,8 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 
-import { server } from "../api/queries";
+import { limits, server } from "../api/queries";
+import { Allotment } from "../parts/Allotment";
 import { CopyLine } from "../parts/Copy";
 import { Failure } from "../parts/Failure";
 import { bytes, duration } from "../parts/format";
@@ -15,6 +16,7 @@ import classes from "./Server.module.css";
 export default function ServerPage() {
   const query = useQuery(server);
   const state = query.data;
+  const total = useQuery(limits).data?.total;
   return (
     <>
       <PageTitle title="Server" />
@@ -44,6 +46,11 @@ export default function ServerPage() {
             />
             <Figure name="Version" value={state.version} />
           </dl>
+          {total && (
+            <Panel title="All workspaces together">
+              <Allotment values={total} />
+            </Panel>
+          )}
           <Panel title="Addresses">
             <dl className={classes.addresses}>
               <dt>Dashboard</dt>

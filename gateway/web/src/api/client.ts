@@ -123,12 +123,16 @@ type Item<P extends ListPath> = Answer<"GET", P> extends { items: (infer One)[] 
 /** Most entries of a list that are shown. */
 const MOST = 2000;
 
-/** Returns a whole list, page by page. */
-export async function requestAll<P extends ListPath>(path: P, signal?: AbortSignal): Promise<Item<P>[]> {
+/** Returns a whole list, page by page; `which` says of what, where the list knows several. */
+export async function requestAll<P extends ListPath>(
+  path: P,
+  signal?: AbortSignal,
+  which?: Query<P> & object,
+): Promise<Item<P>[]> {
   const all: Item<P>[] = [];
   let cursor: string | undefined;
   do {
-    const query = { limit: 200, cursor };
+    const query = { ...which, limit: 200, cursor };
     const response = await send("GET", path, { query, signal }, "application/json");
     const page = (await response.json()) as { items: Item<P>[]; next: string | null };
     all.push(...page.items);

@@ -10,6 +10,12 @@ const EVENTS = [
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
+  "workspace-renamed",
+  "workspace-transferred",
+  "workspace-restored",
+  "workspace-purged",
+  "out-of-memory",
+  "disk-limit-exceeded",
   "user-created",
   "user-changed",
   "user-deleted",
@@ -24,7 +30,9 @@ const EVENTS = [
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
-  if (kind.startsWith("workspace")) return ["workspaces", "server"];
+  if (kind.startsWith("workspace")) return ["workspaces", "server", "limits"];
+  if (kind === "out-of-memory") return ["workspaces"];
+  if (kind === "disk-limit-exceeded") return ["limits"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

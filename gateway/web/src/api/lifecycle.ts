@@ -3,7 +3,7 @@ import { notifications } from "@mantine/notifications";
 import { useIsMutating, useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { explain, Problem, request } from "./client";
-import { workspaces } from "./queries";
+import { deletedWorkspaces, workspaces } from "./queries";
 import type { Workspace, WorkspaceState } from "./types";
 
 export type Action = "start" | "stop" | "restart";
@@ -47,7 +47,10 @@ export function useDelete(gone: (workspace: Workspace) => void) {
     mutationKey: ["delete"],
     mutationFn: async (workspace: Workspace) => {
       try {
-        await request("DELETE", "/workspaces/{id}", { path: { id: workspace.id }, query: { wait: 60 } });
+        await request("DELETE", "/workspaces/{id}", {
+          path: { id: workspace.id },
+          query: { wait: 60 },
+        });
       } catch (error) {
         // Somebody else was quicker.
         if (!(error instanceof Problem && error.status === 404)) throw error;
@@ -65,6 +68,65 @@ export function useDelete(gone: (workspace: Workspace) => void) {
       queries.setQueryData(workspaces.queryKey, (all) => all?.filter((one) => one.id !== workspace.id));
       notifications.show({ message: `${workspace.name} was deleted` });
       gone(workspace);
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
+/** Gives a workspace another name or owner. */
+export function useChange() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ workspace, ...change }: { workspace: Workspace; name?: string; owner?: string }) =>
+      request("PATCH", "/workspaces/{id}", { path: { id: workspace.id }, body: change }),
+    onSuccess: (changed) => {
+      queries.setQueryData(workspaces.queryKey, (all) =>
+        all?.map((one) => (one.id === changed.id ? changed : one)),
+      );
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
+/** Has a deleted workspace live again, stopped. */
+export function useRestore() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ workspace, name }: { workspace: Workspace; name: string }) =>
+      request("POST", "/workspaces/{id}/restore", {
+        path: { id: workspace.id },
+        query: { wait: 60 },
+        body: { name },
+      }),
+    onSuccess: (_, { workspace, name }) => {
+      queries.setQueryData(deletedWorkspaces.queryKey, (all) =>
+        all?.filter((one) => one.id !== workspace.id),
+      );
+      notifications.show({ message: `${name} was restored, and is stopped` });
+    },
+    onSettled: () => queries.invalidateQueries(workspaces),
+  });
+}
+
+/** Removes what is left of a deleted workspace. */
+export function usePurge() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (workspace: Workspace) =>
+      request("DELETE", "/workspaces/{id}", {
+        path: { id: workspace.id },
+        query: { purge: true, wait: 60 },
+      }),
+    onSuccess: (_, workspace) => {
+      notifications.show({ message: `${workspace.name} was removed for good` });
+    },
+    onError: (error, workspace) => {
+      notifications.show({
+        color: "red",
+        title: `${workspace.name} wasn't removed`,
+        message: explain(error),
+        autoClose: 10_000,
+      });
     },
     onSettled: () => queries.invalidateQueries(workspaces),
   });

@@ -34,6 +34,18 @@ export const template = (name: string) =>
     // It is edited: what somebody else wrote meanwhile is shown.
     staleTime: 0,
   });
+export const deletedWorkspaces = queryOptions({
+  // Old whenever the other list is.
+  queryKey: ["workspaces", "deleted"],
+  queryFn: ({ signal }) => requestAll("/workspaces", signal, { deleted: true }),
+  refetchInterval: 60_000,
+});
+
+export const limits = queryOptions({
+  queryKey: ["limits"],
+  queryFn: ({ signal }) => request("GET", "/limits", { signal }),
+  refetchInterval: 60_000,
+});
 
 export const keys = queryOptions({
   queryKey: ["keys"],

@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what one may have, and has
+         * @description Of workspaces, of what those may use that run, and of disk. What would exceed it is refused with 409 and a code that ends with `-limit`.
+         */
+        get: operations["showLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -319,7 +339,7 @@ export interface paths {
         post?: never;
         /**
          * Remove a user
-         * @description With their keys, tokens and logins. Their workspaces are deleted before.
+         * @description With their keys, tokens and logins. Their workspaces are deleted, and the deleted ones purged, before.
          */
         delete: operations["removeUser"];
         options?: never;
@@ -382,12 +402,16 @@ export interface paths {
         post?: never;
         /**
          * Delete a workspace
-         * @description Ends what runs in it and removes all its files.
+         * @description Ends what runs in it and sets its name free. Its home is kept until `restorable_until`, unless with `purge`.
          */
         delete: operations["deleteWorkspace"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or transfer a workspace
+         * @description What runs in it goes on. Its addresses and login names are others at once; what its owner until now has open to it ends.
+         */
+        patch: operations["changeWorkspace"];
         trace?: never;
     };
     "/api/v1/workspaces/{id}/editor": {
@@ -553,6 +577,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore a deleted workspace
+         * @description With its home, stopped. What else was in a container is lost.
+         */
+        post: operations["restoreWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{id}/start": {
         parameters: {
             query?: never;
@@ -702,6 +746,19 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
+        /** @description What workspaces may be together, and are. */
+        Allotment: {
+            /** @description Processors that those may use. */
+            cpus: components["schemas"]["CpusLimit"];
+            /** @description What the homes take up, those of deleted workspaces too. */
+            disk_bytes: components["schemas"]["DiskLimit"];
+            /** @description Memory that those may use, in bytes. */
+            memory_bytes: components["schemas"]["CountLimit"];
+            /** @description How many run. */
+            running: components["schemas"]["CountLimit"];
+            /** @description How many there are, without deleted ones. */
+            workspaces: components["schemas"]["CountLimit"];
+        };
         /**
          * @description Where applications are found.
          * @enum {string}
@@ -712,10 +769,20 @@ export interface components {
             /** @description What they may administer from now on. */
             role: components["schemas"]["Role"];
         };
+        /** @description Changes a workspace; what is left out stays as it is. */
+        ChangeWorkspace: {
+            name?: components["schemas"]["WorkspaceName"] | null;
+            owner?: components["schemas"]["UserName"] | null;
+        };
         /** @description How to connect. */
         Connection: {
             /** @description Where applications are found. */
             applications: components["schemas"]["ApplicationsBy"];
+            /**
+             * Format: int64
+             * @description How long the home of a deleted workspace is kept; 0: not at all.
+             */
+            delete_grace_seconds: number;
             /** @description What the hosts of applications end with. */
             domain: string;
             /** @description The SSH host keys. */
@@ -730,6 +797,32 @@ export interface components {
             /** @description Where people find the dashboard. */
             url: string;
         };
+        /** @description How much there may be of something that is counted, and is. */
+        CountLimit: {
+            /**
+             * Format: int64
+             * @description How much there may be; null: anything.
+             */
+            limit: number | null;
+            /**
+             * Format: int64
+             * @description How much there is.
+             */
+            used: number;
+        };
+        /** @description How many processors there may be, and are. */
+        CpusLimit: {
+            /**
+             * Format: double
+             * @description How many there may be; null: any number.
+             */
+            limit: number | null;
+            /**
+             * Format: double
+             * @description How many there are.
+             */
+            used: number;
+        };
         /** @description Creates a workspace. */
         CreateWorkspace: {
             /** @description Its name. */
@@ -740,6 +833,24 @@ export interface components {
              * @default true
              */
             start: boolean;
+        };
+        /** @description What homes may take up, and do. */
+        DiskLimit: {
+            /**
+             * Format: int64
+             * @description Beyond how many bytes nothing more is made or started; null: none.
+             */
+            limit: number | null;
+            /**
+             * Format: date-time
+             * @description When the first of the homes was measured.
+             */
+            measured_at: string | null;
+            /**
+             * Format: int64
+             * @description How many bytes there were; null: not measured yet.
+             */
+            used: number | null;
         };
         /** @description VS Code in the browser, inside a workspace. */
         Editor: {
@@ -772,8 +883,9 @@ export interface components {
             /** @description Its id; later ones are greater as numbers. */
             id: string;
             /**
-             * @description What happened: `workspace-created`, `workspace-state`, `workspace-deleted`,
-             *     `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
+             * @description What happened: `workspace-created`, `workspace-state`, `workspace-renamed`,
+             *     `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
+             *     `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
              *     `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
              *     more may come.
              */
@@ -830,6 +942,29 @@ export interface components {
             items: components["schemas"]["Key"][];
             /** @description `cursor` of the next page; null: this is the last one */
             next: string | null;
+        };
+        /** @description A program that was killed because its workspace's memory was used up. */
+        KilledProgram: {
+            /**
+             * Format: int32
+             * @description Its process id in the workspace; null: unknown.
+             */
+            pid: number | null;
+            /** @description Its name; null: unknown. */
+            program: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+        };
+        /** @description What a user may have, and has. */
+        Limits: {
+            /** @description What the user may have, and has. */
+            own: components["schemas"]["Allotment"];
+            total: components["schemas"]["Allotment"] | null;
+            /** @description Whose they are. */
+            user: components["schemas"]["UserName"];
         };
         /** @description A login: a browser that is signed in. */
         Login: {
@@ -1005,6 +1140,10 @@ export interface components {
             status: number;
             /** @description The status in words. */
             title: string;
+        };
+        /** @description Has a deleted workspace live again. */
+        RestoreWorkspace: {
+            name?: components["schemas"]["WorkspaceName"] | null;
         };
         /**
          * @description What a user may do.
@@ -1297,6 +1436,11 @@ export interface components {
              */
             created: string;
             /**
+             * Format: date-time
+             * @description When it was deleted, where it was.
+             */
+            deleted_at: string | null;
+            /**
              * @description What its start takes its time with, where there is something to tell: an image
              *     that is pulled.
              */
@@ -1309,9 +1453,15 @@ export interface components {
             may_enter: boolean;
             /** @description Its name, unique among its owner's. */
             name: components["schemas"]["WorkspaceName"];
+            out_of_memory: components["schemas"]["KilledProgram"] | null;
             /** @description Whose it is. */
             owner: components["schemas"]["UserName"];
             reason: components["schemas"]["Failure"] | null;
+            /**
+             * Format: date-time
+             * @description Until when it can be restored, where it was deleted; then its home is removed.
+             */
+            restorable_until: string | null;
             /** @description The command that opens a shell in it. */
             ssh: string;
             /** @description Where it is in its life. */
@@ -1330,7 +1480,7 @@ export interface components {
          * @description Where a workspace is in its life.
          * @enum {string}
          */
-        WorkspaceState: "created" | "starting" | "running" | "stopping" | "stopped" | "failed";
+        WorkspaceState: "created" | "starting" | "running" | "stopping" | "stopped" | "failed" | "deleted";
     };
     responses: never;
     parameters: never;
@@ -1443,6 +1593,83 @@ export interface operations {
             };
             /** @description Unauthorized */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showLimits: {
+        parameters: {
+            query?: {
+                /** @description Of this user; default: the caller's. Administrators alone name others. */
+                user?: components["schemas"]["UserName"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description what one may have, and has */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limits"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3384,6 +3611,8 @@ export interface operations {
                 name?: components["schemas"]["WorkspaceName"];
                 /** @description In this state alone. */
                 state?: components["schemas"]["WorkspaceState"];
+                /** @description The deleted ones of which something is left, instead of those that live. */
+                deleted?: boolean;
                 /** @description Most entries of the page. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -3679,9 +3908,11 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description How many seconds the answer may wait until the workspace is neither starting
-                 *     nor stopping, or is gone.
+                 * @description Whether its home is removed at once, of a deleted workspace too. It can't be
+                 *     restored.
                  */
+                purge?: boolean;
+                /** @description How many seconds the answer may wait until it is deleted, or nothing is left. */
                 wait?: number;
             };
             header?: never;
@@ -3693,6 +3924,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description deleted, where that was waited for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
             /** @description recorded, and under way */
             202: {
                 headers: {
@@ -3702,7 +3942,7 @@ export interface operations {
                     "application/json": components["schemas"]["Workspace"];
                 };
             };
-            /** @description gone, where that was waited for */
+            /** @description nothing is left, where that was waited for */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3756,6 +3996,132 @@ export interface operations {
             };
             /** @description Misdirected Request */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeWorkspace"];
+            };
+        };
+        responses: {
+            /** @description changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4819,6 +5185,147 @@ export interface operations {
             };
             /** @description Misdirected Request */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreWorkspace: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many seconds the answer may wait until the workspace is neither starting
+                 *     nor stopping, or is gone.
+                 */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreWorkspace"];
+            };
+        };
+        responses: {
+            /** @description the state reached, where that was waited for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description recorded, and under way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

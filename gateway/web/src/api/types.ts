@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type Allotment = Schemas["Allotment"];
 export type Connection = Schemas["Connection"];
 export type Editor = Schemas["Editor"];
 export type Key = Schemas["Key"];

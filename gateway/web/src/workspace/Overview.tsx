@@ -48,6 +48,15 @@ export function Overview() {
               <code>{workspace.id}</code>
             </dd>
           </div>
+          {workspace.out_of_memory && (
+            <div>
+              <dt>Out of memory</dt>
+              <dd>
+                {workspace.out_of_memory.program ?? "A program"} was killed{" "}
+                <Ago time={workspace.out_of_memory.time} />
+              </dd>
+            </div>
+          )}
           {workspace.agent && (
             <div>
               <dt>Agent</dt>

@@ -4,17 +4,25 @@ import { useDisclosure } from "@mantine/hooks";
 import {
   IconDots,
   IconHammer,
+  IconPencil,
   IconPlayerPlay,
   IconPlayerStop,
   IconRefresh,
   IconReportAnalytics,
   IconTrash,
+  IconUserShare,
 } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { Link, useNavigate } from "react-router";
 
 import { useAction, useDelete, useDeleting } from "../api/lifecycle";
+import { connection, me } from "../api/queries";
 import type { Workspace } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
+import { Dialog } from "../parts/Dialog";
+import { exactly } from "../parts/format";
+import { Rename, Transfer } from "./Change";
 import { pathOf } from "./path";
 import { Rebuild } from "./Rebuild";
 
@@ -63,6 +71,10 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
   const deleting = useDeleting(workspace.id);
   const [asking, { open, close }] = useDisclosure();
   const [rebuilding, rebuild] = useDisclosure();
+  const [renaming, rename] = useDisclosure();
+  const [transferring, transfer] = useDisclosure();
+  const admin = useQuery(me).data?.role === "admin";
+  const grace = useQuery(connection).data?.delete_grace_seconds ?? 0;
   const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
   return (
     <>
@@ -103,6 +115,14 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
           >
             Logs
           </Menu.Item>
+          <Menu.Item leftSection={<IconPencil size={16} />} onClick={rename.open}>
+            Rename…
+          </Menu.Item>
+          {admin && (
+            <Menu.Item leftSection={<IconUserShare size={16} />} onClick={transfer.open}>
+              Transfer…
+            </Menu.Item>
+          )}
           <Menu.Divider />
           <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={open}>
             Delete…
@@ -110,6 +130,12 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
         </Menu.Dropdown>
       </Menu>
       <Rebuild opened={rebuilding} close={rebuild.close} workspace={workspace} />
+      <Dialog opened={renaming} onClose={rename.close} title={`Rename ${workspace.name}`}>
+        <Rename workspace={workspace} close={rename.close} />
+      </Dialog>
+      <Dialog opened={transferring} onClose={transfer.close} title={`Transfer ${workspace.name}`}>
+        <Transfer workspace={workspace} close={transfer.close} />
+      </Dialog>
       <ConfirmByName
         opened={asking}
         close={close}
@@ -121,9 +147,17 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
           remove.mutate(workspace);
         }}
       >
-        Its home folder and everything in it go for good, and whatever runs in it ends.
+        <Loss grace={grace} />
         {workspace.may_enter ? "" : ` It belongs to ${workspace.owner}.`}
       </ConfirmByName>
     </>
   );
+}
+
+/** Says what goes with a workspace that is deleted now, and until when it can come back. */
+function Loss({ grace }: { grace: number }) {
+  const [now] = useState(() => Date.now());
+  if (grace === 0) return "Its home folder and everything in it go for good, and whatever runs in it ends.";
+  const until = exactly(new Date(now + grace * 1000));
+  return `Whatever runs in it ends. Its home folder is kept until ${until}: until then it can be restored.`;
 }

@@ -17,6 +17,7 @@ import { PageTitle } from "../parts/PageTitle";
 import { Ago } from "../parts/Time";
 import { ActionMenu } from "./Actions";
 import { Create } from "./Create";
+import { Deleted } from "./Deleted";
 import { FirstSteps } from "./FirstSteps";
 import classes from "./List.module.css";
 import { pathOf } from "./path";
@@ -111,6 +112,7 @@ export function WorkspaceList() {
           )}
         </div>
       )}
+      {list.data && <Deleted who={who} everyones={whose === "all"} taken={all} />}
       {list.data && <FirstSteps mine={mine} />}
       <Create opened={creating} close={() => setCreating(false)} taken={mine.map((one) => one.name)} />
     </>

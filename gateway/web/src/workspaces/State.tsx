@@ -14,6 +14,7 @@ const WORD: Record<WorkspaceState, string> = {
   stopped: "Stopped",
   failed: "Failed",
   unreachable: "Unreachable",
+  deleted: "Deleted",
 };
 
 /** Says what a workspace is doing; colour and shape say the same. */

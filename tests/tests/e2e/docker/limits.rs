@@ -47,6 +47,71 @@ fn a_memory_bomb_ends_alone() {
 }
 
 #[test]
+fn the_program_that_memory_ran_out_for_is_named_wherever_one_looks() {
+    let it = start();
+    let agent = it.agent("default");
+    let bomb = it.target().ssh().run("exec tail -n 1 /dev/zero");
+    assert_ne!(bomb.code(), 0);
+    assert!(bomb.err().contains("memory is used up"), "{bomb:?}");
+    let gateway = it.target().gateway();
+    let status = |name: &str| {
+        let status = gateway.cli(&["status", name, "--json"]).ok();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        status["out_of_memory"].clone()
+    };
+    until(SOON, "the victim's name", || {
+        status("default")["program"] == "tail"
+    });
+    assert!(status("second").is_null());
+    let text = gateway.cli(&["status", "default"]).ok().out();
+    assert!(text.contains("tail (") && text.contains("memory"), "{text}");
+    let log = gateway.cli(&["logs", "default"]).ok().out();
+    assert!(
+        log.contains("memory is used up") && log.contains("tail"),
+        "{log}"
+    );
+    assert!(gateway.log().contains("memory is used up"));
+    assert_eq!(it.agent("default"), agent);
+
+    // One that isn't the agent's child dies in its shell's arms.
+    let nested = "sh -c 'tail -n 1 /dev/zero; echo status $?'; true";
+    let done = it.target().ssh().run(nested).ok();
+    assert!(done.out().contains("137"), "{done:?}");
+    let events = || {
+        let log = gateway.cli(&["logs", "default"]).ok().out();
+        log.matches("memory is used up").count()
+    };
+    until(SOON, "the second kill", || events() == 2);
+}
+
+#[test]
+fn what_may_run_together_is_counted_by_what_each_may_use() {
+    let settings = [
+        ("DEVGATE_DOCKER_MEMORY", "128MiB"),
+        ("DEVGATE_LIMITS_USER_MEMORY", "200MiB"),
+        ("DEVGATE_LIMITS_DISK_INTERVAL", "1s"),
+    ];
+    let it = Containers::start(BUSYBOX, &settings);
+    let gateway = it.target().gateway();
+    let refused = gateway.cli(&["create", "second"]);
+    assert_eq!(refused.code(), 6, "{refused:?}");
+    assert!(
+        refused.err().contains("128MiB of 200MiB memory (default)"),
+        "{refused:?}"
+    );
+    let _ = it
+        .target()
+        .ssh()
+        .run("dd if=/dev/zero of=file bs=1M count=9; sync")
+        .ok();
+    until(SOON, "the home's size", || {
+        let limits = gateway.cli(&["limits", "--json"]).ok();
+        let limits: serde_json::Value = serde_json::from_slice(&limits.stdout).unwrap();
+        limits[0]["own"]["disk_bytes"]["used"].as_u64() >= Some(9 << 20)
+    });
+}
+
+#[test]
 fn a_full_tmp_counts_as_memory_and_is_bounded() {
     let settings = [
         ("DEVGATE_DOCKER_MEMORY", "128MiB"),

@@ -142,7 +142,7 @@ fn a_container_that_is_killed_from_outside_comes_back_within_seconds() {
 }
 
 #[test]
-fn a_deleted_workspace_leaves_nothing_in_the_engine() {
+fn a_purged_workspace_leaves_nothing_in_the_engine() {
     let it = Containers::start(BUSYBOX, &[]);
     let gateway = it.target().gateway();
     let _ = gateway.cli(&["create", "second"]).ok();
@@ -150,7 +150,7 @@ fn a_deleted_workspace_leaves_nothing_in_the_engine() {
     let _ = ssh.run("mkdir -m 0 closed; echo made > file").ok();
     assert_eq!(it.all("container").len(), 2);
     assert_eq!(it.all("volume").len(), 2);
-    let _ = gateway.cli(&["delete", "second", "--yes"]).ok();
+    let _ = gateway.cli(&["delete", "second", "--purge", "--yes"]).ok();
     assert_eq!(it.container("second"), None);
     assert_eq!(it.all("container").len(), 1);
     assert_eq!(it.all("volume").len(), 1);
@@ -159,6 +159,41 @@ fn a_deleted_workspace_leaves_nothing_in_the_engine() {
         left, 2,
         "the other workspace's folder and the installation's id"
     );
+}
+
+#[test]
+fn a_deleted_workspace_leaves_its_home_and_comes_back_with_it() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let gateway = it.target().gateway();
+    let _ = it.target().ssh().run("echo kept > file").ok();
+    let _ = gateway.cli(&["delete", "default", "--yes"]).ok();
+    assert_eq!(it.all("container").len(), 0);
+    assert_eq!(it.all("volume").len(), 1);
+    let _ = gateway.cli(&["restore", "default", "--as", "again"]).ok();
+    let ssh = it.target().ssh().user("again").args(["-tt"]);
+    let done = ssh.run("cat file").ok();
+    assert!(done.out().contains("kept"), "{done:?}");
+    let _ = gateway.cli(&["delete", "again", "--yes"]).ok();
+    let _ = gateway.cli(&["purge", "again", "--yes"]).ok();
+    assert_eq!(it.all("volume").len(), 0);
+}
+
+#[test]
+fn a_container_is_the_same_after_its_workspace_was_renamed() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let gateway = it.target().gateway();
+    assert_eq!(it.target().ssh().run("echo up").ok().out(), "up\n");
+    let before = it.container("default").unwrap();
+    let _ = gateway.cli(&["rename", "default", "main"]).ok();
+    let _ = gateway.cli(&["restart", "main"]).ok();
+    let done = it
+        .target()
+        .ssh()
+        .user("main")
+        .run("echo $DEVGATE_WORKSPACE")
+        .ok();
+    assert_eq!(done.out(), "main\n");
+    assert_eq!(it.all("container"), [before]);
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Connection {
     pub applications: ApplicationsBy,
     /// The SSH host keys.
     pub host_keys: Vec<HostKey>,
+    /// How long the home of a deleted workspace is kept; 0: not at all.
+    pub delete_grace_seconds: u64,
 }
 
 /// Where applications are found.
@@ -71,8 +73,9 @@ pub struct Event {
     /// When it happened.
     #[serde(with = "rfc3339")]
     pub time: OffsetDateTime,
-    /// What happened: `workspace-created`, `workspace-state`, `workspace-deleted`,
-    /// `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
+    /// What happened: `workspace-created`, `workspace-state`, `workspace-renamed`,
+    /// `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
+    /// `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
     /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
     /// more may come.
     pub kind: String,

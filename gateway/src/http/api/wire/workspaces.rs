@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::WorkspaceTemplate;
 use crate::config::{Cpus, Size};
-use crate::http::wire::{Failure, StateName};
+use crate::http::wire::{Failure, KilledProgram, StateName};
 use crate::names::{TemplateName, UserName, WorkspaceId, WorkspaceName};
 use crate::store::Visibility;
 
@@ -41,12 +41,23 @@ pub struct Workspace {
     /// The template that it was made from, where it was.
     #[schema(required = true)]
     pub template: Option<WorkspaceTemplate>,
+    /// The last program in it that was killed because its memory was used up.
+    #[schema(required = true)]
+    pub out_of_memory: Option<KilledProgram>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
     /// When its state last changed.
     #[serde(with = "rfc3339")]
     pub changed: OffsetDateTime,
+    /// When it was deleted, where it was.
+    #[serde(with = "rfc3339::option")]
+    #[schema(required = true)]
+    pub deleted_at: Option<OffsetDateTime>,
+    /// Until when it can be restored, where it was deleted; then its home is removed.
+    #[serde(with = "rfc3339::option")]
+    #[schema(required = true)]
+    pub restorable_until: Option<OffsetDateTime>,
     /// Its agent, where one runs.
     #[schema(required = true)]
     pub agent: Option<Agent>,
@@ -122,6 +133,10 @@ pub struct WorkspaceQuery {
     /// In this state alone.
     #[serde(default)]
     pub state: Option<StateName>,
+    /// The deleted ones of which something is left, instead of those that live.
+    #[serde(default)]
+    #[param(default = false)]
+    pub deleted: Option<bool>,
     /// Most entries of the page.
     #[serde(default)]
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -142,6 +157,53 @@ pub struct WaitQuery {
     #[serde(default)]
     #[param(minimum = 0, maximum = 60, default = 0)]
     pub wait: Option<u32>,
+}
+
+/// How a workspace is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    /// Whether its home is removed at once, of a deleted workspace too. It can't be
+    /// restored.
+    #[serde(default)]
+    #[param(default = false)]
+    pub purge: Option<bool>,
+    /// How many seconds the answer may wait until it is deleted, or nothing is left.
+    #[serde(default)]
+    #[param(minimum = 0, maximum = 60, default = 0)]
+    pub wait: Option<u32>,
+}
+
+/// Changes a workspace; what is left out stays as it is.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeWorkspace {
+    /// Its name from now on.
+    #[serde(default)]
+    pub name: Option<WorkspaceName>,
+    /// Whose it is from now on; for administrators alone.
+    #[serde(default)]
+    pub owner: Option<UserName>,
+}
+
+/// Has a deleted workspace live again.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreWorkspace {
+    /// Its name from now on; default: the one that it had.
+    #[serde(default)]
+    pub name: Option<WorkspaceName>,
+}
+
+/// Whose limits.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LimitsQuery {
+    /// Of this user; default: the caller's. Administrators alone name others.
+    #[serde(default)]
+    pub user: Option<UserName>,
 }
 
 /// Which part of a log.

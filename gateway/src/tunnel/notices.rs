@@ -1,0 +1,67 @@
+//! What agents tell by themselves.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::names::WorkspaceId;
+
+/// Notices that wait; what comes when it is full is dropped, and the log says so.
+const QUEUE: usize = 256;
+
+/// Longest name of a program that is kept, in characters; Linux's are shorter.
+const MAX_NAME: usize = 64;
+
+/// A program that the kernel killed because its workspace's memory was used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Victim {
+    /// Its name, as far as it is known.
+    pub program: Option<String>,
+    /// Its process id in the workspace, as far as it is known.
+    pub pid: Option<u32>,
+}
+
+/// Takes notices in, and hands them out to one who asks.
+#[derive(Debug)]
+pub(super) struct Notices {
+    queue: mpsc::Sender<(WorkspaceId, Victim)>,
+    waiting: Mutex<Option<mpsc::Receiver<(WorkspaceId, Victim)>>>,
+}
+
+impl Victim {
+    /// Takes over what an agent says, which may be anything.
+    pub(super) fn new(program: Option<&str>, pid: Option<u32>) -> Self {
+        let shown = |name: &str| {
+            let plain = name.chars().filter(|c| !c.is_control());
+            plain.take(MAX_NAME).collect()
+        };
+        Self {
+            program: program.map(shown),
+            pid,
+        }
+    }
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        Self {
+            queue,
+            waiting: Mutex::new(Some(waiting)),
+        }
+    }
+}
+
+impl Notices {
+    pub(super) fn tell(&self, id: &WorkspaceId, victim: Victim) {
+        if self.queue.try_send((id.clone(), victim)).is_err() {
+            warn!(workspace = %id, "an agent's notice is dropped");
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<mpsc::Receiver<(WorkspaceId, Victim)>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.take()
+    }
+}

@@ -1,0 +1,175 @@
+//! What is asked of a workspace, as far as the records go.
+
+use std::mem::discriminant;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::{Actor, Lifecycle};
+use crate::events::{Kind, NewEvent};
+use crate::names::WorkspaceName;
+use crate::store::StoreError;
+use crate::workspaces::decide::{Decision, Verb, decide};
+use crate::workspaces::ending::{self, Retries};
+use crate::workspaces::error::CommandError;
+use crate::workspaces::renaming;
+use crate::workspaces::state::{Intent, State};
+use crate::workspaces::{Change, Command, Order};
+
+impl Actor {
+    /// Carries out a command as far as the records go. Returns what to do instead
+    /// where it changes that.
+    pub(super) async fn accept(&mut self, command: Command) -> Option<Lifecycle> {
+        let Command { order, reply } = command;
+        let (verb, name) = match order {
+            Order::Do(verb) => (verb, None),
+            Order::Restore(name) => (Verb::Restore, name),
+            Order::Change(change) => {
+                let _ = reply.send(self.change(change).await);
+                return None;
+            }
+        };
+        let decision = decide(&self.state.borrow(), self.intent, &verb);
+        // Where nobody waits for the reply any more, the command still counts.
+        let (intent, state) = match decision {
+            Decision::Granted => {
+                let _ = reply.send(Ok(()));
+                return None;
+            }
+            Decision::Refused(error) => {
+                let _ = reply.send(Err(error));
+                return None;
+            }
+            Decision::Go(intent, state) => (intent, state),
+        };
+        let changes = discriminant(&state) != discriminant(&*self.state.borrow());
+        let before = Arc::clone(&self.workspace.blueprint);
+        if let Verb::Rebuild(blueprint) = &verb {
+            self.workspace.blueprint = Arc::clone(blueprint);
+        }
+        let is_rebuilt = matches!(verb, Verb::Rebuild(_));
+        if is_rebuilt && let Err(error) = self.shared.ledger.rebuild(&self.workspace) {
+            self.workspace.blueprint = before;
+            let _ = reply.send(Err(error.into()));
+            return None;
+        }
+        if (changes || intent != self.intent || is_rebuilt)
+            && let Err(error) = self.take(intent, &state, name).await
+        {
+            self.workspace.blueprint = before;
+            self.shared.ledger.renamed(&self.workspace);
+            let _ = reply.send(Err(error));
+            return None;
+        }
+        info!(
+            verb = verb.as_str(),
+            state = state.as_str(),
+            "command accepted"
+        );
+        self.intent = intent;
+        let next = Lifecycle::of(&state);
+        if changes {
+            self.publish(state);
+        }
+        let _ = reply.send(Ok(()));
+        changes.then_some(next)
+    }
+
+    /// Gives the workspace another name or owner; whatever goes on goes on.
+    async fn change(&mut self, change: Change) -> Result<(), CommandError> {
+        match self.intent {
+            Intent::Run | Intent::Stop => {}
+            Intent::Delete => return Err(CommandError::Deleted),
+            Intent::Purge => return Err(CommandError::Deleting),
+        }
+        let mut changed = self.workspace.clone();
+        if let Some(name) = change.name {
+            changed.name = name;
+        }
+        if let Some(owner) = change.owner {
+            (changed.owner, changed.owner_name) = (owner.id, owner.name);
+        }
+        if changed == self.workspace {
+            return Ok(());
+        }
+        self.shared.ledger.change(&changed)?;
+        if let Err(error) = self.shared.store.rename_workspace(&changed).await {
+            self.shared.ledger.renamed(&self.workspace);
+            return Err(error.into());
+        }
+        let before = std::mem::replace(&mut self.workspace, changed);
+        if before.owner != self.workspace.owner {
+            self.owned.pass_on(self.workspace.owner.clone());
+        }
+        info!(from = %before.target(), to = %self.workspace.target(), "workspace changed hands or name");
+        for told in renaming::told(&before, &self.workspace) {
+            self.shared.events.record(told);
+        }
+        Ok(())
+    }
+
+    /// Takes what that needs, and records it.
+    async fn take(
+        &mut self,
+        intent: Intent,
+        state: &State,
+        name: Option<WorkspaceName>,
+    ) -> Result<(), CommandError> {
+        let ledger = Arc::clone(&self.shared.ledger);
+        let restored = self.deleted.is_some() && !intent.ends();
+        if restored {
+            ledger.restore(&self.workspace)?;
+        }
+        let started = intent == Intent::Run && ledger.start(&self.workspace)?;
+        let recorded = self.record(intent, state, name).await;
+        if recorded.is_err() {
+            // Nothing came of it.
+            if restored {
+                ledger.deleted(&self.workspace.id);
+            }
+            if started {
+                ledger.seen(&self.workspace.id, &State::Stopped);
+            }
+        }
+        Ok(recorded?)
+    }
+
+    /// Records what is wanted of the workspace from now on: also that it is deleted, or
+    /// lives again under that name or its own.
+    async fn record(
+        &mut self,
+        intent: Intent,
+        state: &State,
+        name: Option<WorkspaceName>,
+    ) -> Result<(), StoreError> {
+        let (store, id) = (&self.shared.store, &self.workspace.id);
+        match (self.deleted, intent.ends()) {
+            (Some(_), true) | (None, false) => {
+                let blueprint = &self.workspace.blueprint;
+                store.set_intent(id, (intent, state), blueprint).await?;
+            }
+            (None, true) => {
+                let deletion = ending::deletion(intent, self.shared.options.delete_grace);
+                store
+                    .delete_workspace(id, (intent, state), deletion)
+                    .await?;
+                self.deleted = Some(deletion);
+                self.shared.ledger.deleted(id);
+                self.retries = Retries::default();
+                self.shared
+                    .events
+                    .record(ending::told(&self.workspace, intent, deletion));
+            }
+            (Some(_), false) => {
+                let name = name.unwrap_or_else(|| self.workspace.name.clone());
+                store.restore_workspace(id, (intent, state), &name).await?;
+                self.deleted = None;
+                self.workspace.name = name;
+                self.shared.ledger.renamed(&self.workspace);
+                let about = NewEvent::of_workspace(Kind::WorkspaceRestored, &self.workspace);
+                self.shared.events.record(about);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,404 @@
+//! What people may have, and what they have.
+//!
+//! One ledger knows every workspace: who owns it, whether it runs, and what its home takes
+//! up. Who makes or starts one enters it there first, under one lock, so that nothing is
+//! exceeded however many are made or started at once. What runs already when a limit is
+//! set goes on.
+
+mod count;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use time::OffsetDateTime;
+
+use super::blueprint::Blueprint;
+use super::reached::{LimitReached, Resource};
+use super::state::{Intent, Record, State, Workspace};
+use crate::config::Size;
+use crate::drivers::HomeSize;
+use crate::identity::User;
+use crate::names::{UserId, WorkspaceId, WorkspaceName};
+use count::{holds, named, usage};
+
+/// Billionths of a processor in a thousandth.
+const NANOS: u64 = 1_000_000;
+
+/// What all workspaces of a user, or of everybody, may be together; absent: anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many there may be.
+    pub workspaces: Option<u64>,
+    /// How many may run at once.
+    pub running: Option<u64>,
+    /// Processors of those that run, in billionths.
+    pub nano_cpus: Option<u64>,
+    /// Memory of those that run, in bytes.
+    pub memory: Option<u64>,
+    /// What the homes may take up, in bytes.
+    pub disk: Option<u64>,
+}
+
+/// What people may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Each user.
+    pub user: Allowance,
+    /// All together.
+    pub total: Allowance,
+    /// What one workspace is given that runs.
+    pub each: Demand,
+}
+
+/// What a workspace is given while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Processors, in billionths.
+    pub nano_cpus: u64,
+    /// Memory, in bytes.
+    pub memory: u64,
+}
+
+/// What somebody has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many workspaces live.
+    pub workspaces: u64,
+    /// How many of them run, or are on their way up or down.
+    pub running: u64,
+    /// Processors of these, in billionths.
+    pub nano_cpus: u64,
+    /// Memory of these, in bytes.
+    pub memory: u64,
+    /// What the homes take up, those of deleted workspaces too, in bytes.
+    pub disk: u64,
+    /// When the first of the homes was measured; absent: none was.
+    pub measured: Option<OffsetDateTime>,
+}
+
+/// Knows what everybody has.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    limits: Limits,
+    entries: Mutex<HashMap<WorkspaceId, Entry>>,
+    /// Who had too much on disk when it was last looked at.
+    over: Mutex<HashSet<UserId>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    workspace: Workspace,
+    /// Whether it counts as a workspace: deleted ones don't.
+    lives: bool,
+    /// Whether it holds what it is given while it runs.
+    runs: bool,
+    home: Option<HomeSize>,
+}
+
+/// A place in the ledger for a workspace that is being made; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    ledger: Arc<Ledger>,
+    id: WorkspaceId,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    workspaces: u64,
+    running: u64,
+    each: Demand,
+}
+
+/// Returns what a workspace is given while it runs.
+pub(super) fn demand(limits: &Limits, workspace: &Workspace) -> Demand {
+    let own = &workspace.blueprint;
+    let cpus = own.cpus.map(|cpus| u64::from(cpus.thousandths()) * NANOS);
+    Demand {
+        nano_cpus: cpus.unwrap_or(limits.each.nano_cpus),
+        memory: own.memory.map_or(limits.each.memory, Size::bytes),
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            entries: Mutex::default(),
+            over: Mutex::default(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Enters a workspace of the records as it is.
+    pub(super) fn adopt(&self, record: &Record) {
+        let entry = Entry {
+            workspace: record.workspace.clone(),
+            lives: record.deleted.is_none(),
+            runs: record.intent == Intent::Run,
+            home: None,
+        };
+        self.entries().insert(record.workspace.id.clone(), entry);
+    }
+
+    /// Enters a workspace that is about to be made.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        owner: &User,
+        name: &WorkspaceName,
+        (blueprint, intent): (&Blueprint, Intent),
+    ) -> Result<Place, Box<LimitReached>> {
+        let workspace = Workspace {
+            id: WorkspaceId::random(),
+            name: name.clone(),
+            owner: owner.id.clone(),
+            owner_name: owner.name.clone(),
+            created: OffsetDateTime::now_utc(),
+            blueprint: Arc::new(blueprint.clone()),
+        };
+        let runs = intent == Intent::Run;
+        let mut entries = self.entries();
+        let wanted = self.wanted(&workspace, true, runs);
+        self.check(&entries, &workspace, wanted)?;
+        let id = workspace.id.clone();
+        let entry = Entry {
+            workspace,
+            lives: true,
+            runs,
+            home: None,
+        };
+        entries.insert(id.clone(), entry);
+        Ok(Place {
+            ledger: Arc::clone(self),
+            id,
+        })
+    }
+
+    /// Enters that a workspace runs. Tells whether it didn't before.
+    pub(super) fn start(&self, workspace: &Workspace) -> Result<bool, Box<LimitReached>> {
+        let mut entries = self.entries();
+        if entries.get(&workspace.id).is_some_and(|entry| entry.runs) {
+            return Ok(false);
+        }
+        let wanted = self.wanted(workspace, false, true);
+        self.check(&entries, workspace, wanted)?;
+        if let Some(entry) = entries.get_mut(&workspace.id) {
+            entry.runs = true;
+        }
+        Ok(true)
+    }
+
+    /// Enters that a workspace runs that is made of something else than before.
+    pub(super) fn rebuild(&self, workspace: &Workspace) -> Result<(), Box<LimitReached>> {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&workspace.id) else {
+            return Ok(());
+        };
+        let ran = std::mem::replace(&mut entry.runs, false);
+        let wanted = self.wanted(workspace, false, true);
+        let checked = self.check(&entries, workspace, wanted);
+        if let Some(entry) = entries.get_mut(&workspace.id) {
+            entry.runs = ran || checked.is_ok();
+            if checked.is_ok() {
+                entry.workspace = workspace.clone();
+            }
+        }
+        checked
+    }
+
+    /// Notes in which state a workspace is: what doesn't run holds nothing.
+    pub(super) fn seen(&self, id: &WorkspaceId, state: &State) {
+        if let Some(entry) = self.entries().get_mut(id)
+            && !holds(state)
+        {
+            entry.runs = false;
+        }
+    }
+
+    /// Enters that a deleted workspace lives again.
+    pub(super) fn restore(&self, workspace: &Workspace) -> Result<(), Box<LimitReached>> {
+        let mut entries = self.entries();
+        let wanted = self.wanted(workspace, true, false);
+        self.check(&entries, workspace, wanted)?;
+        if let Some(entry) = entries.get_mut(&workspace.id) {
+            entry.lives = true;
+        }
+        Ok(())
+    }
+
+    /// Notes that a workspace is deleted.
+    pub(super) fn deleted(&self, id: &WorkspaceId) {
+        if let Some(entry) = self.entries().get_mut(id) {
+            entry.lives = false;
+        }
+    }
+
+    /// Notes that nothing is left of a workspace.
+    pub(super) fn gone(&self, id: &WorkspaceId) {
+        self.entries().remove(id);
+    }
+
+    /// Enters another name or owner, who must be allowed to have it.
+    pub(super) fn change(&self, changed: &Workspace) -> Result<(), Box<LimitReached>> {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get(&changed.id) else {
+            return Ok(());
+        };
+        if entry.workspace.owner != changed.owner {
+            let wanted = self.wanted(changed, true, entry.runs);
+            let limits = &self.limits.user;
+            self.check_one(&entries, changed, wanted, limits, Some(&changed.owner))?;
+        }
+        if let Some(entry) = entries.get_mut(&changed.id) {
+            entry.workspace = changed.clone();
+        }
+        Ok(())
+    }
+
+    /// Notes what a workspace is called and whose it is.
+    pub(super) fn renamed(&self, workspace: &Workspace) {
+        if let Some(entry) = self.entries().get_mut(&workspace.id) {
+            entry.workspace = workspace.clone();
+        }
+    }
+
+    /// Notes what a home takes up.
+    pub(super) fn measured(&self, id: &WorkspaceId, size: HomeSize) {
+        if let Some(entry) = self.entries().get_mut(id) {
+            entry.home = Some(size);
+        }
+    }
+
+    /// Returns who has too much on disk since this was last asked.
+    pub(super) fn newly_over(&self) -> Vec<Workspace> {
+        let Some(limit) = self.limits.user.disk else {
+            return Vec::new();
+        };
+        let entries = self.entries();
+        let mut owners: HashMap<&UserId, (&Workspace, u64)> = HashMap::new();
+        for entry in entries.values() {
+            let size = entry.home.map_or(0, |home| home.bytes);
+            let owner = &entry.workspace.owner;
+            owners.entry(owner).or_insert((&entry.workspace, 0)).1 += size;
+        }
+        owners.retain(|_, (_, used)| *used > limit);
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.retain(|owner| owners.contains_key(owner));
+        let new = owners.into_values();
+        new.filter(|(workspace, _)| over.insert(workspace.owner.clone()))
+            .map(|(workspace, _)| workspace.clone())
+            .collect()
+    }
+
+    /// Returns what a user has, or all have.
+    pub(super) fn usage(&self, owner: Option<&UserId>) -> Usage {
+        usage(&self.limits, &self.entries(), owner)
+    }
+
+    fn wanted(&self, workspace: &Workspace, new: bool, runs: bool) -> Wanted {
+        Wanted {
+            workspaces: u64::from(new),
+            running: u64::from(runs),
+            each: if runs {
+                demand(&self.limits, workspace)
+            } else {
+                Demand::default()
+            },
+        }
+    }
+
+    fn check(
+        &self,
+        entries: &HashMap<WorkspaceId, Entry>,
+        workspace: &Workspace,
+        wanted: Wanted,
+    ) -> Result<(), Box<LimitReached>> {
+        let (user, total) = (&self.limits.user, &self.limits.total);
+        self.check_one(entries, workspace, wanted, user, Some(&workspace.owner))?;
+        self.check_one(entries, workspace, wanted, total, None)
+    }
+
+    fn check_one(
+        &self,
+        entries: &HashMap<WorkspaceId, Entry>,
+        workspace: &Workspace,
+        wanted: Wanted,
+        allowed: &Allowance,
+        owner: Option<&UserId>,
+    ) -> Result<(), Box<LimitReached>> {
+        let has = usage(&self.limits, entries, owner);
+        let found = [
+            (
+                Resource::Workspaces,
+                allowed.workspaces,
+                has.workspaces,
+                wanted.workspaces,
+            ),
+            (
+                Resource::Running,
+                allowed.running,
+                has.running,
+                wanted.running,
+            ),
+            (
+                Resource::Cpus,
+                allowed.nano_cpus,
+                has.nano_cpus,
+                wanted.each.nano_cpus,
+            ),
+            (
+                Resource::Memory,
+                allowed.memory,
+                has.memory,
+                wanted.each.memory,
+            ),
+            // No quota: who is beyond it makes and starts nothing more.
+            (Resource::Disk, allowed.disk, has.disk, 1),
+        ];
+        for (resource, limit, used, wanted) in found {
+            let Some(limit) = limit else { continue };
+            if wanted > 0 && used.saturating_add(wanted) > limit {
+                let (by, more) = named(entries, owner, resource);
+                return Err(Box::new(LimitReached {
+                    resource,
+                    owner: owner.map(|_| workspace.owner_name.clone()),
+                    limit,
+                    used,
+                    wanted,
+                    by,
+                    more,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Makes it the place of the workspace that was made.
+    pub(super) fn taken_by(self, workspace: &Workspace) {
+        let mut entries = self.ledger.entries();
+        if let Some(mut entry) = entries.remove(&self.id) {
+            entry.workspace = workspace.clone();
+            entries.insert(workspace.id.clone(), entry);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nothing is there any more where it was taken.
+        self.ledger.gone(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

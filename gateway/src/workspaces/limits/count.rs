@@ -1,0 +1,78 @@
+//! Counts what workspaces hold.
+
+use std::collections::HashMap;
+
+use super::{Entry, Limits, Usage, demand};
+use crate::names::{UserId, WorkspaceId, WorkspaceName};
+use crate::workspaces::reached::Resource;
+use crate::workspaces::state::{FailureReason, State};
+
+/// Workspaces that an error names.
+const NAMED: usize = 5;
+
+/// Tells whether a workspace in a state has, or gets back by itself, what it is given.
+pub(super) fn holds(state: &State) -> bool {
+    match state {
+        State::Starting | State::Running | State::Stopping => true,
+        State::Failed(FailureReason::StopFailed { .. }) => true,
+        State::Failed(reason) => reason.passes(),
+        State::Created | State::Stopped | State::Deleted => false,
+    }
+}
+
+pub(super) fn usage(
+    limits: &Limits,
+    entries: &HashMap<WorkspaceId, Entry>,
+    owner: Option<&UserId>,
+) -> Usage {
+    let mut sum = Usage::default();
+    for entry in of(entries, owner) {
+        sum.workspaces += u64::from(entry.lives);
+        if entry.runs {
+            let each = demand(limits, &entry.workspace);
+            sum.running += 1;
+            sum.nano_cpus = sum.nano_cpus.saturating_add(each.nano_cpus);
+            sum.memory = sum.memory.saturating_add(each.memory);
+        }
+        if let Some(home) = entry.home {
+            sum.disk = sum.disk.saturating_add(home.bytes);
+            let first = sum.measured.map_or(home.at, |at| at.min(home.at));
+            sum.measured = Some(first);
+        }
+    }
+    sum
+}
+
+/// Names who uses a resource, the most first, for their owner: others' aren't named.
+pub(super) fn named(
+    entries: &HashMap<WorkspaceId, Entry>,
+    owner: Option<&UserId>,
+    resource: Resource,
+) -> (Vec<WorkspaceName>, usize) {
+    if owner.is_none() {
+        return (Vec::new(), 0);
+    }
+    let counts = |entry: &&Entry| match resource {
+        Resource::Workspaces => entry.lives,
+        Resource::Running | Resource::Cpus | Resource::Memory => entry.runs,
+        Resource::Disk => entry.home.is_some_and(|home| home.bytes > 0),
+    };
+    let mut users: Vec<_> = of(entries, owner).filter(counts).collect();
+    users.sort_by_key(|entry| {
+        let size = entry.home.map_or(0, |home| home.bytes);
+        let size = if resource == Resource::Disk { size } else { 0 };
+        (std::cmp::Reverse(size), entry.workspace.name.as_str())
+    });
+    let more = users.len().saturating_sub(NAMED);
+    let names = users.iter().take(NAMED);
+    let names = names.map(|entry| entry.workspace.name.clone());
+    (names.collect(), more)
+}
+
+fn of<'a>(
+    entries: &'a HashMap<WorkspaceId, Entry>,
+    owner: Option<&'a UserId>,
+) -> impl Iterator<Item = &'a Entry> {
+    let all = entries.values();
+    all.filter(move |entry| owner.is_none_or(|owner| entry.workspace.owner == *owner))
+}

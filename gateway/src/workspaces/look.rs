@@ -1,0 +1,130 @@
+//! What there is of workspaces, without changing it.
+
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+
+use super::error::CommandError;
+use super::limits::{Limits, Usage};
+use super::logs::LogPart;
+use super::state::{Record, State};
+use super::victims::Killed;
+use super::{Expected, Workspaces};
+use crate::drivers::Logs;
+use crate::events::Events;
+use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::store::StoreError;
+
+impl Workspaces {
+    /// Waits until a workspace stays as it is, and tells how: `None` once it is
+    /// gone. Cancel-safe.
+    pub async fn settled(&self, id: &WorkspaceId) -> Option<State> {
+        let mut state = self.watch(id)?;
+        match state.wait_for(State::is_settled).await {
+            Ok(state) => Some(state.clone()),
+            Err(_) => None,
+        }
+    }
+
+    /// Shows a workspace's state as it changes; the channel closes once it is gone.
+    pub fn watch(&self, id: &WorkspaceId) -> Option<watch::Receiver<State>> {
+        self.handle(id).map(|handle| handle.state)
+    }
+
+    /// Returns all workspaces that live, by owner and name.
+    pub async fn list(&self) -> Result<Vec<Record>, StoreError> {
+        let records = self.inner.shared.store.workspaces().await?;
+        Ok(self.all_live(records))
+    }
+
+    /// Returns all deleted workspaces of which something is left, by owner, name and id.
+    pub async fn list_deleted(&self) -> Result<Vec<Record>, StoreError> {
+        let records = self.inner.shared.store.deleted_workspaces().await?;
+        Ok(self.all_live(records))
+    }
+
+    /// Returns the workspace of that owner and name.
+    pub async fn find(
+        &self,
+        owner: &UserName,
+        name: &WorkspaceName,
+    ) -> Result<Option<Record>, StoreError> {
+        let record = self.inner.shared.store.workspace_named(owner, name).await?;
+        Ok(record.map(|record| self.live(record)))
+    }
+
+    /// Returns the workspace of that id.
+    pub async fn get(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
+        let record = self.inner.shared.store.workspace(id).await?;
+        Ok(record.map(|record| self.live(record)))
+    }
+
+    /// Returns what tells of the workspaces' changes, and of others.
+    pub fn events(&self) -> &Events {
+        &self.inner.shared.events
+    }
+
+    /// Returns a part of the output of a workspace's agent.
+    pub async fn logs(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
+        self.handle(id).ok_or(CommandError::Gone)?;
+        let (lines, follow) = part.of_driver();
+        let logs = self.inner.shared.driver.logs(id, lines, follow).await?;
+        Ok(part.of(logs))
+    }
+
+    /// Tells a person who waits what a start that is under way takes its time with,
+    /// where there is something to tell.
+    pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
+        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
+        starting
+            .then(|| self.inner.shared.driver.doing(id))
+            .flatten()
+    }
+
+    /// Returns the last program of a workspace that was killed for want of memory.
+    pub fn killed(&self, id: &WorkspaceId) -> Option<Killed> {
+        self.inner.shared.killed().get(id).cloned()
+    }
+
+    /// Returns where a workspace's home is, as its own programs see it.
+    pub fn home(&self, id: &WorkspaceId) -> PathBuf {
+        self.inner.shared.driver.home(id)
+    }
+
+    /// Tells whether an agent of that workspace may dial in now.
+    pub fn expects_agent(&self, id: &WorkspaceId) -> Expected {
+        let handle = self.handle(id);
+        handle.map_or(Expected::Not, |handle| match *handle.state.borrow() {
+            State::Starting => Expected::First,
+            State::Running => Expected::Again,
+            State::Created
+            | State::Stopping
+            | State::Stopped
+            | State::Failed(_)
+            | State::Deleted => Expected::Not,
+        })
+    }
+
+    /// Returns what a user has, or all have together.
+    pub fn usage(&self, user: Option<&UserId>) -> Usage {
+        self.inner.shared.ledger.usage(user)
+    }
+
+    /// Returns what people may have.
+    pub fn limits(&self) -> &Limits {
+        self.inner.shared.ledger.limits()
+    }
+
+    fn all_live(&self, records: Vec<Record>) -> Vec<Record> {
+        let live = records.into_iter().map(|record| self.live(record));
+        live.collect()
+    }
+
+    /// Returns a record with the state of this moment.
+    fn live(&self, mut record: Record) -> Record {
+        if let Some(handle) = self.handle(&record.workspace.id) {
+            record.state = handle.state.borrow().clone();
+        }
+        record
+    }
+}
