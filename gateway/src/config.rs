@@ -8,6 +8,7 @@ mod check;
 mod docker;
 mod load;
 mod network;
+mod startup;
 mod units;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use docker::{BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerValueError, ExtraHost, Gpus};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
+pub use startup::StartupConfig;
 pub use units::{Listen, Period, Size, UnitError};
 
 /// Configuration of the server.
@@ -47,6 +49,8 @@ pub struct Config {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done in each workspace when it starts.
+    pub startup: StartupConfig,
 }
 
 /// What is logged, and how.
@@ -280,6 +284,7 @@ impl Default for Config {
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),
             terminals: TerminalsConfig::default(),
+            startup: StartupConfig::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, users, workspaces};
+use super::{configuration, keys, output, secrets, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -99,7 +99,7 @@ pub(super) enum Command {
     Delete(workspaces::Delete),
     /// Show the server, or workspaces
     Status(workspaces::Status),
-    /// Print what a workspace's agent logged
+    /// Print what a workspace's agent logged, or its start-up
     Logs(workspaces::Logs),
     /// Manage the people who may connect
     #[command(subcommand)]
@@ -107,6 +107,9 @@ pub(super) enum Command {
     /// Manage the public keys that they connect with
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Manage the secrets that workspaces get
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(configuration::Command),

@@ -62,6 +62,13 @@ impl Client {
         self.read(answer).await
     }
 
+    /// Puts something in place.
+    pub(super) async fn put(&mut self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
+        let answer = self.send(Method::PUT, path, Some(json)).await?;
+        self.bytes(answer).await.map(|_| ())
+    }
+
     /// Removes something.
     pub(super) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
         let answer = self.send(Method::DELETE, path, None).await?;

@@ -8,6 +8,7 @@ mod failure;
 mod greeting;
 mod keys;
 mod output;
+mod secrets;
 mod serve;
 mod users;
 mod workspaces;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,
+        Command::Secrets(command) => secrets::run(&mut client(&source)?, command).await,
     }
 }
 

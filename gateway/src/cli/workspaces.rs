@@ -84,6 +84,9 @@ pub(super) struct Status {
 pub(super) struct Logs {
     /// WORKSPACE, or WORKSPACE.OWNER
     workspace: Target,
+    /// What its start-up wrote, instead of its agent
+    #[arg(long)]
+    startup: bool,
     /// Go on as more is written
     #[arg(long, short)]
     follow: bool,
@@ -172,6 +175,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
         view = reached?.ok_or_else(deleted_meanwhile)?;
     }
     command.format.print(&view, sentence)?;
+    note_startup(&view);
     match then {
         AfterCreate::Start => succeeded(&view, Action::Start),
         AfterCreate::Nothing => Ok(()),
@@ -206,6 +210,7 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
             .format
             .print(&all, |all| all.iter().map(sentence).collect())?,
     }
+    views.iter().for_each(note_startup);
     views.iter().try_for_each(|view| succeeded(view, action))
 }
 
@@ -259,9 +264,10 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
     let view = show(client, &target).await?;
     command.format.print(&view, |view| {
         let rows = rows(std::slice::from_ref(view));
-        match &view.failure {
-            Some(failure) => format!("{rows}\n{}\n", printable(&failure.detail)),
-            None => rows,
+        match (&view.failure, startup_failure(view)) {
+            (Some(failure), _) => format!("{rows}\n{}\n", printable(&failure.detail)),
+            (None, Some(why)) => format!("{rows}\n{why}\n"),
+            (None, None) => rows,
         }
     })
 }
@@ -269,8 +275,13 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
 /// Prints a workspace's log.
 pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failure> {
     let path = format!(
-        "/workspaces/{}/logs?lines={}&follow={}",
+        "/workspaces/{}/{}?lines={}&follow={}",
         segment(&command.workspace.to_string()),
+        if command.startup {
+            "startup/log"
+        } else {
+            "logs"
+        },
         command.lines,
         command.follow
     );
@@ -368,6 +379,22 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
     Err(Failure::new(Kind::Failed, message))
 }
 
+/// Says on stderr that a workspace runs, but not as it should.
+fn note_startup(view: &WorkspaceView) {
+    if let Some(why) = startup_failure(view) {
+        output::note(&why);
+    }
+}
+
+/// Returns why a workspace's start-up failed, with the next step, where it did.
+fn startup_failure(view: &WorkspaceView) -> Option<String> {
+    let why = printable(view.startup_failure.as_ref()?);
+    let target = format!("{}.{}", view.name, view.owner);
+    Some(format!(
+        "the start-up of {target} failed ({why}): `devgate logs --startup {target}` tells more"
+    ))
+}
+
 fn deleted_meanwhile() -> Failure {
     Failure::new(Kind::NotFound, "the workspace was deleted meanwhile")
 }
@@ -376,9 +403,10 @@ fn rows(workspaces: &[WorkspaceView]) -> String {
     let rows: Vec<_> = workspaces
         .iter()
         .map(|view| {
-            let state = match &view.failure {
-                Some(failure) => format!("{} ({})", word(view.state), failure.code),
-                None => word(view.state).to_owned(),
+            let state = match (&view.failure, &view.startup_failure) {
+                (Some(failure), _) => format!("{} ({})", word(view.state), failure.code),
+                (None, Some(_)) => format!("{} (startup-failed)", word(view.state)),
+                (None, None) => word(view.state).to_owned(),
             };
             [
                 view.name.to_string(),

@@ -64,6 +64,7 @@ fn process(
         environment: config.process.environment.clone(),
         editor: editor(config),
         terminals: terminals(config),
+        startup: config.startup.for_agents(),
         reach,
     })))
 }
@@ -92,6 +93,7 @@ fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> Docke
         environment: docker.environment.clone(),
         editor: editor(config),
         terminals: terminals(config),
+        startup: config.startup.for_agents(),
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn all() -> Migrator {
             "logins, tokens, links, ports, events, requests",
             include_str!("../../migrations/0002_logins_tokens_ports_events.sql"),
         ),
+        ("secrets", include_str!("../../migrations/0003_secrets.sql")),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

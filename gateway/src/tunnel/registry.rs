@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::Authority;
@@ -22,6 +22,7 @@ use super::greeting::Greetings;
 use super::local::LocalSocket;
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
+use crate::secrets::Vault;
 
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ struct Registry {
     stop: CancellationToken,
     /// Whether this gateway has sent its agents away.
     going_away: AtomicBool,
+    /// What agents are told of secrets, once that is known.
+    vault: OnceLock<Vault>,
 }
 
 /// Why an offered data connection isn't taken.
@@ -67,7 +70,18 @@ impl Tunnels {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             going_away: AtomicBool::new(false),
+            vault: OnceLock::new(),
         }))
+    }
+
+    /// Has agents be told the secrets that their workspaces get. The first vault counts.
+    pub fn tell_secrets_of(&self, vault: Vault) {
+        let _ = self.0.vault.set(vault);
+    }
+
+    /// Returns what agents are told of secrets.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.0.vault.get()
     }
 
     /// Connects to the agent that listens on `socket` and keeps the tunnel until it
@@ -77,7 +91,8 @@ impl Tunnels {
         id: &WorkspaceId,
         socket: &LocalSocket,
     ) -> Result<AgentInfo, TunnelError> {
-        let (link, info) = local::control(id, socket).await.inspect_err(|error| {
+        let control = local::control(id, socket, self.vault());
+        let (link, info) = control.await.inspect_err(|error| {
             if let TunnelError::Stream(StreamError::Version(version)) = error {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
@@ -109,6 +124,7 @@ impl Tunnels {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
+        let welcome = control::welcome(self.vault(), id, &info).await;
         // A stop that came since the agent dialled has closed all tunnels already.
         if !expected.await {
             return Err(TunnelError::Unexpected);
@@ -117,7 +133,7 @@ impl Tunnels {
         let pool = Pool::default();
         let reach = Reach::Dialled { name, pool };
         // Registered before the agent is welcomed: it offers connections at once.
-        self.keep(id, link, info.clone(), reach, Some(control::welcome()));
+        self.keep(id, link, info.clone(), reach, Some(welcome));
         Ok(info)
     }
 

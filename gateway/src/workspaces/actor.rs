@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::startup::Status;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
@@ -19,7 +20,7 @@ use super::bring_up::{self, StartFailure};
 use super::decide::{Decision, decide};
 use super::error::CommandError;
 use super::state::{FailureReason, Intent, Record, State, Workspace};
-use super::{Command, Shared};
+use super::{Command, Shared, startup};
 use crate::chain::chain;
 use crate::drivers::Exit;
 use crate::events::{Kind, NewEvent};
@@ -37,9 +38,17 @@ pub(super) struct Actor {
     workspace: Workspace,
     intent: Intent,
     state: watch::Sender<State>,
+    /// How far the start-up is, as the agent tells it.
+    startup: startup::Told,
     mailbox: mpsc::Receiver<Command>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
+}
+
+/// What others see of an actor.
+pub(super) struct Seen {
+    pub(super) state: watch::Receiver<State>,
+    pub(super) startup: watch::Receiver<Option<Status>>,
 }
 
 /// What the actor does.
@@ -65,7 +74,7 @@ impl Actor {
         shared: Arc<Shared>,
         record: Record,
         mailbox: mpsc::Receiver<Command>,
-    ) -> (Self, watch::Receiver<State>) {
+    ) -> (Self, Seen) {
         let state = match (record.intent, record.state) {
             (Intent::Delete, _) | (Intent::Run, State::Stopping) => State::Stopping,
             (Intent::Run, _) => State::Starting,
@@ -73,12 +82,18 @@ impl Actor {
             // An agent that was on its way out, or up, may still be there.
             (Intent::Stop, _) => State::Stopping,
         };
-        let (state, seen) = watch::channel(state);
+        let (state, seen_state) = watch::channel(state);
+        let (startup, seen_startup) = watch::channel(None);
+        let seen = Seen {
+            state: seen_state,
+            startup: seen_startup,
+        };
         let actor = Self {
             shared,
             workspace: record.workspace,
             intent: record.intent,
             state,
+            startup,
             mailbox,
             crashes: VecDeque::new(),
         };
@@ -135,7 +150,9 @@ impl Actor {
     async fn start(&mut self, after: Duration) -> Lifecycle {
         let since = Instant::now();
         let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
-        let work = bring_up::start(&shared, &workspace, after);
+        let told = self.startup.clone();
+        told.send_replace(None);
+        let work = bring_up::start(&shared, &workspace, after, &told);
         match self.beside(work).await {
             Ok(next) => next,
             Err(Ok(pid)) => {
@@ -154,11 +171,13 @@ impl Actor {
     }
 
     async fn watch_over(&mut self) -> Lifecycle {
-        let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
+        let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
+        let (id, told) = (workspace.id.clone(), self.startup.clone());
         let work = async {
             tokio::select! {
                 exit = shared.driver.exited(&id) => exit,
                 never = bring_up::keep_connected(&shared, &id) => match never {},
+                never = startup::follow(&shared, &workspace, &told) => match never {},
             }
         };
         match self.beside(work).await {
@@ -183,6 +202,7 @@ impl Actor {
             Ok(next) => next,
             Err(Ok(())) => {
                 self.crashes.clear();
+                self.startup.send_replace(None);
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,

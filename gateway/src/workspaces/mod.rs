@@ -14,6 +14,7 @@ mod decide;
 mod error;
 mod open;
 mod orphans;
+mod startup;
 mod state;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use devgate_protocol::startup::Status;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -113,6 +115,9 @@ struct Shared {
 struct Handle {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
+    startup: watch::Receiver<Option<Status>>,
+    /// The start-up whose failure was told last.
+    failed_run: Option<String>,
 }
 
 #[derive(Debug)]
@@ -276,10 +281,13 @@ impl Workspaces {
     /// Tells a person who waits what a start that is under way takes its time with,
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
-        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
+        let handle = self.handle(id)?;
+        if !matches!(*handle.state.borrow(), State::Starting) {
+            return None;
+        }
+        let startup = handle.startup.borrow();
+        let startup = startup.as_ref().and_then(startup::doing);
+        startup.or_else(|| self.inner.shared.driver.doing(id))
     }
 
     /// Returns where a workspace's home is, as its own programs see it.
@@ -310,13 +318,16 @@ impl Workspaces {
     /// Gives a workspace its task.
     fn adopt(&self, record: Record) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let (actor, state) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
+        let (actor, seen) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
-        self.inner
-            .shared
-            .handles()
-            .insert(id, Handle { commands, state });
+        let handle = Handle {
+            commands,
+            state: seen.state,
+            startup: seen.startup,
+            failed_run: None,
+        };
+        self.inner.shared.handles().insert(id, handle);
         let mut actors = self.inner.actors();
         while let Some(ended) = actors.try_join_next() {
             report(ended);

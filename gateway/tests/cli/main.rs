@@ -9,6 +9,7 @@
 mod administration;
 mod configuration;
 mod home;
+mod secrets;
 mod starting;
 
 /// Two public keys of nobody.

@@ -25,7 +25,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgate_protocol::config::{AgentConfig, EditorConfig, Reach as AgentReach, TerminalsConfig};
+use devgate_protocol::config::{
+    AgentConfig, EditorConfig, Reach as AgentReach, Startup, TerminalsConfig,
+};
 use tracing::warn;
 
 use self::account::Account;
@@ -81,6 +83,8 @@ pub struct DockerOptions {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done when an agent starts.
+    pub startup: Startup,
 }
 
 /// Runs agents in containers.
@@ -166,6 +170,8 @@ impl DockerDriver {
             let pack = || {
                 let mut files = Files::new();
                 files.folder(spec::FOLDER, 0o755, (0, 0))?;
+                // The container's user isn't known yet; nobody else is in there.
+                files.folder(spec::STATE, 0o1777, (0, 0))?;
                 // What is mounted in memory takes the mode of the folder beneath.
                 for folder in [spec::RUNTIME, "/tmp"] {
                     files.folder(folder, 0o1777, (0, 0))?;
@@ -227,6 +233,10 @@ impl DockerDriver {
             environment,
             editor: options.editor.clone(),
             terminals: options.terminals.clone(),
+            startup: Startup {
+                state_folder: Some(spec::STATE.into()),
+                ..options.startup.clone()
+            },
         };
         toml::to_string(&config).map_err(|error| DriverError::File {
             action: "write",

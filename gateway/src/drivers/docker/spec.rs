@@ -46,6 +46,9 @@ pub(super) const AGENT: &str = "/.devgate/devgate-agent";
 /// The agent's configuration in it.
 pub(super) const CONFIG: &str = "/.devgate/agent.toml";
 
+/// The folder where the agent notes what was done in this container.
+pub(super) const STATE: &str = "/.devgate/state";
+
 /// The folder with the agent's socket, which the gateway's host shares.
 pub(super) const SHARED: &str = "/.devgate/run";
 

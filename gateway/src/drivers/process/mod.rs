@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::AgentIdentity;
-use devgate_protocol::config::{EditorConfig, TerminalsConfig};
+use devgate_protocol::config::{EditorConfig, Startup, TerminalsConfig};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -68,6 +68,8 @@ pub struct ProcessOptions {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done when an agent starts.
+    pub startup: Startup,
     /// How agents are reached.
     pub reach: ProcessReach,
 }

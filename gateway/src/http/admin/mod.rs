@@ -5,6 +5,7 @@
 
 mod logs;
 mod people;
+mod secrets;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use devgate_protocol::socket;
 use http::Request;
 use hyper::body::Incoming;
@@ -36,6 +37,7 @@ use tracing::{debug, warn};
 use super::problem::{Problem, RequestRefused};
 use super::site::Site;
 use crate::identity::Accounts;
+use crate::secrets::Vault;
 use crate::store::Store;
 use crate::workspaces::Workspaces;
 use wire::{HostKey, ServerStatus};
@@ -64,6 +66,8 @@ pub struct Admin {
     pub workspaces: Workspaces,
     /// People's accounts.
     pub accounts: Accounts,
+    /// The secrets.
+    pub vault: Vault,
     /// Where the dashboard is found.
     pub site: Site,
     /// What doesn't change while the server runs.
@@ -103,6 +107,14 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
         .route("/workspaces/{workspace}/logs", get(logs::read))
+        .route("/workspaces/{workspace}/startup/log", get(logs::startup))
+        .route("/secrets", get(secrets::list))
+        .route("/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/users/{user}/secrets", get(secrets::list_of))
+        .route(
+            "/users/{user}/secrets/{name}",
+            put(secrets::set_of).delete(secrets::remove_of),
+        )
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
         .route("/users/{user}/link", post(people::link))

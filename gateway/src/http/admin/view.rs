@@ -15,6 +15,7 @@ pub(super) fn workspace(record: &Record) -> WorkspaceView {
         state: view::state(&record.state),
         failure: view::failure(&record.state),
         doing: None,
+        startup_failure: None,
         created: record.workspace.created,
     }
 }

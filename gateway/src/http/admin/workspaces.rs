@@ -30,7 +30,12 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
 ) -> Result<Json<Vec<WorkspaceView>>, Problem> {
     let records = admin.workspaces.list().await?;
-    Ok(Json(records.iter().map(view::workspace).collect()))
+    let views = records.iter().map(|record| {
+        let mut view = view::workspace(record);
+        view.startup_failure = startup_failure(&admin, &record.workspace.id);
+        view
+    });
+    Ok(Json(views.collect()))
 }
 
 /// `POST /workspaces`
@@ -68,7 +73,14 @@ pub(super) async fn show(
     }
     let mut view = view::workspace(&record);
     view.doing = admin.workspaces.doing(&record.workspace.id);
+    view.startup_failure = startup_failure(&admin, &record.workspace.id);
     Ok(Json(view))
+}
+
+/// Says why a workspace's start-up failed, where it did.
+fn startup_failure(admin: &Admin, id: &WorkspaceId) -> Option<String> {
+    let status = admin.workspaces.startup(id)?;
+    status.failure.map(|_| status.detail)
 }
 
 /// `POST /workspaces/{workspace}/start`

@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod startup;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -19,7 +20,7 @@ pub(super) const TAGS: [(&str, &str); 7] = [
     ("login", "Signing in and out."),
     (
         "account",
-        "One's own account: password, keys, tokens, logins.",
+        "One's own account: password, keys, tokens, logins, secrets.",
     ),
     ("workspaces", "Workspaces and their life."),
     ("ports", "Web applications in a workspace."),
@@ -39,8 +40,10 @@ pub(super) fn all() -> Vec<Operation> {
     let groups = [
         login(),
         account(),
+        tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),
+        tagged(startup::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),

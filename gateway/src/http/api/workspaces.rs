@@ -284,6 +284,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User) -> Workspace {
         state: view::state(&record.state),
         reason: view::failure(&record.state),
         doing: api.workspaces.doing(&workspace.id),
+        startup: api.workspaces.startup(&workspace.id).map(Into::into),
         created: workspace.created,
         changed: record.changed,
         agent,

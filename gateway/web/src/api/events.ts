@@ -20,11 +20,13 @@ const EVENTS = [
   "login",
   "logout",
   "port-changed",
+  "startup-failed",
 ] as const;
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
   if (kind.startsWith("workspace")) return ["workspaces", "server"];
+  if (kind.startsWith("startup")) return ["workspaces"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

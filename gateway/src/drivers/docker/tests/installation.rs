@@ -85,6 +85,7 @@ pub(super) fn real_containers() -> Installation {
         environment: BTreeMap::new(),
         editor: EditorConfig::default(),
         terminals: TerminalsConfig::default(),
+        startup: devgate_protocol::config::Startup::default(),
     };
     let id = folder::installation(&options.folder).unwrap();
     let clean = Command::new("sh")
@@ -126,5 +127,6 @@ pub(super) fn plain_options() -> DockerOptions {
         environment: BTreeMap::new(),
         editor: EditorConfig::default(),
         terminals: TerminalsConfig::default(),
+        startup: devgate_protocol::config::Startup::default(),
     }
 }

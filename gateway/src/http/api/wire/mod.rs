@@ -2,11 +2,13 @@
 
 mod account;
 mod agent;
+mod secrets;
 mod server;
 mod workspaces;
 
 pub use account::*;
 pub use agent::*;
+pub use secrets::*;
 pub use server::*;
 pub use workspaces::*;
 

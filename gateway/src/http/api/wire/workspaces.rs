@@ -33,9 +33,12 @@ pub struct Workspace {
     #[schema(required = true)]
     pub reason: Option<Failure>,
     /// What its start takes its time with, where there is something to tell: an image
-    /// that is pulled.
+    /// that is pulled, a script.
     #[schema(required = true)]
     pub doing: Option<String>,
+    /// How far its start-up is; null where nothing is known.
+    #[schema(required = true)]
+    pub startup: Option<super::StartupSummary>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
