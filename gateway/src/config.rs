@@ -9,6 +9,7 @@ mod docker;
 mod limits;
 mod load;
 mod network;
+mod startup;
 mod units;
 
 /// Rules for values that are written in other files than the configuration's, too.
@@ -29,6 +30,7 @@ pub use docker::{
 pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
+pub use startup::StartupConfig;
 pub use units::{Listen, Period, Size, UnitError};
 
 /// Configuration of the server.
@@ -60,6 +62,8 @@ pub struct Config {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done in each workspace when it starts.
+    pub startup: StartupConfig,
 }
 
 /// What is logged, and how.
@@ -300,6 +304,7 @@ impl Default for Config {
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),
             terminals: TerminalsConfig::default(),
+            startup: StartupConfig::default(),
         }
     }
 }

@@ -72,6 +72,14 @@ pub enum Kind {
     Logout,
     /// Others may open a port, or no longer.
     PortChanged,
+    /// A workspace's start-up failed.
+    StartupFailed,
+    /// A workspace started without secrets that it was to get.
+    SecretsMissing,
+    /// A secret was set.
+    SecretSet,
+    /// A secret was removed.
+    SecretRemoved,
 }
 
 /// Something that happened a moment ago.
@@ -144,6 +152,10 @@ impl Kind {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::PortChanged => "port-changed",
+            Self::StartupFailed => "startup-failed",
+            Self::SecretsMissing => "secrets-missing",
+            Self::SecretSet => "secret-set",
+            Self::SecretRemoved => "secret-removed",
         }
     }
 }
@@ -166,6 +178,17 @@ impl NewEvent {
             time: OffsetDateTime::now_utc(),
             kind,
             user: Some((user.id.clone(), user.name.clone())),
+            workspace: None,
+            data: Map::new(),
+        }
+    }
+
+    /// Tells of the installation; administrators see it.
+    pub fn of_installation(kind: Kind) -> Self {
+        Self {
+            time: OffsetDateTime::now_utc(),
+            kind,
+            user: None,
             workspace: None,
             data: Map::new(),
         }

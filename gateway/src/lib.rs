@@ -14,6 +14,7 @@ pub mod names;
 mod open_files;
 pub mod person;
 pub mod refusal;
+pub mod secrets;
 pub mod server;
 pub mod ssh;
 mod startups;

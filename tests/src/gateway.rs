@@ -213,6 +213,12 @@ impl Gateway {
         run(self.command().args(args), b"", COMMAND)
     }
 
+    /// Starts `devgate` with arguments against this gateway's data folder, and goes on.
+    #[track_caller]
+    pub fn start_cli(&self, args: &[&str]) -> Running {
+        Running::start(self.command().args(args))
+    }
+
     /// Kills the gateway, and it alone, with SIGKILL.
     #[track_caller]
     pub fn kill(&mut self) {

@@ -16,6 +16,8 @@ use crate::editor::Editor;
 use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
+use crate::secrets::Secrets;
+use crate::startup::Startup;
 use crate::statistics::Statistics;
 use crate::terminals::Terminals;
 use crate::waiting::Waiting;
@@ -50,6 +52,8 @@ pub struct Agent {
     ports: Ports,
     statistics: Arc<Statistics>,
     editor: Editor,
+    secrets: Secrets,
+    startup: Startup,
     started: Instant,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -58,8 +62,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts an agent: makes its folders and watches for the ends of the programs
-    /// that it will start. Must be called inside a Tokio runtime.
+    /// Starts an agent: makes its folders, watches for the ends of the programs that it
+    /// will start, and begins the start-up. Must be called inside a Tokio runtime.
     pub fn start(config: AgentConfig, orphans: Orphans) -> Result<Arc<Self>, AgentError> {
         make_folder(&config.home, 0o755)?;
         make_folder(&config.runtime, 0o700)?;
@@ -79,7 +83,7 @@ impl Agent {
         let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
         tasks.close();
-        Ok(Arc::new(Self {
+        let agent = Arc::new(Self {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
             account,
             children,
@@ -89,13 +93,17 @@ impl Agent {
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
+            secrets: Secrets::default(),
+            startup: Startup::new(&config),
             started: Instant::now(),
             config,
             tasks,
             ending,
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
-        }))
+        });
+        Startup::begin(&agent);
+        Ok(agent)
     }
 
     /// Returns what the agent was told when it started.
@@ -158,6 +166,25 @@ impl Agent {
 
     pub(crate) fn editor(&self) -> &Editor {
         &self.editor
+    }
+
+    /// Returns what gateways have told for the workspace's programs.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    pub(crate) fn startup(&self) -> &Startup {
+        &self.startup
+    }
+
+    /// Returns the agent's own tasks, which end with it.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Returns a token that is cancelled once everything in the workspace is to end.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        self.ending.clone()
     }
 
     /// Returns how long the agent has run.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
-    Answer, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, Stream, StreamError, VERSION,
-    WriteHalf, handshake,
+    Answer, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP,
+    Stream, StreamError, VERSION, WriteHalf, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -22,7 +22,14 @@ use crate::memory::Victim;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub(crate) const FEATURES: [&str; 4] = ["x11", FEATURE_HTTP, FEATURE_EDITOR, FEATURE_HAND_OVER];
+pub(crate) const FEATURES: [&str; 6] = [
+    "x11",
+    FEATURE_HTTP,
+    FEATURE_EDITOR,
+    FEATURE_HAND_OVER,
+    FEATURE_STARTUP,
+    FEATURE_SECRETS,
+];
 
 /// Returns the first message of a control connection.
 pub(crate) fn hello(agent: &Agent) -> FromAgent {
@@ -42,8 +49,15 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
     control::write(&mut stream, &hello(agent)).await?;
     match timeout(WELCOME_TIMEOUT, control::read(&mut stream)).await {
         Ok(Ok(Some(FromGateway::Welcome {
-            protocol, version, ..
-        }))) => info!(protocol, version, "gateway connected"),
+            protocol,
+            version,
+            secrets,
+            missing,
+            ..
+        }))) => {
+            info!(protocol, version, "gateway connected");
+            agent.secrets().take(secrets, missing);
+        }
         Ok(Ok(other)) => {
             warn!(answer = ?other, "the gateway's first message is not a welcome");
             return Ok(());

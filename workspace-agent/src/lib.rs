@@ -24,11 +24,13 @@ mod memory;
 mod ports;
 mod process;
 mod processes;
+mod secrets;
 mod send;
 mod serve;
 mod session;
 pub mod sftp;
 mod splice;
+mod startup;
 mod statistics;
 mod terminals;
 mod waiting;
@@ -36,6 +38,7 @@ mod waiting;
 pub use account::Account;
 pub use agent::{Agent, AgentError};
 pub use process::{Orphans, raise_open_files};
+pub use secrets::Secrets;
 pub use serve::{serve, serve_opened};
 
 /// The agent's version, as it tells it to gateways.

@@ -116,6 +116,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
         } => {
             let dial = Dial {
                 dead_after: DEAD_AFTER,
+                secrets: agent.secrets().clone(),
                 workspace: workspace.clone(),
                 gateways,
                 ca,

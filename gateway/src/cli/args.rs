@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, deleted, keys, limits, output, renaming, templates, users, workspaces};
+use super::{
+    configuration, deleted, keys, limits, output, renaming, secrets, templates, users, workspaces,
+};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -111,7 +113,7 @@ pub(super) enum Command {
     Status(workspaces::Status),
     /// Show what people may have, and have
     Limits(limits::Command),
-    /// Print what a workspace's agent logged
+    /// Print what a workspace's agent logged, or its start-up
     Logs(workspaces::Logs),
     /// Manage what workspaces can be made from
     #[command(subcommand)]
@@ -122,6 +124,9 @@ pub(super) enum Command {
     /// Manage the public keys that they connect with
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Manage the secrets that workspaces get
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(configuration::Command),

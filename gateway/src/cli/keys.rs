@@ -80,7 +80,7 @@ async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {
     }
     let user = match command.user {
         Some(user) => user,
-        None => default_user(client).await?,
+        None => default_user(client, "whose key is it?").await?,
     };
     let mut added = Vec::new();
     for key in keys {
@@ -138,7 +138,8 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn default_user(client: &mut Client) -> Result<UserName, Failure> {
+/// Returns the user that is meant where none is named.
+pub(super) async fn default_user(client: &mut Client, whose: &str) -> Result<UserName, Failure> {
     let users: Vec<UserView> = client.get("/users").await?;
     let own = person::user_name();
     match users.as_slice() {
@@ -147,7 +148,7 @@ async fn default_user(client: &mut Client) -> Result<UserName, Failure> {
             .iter()
             .find(|user| user.name == own)
             .map(|user| user.name.clone())
-            .ok_or_else(|| Failure::new(Kind::Usage, "whose key is it? Say --user NAME")),
+            .ok_or_else(|| Failure::new(Kind::Usage, format!("{whose} Say --user NAME"))),
     }
 }
 

@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod output;
 mod renaming;
+mod secrets;
 mod serve;
 mod templates;
 mod users;
@@ -55,6 +56,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,
+        Command::Secrets(command) => secrets::run(&mut client(&source)?, command).await,
     }
 }
 

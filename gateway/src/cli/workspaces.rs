@@ -113,6 +113,9 @@ pub(super) struct Status {
 pub(super) struct Logs {
     /// WORKSPACE, or WORKSPACE.OWNER
     workspace: Target,
+    /// What its start-up wrote, instead of its agent
+    #[arg(long)]
+    startup: bool,
     /// Go on as more is written
     #[arg(long, short)]
     follow: bool,
@@ -217,6 +220,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
         view = reached?.ok_or_else(deleted_meanwhile)?;
     }
     command.format.print(&view, sentence)?;
+    note_startup(&view);
     match then {
         AfterCreate::Start => succeeded(&view, Action::Start),
         AfterCreate::Nothing => Ok(()),
@@ -282,6 +286,7 @@ async fn reach(
         [only] => format.print(only, sentence)?,
         all => format.print(&all, |all| all.iter().map(sentence).collect())?,
     }
+    views.iter().for_each(note_startup);
     views.iter().try_for_each(|view| succeeded(view, action))
 }
 
@@ -296,6 +301,8 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
         let mut text = rows(std::slice::from_ref(view));
         if let Some(failure) = &view.failure {
             text.push_str(&format!("\n{}\n", printable(&failure.detail)));
+        } else if let Some(why) = startup_failure(view) {
+            text.push_str(&format!("\n{why}\n"));
         }
         if let Some(killed) = &view.out_of_memory {
             text.push_str(&format!("\n{}\n", out_of_memory(killed)));
@@ -307,8 +314,13 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
 /// Prints a workspace's log.
 pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failure> {
     let mut path = format!(
-        "/workspaces/{}/logs?lines={}&follow={}",
+        "/workspaces/{}/{}?lines={}&follow={}",
         segment(&command.workspace.to_string()),
+        if command.startup {
+            "startup/log"
+        } else {
+            "logs"
+        },
         command.lines,
         command.follow
     );
@@ -424,6 +436,22 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
     Err(Failure::new(Kind::Failed, message))
 }
 
+/// Says on stderr that a workspace runs, but not as it should.
+fn note_startup(view: &WorkspaceView) {
+    if let Some(why) = startup_failure(view) {
+        output::note(&why);
+    }
+}
+
+/// Returns why a workspace's start-up failed, with the next step, where it did.
+fn startup_failure(view: &WorkspaceView) -> Option<String> {
+    let why = printable(view.startup_failure.as_ref()?);
+    let target = format!("{}.{}", view.name, view.owner);
+    Some(format!(
+        "the start-up of {target} failed ({why}): `devgate logs --startup {target}` tells more"
+    ))
+}
+
 pub(super) fn deleted_meanwhile() -> Failure {
     Failure::new(Kind::NotFound, "the workspace was deleted meanwhile")
 }
@@ -432,9 +460,10 @@ fn rows(workspaces: &[WorkspaceView]) -> String {
     let rows: Vec<_> = workspaces
         .iter()
         .map(|view| {
-            let state = match &view.failure {
-                Some(failure) => format!("{} ({})", word(view.state), failure.code),
-                None => word(view.state).to_owned(),
+            let state = match (&view.failure, &view.startup_failure) {
+                (Some(failure), _) => format!("{} ({})", word(view.state), failure.code),
+                (None, Some(_)) => format!("{} (startup-failed)", word(view.state)),
+                (None, None) => word(view.state).to_owned(),
             };
             let template = match &view.template {
                 Some(used) if used.behind == Some(true) => format!("{} (behind)", used.name),

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::docker::{is_image, is_mount_point, is_name, is_user};
 use super::{Config, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
+use crate::secrets::SecretName;
 
 const DAY: u64 = 24 * 3600;
 
@@ -58,6 +59,7 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     period("editor.start-timeout", config.editor.start_timeout, 1, 3600)?;
     period("terminals.keep", config.terminals.keep, 1, 365 * DAY)?;
     count("terminals.scrollback", config.terminals.scrollback, 100_000)?;
+    startup(config)?;
     docker(config)?;
     limits(config)?;
     for (key, variables) in [
@@ -77,6 +79,36 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     }
     if config.data_dir.as_os_str().is_empty() {
         return Err(("data-dir", "it is empty: name a folder".to_owned()));
+    }
+    Ok(())
+}
+
+/// Longest script, in bytes: it is an argument of the shell's.
+const MAX_SCRIPT: usize = 64 * 1024;
+
+/// Most secrets that a workspace gets.
+const MAX_SECRETS: usize = 100;
+
+fn startup(config: &Config) -> Result<(), Finding> {
+    let startup = &config.startup;
+    period("startup.timeout", startup.timeout, 0, DAY)?;
+    if let Some(script) = &startup.script
+        && (script.len() > MAX_SCRIPT || script.contains('\0'))
+    {
+        let problem = format!(
+            "it is longer than {MAX_SCRIPT} bytes, or has a NUL: put it into a file of the image \
+             and run that"
+        );
+        return Err(("startup.script", problem));
+    }
+    for name in &startup.secrets {
+        if let Err(error) = name.parse::<SecretName>() {
+            return Err(("startup.secrets", error.to_string()));
+        }
+    }
+    if startup.secrets.len() > MAX_SECRETS {
+        let problem = format!("there are more than {MAX_SECRETS}: leave some out");
+        return Err(("startup.secrets", problem));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::identity::Target;
+use crate::secrets::SecretName;
 
 /// Media type of a problem (RFC 9457 §3).
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -58,6 +59,9 @@ pub enum RequestRefused {
     /// There is no key with the fingerprint.
     #[error("there is no key {0}: `devgate keys list` shows all")]
     NoKey(Quoted),
+    /// There is no such secret.
+    #[error("there is no secret {0}: `devgate secrets list` shows all")]
+    NoSecret(SecretName),
     /// A new workspace would be nobody's.
     #[error("there is no administrator whose it could be: say --owner USER")]
     NoOwner,

@@ -58,6 +58,7 @@ impl Refusal for RequestRefused {
             }
             Self::Ambiguous(_) => row(Status::CONFLICT, "ambiguous-workspace", Prohibited),
             Self::NoKey(_) => row(Status::NOT_FOUND, "no-such-key", Prohibited),
+            Self::NoSecret(_) => row(Status::NOT_FOUND, "no-such-secret", Prohibited),
             Self::NoOwner => row(Status::CONFLICT, "no-owner", Prohibited),
             Self::NotReady => row(Status::SERVICE_UNAVAILABLE, "not-ready", ConnectFailed),
         }

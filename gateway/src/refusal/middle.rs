@@ -9,6 +9,7 @@ use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::identity::{Denied, InvalidTarget, KeyRefused};
 use crate::names::InvalidName;
+use crate::secrets::{InvalidSecretName, SealError, VaultError};
 use crate::store::StoreError;
 use crate::workspaces::{CommandError, LimitReached, OpenError, Resource};
 
@@ -124,6 +125,36 @@ impl Refusal for DriverError {
     }
 }
 
+impl Refusal for InvalidSecretName {
+    fn row(&self) -> Row {
+        INVALID_NAME
+    }
+}
+
+impl Refusal for VaultError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Value => row(Status::UNPROCESSABLE_ENTITY, "invalid-secret", Prohibited),
+            Self::TooMany => row(Status::CONFLICT, "too-many", ResourceShortage),
+            Self::Seal(
+                SealError::File(_)
+                | SealError::Key { .. }
+                | SealError::Damaged { .. }
+                | SealError::Sealing,
+            ) => INTERNAL,
+            Self::Store(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Value | Self::TooMany => self.to_string(),
+            Self::Seal(error) => see_the_log(error),
+            Self::Store(error) => error.text(),
+        }
+    }
+}
+
 impl Refusal for CommandError {
     fn row(&self) -> Row {
         match self {
@@ -132,6 +163,8 @@ impl Refusal for CommandError {
             Self::Deleted => row(Status::CONFLICT, "workspace-deleted", Prohibited),
             Self::NotDeleted => row(Status::CONFLICT, "workspace-not-deleted", Prohibited),
             Self::Stopped => STOPPED,
+            Self::NotRunning => row(Status::CONFLICT, "workspace-not-running", ConnectFailed),
+            Self::OldAgent => row(Status::CONFLICT, "old-agent", ConnectFailed),
             Self::Failed(_) => FAILED,
             Self::Limit(reached) => reached.row(),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -147,6 +180,8 @@ impl Refusal for CommandError {
             | Self::Deleted
             | Self::NotDeleted
             | Self::Stopped
+            | Self::NotRunning
+            | Self::OldAgent
             | Self::ShuttingDown => self.to_string(),
             Self::Failed(_) => chain(self),
             Self::Limit(reached) => reached.text(),

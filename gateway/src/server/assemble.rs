@@ -26,6 +26,7 @@ use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
 use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
+use crate::secrets::{Seal, Vault, Wanted};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::templates::Templates;
@@ -88,6 +89,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
+    let vault = vault(&config, &folder, &store).await?;
+    tunnels.tell_secrets_of(vault.clone());
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
@@ -153,6 +156,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         accounts: accounts.clone(),
         sessions,
         events,
+        vault: vault.clone(),
         site: site.clone(),
         server: server.clone(),
         ssh: web::ssh_address(&server.ssh, &config),
@@ -184,6 +188,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         workspaces: workspaces.clone(),
         templates,
         accounts,
+        vault,
         site,
         server: server.clone(),
         stop: stop.child_token(),
@@ -206,6 +211,17 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Opens what keeps the secrets.
+async fn vault(config: &Config, folder: &DataFolder, store: &Store) -> Result<Vault, StartError> {
+    let path = folder.join("certs");
+    let seal = spawn_blocking(move || Seal::open(&path)).await??;
+    // The configuration was checked: they are names.
+    let names = config.startup.secrets.iter();
+    let wanted = names.filter_map(|name| name.parse().ok());
+    let wanted = wanted.map(Wanted::as_variable).collect();
+    Ok(Vault::new(store.clone(), seal, wanted))
 }
 
 /// Returns what agents need that dial in.

@@ -65,6 +65,7 @@ fn process(
         environment: config.process.environment.clone(),
         editor: editor(config),
         terminals: terminals(config),
+        startup: config.startup.for_agents(),
         reach,
     })))
 }
@@ -135,6 +136,7 @@ fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> Docke
         environment: docker.environment.clone(),
         editor: editor(config),
         terminals: terminals(config),
+        startup: config.startup.for_agents(),
     }
 }
 

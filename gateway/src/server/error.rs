@@ -9,6 +9,7 @@ use super::listen::{Port, remedy};
 use crate::config::Listen;
 use crate::drivers::DriverError;
 use crate::http::site::InvalidOrigin;
+use crate::secrets::SealError;
 use crate::store::StoreError;
 use crate::workspaces::CommandError;
 
@@ -121,6 +122,9 @@ pub enum StartError {
     /// The certificates or host keys can't be used.
     #[error(transparent)]
     Certs(#[from] CertsError),
+    /// The secrets' key can't be used.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The records can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -10,6 +10,7 @@ use super::row::{milliseconds, time};
 use super::{Store, StoreError};
 use crate::events::{Event, Kind, NewEvent};
 use crate::identity::{Role, User};
+use crate::names::WorkspaceId;
 
 /// Ids begin with the millisecond, so that they go on rising whatever is pruned.
 const IDS_A_MILLISECOND: i64 = 1 << 16;
@@ -108,6 +109,25 @@ impl Store {
             .iter()
             .map(event)
             .collect()
+    }
+
+    /// Returns what the last event of a kind about a workspace says under a name.
+    pub async fn last_said(
+        &self,
+        workspace: &WorkspaceId,
+        kind: &str,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let data: Option<String> = sqlx::query_scalar(
+            "SELECT data FROM events WHERE workspace_id = $1 AND kind = $2 \
+             ORDER BY id DESC LIMIT 1",
+        )
+        .bind(workspace.as_str())
+        .bind(kind)
+        .fetch_optional(&self.reader)
+        .await?;
+        let data = data.and_then(|data| serde_json::from_str::<serde_json::Value>(&data).ok());
+        Ok(data.and_then(|data| Some(data.get(name)?.as_str()?.to_owned())))
     }
 
     /// Forgets what happened before a time, and requests that can't come again.

@@ -22,6 +22,7 @@ pub(super) fn all() -> Migrator {
             "deleted workspaces that are kept",
             include_str!("../../migrations/0004_lifecycle.sql"),
         ),
+        ("secrets", include_str!("../../migrations/0003_secrets.sql")),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

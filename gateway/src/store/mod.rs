@@ -15,6 +15,7 @@ mod passwords;
 mod ports;
 mod requests;
 mod row;
+mod secrets;
 mod sqlite;
 mod users;
 mod workspaces;

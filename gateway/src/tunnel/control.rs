@@ -7,7 +7,7 @@ use std::time::Duration;
 use devgate_certs::Authority;
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, WebSocket};
-use devgate_protocol::{ReadHalf, Stream, VERSION, WriteHalf};
+use devgate_protocol::{FEATURE_SECRETS, ReadHalf, Stream, VERSION, WriteHalf};
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
 use tokio::sync::mpsc;
@@ -15,9 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
 
-use super::FEATURES;
 use super::notices::{Notices, Victim};
+use super::{AgentInfo, FEATURES};
 use crate::names::WorkspaceId;
+use crate::secrets::{Supply, Vault};
 
 /// How it is found out that an agent is gone without a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +97,23 @@ impl Writer {
     }
 }
 
-/// Returns the answer to an agent's hello.
-pub(super) fn welcome() -> FromGateway {
+/// Returns the answer to an agent's hello, with the secrets that its workspace gets.
+pub(super) async fn welcome(
+    vault: Option<&Vault>,
+    id: &WorkspaceId,
+    agent: &AgentInfo,
+) -> FromGateway {
+    let takes_secrets = agent.features.iter().any(|name| name == FEATURE_SECRETS);
+    let supply = match vault {
+        Some(vault) if takes_secrets => vault.supply(id).await,
+        _ => Supply::default(),
+    };
     FromGateway::Welcome {
         protocol: VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+        secrets: supply.told,
+        missing: supply.missing,
     }
 }
 

@@ -12,6 +12,7 @@ use super::ask::ask;
 use super::control::{Link, welcome};
 use super::{AgentInfo, TunnelError, welcome_of};
 use crate::names::WorkspaceId;
+use crate::secrets::Vault;
 
 /// Longest wait for the agent to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +43,7 @@ pub enum Listener {
 pub(super) async fn control(
     id: &WorkspaceId,
     socket: &LocalSocket,
+    vault: Option<&Vault>,
 ) -> Result<(Link, AgentInfo), TunnelError> {
     let greet = async {
         let stream = connect(socket).await?;
@@ -53,7 +55,7 @@ pub(super) async fn control(
         }
         let mut link = Link::from(stream);
         let info = welcome_of(id, link.reader.next().await?)?;
-        link.writer.send(&welcome()).await?;
+        link.writer.send(&welcome(vault, id, &info).await).await?;
         Ok((link, info))
     };
     timeout(HELLO_TIMEOUT, greet)

@@ -22,12 +22,12 @@ pub use registry::{OfferError, Tunnels};
 use std::io;
 
 use devgate_protocol::control::FromAgent;
-use devgate_protocol::{OLDEST_VERSION, Refusal, StreamError, VERSION};
+use devgate_protocol::{FEATURE_SECRETS, OLDEST_VERSION, Refusal, StreamError, VERSION};
 
 use crate::names::WorkspaceId;
 
 /// Optional capabilities of this gateway, told to agents.
-const FEATURES: &[&str] = &["certificate-renewal", "go-away"];
+const FEATURES: &[&str] = &["certificate-renewal", "go-away", FEATURE_SECRETS];
 
 /// What an agent said of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::Authority;
@@ -23,6 +23,7 @@ use super::local::LocalSocket;
 use super::notices::{Notices, Victim};
 use super::{AgentInfo, TunnelError, local, welcome_of};
 use crate::names::WorkspaceId;
+use crate::secrets::Vault;
 
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,8 @@ struct Registry {
     stop: CancellationToken,
     /// Whether this gateway has sent its agents away.
     going_away: AtomicBool,
+    /// What agents are told of secrets, once that is known.
+    vault: OnceLock<Vault>,
 }
 
 /// Why an offered data connection isn't taken.
@@ -70,12 +73,23 @@ impl Tunnels {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             going_away: AtomicBool::new(false),
+            vault: OnceLock::new(),
         }))
     }
 
     /// Returns what agents tell by themselves; to the first who asks.
     pub fn notices(&self) -> Option<mpsc::Receiver<(WorkspaceId, Victim)>> {
         self.0.notices.take()
+    }
+
+    /// Has agents be told the secrets that their workspaces get. The first vault counts.
+    pub fn tell_secrets_of(&self, vault: Vault) {
+        let _ = self.0.vault.set(vault);
+    }
+
+    /// Returns what agents are told of secrets.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.0.vault.get()
     }
 
     /// Connects to the agent that listens on `socket` and keeps the tunnel until it
@@ -85,7 +99,8 @@ impl Tunnels {
         id: &WorkspaceId,
         socket: &LocalSocket,
     ) -> Result<AgentInfo, TunnelError> {
-        let (link, info) = local::control(id, socket).await.inspect_err(|error| {
+        let control = local::control(id, socket, self.vault());
+        let (link, info) = control.await.inspect_err(|error| {
             if let TunnelError::Stream(StreamError::Version(version)) = error {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
@@ -117,6 +132,7 @@ impl Tunnels {
                 warn!(workspace = %id, version, "refused an agent of an unsupported version");
             }
         })?;
+        let welcome = control::welcome(self.vault(), id, &info).await;
         // A stop that came since the agent dialled has closed all tunnels already.
         if !expected.await {
             return Err(TunnelError::Unexpected);
@@ -125,7 +141,7 @@ impl Tunnels {
         let pool = Pool::default();
         let reach = Reach::Dialled { name, pool };
         // Registered before the agent is welcomed: it offers connections at once.
-        self.keep(id, link, info.clone(), reach, Some(control::welcome()));
+        self.keep(id, link, info.clone(), reach, Some(welcome));
         Ok(info)
     }
 

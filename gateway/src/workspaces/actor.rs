@@ -12,6 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::startup::Status;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
@@ -20,7 +21,7 @@ use super::bring_up::{self, StartFailure};
 use super::ending::{self, Retries};
 use super::state::{Deletion, FailureReason, Intent, Record, State, Workspace};
 use super::tenure::{Owned, Owner};
-use super::{Command, Shared};
+use super::{Command, Shared, startup};
 use crate::chain::chain;
 use crate::drivers::Exit;
 use crate::events::{Kind, NewEvent};
@@ -40,11 +41,19 @@ pub(super) struct Actor {
     deleted: Option<Deletion>,
     owned: Owned,
     state: watch::Sender<State>,
+    /// How far the start-up is, as the agent tells it.
+    startup: startup::Told,
     mailbox: mpsc::Receiver<Command>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
     /// Tries to delete it that failed.
     retries: Retries,
+}
+
+/// What others see of an actor.
+pub(super) struct Seen {
+    pub(super) state: watch::Receiver<State>,
+    pub(super) startup: watch::Receiver<Option<Status>>,
 }
 
 /// What the actor does.
@@ -72,7 +81,7 @@ impl Actor {
         shared: Arc<Shared>,
         record: Record,
         mailbox: mpsc::Receiver<Command>,
-    ) -> (Self, watch::Receiver<State>) {
+    ) -> (Self, Seen) {
         let state = match (record.intent, record.state) {
             (Intent::Delete, State::Deleted) => State::Deleted,
             (Intent::Delete | Intent::Purge, _) | (Intent::Run, State::Stopping) => State::Stopping,
@@ -81,7 +90,12 @@ impl Actor {
             // An agent that was on its way out, or up, may still be there.
             (Intent::Stop, _) => State::Stopping,
         };
-        let (state, seen) = watch::channel(state);
+        let (state, seen_state) = watch::channel(state);
+        let (startup, seen_startup) = watch::channel(None);
+        let seen = Seen {
+            state: seen_state,
+            startup: seen_startup,
+        };
         let actor = Self {
             shared,
             owned: Owned::by(record.workspace.owner.clone()),
@@ -89,6 +103,7 @@ impl Actor {
             intent: record.intent,
             deleted: record.deleted,
             state,
+            startup,
             mailbox,
             crashes: VecDeque::new(),
             retries: Retries::default(),
@@ -195,7 +210,9 @@ impl Actor {
     async fn start(&mut self, after: Duration) -> Lifecycle {
         let since = Instant::now();
         let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
-        let work = bring_up::start(&shared, &workspace, after);
+        let told = self.startup.clone();
+        told.send_replace(None);
+        let work = bring_up::start(&shared, &workspace, after, &told);
         match self.beside(work).await {
             Ok(next) => next,
             Err(Ok(pid)) => {
@@ -214,11 +231,13 @@ impl Actor {
     }
 
     async fn watch_over(&mut self) -> Lifecycle {
-        let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
+        let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
+        let (id, told) = (workspace.id.clone(), self.startup.clone());
         let work = async {
             tokio::select! {
                 exit = shared.driver.exited(&id) => exit,
                 never = bring_up::keep_connected(&shared, &id) => match never {},
+                never = startup::follow(&shared, &workspace, &told) => match never {},
             }
         };
         match self.beside(work).await {
@@ -243,6 +262,7 @@ impl Actor {
             Ok(next) => next,
             Err(Ok(())) => {
                 self.crashes.clear();
+                self.startup.send_replace(None);
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,

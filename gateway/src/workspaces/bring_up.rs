@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::Shared;
 use super::state::Workspace;
+use super::{Shared, startup};
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
+use crate::events::{Kind, NewEvent};
 use crate::names::WorkspaceId;
 use crate::tunnel::{Listener, LocalSocket};
 
@@ -46,19 +47,36 @@ impl From<DriverError> for StartFailure {
     }
 }
 
-/// Starts or adopts an agent after a delay, and waits until it answers. Returns its
-/// process id. Dropped in the middle, it may leave an agent running.
+/// Starts or adopts an agent after a delay, and waits until it answers and the workspace
+/// may be used. Returns its process id. Dropped in the middle, it may leave an agent
+/// running.
 pub(super) async fn start(
     shared: &Shared,
     workspace: &Workspace,
     after: Duration,
+    told: &startup::Told,
 ) -> Result<u32, StartFailure> {
     sleep(after).await;
+    let pid = answering(shared, workspace).await?;
+    let id = &workspace.id;
+    // The steps have times of their own, and nobody else waits for them.
+    tokio::select! {
+        exit = shared.driver.exited(id) => Err(StartFailure::Ended(exit?)),
+        never = keep_connected(shared, id) => match never {},
+        () = startup::held(shared, workspace, told) => Ok(pid),
+    }
+}
+
+/// Starts or adopts an agent, and waits until it answers.
+async fn answering(shared: &Shared, workspace: &Workspace) -> Result<u32, StartFailure> {
     // A closed semaphore is one more that doesn't limit; ours is never closed.
     let _turn = shared.starts.acquire().await.ok();
     shared.driver.create(workspace).await?;
     let started = shared.driver.start(workspace).await?;
     let id = &workspace.id;
+    if let Started::New(_) = started {
+        tell_missing(shared, workspace).await;
+    }
     let answered = timeout(shared.options.start_timeout, async {
         tokio::select! {
             exit = shared.driver.exited(id) => Err(match exit {
@@ -77,6 +95,20 @@ pub(super) async fn start(
         }
         // People's programs run under it: ending them is theirs to decide.
         (Err(_), Started::Found(_)) => Err(StartFailure::TimedOut),
+    }
+}
+
+/// Tells of the secrets that a workspace was to get and that there aren't.
+async fn tell_missing(shared: &Shared, workspace: &Workspace) {
+    let Some(vault) = shared.tunnels.vault() else {
+        return;
+    };
+    let missing = vault.supply(&workspace.id).await.missing;
+    if !missing.is_empty() {
+        let about = NewEvent::of_workspace(Kind::SecretsMissing, workspace);
+        shared
+            .events
+            .record(about.saying("names", &missing.join(", ")));
     }
 }
 

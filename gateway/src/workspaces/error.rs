@@ -30,6 +30,12 @@ pub enum CommandError {
     /// It failed, and what asks doesn't start it again.
     #[error("the workspace failed")]
     Failed(#[source] FailureReason),
+    /// No agent is there to ask.
+    #[error("the workspace doesn't run: start it, and try again")]
+    NotRunning,
+    /// The agent doesn't know what is asked for.
+    #[error("the workspace's agent is an older one: restart the workspace, and try again")]
+    OldAgent,
     /// The gateway ends.
     #[error("the gateway is shutting down: try again once it is back")]
     ShuttingDown,
@@ -95,7 +101,9 @@ impl OpenError {
             | CommandError::Deleting
             | CommandError::Deleted
             | CommandError::NotDeleted => Self::Gone,
-            CommandError::Stopped => Self::Stopped(workspace.target()),
+            CommandError::Stopped | CommandError::NotRunning | CommandError::OldAgent => {
+                Self::Stopped(workspace.target())
+            }
             CommandError::Failed(reason) => Self::Failed(reason),
             CommandError::Limit(reached) => Self::Limit(reached),
             CommandError::ShuttingDown => Self::ShuttingDown,

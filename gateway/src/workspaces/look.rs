@@ -9,7 +9,7 @@ use super::limits::{Limits, Usage};
 use super::logs::LogPart;
 use super::state::{Record, State};
 use super::victims::Killed;
-use super::{Expected, Workspaces};
+use super::{Expected, Workspaces, startup};
 use crate::drivers::Logs;
 use crate::events::Events;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
@@ -75,10 +75,13 @@ impl Workspaces {
     /// Tells a person who waits what a start that is under way takes its time with,
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
-        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
+        let handle = self.handle(id)?;
+        if !matches!(*handle.state.borrow(), State::Starting) {
+            return None;
+        }
+        let startup = handle.startup.borrow();
+        let startup = startup.as_ref().and_then(startup::doing);
+        startup.or_else(|| self.inner.shared.driver.doing(id))
     }
 
     /// Returns the last program of a workspace that was killed for want of memory.

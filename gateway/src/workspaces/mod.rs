@@ -22,6 +22,7 @@ mod open;
 mod orphans;
 mod reached;
 mod renaming;
+mod startup;
 mod state;
 mod tenure;
 mod victims;
@@ -30,6 +31,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use devgate_protocol::startup::Status;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -139,6 +141,9 @@ struct Handle {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
     owner: Owner,
+    startup: watch::Receiver<Option<Status>>,
+    /// The start-up whose failure was told last.
+    failed_run: Option<String>,
 }
 
 #[derive(Debug)]
@@ -352,7 +357,7 @@ impl Workspaces {
     /// Gives a workspace its task.
     fn adopt(&self, record: Record) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let (actor, state) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
+        let (actor, seen) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
         let owner = actor.owner();
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
@@ -360,8 +365,10 @@ impl Workspaces {
             id,
             Handle {
                 commands,
-                state,
+                state: seen.state,
                 owner,
+                startup: seen.startup,
+                failed_run: None,
             },
         );
         let mut actors = self.inner.actors();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use devgate_protocol::startup::Status;
 use devgate_protocol::{Answer, Open, Stream, StreamError};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -56,14 +57,22 @@ impl Workspaces {
             return Err(OpenError::Gone);
         }
         let patience = self.inner.shared.options.open_timeout;
-        let deadline = Instant::now() + patience;
+        let mut deadline = Instant::now() + patience;
         let mut attempt = 0;
         loop {
             let running = timeout_at(deadline, self.running(workspace, &mut handle, wake)).await;
-            running.map_err(|_| OpenError::TimedOut {
-                state: handle.state.borrow().clone(),
-                seconds: patience.as_secs(),
-            })??;
+            let Ok(running) = running else {
+                // A start-up takes the time that it needs; whoever waits is told.
+                if handle.startup.borrow().as_ref().is_some_and(Status::holds) {
+                    deadline = Instant::now() + patience;
+                    continue;
+                }
+                return Err(OpenError::TimedOut {
+                    state: handle.state.borrow().clone(),
+                    seconds: patience.as_secs(),
+                });
+            };
+            running?;
             let error = match self.inner.shared.tunnels.open(id, open).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => error,

@@ -16,4 +16,5 @@ mod client;
 mod home;
 mod input;
 mod lifecycle;
+mod startup;
 mod workspaces;

@@ -71,6 +71,7 @@ impl Gateway {
             environment: BTreeMap::new(),
             editor: devgate_protocol::config::EditorConfig::default(),
             terminals: devgate_protocol::config::TerminalsConfig::default(),
+            startup: devgate_protocol::config::Startup::default(),
             reach: ProcessReach::Socket,
         });
         let lifecycle = LifecycleOptions::default();

@@ -10,6 +10,7 @@ mod administration;
 mod configuration;
 mod home;
 mod lifecycle;
+mod secrets;
 mod starting;
 
 /// Two public keys of nobody.

@@ -145,6 +145,7 @@ impl Workspace {
             environment: std::collections::BTreeMap::new(),
             editor: EditorConfig::default(),
             terminals: TerminalsConfig::default(),
+            startup: devgate_protocol::config::Startup::default(),
         };
         let agent = Agent::start(config, Orphans::Leave).unwrap();
         Self {
@@ -187,6 +188,7 @@ impl Workspace {
             key: self.file("agent.key"),
             data,
             dead_after: self.dead_after,
+            secrets: self.agent.secrets().clone(),
         };
         let agent = Arc::clone(&self.agent);
         let serve = move |stream, open| serve_opened(Arc::clone(&agent), stream, open);

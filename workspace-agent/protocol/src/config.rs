@@ -3,11 +3,17 @@
 //! The gateway writes it and the agent reads it. Unknown fields are ignored, so
 //! that an agent one version older than its gateway keeps working.
 
+mod startup;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use startup::{
+    Command, Credentials, OnFailure, Readiness, Repository, Runs, Single, Startup, Step,
+};
 
 /// Scrollback that a terminal keeps where nothing else is configured, in lines.
 const SCROLLBACK: usize = 1000;
@@ -37,6 +43,9 @@ pub struct AgentConfig {
     /// Terminals that live on without a client.
     #[serde(default)]
     pub terminals: TerminalsConfig,
+    /// What is done when the agent starts.
+    #[serde(default)]
+    pub startup: Startup,
 }
 
 /// The editor in the browser: code-server.

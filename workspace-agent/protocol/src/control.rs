@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::Secret;
+
 /// Largest message, in bytes.
 pub const MAX_MESSAGE: usize = 256 * 1024;
 
@@ -68,6 +70,13 @@ pub enum FromGateway {
         /// Names of optional capabilities.
         #[serde(default)]
         features: Vec<String>,
+        /// What the workspace's programs are to know, for agents that name the feature
+        /// [`crate::FEATURE_SECRETS`]. All of them, each time.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<Told>,
+        /// Names of the secrets that the workspace was to get and that there aren't.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
     },
     /// Asks for a sign of life.
     Ping {
@@ -90,6 +99,18 @@ pub enum FromGateway {
     /// A type that this version doesn't know; to be ignored.
     #[serde(other)]
     Unknown,
+}
+
+/// A secret that the gateway tells an agent, which keeps it in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// The variable that programs find it in; none where absent.
+    #[serde(default)]
+    pub variable: Option<String>,
+    /// Its value.
+    pub value: Secret<String>,
 }
 
 /// Writes one message to a `control` stream. Not cancel-safe.

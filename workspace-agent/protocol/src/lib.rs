@@ -28,7 +28,9 @@ pub mod frame;
 pub mod handshake;
 mod open;
 pub mod pipe;
+mod secret;
 pub mod socket;
+pub mod startup;
 mod stream;
 pub mod transport;
 pub mod websocket;
@@ -36,6 +38,7 @@ pub mod websocket;
 pub use open::{
     Accepted, Answer, Open, Originator, Peer, Refusal, RefusalReason, SessionOpen, StreamError,
 };
+pub use secret::Secret;
 pub use stream::{ReadHalf, Stream, WriteHalf};
 
 /// Version of the protocol, sent with every header.
@@ -71,3 +74,9 @@ pub const FEATURE_EDITOR: &str = "editor";
 
 /// Feature of an agent that serves [`Open::HandOver`].
 pub const FEATURE_HAND_OVER: &str = "hand-over";
+
+/// Feature of an agent that has `/startup` and its log in its HTTP.
+pub const FEATURE_STARTUP: &str = "startup";
+
+/// Feature of an agent that takes secrets in its welcome.
+pub const FEATURE_SECRETS: &str = "secrets";

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::secrets::Secrets;
 use backoff::Backoff;
 use identity::Identity;
 use tunnel::{End, Tunnel};
@@ -51,6 +52,8 @@ pub struct Dial {
     pub data: DataTransport,
     /// Silence after which a gateway counts as gone; see [`DEAD_AFTER`].
     pub dead_after: Duration,
+    /// Takes what the gateway tells for the workspace's programs.
+    pub secrets: Secrets,
 }
 
 /// Keeps a tunnel to one of the gateways until `stop`, dialling again whenever it

@@ -8,7 +8,8 @@ use devgate_certs::CertsError;
 use devgate_protocol::control::{FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, Side, WebSocket};
 use devgate_protocol::{
-    CONTROL_PATH, FEATURE_EDITOR, FEATURE_HTTP, OLDEST_VERSION, Open, Stream, VERSION,
+    CONTROL_PATH, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP, OLDEST_VERSION,
+    Open, Stream, VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -30,6 +31,8 @@ const FEATURES: &[&str] = &[
     "go-away",
     FEATURE_HTTP,
     FEATURE_EDITOR,
+    FEATURE_STARTUP,
+    FEATURE_SECRETS,
 ];
 
 /// Longest wait for the gateway's welcome.
@@ -141,9 +144,14 @@ where
         };
         match timeout(WELCOME_TIMEOUT, greeted).await {
             Ok(Ok(Some(FromGateway::Welcome {
-                protocol, version, ..
+                protocol,
+                version,
+                secrets,
+                missing,
+                ..
             }))) => {
                 if (OLDEST_VERSION..=VERSION).contains(&protocol) {
+                    self.dial.secrets.take(secrets, missing);
                     Ok(version)
                 } else {
                     Err(DialError::Version(protocol))

@@ -20,17 +20,17 @@ use crate::agent::Agent;
 use crate::editor::{Log, Status};
 
 /// Lines of the log where nothing else is asked for.
-const LINES: usize = 200;
+pub(super) const LINES: usize = 200;
 
 /// How often a followed log is looked at.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Longest line of a followed log that is sent as one, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
-    tail: Option<usize>,
+    pub(super) tail: Option<usize>,
 }
 
 type Accepted = (StatusCode, Json<Status>);
@@ -99,7 +99,7 @@ fn follow(agent: &Agent, log: Log, last: String, end: u64) -> Response {
 
 /// Takes the first line out of a text, without its end; of one that is too long its
 /// beginning, whole characters of it. `None` where there is no whole line yet.
-fn take_line(text: &mut String) -> Option<String> {
+pub(super) fn take_line(text: &mut String) -> Option<String> {
     let end = text.find('\n');
     let line: String = match end {
         Some(end) if end <= MAX_LINE => text.drain(..=end).collect(),

@@ -1,4 +1,5 @@
-//! The agent's own HTTP server: terminals, ports, statistics, the editor's state.
+//! The agent's own HTTP server: terminals, ports, statistics, the editor's state, the
+//! start-up.
 //!
 //! It is spoken on streams that the gateway opens, and listens nowhere. Who may ask for
 //! what, the gateway decides.
@@ -7,6 +8,7 @@ mod attach;
 mod editor;
 mod ports;
 mod problem;
+mod startup;
 mod statistics;
 mod terminals;
 
@@ -94,6 +96,8 @@ fn router(agent: &Arc<Agent>) -> Router {
         .route("/editor/stop", post(editor::stop))
         .route("/editor/restart", post(editor::restart))
         .route("/editor/log", get(editor::log))
+        .route("/startup", get(startup::show))
+        .route("/startup/log", get(startup::log))
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::agent::Agent;
 use crate::forward::{Listener, SocketFile, loopback, relay};
 use crate::process::{Environment, Exit, Program, Stdio};
+use crate::startup::Offer;
 
 /// Longest path that programs can connect to, in bytes (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
@@ -47,6 +48,8 @@ pub(super) struct Relays {
     tell: mpsc::Sender<Accepted>,
     announced: mpsc::Receiver<Accepted>,
     folders: Vec<Folder>,
+    /// Lets the start-up use the authentication agent.
+    offer: Option<Offer>,
 }
 
 impl Relays {
@@ -57,6 +60,7 @@ impl Relays {
             tell,
             announced,
             folders: Vec::new(),
+            offer: None,
         }
     }
 
@@ -80,6 +84,7 @@ impl Relays {
         let socket = SocketFile::bind(&path).await?;
         environment.put("SSH_AUTH_SOCK", &path);
         self.add(agent, Listener::AuthAgent(socket), folder);
+        self.offer = Some(agent.startup().offer(&path));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_agent::{Agent, Orphans, listen};
-use devgate_protocol::config::{AgentConfig, EditorConfig, Reach, TerminalsConfig};
+use devgate_protocol::config::{AgentConfig, EditorConfig, Reach, Startup, TerminalsConfig};
 use devgate_protocol::frame::{
     ExitSignal, Frame, FrameReader, Kind, PtyRequest, Size, write, write_json,
 };
@@ -29,7 +29,7 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
 /// An agent in this process, in a folder of its own.
 pub(crate) struct Workspace {
     pub(crate) folder: TempDir,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 impl Workspace {
@@ -46,7 +46,24 @@ impl Workspace {
         environment: BTreeMap<String, String>,
         change: impl FnOnce(&mut AgentConfig),
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), environment, change).await
+    }
+
+    /// Ends the agent, and starts another one in its place.
+    pub(crate) async fn again(self, change: impl FnOnce(&mut AgentConfig)) -> Self {
+        let Self {
+            folder,
+            mut serving,
+        } = self;
+        serving.shutdown().await;
+        Self::in_folder(folder, BTreeMap::new(), change).await
+    }
+
+    async fn in_folder(
+        folder: TempDir,
+        environment: BTreeMap<String, String>,
+        change: impl FnOnce(&mut AgentConfig),
+    ) -> Self {
         let mut config = config(folder.path(), environment);
         change(&mut config);
         let agent = Agent::start(config, Orphans::Leave).unwrap();
@@ -59,10 +76,7 @@ impl Workspace {
             listener,
             CancellationToken::new(),
         ));
-        Self {
-            folder,
-            _serving: serving,
-        }
+        Self { folder, serving }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -113,6 +127,7 @@ pub(crate) fn config(folder: &Path, environment: BTreeMap<String, String>) -> Ag
         environment,
         editor: EditorConfig::default(),
         terminals: TerminalsConfig::default(),
+        startup: Startup::default(),
     }
 }
 

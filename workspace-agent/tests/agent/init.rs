@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::client::{DEADLINE, Session, config, connect, within};
+use crate::startup::step;
 
 struct Process {
     folder: TempDir,
@@ -23,8 +24,13 @@ struct Process {
 
 impl Process {
     async fn start(wrapper: &[&str]) -> Self {
+        Self::configured(wrapper, |_| {}).await
+    }
+
+    async fn configured(wrapper: &[&str], change: impl FnOnce(&mut AgentConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), BTreeMap::new());
+        let mut config = config(folder.path(), BTreeMap::new());
+        change(&mut config);
         fs::write(
             folder.path().join("agent.toml"),
             toml::to_string(&config).unwrap(),
@@ -152,6 +158,36 @@ async fn what_a_killed_agent_has_left_is_found_by_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_step_that_a_killed_agent_was_running_is_ended_and_runs_again() {
+    let line = "echo $$ >> pids; until test -e go; do sleep 0.05; done; echo over >> ended";
+    let step = step("step", line);
+    let mut process = Process::configured(&[], |config| config.startup.steps = vec![step]).await;
+    let home = process.config.home.clone();
+    let lines = |name: &str, count| {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let text = fs::read_to_string(home.join(name)).unwrap_or_default();
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            if lines.len() == count {
+                return lines;
+            }
+            assert!(Instant::now() < deadline, "{name}: {lines:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let first = lines("pids", 1);
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    assert!(is_alive(&first[0]));
+    process.child = spawn(process.folder.path(), &[]);
+    let both = lines("pids", 2);
+    assert!(!is_alive(&first[0]) && is_alive(&both[1]));
+    fs::write(home.join("go"), "").unwrap();
+    lines("ended", 1);
+    assert_eq!(process.terminate(), Some(0), "{}", process.log());
+}
+
+#[tokio::test]
 async fn a_second_agent_for_the_workspace_says_that_there_is_one() {
     let process = Process::start(&[]).await;
     let output = Command::new(env!("CARGO_BIN_EXE_devgate-agent"))
@@ -228,6 +264,8 @@ async fn a_control_stream_greets_and_answers_pings_and_several_are_fine() {
             protocol: devgate_protocol::VERSION,
             version: "test".into(),
             features: Vec::new(),
+            secrets: Vec::new(),
+            missing: Vec::new(),
         };
         control::write(&mut stream, &welcome).await.unwrap();
         control::write(&mut stream, &FromGateway::Ping { number: 9 })

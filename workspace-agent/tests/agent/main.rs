@@ -12,5 +12,6 @@ mod forward;
 mod init;
 mod ports;
 mod relays;
+mod startup;
 mod terminal;
 mod terminals;

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgate_protocol::config::{AgentConfig, Reach as AgentReach};
+use devgate_protocol::config::{AgentConfig, Reach as AgentReach, Startup};
 use tracing::warn;
 
 use self::account::Account;
@@ -164,6 +164,8 @@ impl DockerDriver {
             let pack = || {
                 let mut files = Files::new();
                 files.folder(spec::FOLDER, 0o755, (0, 0))?;
+                // The container's user isn't known yet; nobody else is in there.
+                files.folder(spec::STATE, 0o1777, (0, 0))?;
                 // What is mounted in memory takes the mode of the folder beneath.
                 for folder in [spec::RUNTIME, "/tmp"] {
                     files.folder(folder, 0o1777, (0, 0))?;
@@ -336,6 +338,10 @@ fn agent_config(workspace: &Workspace, options: &DockerOptions) -> Result<String
         environment,
         editor: options.editor.clone(),
         terminals: options.terminals.clone(),
+        startup: Startup {
+            state_folder: Some(spec::STATE.into()),
+            ..options.startup.clone()
+        },
     };
     toml::to_string(&config).map_err(|error| DriverError::File {
         action: "write",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use devgate_protocol::config::{EditorConfig, TerminalsConfig};
+use devgate_protocol::config::{EditorConfig, Startup, TerminalsConfig};
 
 use super::engine::Endpoint;
 use super::spec;
@@ -85,6 +85,8 @@ pub struct DockerOptions {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done when an agent starts.
+    pub startup: Startup,
 }
 
 impl DockerOptions {

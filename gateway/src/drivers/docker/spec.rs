@@ -54,6 +54,8 @@ pub(super) const CONFIG: &str = "/.devgate/agent.toml";
 
 /// The folder with what an agent needs to dial in.
 pub(super) const IDENTITY: &str = "/.devgate/identity";
+/// The folder where the agent notes what was done in this container.
+pub(super) const STATE: &str = "/.devgate/state";
 
 /// The folder with the agent's socket, which the gateway's host shares.
 pub(super) const SHARED: &str = "/.devgate/run";

@@ -1,6 +1,7 @@
 //! The contract with real agents in a real engine, and what is special to containers.
 
 mod installation;
+mod startup;
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;

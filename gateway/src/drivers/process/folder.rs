@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
+use devgate_protocol::config::{AgentConfig, DataTransport, Reach, Startup};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::drivers::DriverError;
@@ -150,6 +150,11 @@ impl Folder {
             environment: environment(options, workspace),
             editor,
             terminals: options.terminals.clone(),
+            startup: Startup {
+                // A process has no container: what is once in one is once in the folder.
+                state_folder: Some(self.root.join("state")),
+                ..options.startup.clone()
+            },
         };
         let path = self.config();
         let text = toml::to_string(&config).map_err(|error| DriverError::File {

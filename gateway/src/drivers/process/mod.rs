@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use devgate_protocol::config::{EditorConfig, TerminalsConfig};
+use devgate_protocol::config::{EditorConfig, Startup, TerminalsConfig};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -72,6 +72,8 @@ pub struct ProcessOptions {
     pub editor: EditorConfig,
     /// Terminals in the browser.
     pub terminals: TerminalsConfig,
+    /// What is done when an agent starts.
+    pub startup: Startup,
     /// How agents are reached.
     pub reach: ProcessReach,
 }

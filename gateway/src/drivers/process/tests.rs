@@ -26,6 +26,7 @@ impl Processes {
             environment: BTreeMap::new(),
             editor: devgate_protocol::config::EditorConfig::default(),
             terminals: devgate_protocol::config::TerminalsConfig::default(),
+            startup: devgate_protocol::config::Startup::default(),
             reach: ProcessReach::Socket,
         }
     }

@@ -1,4 +1,4 @@
-//! `/workspaces/{workspace}/logs`: what an agent wrote.
+//! `/workspaces/{workspace}/logs` and `…/startup/log`: what an agent wrote.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use http::header;
 
 use super::wire::LogQuery;
 use super::{Admin, query, workspaces};
-use crate::drivers::Follow;
+use crate::drivers::{Follow, Logs};
 use crate::http::problem::Problem;
 use crate::workspaces::LogPart;
 
@@ -29,12 +29,7 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
     let record = workspaces::find(&admin, &text).await?;
-    let follow = if asked.follow {
-        Follow::Yes
-    } else {
-        Follow::No
-    };
-    let lines = asked.lines.unwrap_or(LINES).min(MAX_LINES);
+    let (lines, follow) = wanted(asked);
     let part = LogPart {
         lines,
         since: asked.since,
@@ -42,7 +37,34 @@ pub(super) async fn read(
         follow,
     };
     let logs = admin.workspaces.logs(&record.workspace.id, part).await?;
+    Ok(answer(&admin, logs))
+}
+
+/// `GET /workspaces/{workspace}/startup/log?lines=N&follow=BOOL`
+pub(super) async fn startup(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    asked: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let asked = query(asked)?;
+    let record = workspaces::find(&admin, &text).await?;
+    let (lines, follow) = wanted(asked);
+    let id = &record.workspace.id;
+    let logs = admin.workspaces.startup_log(id, lines, follow).await?;
+    Ok(answer(&admin, logs))
+}
+
+fn wanted(asked: LogQuery) -> (usize, Follow) {
+    let follow = if asked.follow {
+        Follow::Yes
+    } else {
+        Follow::No
+    };
+    (asked.lines.unwrap_or(LINES).min(MAX_LINES), follow)
+}
+
+fn answer(admin: &Admin, logs: Logs) -> Response {
     let logs = logs.take_until(admin.stop.clone().cancelled_owned());
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((kind, Body::from_stream(logs)).into_response())
+    (kind, Body::from_stream(logs)).into_response()
 }

@@ -8,6 +8,7 @@ mod limits;
 mod logs;
 mod people;
 mod templates;
+mod secrets;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -21,7 +22,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use devgate_protocol::socket;
 use http::Request;
 use hyper::body::Incoming;
@@ -39,6 +40,7 @@ use tracing::{debug, warn};
 use super::problem::{Problem, RequestRefused};
 use super::site::Site;
 use crate::identity::Accounts;
+use crate::secrets::Vault;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::workspaces::Workspaces;
@@ -70,6 +72,8 @@ pub struct Admin {
     pub templates: Templates,
     /// People's accounts.
     pub accounts: Accounts,
+    /// The secrets.
+    pub vault: Vault,
     /// Where the dashboard is found.
     pub site: Site,
     /// What doesn't change while the server runs.
@@ -127,6 +131,14 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/logs", get(logs::read))
         .route("/templates", get(templates::list))
         .route("/templates/{template}", template)
+        .route("/workspaces/{workspace}/startup/log", get(logs::startup))
+        .route("/secrets", get(secrets::list))
+        .route("/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/users/{user}/secrets", get(secrets::list_of))
+        .route(
+            "/users/{user}/secrets/{name}",
+            put(secrets::set_of).delete(secrets::remove_of),
+        )
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
         .route("/users/{user}/link", post(people::link))

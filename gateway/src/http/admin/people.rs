@@ -162,7 +162,7 @@ async fn keys_of(admin: &Admin, user: &User) -> Result<Vec<KeyView>, Problem> {
     Ok(keys.iter().map(|key| view::key(key, &user.name)).collect())
 }
 
-async fn user_named(admin: &Admin, name: &str) -> Result<User, Problem> {
+pub(super) async fn user_named(admin: &Admin, name: &str) -> Result<User, Problem> {
     let name: UserName = name.parse()?;
     let found = admin.store.user_named(&name).await?;
     found.ok_or_else(|| StoreError::NoSuchUser(name).into())

@@ -23,6 +23,7 @@ pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
             behind,
         }),
         out_of_memory: None,
+        startup_failure: None,
         created: record.workspace.created,
         deleted: record.deleted.map(|deletion| deletion.at),
         restorable_until: record.deleted.map(|deletion| deletion.until),

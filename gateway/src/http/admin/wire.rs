@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use devgate_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
@@ -12,6 +13,7 @@ pub use crate::http::api::wire::{
 };
 pub use crate::http::wire::{Failure, HostKey, KilledProgram, RoleName, SignInLink, StateName};
 use crate::names::{TemplateName, UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::secrets::SecretName;
 
 /// The server as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,9 @@ pub struct WorkspaceView {
     /// The last program that was killed for want of memory; of a single workspace only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_memory: Option<KilledProgram>,
+    /// Why its start-up failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_failure: Option<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
@@ -245,4 +250,25 @@ pub struct KeyView {
 pub struct NewKey {
     /// The public key in OpenSSH's form: algorithm, base64, comment.
     pub key: String,
+}
+
+/// A secret, without what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretView {
+    /// Its name.
+    pub name: SecretName,
+    /// When it was first set.
+    #[serde(with = "rfc3339")]
+    pub created: OffsetDateTime,
+    /// When it was last set.
+    #[serde(with = "rfc3339")]
+    pub changed: OffsetDateTime,
+}
+
+/// Sets a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetSecret {
+    /// What it is.
+    pub value: Secret<String>,
 }

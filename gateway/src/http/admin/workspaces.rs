@@ -33,9 +33,11 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<WorkspaceView>>, Problem> {
     let records = admin.workspaces.list().await?;
     let versions = admin.templates.versions().await?;
-    let shown = records
-        .iter()
-        .map(|record| view::workspace(record, &versions));
+    let shown = records.iter().map(|record| {
+        let mut view = view::workspace(record, &versions);
+        view.startup_failure = startup_failure(&admin, &record.workspace.id);
+        view
+    });
     Ok(Json(shown.collect()))
 }
 
@@ -112,7 +114,14 @@ pub(super) async fn show(
     let mut view = view::workspace(&record, &versions);
     view.doing = admin.workspaces.doing(&record.workspace.id);
     view.out_of_memory = crate::http::view::killed(&admin.workspaces, &record.workspace.id);
+    view.startup_failure = startup_failure(&admin, &record.workspace.id);
     Ok(Json(view))
+}
+
+/// Says why a workspace's start-up failed, where it did.
+fn startup_failure(admin: &Admin, id: &WorkspaceId) -> Option<String> {
+    let status = admin.workspaces.startup(id)?;
+    status.failure.map(|_| status.detail)
 }
 
 /// `POST /workspaces/{workspace}/start`

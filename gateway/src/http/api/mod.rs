@@ -13,6 +13,7 @@ mod operations;
 mod page;
 mod ports;
 mod refused;
+mod secrets;
 mod server;
 mod sign_in;
 mod streams;
@@ -39,6 +40,7 @@ use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
 use crate::identity::{Accounts, Identity, Sessions};
+use crate::secrets::Vault;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -69,6 +71,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// What happens.
     pub events: Events,
+    /// The secrets.
+    pub vault: Vault,
     /// Where the dashboard is found.
     pub site: Site,
     /// What doesn't change while the server runs.
@@ -153,6 +157,12 @@ fn routes() -> Router<Api> {
     routes.on("putTemplate", templates::put);
     routes.on("checkTemplate", templates::check);
     routes.on("deleteTemplate", templates::remove);
+    routes.on("showStartup", streams::startup);
+    routes.on("readStartupLog", streams::startup_log);
+    routes.on("listSecrets", secrets::list);
+    routes.on("showSecret", secrets::show);
+    routes.on("setSecret", secrets::set);
+    routes.on("removeSecret", secrets::remove);
     routes.on("setPort", ports::set);
     routes.on("closePort", ports::close);
     routes.on("listUsers", users::list);

@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod startup;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -20,7 +21,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
     ("login", "Signing in and out."),
     (
         "account",
-        "One's own account: password, keys, tokens, logins.",
+        "One's own account: password, keys, tokens, logins, secrets.",
     ),
     ("workspaces", "Workspaces and their life."),
     ("templates", "What workspaces are made from."),
@@ -41,9 +42,11 @@ pub(super) fn all() -> Vec<Operation> {
     let groups = [
         login(),
         account(),
+        tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),
         templates(),
+        tagged(startup::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use devgate_protocol::startup::Status;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use tokio_util::sync::CancellationToken;
@@ -16,13 +17,13 @@ use tracing::warn;
 
 use super::extract::{Asked, Named, Signed, wants_events};
 use super::page::limit;
-use super::wire::{self, EventQuery, EventWorkspace, LogQuery, MAX_TAIL, Page, TAIL};
+use super::wire::{self, EventQuery, EventWorkspace, LogQuery, MAX_TAIL, Page, Startup, TAIL};
 use super::{Api, ApiRefused};
 use crate::chain::chain;
 use crate::drivers::{Follow, Logs};
 use crate::events::Event;
 use crate::http::problem::Problem;
-use crate::identity::{Caller, Role, User};
+use crate::identity::{Caller, Oversight, Role, User};
 use crate::names::WorkspaceId;
 use crate::store::Since;
 use crate::workspaces::LogPart;
@@ -44,47 +45,113 @@ pub(super) async fn logs(
     Asked(asked): Asked<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let lines = asked.tail.unwrap_or(TAIL);
-    if lines > MAX_TAIL {
-        return Err(ApiRefused::Value {
-            name: "tail",
-            allowed: "0 to 100000",
-        }
-        .into());
-    }
-    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-    let part = |follow| LogPart {
+    let (lines, follow) = wanted(&asked, &headers)?;
+    let overseen = api.identity.oversee(&caller.user, &id).await?;
+    let part = LogPart {
         lines,
         since: asked.since,
         until: asked.until,
         follow,
     };
+    let logs = api.workspaces.logs(&id, part).await?;
+    let name = format!("{}.log", overseen.workspace().name);
+    let logs = while_owned(&api, &caller, &overseen, logs);
+    Ok(written(&api, &caller, logs, (follow, &asked, &name)))
+}
+
+/// `GET /workspaces/{id}/startup/log`
+pub(super) async fn startup_log(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Asked(asked): Asked<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (lines, follow) = wanted(&asked, &headers)?;
     let overseen = api.identity.oversee(&caller.user, &id).await?;
-    let download = asked.download.unwrap_or_default();
-    if wants_events(&headers) && !download {
-        let logs = api.workspaces.logs(&id, part(Follow::Yes)).await?;
-        // Administrators see them whosever they are.
-        let tenure = match caller.user.role {
-            Role::Member => api.workspaces.tenure(overseen.workspace()),
-            Role::Admin => CancellationToken::new(),
-        };
-        let events = split(logs)
-            .map(|line| Ok(sse::Event::default().event("log").data(line)))
-            .take_until(tenure.cancelled_owned());
-        return Ok(live(&api, &caller, events));
+    let logs = api.workspaces.startup_log(&id, lines, follow).await?;
+    let logs = while_owned(&api, &caller, &overseen, logs);
+    let name = format!("{}-startup.log", overseen.workspace().name);
+    Ok(written(&api, &caller, logs, (follow, &asked, &name)))
+}
+
+/// `GET /workspaces/{id}/startup`
+pub(super) async fn startup(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let _overseen = api.identity.oversee(&caller.user, &id).await?;
+    let shown = |status: Option<Status>| Startup::from(status.unwrap_or_else(Status::none));
+    if !wants_events(&headers) {
+        let status = api.workspaces.startup(&id);
+        return Ok(Json(shown(status)).into_response());
     }
-    let logs = api.workspaces.logs(&id, part(Follow::No)).await?;
+    let followed = api.workspaces.watch_startup(&id);
+    let mut followed = followed.ok_or(crate::workspaces::CommandError::Gone)?;
+    // The first one is news to whoever comes.
+    followed.mark_changed();
+    let events = stream::unfold(followed, move |mut followed| async move {
+        followed.changed().await.ok()?;
+        let status = followed.borrow_and_update().clone();
+        let data = serde_json::to_string(&shown(status)).ok()?;
+        let event = sse::Event::default().event("startup").data(data);
+        Some((Ok(event), followed))
+    });
+    Ok(live(&api, &caller, events))
+}
+
+/// Ends a log once the workspace is somebody else's; administrators see them whosever
+/// they are.
+fn while_owned(api: &Api, caller: &Caller, overseen: &Oversight, logs: Logs) -> Logs {
+    match caller.user.role {
+        Role::Member => {
+            let tenure = api.workspaces.tenure(overseen.workspace());
+            Box::pin(logs.take_until(tenure.cancelled_owned()))
+        }
+        Role::Admin => logs,
+    }
+}
+
+/// Returns which lines of a log are asked for, and whether it is followed.
+fn wanted(asked: &LogQuery, headers: &HeaderMap) -> Result<(usize, Follow), ApiRefused> {
+    let lines = asked.tail.unwrap_or(TAIL);
+    if lines > MAX_TAIL {
+        return Err(ApiRefused::Value {
+            name: "tail",
+            allowed: "0 to 100000",
+        });
+    }
+    let follow = if wants_events(headers) && !asked.download.unwrap_or_default() {
+        Follow::Yes
+    } else {
+        Follow::No
+    };
+    Ok((usize::try_from(lines).unwrap_or(usize::MAX), follow))
+}
+
+/// Answers with a log: as events, as text, or as a file of that name.
+fn written(
+    api: &Api,
+    caller: &Caller,
+    logs: Logs,
+    (follow, asked, name): (Follow, &LogQuery, &str),
+) -> Response {
+    if follow == Follow::Yes {
+        let events = split(logs).map(|line| Ok(sse::Event::default().event("log").data(line)));
+        return live(api, caller, events);
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let mut response = (kind, Body::from_stream(logs)).into_response();
-    if download {
-        let name = &overseen.workspace().name;
-        let text = format!("attachment; filename=\"{name}.log\"");
+    if asked.download.unwrap_or_default() {
+        let text = format!("attachment; filename=\"{name}\"");
         if let Ok(value) = HeaderValue::try_from(text) {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_DISPOSITION, value);
         }
     }
-    Ok(response)
+    response
 }
 
 /// `GET /events`

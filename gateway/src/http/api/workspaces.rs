@@ -391,6 +391,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
             behind,
         }),
         out_of_memory: view::killed(&api.workspaces, &workspace.id),
+        startup: api.workspaces.startup(&workspace.id).map(Into::into),
         created: workspace.created,
         changed: record.changed,
         deleted_at: record.deleted.map(|deletion| deletion.at),

@@ -26,6 +26,7 @@ const EVENTS = [
   "login",
   "logout",
   "port-changed",
+  "startup-failed",
 ] as const;
 
 /** Returns which cached queries an event of this kind makes old. */
@@ -33,6 +34,7 @@ function touched(kind: string): string[] {
   if (kind.startsWith("workspace")) return ["workspaces", "server", "limits"];
   if (kind === "out-of-memory") return ["workspaces"];
   if (kind === "disk-limit-exceeded") return ["limits"];
+  if (kind.startsWith("startup")) return ["workspaces"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

@@ -8,6 +8,7 @@ import { useWorkspace } from "./context";
 import { Now } from "./Now";
 import classes from "./Overview.module.css";
 import { Ports } from "./Ports";
+import { StartUp } from "./StartUp";
 
 export function Overview() {
   const { workspace } = useWorkspace();
@@ -23,6 +24,7 @@ export function Overview() {
         )}
       </div>
       <div className={classes.column}>
+        <StartUp />
         {workspace.may_enter && <Ports />}
         <Now />
         <dl className={classes.facts}>

@@ -33,6 +33,11 @@ export function StateMark({ workspace }: { workspace: Workspace }) {
         )}
       </span>
       {deleting ? "Deleting" : WORD[workspace.state]}
+      {!deleting && workspace.state === "running" && workspace.startup?.state === "failed" && (
+        <span className={classes.doing} title={workspace.startup.detail}>
+          start-up failed
+        </span>
+      )}
       {busy && workspace.doing && (
         <span className={classes.doing} title={workspace.doing}>
           {workspace.doing}

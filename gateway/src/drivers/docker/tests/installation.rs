@@ -87,6 +87,7 @@ pub(super) fn real_containers() -> Installation {
         environment: BTreeMap::new(),
         editor: EditorConfig::default(),
         terminals: TerminalsConfig::default(),
+        startup: devgate_protocol::config::Startup::default(),
     };
     let id = folder::installation(&options.folder).unwrap();
     let clean = Command::new("sh")
@@ -127,5 +128,6 @@ pub(super) fn plain_options() -> DockerOptions {
         environment: BTreeMap::new(),
         editor: EditorConfig::default(),
         terminals: TerminalsConfig::default(),
+        startup: devgate_protocol::config::Startup::default(),
     }
 }

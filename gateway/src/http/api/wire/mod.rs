@@ -2,12 +2,14 @@
 
 mod account;
 mod agent;
+mod secrets;
 mod server;
 mod templates;
 mod workspaces;
 
 pub use account::*;
 pub use agent::*;
+pub use secrets::*;
 pub use server::*;
 pub use templates::*;
 pub use workspaces::*;

@@ -35,7 +35,7 @@ pub struct Workspace {
     #[schema(required = true)]
     pub reason: Option<Failure>,
     /// What its start takes its time with, where there is something to tell: an image
-    /// that is pulled.
+    /// that is pulled, a script.
     #[schema(required = true)]
     pub doing: Option<String>,
     /// The template that it was made from, where it was.
@@ -44,6 +44,9 @@ pub struct Workspace {
     /// The last program in it that was killed because its memory was used up.
     #[schema(required = true)]
     pub out_of_memory: Option<KilledProgram>,
+    /// How far its start-up is; null where nothing is known.
+    #[schema(required = true)]
+    pub startup: Option<super::StartupSummary>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,

@@ -1,0 +1,127 @@
+//! Secrets that the gateway tells, for the workspace's programs.
+//!
+//! Invariant: they are in memory alone, and in the environment of programs. A gateway
+//! tells all of them each time that it welcomes the agent, and what it doesn't tell any
+//! more is forgotten.
+
+use devgate_protocol::Secret;
+use devgate_protocol::control::Told;
+use tokio::sync::watch;
+
+/// Shortest value that is looked for in what is logged, in bytes: a shorter one is
+/// anywhere.
+const MIN_MASKED: usize = 6;
+
+/// What stands for a value that was found.
+const MASK: &str = "***";
+
+/// The secrets of a workspace. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Secrets(watch::Sender<Known>);
+
+/// What a gateway has told.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Whether one has told at all.
+    is_told: bool,
+    secrets: Vec<Told>,
+    missing: Vec<String>,
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self(watch::Sender::new(Known::default()))
+    }
+}
+
+impl Secrets {
+    /// Takes what a gateway tells in place of what was told before.
+    pub(crate) fn take(&self, secrets: Vec<Told>, missing: Vec<String>) {
+        self.0.send_replace(Known {
+            is_told: true,
+            secrets,
+            missing,
+        });
+    }
+
+    /// Waits until a gateway has told. Cancel-safe.
+    pub(crate) async fn told(&self) {
+        // The sender is here, so it can't be gone.
+        let _ = self.0.subscribe().wait_for(|known| known.is_told).await;
+    }
+
+    /// Returns the names of those that the workspace was to get.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.0.borrow().missing.clone()
+    }
+
+    /// Returns the variables that programs find.
+    pub(crate) fn variables(&self) -> Vec<(String, Secret<String>)> {
+        let known = self.0.borrow();
+        let told = known.secrets.iter();
+        told.filter_map(|told| Some((told.variable.clone()?, told.value.clone())))
+            .collect()
+    }
+
+    /// Returns the value of the one of that name.
+    pub(crate) fn value(&self, name: &str) -> Option<Secret<String>> {
+        let known = self.0.borrow();
+        let found = known.secrets.iter().find(|told| told.name == name);
+        found.map(|told| told.value.clone())
+    }
+
+    /// Returns a text without the values that are in it.
+    pub(crate) fn mask(&self, mut text: String) -> String {
+        let known = self.0.borrow();
+        for told in &known.secrets {
+            for line in told.value.expose().lines().map(str::trim) {
+                if line.len() >= MIN_MASKED && text.contains(line) {
+                    text = text.replace(line, MASK);
+                }
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(name: &str, variable: Option<&str>, value: &str) -> Told {
+        Told {
+            name: name.to_owned(),
+            variable: variable.map(str::to_owned),
+            value: Secret::new(value.to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_told_later_takes_the_place_of_all_before() {
+        let secrets = Secrets::default();
+        secrets.take(
+            vec![told("A", Some("A"), "first"), told("B", None, "b")],
+            vec!["C".into()],
+        );
+        secrets.told().await;
+        assert_eq!(secrets.variables().len(), 1);
+        assert_eq!(secrets.value("B").unwrap().expose(), "b");
+        assert_eq!(secrets.missing(), ["C"]);
+        assert!(!format!("{secrets:?}").contains("first"));
+        secrets.take(Vec::new(), Vec::new());
+        assert!(secrets.value("A").is_none() && secrets.missing().is_empty());
+    }
+
+    #[test]
+    fn values_are_masked_line_by_line_and_short_ones_left() {
+        let secrets = Secrets::default();
+        secrets.take(
+            vec![
+                told("KEY", None, "-----BEGIN\nabcdefgh\n-----END"),
+                told("PIN", None, "12"),
+            ],
+            Vec::new(),
+        );
+        assert_eq!(secrets.mask("x abcdefgh 12".to_owned()), "x *** 12");
+    }
+}
