@@ -8,6 +8,7 @@ mod check;
 mod docker;
 mod load;
 mod network;
+mod sleep;
 mod units;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use docker::{BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerValueError, ExtraHost, Gpus};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
+pub use sleep::SleepConfig;
 pub use units::{Listen, Period, Size, UnitError};
 
 /// Configuration of the server.
@@ -39,6 +41,8 @@ pub struct Config {
     pub lockout: LockoutConfig,
     /// How workspaces start and stop.
     pub workspaces: WorkspacesConfig,
+    /// When workspaces go to sleep.
+    pub sleep: SleepConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
     /// Workspaces as containers on this host.
@@ -276,6 +280,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
+            sleep: SleepConfig::default(),
             process: ProcessConfig::default(),
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),

@@ -36,6 +36,8 @@ pub enum Kind {
     WorkspaceCreated,
     /// A workspace's state changed.
     WorkspaceState,
+    /// Nothing goes on in a workspace, and it goes to sleep soon.
+    WorkspaceSleepSoon,
     /// A workspace is gone.
     WorkspaceDeleted,
     /// A user was added.
@@ -114,6 +116,7 @@ impl Kind {
         match self {
             Self::WorkspaceCreated => "workspace-created",
             Self::WorkspaceState => "workspace-state",
+            Self::WorkspaceSleepSoon => "workspace-sleep-soon",
             Self::WorkspaceDeleted => "workspace-deleted",
             Self::UserCreated => "user-created",
             Self::UserChanged => "user-changed",

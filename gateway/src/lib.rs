@@ -1,6 +1,7 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+pub mod activity;
 mod chain;
 pub mod cli;
 pub mod config;
@@ -14,6 +15,7 @@ mod open_files;
 pub mod person;
 pub mod refusal;
 pub mod server;
+pub mod sleep;
 pub mod ssh;
 mod startups;
 pub mod store;

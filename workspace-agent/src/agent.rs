@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
+use crate::awake::Awake;
 use crate::editor::Editor;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
@@ -48,6 +49,7 @@ pub struct Agent {
     ports: Ports,
     statistics: Arc<Statistics>,
     editor: Editor,
+    awake: Awake,
     started: Instant,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -84,6 +86,7 @@ impl Agent {
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
+            awake: Awake::start(&config, &tasks, &stop),
             started: Instant::now(),
             config,
             tasks,
@@ -145,6 +148,10 @@ impl Agent {
 
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    pub(crate) fn awake(&self) -> &Awake {
+        &self.awake
     }
 
     pub(crate) fn editor(&self) -> &Editor {

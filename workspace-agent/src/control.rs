@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
-    Answer, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, Stream, StreamError, VERSION,
-    handshake,
+    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, Stream, StreamError,
+    VERSION, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -20,7 +20,13 @@ use crate::agent::Agent;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub(crate) const FEATURES: [&str; 4] = ["x11", FEATURE_HTTP, FEATURE_EDITOR, FEATURE_HAND_OVER];
+pub(crate) const FEATURES: [&str; 5] = [
+    "x11",
+    FEATURE_HTTP,
+    FEATURE_EDITOR,
+    FEATURE_HAND_OVER,
+    FEATURE_ACTIVITY,
+];
 
 /// Returns the first message of a control connection.
 pub(crate) fn hello(agent: &Agent) -> FromAgent {

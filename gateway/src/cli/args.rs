@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, users, workspaces};
+use super::{configuration, keys, output, sleep, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -94,6 +94,14 @@ pub(super) enum Command {
     Stop(workspaces::Act),
     /// Stop workspaces and start them again
     Restart(workspaces::Act),
+    /// Put workspaces to sleep; the next connection wakes them
+    Sleep(workspaces::Act),
+    /// Tell why a workspace runs, and when it goes to sleep
+    Why(sleep::Why),
+    /// Keep a workspace awake for a time
+    KeepAwake(sleep::Keep),
+    /// Have a workspace wake and sleep by the clock
+    Schedule(sleep::Plan),
     /// Delete workspaces and all files in them
     #[command(visible_alias = "rm")]
     Delete(workspaces::Delete),

@@ -62,6 +62,17 @@ impl Client {
         self.read(answer).await
     }
 
+    /// Puts something in place of what is there.
+    pub(super) async fn put<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
+        let answer = self.send(Method::PUT, path, Some(json)).await?;
+        self.read(answer).await
+    }
+
     /// Removes something.
     pub(super) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
         let answer = self.send(Method::DELETE, path, None).await?;

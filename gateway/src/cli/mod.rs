@@ -9,6 +9,7 @@ mod greeting;
 mod keys;
 mod output;
 mod serve;
+mod sleep;
 mod users;
 mod workspaces;
 
@@ -39,6 +40,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restart(command) => {
             workspaces::act(&mut client(&source)?, workspaces::Action::Restart, command).await
         }
+        Command::Sleep(command) => {
+            workspaces::act(&mut client(&source)?, workspaces::Action::Sleep, command).await
+        }
+        Command::Why(command) => sleep::why(&mut client(&source)?, command).await,
+        Command::KeepAwake(command) => sleep::keep_awake(&mut client(&source)?, command).await,
+        Command::Schedule(command) => sleep::schedule(&mut client(&source)?, command).await,
         Command::Delete(command) => workspaces::delete(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,

@@ -115,6 +115,8 @@ pub(super) enum Action {
     Stop,
     /// Stop and start it.
     Restart,
+    /// Stop it until somebody comes.
+    Sleep,
 }
 
 impl Action {
@@ -123,6 +125,7 @@ impl Action {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Sleep => "sleep",
         }
     }
 
@@ -131,6 +134,7 @@ impl Action {
             Self::Start => "starting",
             Self::Stop => "stopping",
             Self::Restart => "restarting",
+            Self::Sleep => "putting to sleep",
         }
     }
 }
@@ -351,6 +355,7 @@ async fn wait(
 fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
     let verb = match action {
         Action::Stop => "stop",
+        Action::Sleep => "go to sleep",
         Action::Start | Action::Restart => "start",
     };
     let why = match (view.state, action) {
@@ -358,10 +363,10 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
             .failure
             .as_ref()
             .map_or_else(String::new, |failure| printable(&failure.detail)),
-        (StateName::Stopped, Action::Start | Action::Restart) => {
+        (StateName::Stopped | StateName::Asleep, Action::Start | Action::Restart) => {
             "it was stopped meanwhile".to_owned()
         }
-        (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
+        (StateName::Running, Action::Stop | Action::Sleep) => "it was started meanwhile".to_owned(),
         _ => return Ok(()),
     };
     let message = format!("{}.{} didn't {verb}: {why}", view.name, view.owner);
@@ -395,13 +400,14 @@ fn sentence(view: &WorkspaceView) -> String {
     format!("{}.{} is {}\n", view.name, view.owner, word(view.state))
 }
 
-const fn word(state: StateName) -> &'static str {
+pub(super) const fn word(state: StateName) -> &'static str {
     match state {
         StateName::Created => "created",
         StateName::Starting => "starting",
         StateName::Running => "running",
         StateName::Stopping => "stopping",
         StateName::Stopped => "stopped",
+        StateName::Asleep => "asleep",
         StateName::Failed => "failed",
     }
 }

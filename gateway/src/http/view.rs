@@ -13,9 +13,12 @@ pub(super) fn failure(state: &State) -> Option<Failure> {
             code: code(reason).to_owned(),
             detail: reason.to_string(),
         }),
-        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
-            None
-        }
+        State::Created
+        | State::Starting
+        | State::Running
+        | State::Stopping
+        | State::Stopped
+        | State::Asleep => None,
     }
 }
 
@@ -33,6 +36,7 @@ pub(super) const fn state(state: &State) -> StateName {
         State::Running => StateName::Running,
         State::Stopping => StateName::Stopping,
         State::Stopped => StateName::Stopped,
+        State::Asleep => StateName::Asleep,
         State::Failed(_) => StateName::Failed,
     }
 }

@@ -9,6 +9,7 @@ use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::identity::{Denied, InvalidTarget, KeyRefused};
 use crate::names::InvalidName;
+use crate::sleep::SleepError;
 use crate::store::StoreError;
 use crate::workspaces::{CommandError, OpenError};
 
@@ -16,6 +17,7 @@ const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Proh
 pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
 const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
 const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
+const ASLEEP: Row = row(Status::CONFLICT, "workspace-asleep", Prohibited);
 const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
 pub(super) const SHUTTING_DOWN: Row =
     row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
@@ -123,6 +125,8 @@ impl Refusal for CommandError {
             Self::Gone => GONE,
             Self::Deleting => row(Status::CONFLICT, "workspace-deleting", Prohibited),
             Self::Stopped => STOPPED,
+            Self::Asleep => ASLEEP,
+            Self::NotRunning(_) => row(Status::CONFLICT, "workspace-not-running", Prohibited),
             Self::Failed(_) => FAILED,
             Self::ShuttingDown => SHUTTING_DOWN,
             Self::Store(error) => error.row(),
@@ -132,10 +136,37 @@ impl Refusal for CommandError {
 
     fn text(&self) -> String {
         match self {
-            Self::Gone | Self::Deleting | Self::Stopped | Self::ShuttingDown => self.to_string(),
+            Self::Gone
+            | Self::Deleting
+            | Self::Stopped
+            | Self::Asleep
+            | Self::NotRunning(_)
+            | Self::ShuttingDown => self.to_string(),
             Self::Failed(_) => chain(self),
             Self::Store(error) => error.text(),
             Self::Driver(error) => error.text(),
+        }
+    }
+}
+
+impl Refusal for SleepError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Length | Self::Schedule(_) => {
+                row(Status::UNPROCESSABLE_ENTITY, "invalid-request", Prohibited)
+            }
+            Self::TooMany => row(Status::CONFLICT, "too-many", ResourceShortage),
+            Self::NoLease => row(Status::NOT_FOUND, "no-such-lease", Prohibited),
+            Self::Command(error) => error.row(),
+            Self::Store(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Length | Self::Schedule(_) | Self::TooMany | Self::NoLease => self.to_string(),
+            Self::Command(error) => error.text(),
+            Self::Store(error) => error.text(),
         }
     }
 }
@@ -145,6 +176,7 @@ impl Refusal for OpenError {
         match self {
             Self::Gone => GONE,
             Self::Stopped(_) => STOPPED,
+            Self::Asleep(_) => ASLEEP,
             Self::Failed(_) => FAILED,
             Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -160,6 +192,7 @@ impl Refusal for OpenError {
             Self::Failed(reason) => reason.to_string(),
             Self::Gone
             | Self::Stopped(_)
+            | Self::Asleep(_)
             | Self::TimedOut { .. }
             | Self::ShuttingDown
             | Self::Refused(_)

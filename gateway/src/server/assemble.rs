@@ -26,6 +26,7 @@ use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
 use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
+use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::tunnel::Tunnels;
@@ -90,6 +91,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
     let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let sleep = Sleep::load(sleep::Parts {
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+        tunnels: tunnels.clone(),
+        policy: SleepPolicy::new(config.sleep.after.get(), config.sleep.warn.get()),
+        // It was checked with the configuration.
+        schedule: config.sleep.schedule().ok().flatten(),
+    })
+    .await?;
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
     let sessions = Sessions::new(store.clone());
     let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
@@ -135,6 +145,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         "the events",
         events.clone().run(stop_agents.child_token()),
     );
+    let watch = sleep.clone().run(stop.child_token());
+    part(&mut parts, "the watch over idle workspaces", watch);
     let house = web::keep_house(store.clone(), given, stop.child_token());
     part(&mut parts, "the housekeeping", house);
 
@@ -147,6 +159,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
+        sleep: sleep.clone(),
         events,
         site: site.clone(),
         server: server.clone(),
@@ -177,6 +190,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let router = admin::router(Arc::new(Admin {
         store: store.clone(),
         workspaces: workspaces.clone(),
+        sleep,
         accounts,
         site,
         server: server.clone(),

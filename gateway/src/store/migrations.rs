@@ -14,6 +14,10 @@ pub(super) fn all() -> Migrator {
             "logins, tokens, links, ports, events, requests",
             include_str!("../../migrations/0002_logins_tokens_ports_events.sql"),
         ),
+        (
+            "leases, schedules, activity",
+            include_str!("../../migrations/0005_sleep.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

@@ -15,6 +15,7 @@ mod passwords;
 mod ports;
 mod requests;
 mod row;
+mod sleep;
 mod sqlite;
 mod users;
 mod workspaces;
@@ -31,6 +32,7 @@ pub use logins::{Login, Method, NewLogin, NewToken, Token};
 pub use passwords::{LINK_LIFETIME, OnNewPassword};
 pub use ports::{InvalidVisibility, OpenPort, Visibility};
 pub use requests::Request;
+pub(crate) use sleep::LastActive;
 pub use users::Account;
 
 /// The records of one installation. Cheap to clone.

@@ -157,9 +157,12 @@ impl Store {
 fn failure(state: &State) -> Option<String> {
     match state {
         State::Failed(reason) => serde_json::to_string(reason).ok(),
-        State::Created | State::Starting | State::Running | State::Stopping | State::Stopped => {
-            None
-        }
+        State::Created
+        | State::Starting
+        | State::Running
+        | State::Stopping
+        | State::Stopped
+        | State::Asleep => None,
     }
 }
 
@@ -186,6 +189,7 @@ fn state(row: &AnyRow) -> Result<State, StoreError> {
         "running" => State::Running,
         "stopping" => State::Stopping,
         "stopped" => State::Stopped,
+        "asleep" => State::Asleep,
         "failed" => {
             let text: Option<String> = row.try_get("failure")?;
             let text = text.unwrap_or_default();

@@ -20,6 +20,7 @@ use super::decide::{Decision, decide};
 use super::error::CommandError;
 use super::state::{FailureReason, Intent, Record, State, Workspace};
 use super::{Command, Shared};
+use crate::activity::Activity;
 use crate::chain::chain;
 use crate::drivers::Exit;
 use crate::events::{Kind, NewEvent};
@@ -38,6 +39,7 @@ pub(super) struct Actor {
     intent: Intent,
     state: watch::Sender<State>,
     mailbox: mpsc::Receiver<Command>,
+    activity: Arc<Activity>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
 }
@@ -64,14 +66,14 @@ impl Actor {
     pub(super) fn new(
         shared: Arc<Shared>,
         record: Record,
-        mailbox: mpsc::Receiver<Command>,
+        (mailbox, activity): (mpsc::Receiver<Command>, Arc<Activity>),
     ) -> (Self, watch::Receiver<State>) {
         let state = match (record.intent, record.state) {
             (Intent::Delete, _) | (Intent::Run, State::Stopping) => State::Stopping,
             (Intent::Run, _) => State::Starting,
             (Intent::Stop, State::Created) => State::Created,
             // An agent that was on its way out, or up, may still be there.
-            (Intent::Stop, _) => State::Stopping,
+            (Intent::Stop | Intent::Sleep, _) => State::Stopping,
         };
         let (state, seen) = watch::channel(state);
         let actor = Self {
@@ -80,6 +82,7 @@ impl Actor {
             intent: record.intent,
             state,
             mailbox,
+            activity,
             crashes: VecDeque::new(),
         };
         (actor, seen)
@@ -128,7 +131,7 @@ impl Actor {
         info!("what kept the workspace from its state is over");
         match self.intent {
             Intent::Run => self.enter(State::Starting).await,
-            Intent::Stop | Intent::Delete => self.enter(State::Stopping).await,
+            Intent::Stop | Intent::Sleep | Intent::Delete => self.enter(State::Stopping).await,
         }
     }
 
@@ -186,6 +189,7 @@ impl Actor {
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,
+                    Intent::Sleep => self.enter(State::Asleep).await,
                     Intent::Delete => Lifecycle::Removing,
                 }
             }
@@ -297,6 +301,10 @@ impl Actor {
     }
 
     fn publish(&self, state: State) {
+        let before = self.state.borrow().clone();
+        if before == State::Asleep || state != State::Starting {
+            self.activity.set_waking(state == State::Starting);
+        }
         let mut about = NewEvent::of_workspace(Kind::WorkspaceState, &self.workspace);
         about.says("state", state.as_str());
         if let State::Failed(reason) = &state {
@@ -335,7 +343,7 @@ impl Lifecycle {
     /// Returns what an actor does in a state.
     fn of(state: &State) -> Self {
         match state {
-            State::Created | State::Stopped | State::Failed(_) => Self::Resting,
+            State::Created | State::Stopped | State::Asleep | State::Failed(_) => Self::Resting,
             State::Starting => Self::Starting {
                 after: Duration::ZERO,
             },

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
+use crate::activity::{Activity, Errand, Visit};
 use crate::drivers::{Driver, Follow, Logs};
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
@@ -54,8 +55,11 @@ pub struct Workspaces {
 pub enum Wake {
     /// A person who waits for it: starts it, whatever came before.
     Interactive,
-    /// A program that retries by itself: doesn't start what a person stopped.
+    /// A program: doesn't start what a person stopped.
     Background,
+    /// One that asks again for what it had, or only looks: doesn't wake what sleeps,
+    /// either. An editor's window that nobody sits at would else wake it for ever.
+    Again,
 }
 
 /// Whether an agent is expected to dial in.
@@ -113,6 +117,7 @@ struct Shared {
 struct Handle {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<State>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug)]
@@ -206,6 +211,14 @@ impl Workspaces {
         self.command(id, Verb::Stop).await
     }
 
+    /// Ends what runs in a workspace, until somebody comes.
+    ///
+    /// # Errors
+    /// `NotRunning` where it doesn't run.
+    pub async fn sleep(&self, id: &WorkspaceId) -> Result<(), CommandError> {
+        self.command(id, Verb::Sleep).await
+    }
+
     /// Ends what runs in a workspace, and starts it anew.
     pub async fn restart(&self, id: &WorkspaceId) -> Result<(), CommandError> {
         self.command(id, Verb::Restart).await
@@ -276,10 +289,27 @@ impl Workspaces {
     /// Tells a person who waits what a start that is under way takes its time with,
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
-        let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
+        let handle = self.handle(id)?;
+        if !matches!(*handle.state.borrow(), State::Starting) {
+            return None;
+        }
+        let waking = || {
+            let waking = handle.activity.is_waking();
+            waking.then(|| "waking up".to_owned())
+        };
+        self.inner.shared.driver.doing(id).or_else(waking)
+    }
+
+    /// Returns what people do in a workspace; `None` once it is gone.
+    pub fn activity(&self, id: &WorkspaceId) -> Option<Arc<Activity>> {
+        self.handle(id).map(|handle| handle.activity)
+    }
+
+    /// Returns what counts somebody's visit to a workspace; `errand` is what they would
+    /// ask for again if it were cut off. `None` once the workspace is gone.
+    pub fn visit(&self, id: &WorkspaceId, errand: Option<Errand>) -> Option<Visit> {
+        let handle = self.handle(id)?;
+        Some(Visit::new(handle.activity, handle.state, errand))
     }
 
     /// Returns where a workspace's home is, as its own programs see it.
@@ -293,7 +323,11 @@ impl Workspaces {
         handle.map_or(Expected::Not, |handle| match *handle.state.borrow() {
             State::Starting => Expected::First,
             State::Running => Expected::Again,
-            State::Created | State::Stopping | State::Stopped | State::Failed(_) => Expected::Not,
+            State::Created
+            | State::Stopping
+            | State::Stopped
+            | State::Asleep
+            | State::Failed(_) => Expected::Not,
         })
     }
 
@@ -310,13 +344,17 @@ impl Workspaces {
     /// Gives a workspace its task.
     fn adopt(&self, record: Record) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let (actor, state) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
+        let activity = Arc::new(Activity::default());
+        let shared = Arc::clone(&self.inner.shared);
+        let (actor, state) = Actor::new(shared, record, (mailbox, Arc::clone(&activity)));
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
-        self.inner
-            .shared
-            .handles()
-            .insert(id, Handle { commands, state });
+        let handle = Handle {
+            commands,
+            state,
+            activity,
+        };
+        self.inner.shared.handles().insert(id, handle);
         let mut actors = self.inner.actors();
         while let Some(ended) = actors.try_join_next() {
             report(ended);

@@ -64,6 +64,8 @@ pub enum State {
     Stopping,
     /// Stopped by a person.
     Stopped,
+    /// Stopped because nothing went on in it; the next connection wakes it.
+    Asleep,
     /// Not running, though it should be.
     Failed(FailureReason),
 }
@@ -76,13 +78,15 @@ pub enum Intent {
     Run,
     /// That it doesn't.
     Stop,
+    /// That it doesn't until somebody comes.
+    Sleep,
     /// That it goes away with all that it keeps.
     Delete,
 }
 
 /// A text that names no intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an intent is 'run', 'stop' or 'delete'")]
+#[error("an intent is 'run', 'stop', 'sleep' or 'delete'")]
 pub struct InvalidIntent;
 
 /// Why a workspace failed, with the next step.
@@ -209,6 +213,7 @@ impl State {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Asleep => "asleep",
             Self::Failed(_) => "failed",
         }
     }
@@ -216,7 +221,7 @@ impl State {
     /// Tells whether it stays as it is until somebody asks for something else.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::Created | Self::Running | Self::Stopped | Self::Failed(_) => true,
+            Self::Created | Self::Running | Self::Stopped | Self::Asleep | Self::Failed(_) => true,
             Self::Starting | Self::Stopping => false,
         }
     }
@@ -234,6 +239,7 @@ impl Intent {
         match self {
             Self::Run => "run",
             Self::Stop => "stop",
+            Self::Sleep => "sleep",
             Self::Delete => "delete",
         }
     }
@@ -246,6 +252,7 @@ impl FromStr for Intent {
         match text {
             "run" => Ok(Self::Run),
             "stop" => Ok(Self::Stop),
+            "sleep" => Ok(Self::Sleep),
             "delete" => Ok(Self::Delete),
             _ => Err(InvalidIntent),
         }

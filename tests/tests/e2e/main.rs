@@ -27,6 +27,7 @@ mod lifecycle;
 mod many_channels;
 mod rekeying;
 mod shell;
+mod sleep;
 mod unix_forwards;
 mod vscode;
 mod x11;

@@ -5,6 +5,7 @@
 
 mod logs;
 mod people;
+mod sleep;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use devgate_protocol::socket;
 use http::Request;
 use hyper::body::Incoming;
@@ -28,7 +29,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracing::{debug, warn};
@@ -36,6 +37,7 @@ use tracing::{debug, warn};
 use super::problem::{Problem, RequestRefused};
 use super::site::Site;
 use crate::identity::Accounts;
+use crate::sleep::Sleep;
 use crate::store::Store;
 use crate::workspaces::Workspaces;
 use wire::{HostKey, ServerStatus};
@@ -62,6 +64,8 @@ pub struct Admin {
     pub store: Store,
     /// The workspaces.
     pub workspaces: Workspaces,
+    /// Why they run, and what keeps them awake.
+    pub sleep: Sleep,
     /// People's accounts.
     pub accounts: Accounts,
     /// Where the dashboard is found.
@@ -102,6 +106,20 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/start", post(workspaces::start))
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
+        .route("/workspaces/{workspace}/sleep", post(sleep::sleep))
+        .route("/workspaces/{workspace}/why-running", get(sleep::why))
+        .route(
+            "/workspaces/{workspace}/keep-awake",
+            get(sleep::leases).post(sleep::keep_awake),
+        )
+        .route(
+            "/workspaces/{workspace}/keep-awake/{lease}",
+            delete(sleep::end_lease),
+        )
+        .route(
+            "/workspaces/{workspace}/schedule",
+            put(sleep::set_schedule).delete(sleep::remove_schedule),
+        )
         .route("/workspaces/{workspace}/logs", get(logs::read))
         .route("/users", get(people::list_users).post(people::add_user))
         .route("/users/{user}", delete(people::remove_user))
@@ -138,7 +156,7 @@ pub async fn serve(listener: UnixListener, router: Router, stop: CancellationTok
                 },
                 Err(error) => {
                     warn!(%error, "accept failed");
-                    sleep(ACCEPT_PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
         }

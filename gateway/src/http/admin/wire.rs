@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
+pub use crate::http::wire::sleep;
 pub use crate::http::wire::{Failure, HostKey, RoleName, SignInLink, StateName};
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 

@@ -23,7 +23,7 @@ use crate::workspaces::{CommandError, Intent, Record};
 const MAX_WAIT: u64 = 60;
 
 /// What a lifecycle action answers: what was asked for is recorded and goes on.
-type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
+pub(super) type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
 
 /// `GET /workspaces`
 pub(super) async fn list(
@@ -102,7 +102,7 @@ pub(super) async fn remove(
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
+pub(super) async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
     let record = by_id(admin, id).await?;
     Ok((StatusCode::ACCEPTED, Json(view::workspace(&record))))
 }

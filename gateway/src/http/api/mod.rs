@@ -14,6 +14,7 @@ mod ports;
 mod refused;
 mod server;
 mod sign_in;
+mod sleep;
 mod streams;
 mod users;
 pub mod wire;
@@ -37,6 +38,7 @@ use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
 use crate::identity::{Accounts, Identity, Sessions};
+use crate::sleep::Sleep;
 use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
@@ -62,6 +64,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Who calls.
     pub sessions: Sessions,
+    /// Why workspaces run, and what keeps them awake.
+    pub sleep: Sleep,
     /// What happens.
     pub events: Events,
     /// Where the dashboard is found.
@@ -138,6 +142,13 @@ fn routes() -> Router<Api> {
     routes.on("startWorkspace", workspaces::start);
     routes.on("stopWorkspace", workspaces::stop);
     routes.on("restartWorkspace", workspaces::restart);
+    routes.on("sleepWorkspace", workspaces::sleep);
+    routes.on("showWhyRunning", sleep::why);
+    routes.on("listLeases", sleep::leases);
+    routes.on("keepAwake", sleep::keep_awake);
+    routes.on("endLease", sleep::end_lease);
+    routes.on("setSchedule", sleep::set_schedule);
+    routes.on("removeSchedule", sleep::remove_schedule);
     routes.on("readLogs", streams::logs);
     routes.on("setPort", ports::set);
     routes.on("closePort", ports::close);

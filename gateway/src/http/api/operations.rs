@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod sleep;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -41,6 +42,7 @@ pub(super) fn all() -> Vec<Operation> {
         account(),
         lists(),
         workspaces(),
+        tagged(sleep::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),
@@ -184,6 +186,7 @@ fn workspaces() -> Vec<Operation> {
         act("/workspaces/{id}/start", "startWorkspace", "Start a workspace"),
         act("/workspaces/{id}/stop", "stopWorkspace", "Stop a workspace"),
         act("/workspaces/{id}/restart", "restartWorkspace", "Restart a workspace"),
+        act("/workspaces/{id}/sleep", "sleepWorkspace", "Put a workspace to sleep"),
         Operation::new(Get, "/workspaces/{id}/logs", "readLogs", "Read what the agent logged")
             .about(
                 "With `Accept: text/event-stream` what is written later follows: events named \

@@ -10,6 +10,7 @@ const EVENTS = [
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
+  "workspace-sleep-soon",
   "user-created",
   "user-changed",
   "user-deleted",
@@ -24,7 +25,7 @@ const EVENTS = [
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
-  if (kind.startsWith("workspace")) return ["workspaces", "server"];
+  if (kind.startsWith("workspace")) return ["workspaces", "server", "why-running", "leases"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

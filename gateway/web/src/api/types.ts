@@ -3,14 +3,17 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type AwakeReason = Schemas["AwakeReason"];
 export type Connection = Schemas["Connection"];
 export type Editor = Schemas["Editor"];
 export type Key = Schemas["Key"];
+export type Lease = Schemas["Lease"];
 export type Login = Schemas["Login"];
 export type Me = Schemas["Me"];
 export type Port = Schemas["Port"];
 export type Role = Schemas["Role"];
 export type Sample = Schemas["Sample"];
+export type Schedule = Schemas["Schedule"];
 export type Scope = Schemas["Scope"];
 export type SignInLink = Schemas["SignInLink"];
 export type Statistics = Schemas["Statistics"];
@@ -18,5 +21,6 @@ export type Terminal = Schemas["Terminal"];
 export type Token = Schemas["Token"];
 export type User = Schemas["User"];
 export type Visibility = Schemas["Visibility"];
+export type WhyRunning = Schemas["WhyRunning"];
 export type Workspace = Schemas["Workspace"];
 export type WorkspaceState = Schemas["WorkspaceState"];

@@ -3,6 +3,7 @@ import { Text } from "@mantine/core";
 
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
+import { Awake } from "./Awake";
 import { Connect } from "./Connect";
 import { useWorkspace } from "./context";
 import { Now } from "./Now";
@@ -25,6 +26,7 @@ export function Overview() {
       <div className={classes.column}>
         {workspace.may_enter && <Ports />}
         <Now />
+        <Awake />
         <dl className={classes.facts}>
           <div>
             <dt>Created</dt>

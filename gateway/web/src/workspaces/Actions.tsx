@@ -3,6 +3,7 @@ import { ActionIcon, Button, Menu } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconDots,
+  IconMoon,
   IconPlayerPlay,
   IconPlayerStop,
   IconRefresh,
@@ -11,14 +12,16 @@ import {
 } from "@tabler/icons-react";
 import { Link, useNavigate } from "react-router";
 
-import { useAction, useDelete, useDeleting } from "../api/lifecycle";
-import type { Workspace } from "../api/types";
+import { type Action, useAction, useDelete, useDeleting } from "../api/lifecycle";
+import type { Workspace, WorkspaceState } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { pathOf } from "./path";
 
-/** Whether starting it makes sense. */
+/** The states in which starting it makes sense. */
+const STARTABLE: readonly WorkspaceState[] = ["created", "stopped", "asleep", "failed"];
+
 function startable(workspace: Workspace): boolean {
-  return workspace.state === "created" || workspace.state === "stopped" || workspace.state === "failed";
+  return STARTABLE.includes(workspace.state);
 }
 
 /** The one action that a state asks for, as a button. */
@@ -33,7 +36,7 @@ export function PowerButton({ workspace }: { workspace: Workspace }) {
         disabled={deleting}
         onClick={() => action.mutate({ workspace, action: "start" })}
       >
-        Start
+        {workspace.state === "asleep" ? "Wake" : "Start"}
       </Button>
     );
   }
@@ -59,7 +62,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
   });
   const deleting = useDeleting(workspace.id);
   const [asking, { open, close }] = useDisclosure();
-  const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
+  const act = (what: Action) => () => action.mutate({ workspace, action: what });
   return (
     <>
       <Menu position="bottom-end" width={180} shadow="md">
@@ -71,7 +74,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
         <Menu.Dropdown>
           {startable(workspace) ? (
             <Menu.Item leftSection={<IconPlayerPlay size={16} />} onClick={act("start")}>
-              Start
+              {workspace.state === "asleep" ? "Wake" : "Start"}
             </Menu.Item>
           ) : (
             <Menu.Item
@@ -88,6 +91,13 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
             onClick={act("restart")}
           >
             Restart
+          </Menu.Item>
+          <Menu.Item
+            leftSection={<IconMoon size={16} />}
+            disabled={workspace.state !== "running"}
+            onClick={act("sleep")}
+          >
+            Sleep
           </Menu.Item>
           <Menu.Item
             component={Link}

@@ -10,12 +10,16 @@ pub use agent::*;
 pub use server::*;
 pub use workspaces::*;
 
+pub use crate::http::wire::sleep::*;
+
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::names::{LoginId, MAX_NAME, TokenId, UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::names::{
+    LeaseId, LoginId, MAX_NAME, TokenId, UserId, UserName, WorkspaceId, WorkspaceName,
+};
 
 /// Most entries of one page.
 pub const MAX_LIMIT: u32 = 200;
@@ -80,4 +84,5 @@ checked_texts! {
     WorkspaceId => "WorkspaceId", "^[a-z0-9]{16}$", 16;
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;
     TokenId => "TokenId", "^[a-z0-9]{16}$", 16;
+    LeaseId => "LeaseId", "^[a-z0-9]{16}$", 16;
 }
