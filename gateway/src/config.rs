@@ -9,6 +9,7 @@ mod docker;
 mod limits;
 mod load;
 mod network;
+mod sleep;
 mod startup;
 mod units;
 
@@ -30,6 +31,7 @@ pub use docker::{
 pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use network::{InvalidNetwork, Network};
+pub use sleep::SleepConfig;
 pub use startup::StartupConfig;
 pub use units::{Listen, Period, Size, UnitError};
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub workspaces: WorkspacesConfig,
     /// What people may have.
     pub limits: LimitsConfig,
+    /// When workspaces go to sleep.
+    pub sleep: SleepConfig,
     /// Workspaces as processes on this host.
     pub process: ProcessConfig,
     /// Workspaces as containers on this host.
@@ -300,6 +304,7 @@ impl Default for Config {
             lockout: LockoutConfig::default(),
             workspaces: WorkspacesConfig::default(),
             limits: LimitsConfig::default(),
+            sleep: SleepConfig::default(),
             process: ProcessConfig::default(),
             docker: DockerConfig::default(),
             editor: EditorConfig::default(),

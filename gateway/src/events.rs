@@ -40,6 +40,8 @@ pub enum Kind {
     WorkspaceRenamed,
     /// A workspace has another owner: told to both.
     WorkspaceTransferred,
+    /// Nothing goes on in a workspace, and it goes to sleep soon.
+    WorkspaceSleepSoon,
     /// A workspace was deleted.
     WorkspaceDeleted,
     /// A deleted workspace lives again.
@@ -136,6 +138,7 @@ impl Kind {
             Self::WorkspaceState => "workspace-state",
             Self::WorkspaceRenamed => "workspace-renamed",
             Self::WorkspaceTransferred => "workspace-transferred",
+            Self::WorkspaceSleepSoon => "workspace-sleep-soon",
             Self::WorkspaceDeleted => "workspace-deleted",
             Self::WorkspaceRestored => "workspace-restored",
             Self::WorkspacePurged => "workspace-purged",

@@ -1,6 +1,7 @@
 //! The gateway of devgate: it knows who connects and carries them to their
 //! workspace, wherever that runs.
 
+pub mod activity;
 mod build_context;
 mod chain;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod person;
 pub mod refusal;
 pub mod secrets;
 pub mod server;
+pub mod sleep;
 pub mod ssh;
 mod startups;
 pub mod store;

@@ -52,6 +52,11 @@ pub struct LoginId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
 
+/// Id of a lease that keeps a workspace awake, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LeaseId(String);
+
 /// Id of an installation among those that share a Docker Engine, of the same form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -108,6 +113,7 @@ checked!(UserId, is_id);
 checked!(LoginId, is_id);
 checked!(TokenId, is_id);
 checked!(InstallationId, is_id);
+checked!(LeaseId, is_id);
 
 macro_rules! random_id {
     ($($type:ident),+) => {
@@ -127,7 +133,14 @@ macro_rules! random_id {
     };
 }
 
-random_id!(WorkspaceId, UserId, LoginId, TokenId, InstallationId);
+random_id!(
+    WorkspaceId,
+    UserId,
+    LoginId,
+    TokenId,
+    InstallationId,
+    LeaseId
+);
 
 const ID_LENGTH: usize = 16;
 

@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
+use crate::awake::Awake;
 use crate::editor::Editor;
 use crate::memory::Memory;
 use crate::ports::Ports;
@@ -54,6 +55,7 @@ pub struct Agent {
     editor: Editor,
     secrets: Secrets,
     startup: Startup,
+    awake: Awake,
     started: Instant,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -95,6 +97,7 @@ impl Agent {
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
             secrets: Secrets::default(),
             startup: Startup::new(&config),
+            awake: Awake::start(&config, &tasks, &stop),
             started: Instant::now(),
             config,
             tasks,
@@ -162,6 +165,10 @@ impl Agent {
 
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    pub(crate) fn awake(&self) -> &Awake {
+        &self.awake
     }
 
     pub(crate) fn editor(&self) -> &Editor {

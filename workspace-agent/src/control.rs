@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
-    Answer, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP,
-    Stream, StreamError, VERSION, WriteHalf, handshake,
+    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_SECRETS,
+    FEATURE_STARTUP, Stream, StreamError, VERSION, WriteHalf, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -22,13 +22,14 @@ use crate::memory::Victim;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub(crate) const FEATURES: [&str; 6] = [
+pub(crate) const FEATURES: [&str; 7] = [
     "x11",
     FEATURE_HTTP,
     FEATURE_EDITOR,
     FEATURE_HAND_OVER,
     FEATURE_STARTUP,
     FEATURE_SECRETS,
+    FEATURE_ACTIVITY,
 ];
 
 /// Returns the first message of a control connection.

@@ -13,6 +13,7 @@
 
 mod account;
 mod agent;
+pub mod awake;
 mod control;
 pub mod dial;
 mod editor;

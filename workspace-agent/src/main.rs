@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use devgate_agent::awake::client::{self, KeepAwake};
 use devgate_agent::dial::{self, DEAD_AFTER, Dial};
 use devgate_agent::{Agent, Orphans, init, listen, raise_open_files, serve_opened};
 use devgate_protocol::config::{AgentConfig, Reach};
@@ -33,19 +34,33 @@ const LOCK_FILE: &str = "agent.lock";
 /// Serves one devgate workspace. The gateway starts it; a person needn't.
 #[derive(Debug, Parser)]
 #[command(name = "devgate-agent", version)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    #[command(subcommand)]
+    inside: Option<Inside>,
+
     /// The configuration that the gateway wrote.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
 
     /// How long processes have to end before they are killed, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = init::GRACE.as_secs())]
     grace: u64,
 }
 
+/// What programs inside a workspace use the binary for; they find it as `devgate`.
+#[derive(Debug, Subcommand)]
+enum Inside {
+    /// Keep this workspace from going to sleep, for a time or while a command runs
+    KeepAwake(KeepAwake),
+}
+
 fn main() -> ExitCode {
     let started = Instant::now();
     let arguments = Arguments::parse();
+    if let Some(Inside::KeepAwake(wanted)) = arguments.inside {
+        return keep_awake(wanted);
+    }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(false)
@@ -62,8 +77,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs `devgate keep-awake` inside a workspace.
+fn keep_awake(wanted: KeepAwake) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime");
+    match runtime.and_then(|runtime| runtime.block_on(client::run(wanted))) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("devgate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn start(arguments: &Arguments, started: Instant) -> Result<()> {
-    let config = read_config(&arguments.config)?;
+    let config = arguments.config.as_deref().context("name --config FILE")?;
+    let config = read_config(config)?;
     let runtime_folder = config.runtime.clone();
     fs::create_dir_all(&runtime_folder)
         .with_context(|| format!("can't make the folder {}", runtime_folder.display()))?;

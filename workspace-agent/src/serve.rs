@@ -8,7 +8,7 @@ use tracing::debug;
 use crate::agent::Agent;
 use crate::forward::Way;
 use crate::waiting::Connection;
-use crate::{control, forward, http, session};
+use crate::{awake, control, forward, http, session};
 
 /// Serves one stream from its header to its end.
 ///
@@ -43,6 +43,7 @@ pub async fn serve_opened(agent: Arc<Agent>, stream: Stream, open: Open) {
         Open::Accept { connection } => forward::accept(&agent, stream, connection, way).await,
         Open::Http => http::serve(&agent, stream).await,
         Open::Editor => editor(&agent, stream, way).await,
+        Open::Activity => awake::report(&agent, stream).await,
         Open::Control => control::serve(&agent, stream).await,
         Open::HandOver { .. } => {
             let detail = "a hand-over of a hand-over".to_owned();

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, deleted, keys, limits, output, renaming, secrets, templates, users, workspaces,
+    configuration, deleted, keys, limits, output, renaming, secrets, sleep, templates, users,
+    workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -98,6 +99,14 @@ pub(super) enum Command {
     Restart(workspaces::Act),
     /// Make workspaces anew from their template; the home alone is kept
     Rebuild(workspaces::Rebuild),
+    /// Put workspaces to sleep; the next connection wakes them
+    Sleep(workspaces::Act),
+    /// Tell why a workspace runs, and when it goes to sleep
+    Why(sleep::Why),
+    /// Keep a workspace awake for a time
+    KeepAwake(sleep::Keep),
+    /// Have a workspace wake and sleep by the clock
+    Schedule(sleep::Plan),
     /// Delete workspaces; for a while they can be restored, with their homes
     #[command(visible_alias = "rm")]
     Delete(deleted::Delete),

@@ -13,6 +13,7 @@ mod output;
 mod renaming;
 mod secrets;
 mod serve;
+mod sleep;
 mod templates;
 mod users;
 mod workspaces;
@@ -50,6 +51,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Purge(command) => deleted::purge(&mut client(&source)?, command).await,
         Command::Rename(command) => renaming::rename(&mut client(&source)?, command).await,
         Command::Transfer(command) => renaming::transfer(&mut client(&source)?, command).await,
+        Command::Sleep(command) => {
+            workspaces::act(&mut client(&source)?, workspaces::Action::Sleep, command).await
+        }
+        Command::Why(command) => sleep::why(&mut client(&source)?, command).await,
+        Command::KeepAwake(command) => sleep::keep_awake(&mut client(&source)?, command).await,
+        Command::Schedule(command) => sleep::schedule(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Limits(command) => limits::run(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,

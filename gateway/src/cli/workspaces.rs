@@ -155,6 +155,8 @@ pub(super) enum Action {
     Restart,
     /// Make all but its home anew.
     Rebuild,
+    /// Stop it until somebody comes.
+    Sleep,
 }
 
 impl Action {
@@ -164,6 +166,7 @@ impl Action {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Rebuild => "rebuild",
+            Self::Sleep => "sleep",
         }
     }
 
@@ -173,6 +176,7 @@ impl Action {
             Self::Stop => "stopping",
             Self::Restart => "restarting",
             Self::Rebuild => "rebuilding",
+            Self::Sleep => "putting to sleep",
         }
     }
 }
@@ -418,6 +422,7 @@ pub(super) async fn wait(
 fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
     let verb = match action {
         Action::Stop => "stop",
+        Action::Sleep => "go to sleep",
         Action::Start | Action::Restart | Action::Rebuild => "start",
     };
     let why = match (view.state, action) {
@@ -425,10 +430,11 @@ fn succeeded(view: &WorkspaceView, action: Action) -> Result<(), Failure> {
             .failure
             .as_ref()
             .map_or_else(String::new, |failure| printable(&failure.detail)),
-        (StateName::Stopped, Action::Start | Action::Restart | Action::Rebuild) => {
-            "it was stopped meanwhile".to_owned()
-        }
-        (StateName::Running, Action::Stop) => "it was started meanwhile".to_owned(),
+        (
+            StateName::Stopped | StateName::Asleep,
+            Action::Start | Action::Restart | Action::Rebuild,
+        ) => "it was stopped meanwhile".to_owned(),
+        (StateName::Running, Action::Stop | Action::Sleep) => "it was started meanwhile".to_owned(),
         (StateName::Deleted, _) => "it was deleted meanwhile".to_owned(),
         _ => return Ok(()),
     };
@@ -505,6 +511,7 @@ pub(super) const fn word(state: StateName) -> &'static str {
         StateName::Running => "running",
         StateName::Stopping => "stopping",
         StateName::Stopped => "stopped",
+        StateName::Asleep => "asleep",
         StateName::Failed => "failed",
         StateName::Unreachable => "unreachable",
         StateName::Deleted => "deleted",

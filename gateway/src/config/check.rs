@@ -9,6 +9,7 @@ use super::docker::{is_image, is_mount_point, is_name, is_user};
 use super::{Config, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
 use crate::secrets::SecretName;
+use crate::sleep::InvalidSchedule;
 
 const DAY: u64 = 24 * 3600;
 
@@ -44,6 +45,7 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
         0,
         600,
     )?;
+    sleep(config)?;
     period(
         "workspaces.delete-grace",
         config.workspaces.delete_grace,
@@ -111,6 +113,25 @@ fn startup(config: &Config) -> Result<(), Finding> {
         return Err(("startup.secrets", problem));
     }
     Ok(())
+}
+
+fn sleep(config: &Config) -> Result<(), Finding> {
+    let sleep = &config.sleep;
+    if sleep.after != Period::seconds(0) {
+        period("sleep.after", sleep.after, 1, 365 * DAY)?;
+    }
+    period("sleep.warn", sleep.warn, 0, DAY)?;
+    sleep.schedule().map(drop).map_err(|error| {
+        let key = match error {
+            InvalidSchedule::Zone(_) => "sleep.time-zone",
+            InvalidSchedule::Pattern { which: "start", .. }
+            | InvalidSchedule::Never { which: "start", .. } => "sleep.start",
+            InvalidSchedule::Pattern { .. }
+            | InvalidSchedule::Never { .. }
+            | InvalidSchedule::Empty => "sleep.stop",
+        };
+        (key, error.to_string())
+    })
 }
 
 fn docker(config: &Config) -> Result<(), Finding> {
@@ -396,6 +417,17 @@ mod tests {
     #[test]
     fn the_defaults_pass() {
         assert_eq!(check(&Config::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_schedule_that_can_not_be_kept_is_refused_at_its_key() {
+        let mut config = Config::default();
+        config.sleep.stop = Some("at eight".to_owned());
+        assert_eq!(check(&config).unwrap_err().0, "sleep.stop");
+        config.sleep.stop = Some("0 20 * * 1-5".to_owned());
+        assert_eq!(check(&config), Ok(()));
+        config.sleep.time_zone = "Berlin".to_owned();
+        assert_eq!(check(&config).unwrap_err().0, "sleep.time-zone");
     }
 
     #[test]

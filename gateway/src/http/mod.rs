@@ -19,6 +19,7 @@ pub mod problem;
 pub mod proxy;
 mod serve;
 pub mod site;
+mod sleep;
 mod view;
 pub mod wire;
 

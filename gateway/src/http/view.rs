@@ -23,6 +23,7 @@ pub(super) fn failure(state: &State) -> Option<Failure> {
         | State::Running
         | State::Stopping
         | State::Stopped
+        | State::Asleep
         | State::Deleted => None,
     }
 }
@@ -42,6 +43,7 @@ pub(super) const fn state(state: &State) -> StateName {
         State::Stopping => StateName::Stopping,
         State::Stopped => StateName::Stopped,
         State::Failed(FailureReason::EngineUnreachable { .. }) => StateName::Unreachable,
+        State::Asleep => StateName::Asleep,
         State::Failed(_) => StateName::Failed,
         State::Deleted => StateName::Deleted,
     }

@@ -1,6 +1,8 @@
 //! What both APIs say in the same words: the one on the administration socket and
 //! the one under `/api/v1`.
 
+pub mod sleep;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -28,8 +30,10 @@ pub enum StateName {
     Running,
     /// On its way down.
     Stopping,
-    /// Down.
+    /// Down, until somebody starts it.
     Stopped,
+    /// Down, until somebody comes.
+    Asleep,
     /// Down, though it should run.
     Failed,
     /// Nobody knows: the host that it is on doesn't answer. It goes on once that does.

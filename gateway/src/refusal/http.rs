@@ -132,6 +132,7 @@ impl Refusal for AppRefused {
             Self::BadReturn => row(Status::BAD_REQUEST, "bad-return-address", Prohibited),
             Self::CodeSpent => row(Status::BAD_REQUEST, "code-spent", Prohibited),
             Self::Stopped => row(UNAVAILABLE, "workspace-stopped", ConnectFailed),
+            Self::Asleep => row(UNAVAILABLE, "workspace-asleep", ConnectFailed),
             Self::NotRunning => row(UNAVAILABLE, "workspace-not-running", ConnectFailed),
             Self::Starting => row(UNAVAILABLE, "workspace-starting", ConnectFailed),
             Self::Failed(_) => row(UNAVAILABLE, "workspace-failed", ConnectFailed),

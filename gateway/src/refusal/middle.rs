@@ -10,6 +10,7 @@ use crate::drivers::DriverError;
 use crate::identity::{Denied, InvalidTarget, KeyRefused};
 use crate::names::InvalidName;
 use crate::secrets::{InvalidSecretName, SealError, VaultError};
+use crate::sleep::SleepError;
 use crate::store::StoreError;
 use crate::workspaces::{CommandError, LimitReached, OpenError, Resource};
 
@@ -17,6 +18,7 @@ const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Proh
 pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
 const GONE: Row = row(Status::NOT_FOUND, "no-such-workspace", Prohibited);
 const STOPPED: Row = row(Status::CONFLICT, "workspace-stopped", Prohibited);
+const ASLEEP: Row = row(Status::CONFLICT, "workspace-asleep", Prohibited);
 const FAILED: Row = row(Status::CONFLICT, "workspace-failed", ConnectFailed);
 pub(super) const SHUTTING_DOWN: Row =
     row(Status::SERVICE_UNAVAILABLE, "shutting-down", ConnectFailed);
@@ -163,8 +165,10 @@ impl Refusal for CommandError {
             Self::Deleted => row(Status::CONFLICT, "workspace-deleted", Prohibited),
             Self::NotDeleted => row(Status::CONFLICT, "workspace-not-deleted", Prohibited),
             Self::Stopped => STOPPED,
-            Self::NotRunning => row(Status::CONFLICT, "workspace-not-running", ConnectFailed),
+            Self::NoAgent => row(Status::CONFLICT, "workspace-not-running", ConnectFailed),
             Self::OldAgent => row(Status::CONFLICT, "old-agent", ConnectFailed),
+            Self::Asleep => ASLEEP,
+            Self::NotRunning(_) => row(Status::CONFLICT, "workspace-not-running", Prohibited),
             Self::Failed(_) => FAILED,
             Self::Limit(reached) => reached.row(),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -180,7 +184,9 @@ impl Refusal for CommandError {
             | Self::Deleted
             | Self::NotDeleted
             | Self::Stopped
-            | Self::NotRunning
+            | Self::Asleep
+            | Self::NotRunning(_)
+            | Self::NoAgent
             | Self::OldAgent
             | Self::ShuttingDown => self.to_string(),
             Self::Failed(_) => chain(self),
@@ -204,12 +210,35 @@ impl Refusal for LimitReached {
     }
 }
 
+impl Refusal for SleepError {
+    fn row(&self) -> Row {
+        match self {
+            Self::Length | Self::Schedule(_) => {
+                row(Status::UNPROCESSABLE_ENTITY, "invalid-request", Prohibited)
+            }
+            Self::TooMany => row(Status::CONFLICT, "too-many", ResourceShortage),
+            Self::NoLease => row(Status::NOT_FOUND, "no-such-lease", Prohibited),
+            Self::Command(error) => error.row(),
+            Self::Store(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Length | Self::Schedule(_) | Self::TooMany | Self::NoLease => self.to_string(),
+            Self::Command(error) => error.text(),
+            Self::Store(error) => error.text(),
+        }
+    }
+}
+
 impl Refusal for OpenError {
     fn row(&self) -> Row {
         match self {
             Self::Gone => GONE,
             Self::Stopped(_) => STOPPED,
             Self::Limit(reached) => reached.row(),
+            Self::Asleep(_) => ASLEEP,
             Self::Failed(_) => FAILED,
             Self::TimedOut { .. } => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -226,6 +255,7 @@ impl Refusal for OpenError {
             Self::Gone
             | Self::Stopped(_)
             | Self::Limit(_)
+            | Self::Asleep(_)
             | Self::TimedOut { .. }
             | Self::ShuttingDown
             | Self::Refused(_)

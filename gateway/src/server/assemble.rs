@@ -27,6 +27,7 @@ use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
 use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
 use crate::secrets::{Seal, Vault, Wanted};
+use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, Chacha20};
 use crate::store::Store;
 use crate::templates::Templates;
@@ -97,6 +98,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let templates = config.workspaces.templates.clone();
     let templates = templates.unwrap_or_else(|| folder.join("templates"));
     let templates = Templates::new(templates, config.workspaces.driver);
+    let sleep = Sleep::load(sleep::Parts {
+        store: store.clone(),
+        workspaces: workspaces.clone(),
+        tunnels: tunnels.clone(),
+        policy: SleepPolicy::new(config.sleep.after.get(), config.sleep.warn.get()),
+        // It was checked with the configuration.
+        schedule: config.sleep.schedule().ok().flatten(),
+    })
+    .await?;
     let lockout = Arc::new(Lockout::new(lockout_options(&config)));
     let sessions = Sessions::new(store.clone());
     let accounts = Accounts::new(store.clone(), sessions.clone(), Arc::clone(&lockout));
@@ -142,6 +152,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         "the events",
         events.clone().run(stop_agents.child_token()),
     );
+    let watch = sleep.clone().run(stop.child_token());
+    part(&mut parts, "the watch over idle workspaces", watch);
     let house = web::keep_house(store.clone(), given, stop.child_token());
     part(&mut parts, "the housekeeping", house);
 
@@ -155,6 +167,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
+        sleep: sleep.clone(),
         events,
         vault: vault.clone(),
         site: site.clone(),
@@ -187,6 +200,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         store: store.clone(),
         workspaces: workspaces.clone(),
         templates,
+        sleep,
         accounts,
         vault,
         site,

@@ -2,6 +2,7 @@
 //! leads, and the channels open on it.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use tracing::{Instrument, Span, debug, info_span};
 
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
+use crate::activity::{Errand, Visit};
 use crate::identity::{Denied, Grant, Target, User};
 use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
-use crate::workspaces::Wake;
+use crate::workspaces::{OpenError, Wake};
 
 /// How many channels one connection may have open.
 ///
@@ -60,6 +62,14 @@ struct Pinned {
     id: WorkspaceId,
     /// Cancelled once it is somebody else's.
     tenure: CancellationToken,
+}
+
+/// A stream that was opened for a client.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) answer: Answer,
+    /// Counts what the client does with it.
+    pub(super) visit: Visit,
 }
 
 impl Connection {
@@ -133,9 +143,31 @@ impl Connection {
     }
 
     /// Waits for the workspace and opens a stream to its agent.
-    pub(super) async fn open(&self, open: &Open, wake: Wake) -> Result<(Stream, Answer), Refused> {
+    ///
+    /// `errand` is what the client would ask for again, if it were cut off, by itself.
+    pub(super) async fn open(
+        &self,
+        open: &Open,
+        wake: Wake,
+        errand: Option<Errand>,
+    ) -> Result<Opened, Refused> {
         let grant = self.grant().await?;
-        Ok(self.gateway.workspaces.open(&grant, open, wake).await?)
+        let workspaces = &self.gateway.workspaces;
+        let (stream, answer) = match errand {
+            Some(errand) => workspaces.open_for(&grant, open, wake, errand).await?,
+            None => workspaces.open(&grant, open, wake).await?,
+        };
+        let visit = workspaces.visit(&grant.workspace().id, errand);
+        Ok(Opened {
+            stream,
+            answer,
+            visit: visit.ok_or(OpenError::Gone)?,
+        })
+    }
+
+    /// Returns what stands for something that this connection's user asks for.
+    pub(super) fn errand(&self, what: &impl Hash) -> Errand {
+        Errand::of(&(self.user.id.as_str(), what))
     }
 
     /// Tells what the workspace's start takes its time with, where there is something to
@@ -231,9 +263,9 @@ impl Connection {
         let carry = async move {
             let fetching = connection.fetch(accepted, &listener);
             match connection.ended.run_until_cancelled(fetching).await {
-                Some(Ok((channel, stream))) => {
+                Some(Ok((channel, (stream, visit)))) => {
                     connection.serve(channel.id(), "forwarded", |connection, closed| async move {
-                        splice::splice(&connection, channel, stream, &closed).await;
+                        splice::splice(&connection, channel, (stream, visit), &closed).await;
                     });
                 }
                 Some(Err(reason)) => debug!(%reason, "accepted connection dropped"),
@@ -259,12 +291,13 @@ impl Connection {
         &self,
         accepted: Accepted,
         listener: &Listener,
-    ) -> Result<(Channel<Msg>, Stream), String> {
+    ) -> Result<(Channel<Msg>, (Stream, Visit)), String> {
         let open = Open::Accept {
             connection: accepted.connection,
         };
-        let (stream, _) = self
-            .open(&open, Wake::Background)
+        // What announced it ran in the workspace.
+        let Opened { stream, visit, .. } = self
+            .open(&open, Wake::Again, None)
             .await
             .map_err(|error| self.explain(&error))?;
         let opened = match (accepted.originator, listener) {
@@ -295,7 +328,7 @@ impl Connection {
         };
         Ok((
             opened.map_err(|error| format!("the client refused: {error}"))?,
-            stream,
+            (stream, visit),
         ))
     }
 

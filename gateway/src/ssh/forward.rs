@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::connection::{Connection, Listener};
+use super::connection::{Connection, Listener, Opened};
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -63,8 +63,8 @@ impl Forwards {
             return Err(Refused::TooManyListeners);
         }
         let open = key.open();
-        let opening = connection.open(&open, Wake::Background);
-        let (stream, answer) = timeout(LISTEN_TIMEOUT, opening)
+        let opening = connection.open(&open, Wake::Background, None);
+        let Opened { stream, answer, .. } = timeout(LISTEN_TIMEOUT, opening)
             .await
             .map_err(|_| Refused::NotReadyInTime)??;
         let (key, listener, bound_port) = match (key, answer) {
@@ -189,9 +189,10 @@ async fn open_again(
     let mut pause = FIRST_PAUSE;
     loop {
         cancelled.run_until_cancelled(sleep(pause)).await?;
-        let opening = connection.open(open, Wake::Background);
+        // Nobody asks for it: it is there again once something wakes the workspace.
+        let opening = connection.open(open, Wake::Again, None);
         match cancelled.run_until_cancelled(opening).await? {
-            Ok((stream, _)) => return Some(stream),
+            Ok(opened) => return Some(opened.stream),
             Err(error) => debug!(%error, ?pause, "listener not yet back"),
         }
         pause = (pause * 2).min(LAST_PAUSE);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Span, debug, error, info};
 
-use super::connection::{Connection, MAX_CHANNELS, quoted};
+use super::connection::{Connection, MAX_CHANNELS, Opened, quoted};
 use super::forward::{Forwards, Key};
 use super::login::Login;
 use super::socket::Gauge;
@@ -129,11 +129,12 @@ impl Handler {
             return Ok(());
         }
         connection.serve(channel.id(), kind, |connection, closed| async move {
-            let opening = connection.open(&open, Wake::Background);
+            let errand = connection.errand(&format!("{open:?}"));
+            let opening = connection.open(&open, Wake::Background, Some(errand));
             match closed.run_until_cancelled(opening).await {
-                Some(Ok((stream, _))) => {
+                Some(Ok(Opened { stream, visit, .. })) => {
                     reply.accept().await;
-                    splice::splice(&connection, channel, stream, &closed).await;
+                    splice::splice(&connection, channel, (stream, visit), &closed).await;
                 }
                 Some(Err(refused)) => reply.reject(connection.channel_failure(&refused)).await,
                 // The connection has ended, and the reply with it.

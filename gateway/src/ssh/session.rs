@@ -28,6 +28,7 @@ use tracing::debug;
 use super::connection::Connection;
 use super::incoming::Incoming;
 use super::splice::{self, DRAIN_TIMEOUT};
+use crate::activity::Visit;
 use crate::refusal::Refused;
 use asked::Asked;
 use download::{Download, Ended};
@@ -86,6 +87,8 @@ async fn serve(
     };
     match opening {
         Opening::Opened(opened) => {
+            // Whoever starts a program is there.
+            opened.visit.used();
             let (reader, mut writer) = opened.stream.split();
             tokio::select! {
                 result = splice::write(&mut writer, &preface.frames) => if let Err(error) = result {
@@ -99,6 +102,7 @@ async fn serve(
                 tx,
                 terminal,
                 asked: preface.asked,
+                visit: opened.visit,
                 closed,
             };
             bridge(connection, client, (reader, writer), opened.pipes).await;
@@ -117,6 +121,7 @@ struct Client<'a> {
     tx: &'a ChannelWriteHalf<Msg>,
     terminal: Terminal,
     asked: Asked,
+    visit: Visit,
     closed: &'a CancellationToken,
 }
 
@@ -136,6 +141,7 @@ async fn bridge(
         tx,
         terminal,
         asked,
+        visit,
         closed,
     } = client;
     let (mut feed, stdout) = match pipes {
@@ -144,7 +150,8 @@ async fn bridge(
     };
     let (eof_sent, unread) = (AtomicBool::new(false), Notify::new());
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let up = upload(rx, &mut writer, (&asked, &unread), feed.take());
+    let mut notices = visit.notices();
+    let up = upload(rx, &mut writer, (&asked, &unread, &visit), feed.take());
     let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader, &unread);
     let (drained, gone) = (splice::drained(closed), connection.token());
     tokio::pin!(up, down, drained);
@@ -167,6 +174,12 @@ async fn bridge(
             flowed = upload::flow(feed.as_mut()) => if flowed.is_err() {
                 feed = None;
             },
+            notice = notices.next(), if terminal == Terminal::Pty => {
+                // In a line of its own, whatever the program has just written.
+                let line = Bytes::from(format!("\r\ndevgate: {notice}\r\n"));
+                // It fails only where the connection has ended.
+                let _ = tx.extended_data_bytes(STDERR, line).await;
+            }
             () = closed.cancelled(), if !uploading && !awaited => return,
             () = &mut drained, if !awaited => return,
             () = gone.cancelled(), if awaited => return,

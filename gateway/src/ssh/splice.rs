@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use devgate_protocol::{ReadHalf, Stream, WriteHalf, frame};
 use russh::server::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf};
@@ -18,6 +18,7 @@ use tracing::debug;
 use super::connection::Connection;
 use super::incoming::{Came, Incoming};
 use super::pace::Pace;
+use crate::activity::Visit;
 
 /// How much is read from a stream at once, in bytes.
 const READ_SIZE: usize = 128 * 1024;
@@ -32,12 +33,12 @@ pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn splice(
     connection: &Connection,
     channel: Channel<Msg>,
-    stream: Stream,
+    (stream, mut visit): (Stream, Visit),
     closed: &CancellationToken,
 ) {
     let (rx, tx) = channel.split();
     let (reader, writer) = stream.split();
-    let up = upload(rx, writer);
+    let up = upload(rx, writer, &mut visit);
     let down = download(reader, Pace::new(connection, &tx));
     let drained = drained(closed);
     tokio::pin!(up, down, drained);
@@ -94,14 +95,17 @@ enum UploadEnd {
     Broken(ChannelReadHalf),
 }
 
-async fn upload(rx: ChannelReadHalf, mut writer: WriteHalf) -> UploadEnd {
+async fn upload(rx: ChannelReadHalf, mut writer: WriteHalf, visit: &mut Visit) -> UploadEnd {
     let mut incoming = Incoming::new(rx);
     while let Some(came) = incoming.next().await {
         let result = match came {
-            Came::Data(pieces) => match frame::write_all(&mut writer, &[], &pieces).await {
-                Ok(()) => writer.flush().await,
-                error => error,
-            },
+            Came::Data(pieces) => {
+                visit.sent(pieces.iter().map(Bytes::len).sum());
+                match frame::write_all(&mut writer, &[], &pieces).await {
+                    Ok(()) => writer.flush().await,
+                    error => error,
+                }
+            }
             Came::Message(ChannelMsg::Eof) => match writer.shutdown().await {
                 Ok(()) => return UploadEnd::Eof(incoming.into_inner()),
                 Err(error) => Err(error),

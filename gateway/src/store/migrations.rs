@@ -23,6 +23,10 @@ pub(super) fn all() -> Migrator {
             include_str!("../../migrations/0004_lifecycle.sql"),
         ),
         ("secrets", include_str!("../../migrations/0003_secrets.sql")),
+        (
+            "leases, schedules, activity",
+            include_str!("../../migrations/0005_sleep.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

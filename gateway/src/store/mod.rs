@@ -16,6 +16,7 @@ mod ports;
 mod requests;
 mod row;
 mod secrets;
+mod sleep;
 mod sqlite;
 mod users;
 mod workspaces;
@@ -32,6 +33,7 @@ pub use logins::{Login, Method, NewLogin, NewToken, Token};
 pub use passwords::{LINK_LIFETIME, OnNewPassword};
 pub use ports::{InvalidVisibility, OpenPort, Visibility};
 pub use requests::Request;
+pub(crate) use sleep::LastActive;
 pub use users::Account;
 
 /// The records of one installation. Cheap to clone.

@@ -262,6 +262,7 @@ fn failure(state: &State) -> Option<String> {
         | State::Running
         | State::Stopping
         | State::Stopped
+        | State::Asleep
         | State::Deleted => None,
     }
 }
@@ -322,6 +323,7 @@ fn state(row: &AnyRow) -> Result<State, StoreError> {
         "stopping" => State::Stopping,
         "stopped" => State::Stopped,
         "deleted" => State::Deleted,
+        "asleep" => State::Asleep,
         "failed" => {
             let text: Option<String> = row.try_get("failure")?;
             let text = text.unwrap_or_default();

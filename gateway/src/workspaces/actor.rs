@@ -22,6 +22,7 @@ use super::ending::{self, Retries};
 use super::state::{Deletion, FailureReason, Intent, Record, State, Workspace};
 use super::tenure::{Owned, Owner};
 use super::{Command, Shared, startup};
+use crate::activity::Activity;
 use crate::chain::chain;
 use crate::drivers::Exit;
 use crate::events::{Kind, NewEvent};
@@ -44,6 +45,7 @@ pub(super) struct Actor {
     /// How far the start-up is, as the agent tells it.
     startup: startup::Told,
     mailbox: mpsc::Receiver<Command>,
+    activity: Arc<Activity>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
     /// Tries to delete it that failed.
@@ -80,7 +82,7 @@ impl Actor {
     pub(super) fn new(
         shared: Arc<Shared>,
         record: Record,
-        mailbox: mpsc::Receiver<Command>,
+        (mailbox, activity): (mpsc::Receiver<Command>, Arc<Activity>),
     ) -> (Self, Seen) {
         let state = match (record.intent, record.state) {
             (Intent::Delete, State::Deleted) => State::Deleted,
@@ -88,7 +90,7 @@ impl Actor {
             (Intent::Run, _) => State::Starting,
             (Intent::Stop, State::Created) => State::Created,
             // An agent that was on its way out, or up, may still be there.
-            (Intent::Stop, _) => State::Stopping,
+            (Intent::Stop | Intent::Sleep, _) => State::Stopping,
         };
         let (state, seen_state) = watch::channel(state);
         let (startup, seen_startup) = watch::channel(None);
@@ -105,6 +107,7 @@ impl Actor {
             state,
             startup,
             mailbox,
+            activity,
             crashes: VecDeque::new(),
             retries: Retries::default(),
         };
@@ -177,7 +180,9 @@ impl Actor {
         info!("what kept the workspace from its state is over");
         match self.intent {
             Intent::Run => self.enter(State::Starting).await,
-            Intent::Stop | Intent::Delete | Intent::Purge => self.enter(State::Stopping).await,
+            Intent::Stop | Intent::Sleep | Intent::Delete | Intent::Purge => {
+                self.enter(State::Stopping).await
+            }
         }
     }
 
@@ -266,6 +271,7 @@ impl Actor {
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,
+                    Intent::Sleep => self.enter(State::Asleep).await,
                     Intent::Delete => Lifecycle::Releasing,
                     Intent::Purge => Lifecycle::Removing,
                 }
@@ -359,6 +365,10 @@ impl Actor {
     }
 
     fn publish(&self, state: State) {
+        let before = self.state.borrow().clone();
+        if before == State::Asleep || state != State::Starting {
+            self.activity.set_waking(state == State::Starting);
+        }
         let mut about = NewEvent::of_workspace(Kind::WorkspaceState, &self.workspace);
         about.says("state", state.as_str());
         if let State::Failed(reason) = &state {
@@ -398,7 +408,9 @@ impl Lifecycle {
     /// Returns what an actor does in a state.
     fn of(state: &State) -> Self {
         match state {
-            State::Created | State::Stopped | State::Failed(_) | State::Deleted => Self::Resting,
+            State::Created | State::Stopped | State::Asleep | State::Failed(_) | State::Deleted => {
+                Self::Resting
+            }
             State::Starting => Self::Starting {
                 after: Duration::ZERO,
             },

@@ -15,6 +15,7 @@ pub(super) enum Verb {
     Restart,
     /// A restart that makes everything but the home anew.
     Rebuild(Arc<Blueprint>),
+    Sleep,
     Delete,
     Purge,
     Restore,
@@ -28,6 +29,7 @@ impl Verb {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Sleep => "sleep",
             Self::Rebuild(_) => "rebuild",
             Self::Delete => "delete",
             Self::Purge => "purge",
@@ -51,13 +53,13 @@ pub(super) enum Decision {
 /// Decides, without doing anything.
 ///
 /// A stop that is under way is always finished; the intent then says what comes
-/// next. So a restart is a stop with the intent to run, and survives `kill -9` as
-/// the state `stopping` with that intent.
+/// next. So a restart is a stop with the intent to run, and going to sleep one with the
+/// intent to sleep; both survive `kill -9` as the state `stopping` with that intent.
 pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
     use Decision::{Go, Granted, Refused};
 
     match (intent, state, verb) {
-        (Intent::Run | Intent::Stop, ..) => {}
+        (Intent::Run | Intent::Stop | Intent::Sleep, ..) => {}
         (Intent::Delete, State::Failed(_), Verb::Delete) => {
             return Go(Intent::Delete, State::Stopping);
         }
@@ -82,20 +84,28 @@ pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
         // Not with these intents.
         (State::Deleted, _) => Refused(CommandError::Deleted),
         (State::Starting | State::Running, Verb::Start | Verb::Wake(_))
-        | (State::Stopped, Verb::Stop) => Granted,
+        | (State::Stopped, Verb::Stop)
+        | (State::Asleep, Verb::Sleep) => Granted,
         (
-            State::Created | State::Stopped | State::Failed(_),
+            State::Created | State::Stopped | State::Asleep | State::Failed(_),
             Verb::Start | Verb::Wake(Wake::Interactive),
         )
-        | (State::Created, Verb::Wake(Wake::Background))
-        | (State::Created | State::Stopped, Verb::Restart | Verb::Rebuild(_)) => {
+        | (State::Created, Verb::Wake(Wake::Background | Wake::Again))
+        | (State::Asleep, Verb::Wake(Wake::Background))
+        | (State::Created | State::Stopped | State::Asleep, Verb::Restart | Verb::Rebuild(_)) => {
             Go(Intent::Run, State::Starting)
         }
-        (State::Stopped, Verb::Wake(Wake::Background)) => Refused(CommandError::Stopped),
-        (State::Failed(reason), Verb::Wake(Wake::Background)) => {
+        (State::Stopped, Verb::Wake(Wake::Background | Wake::Again)) => {
+            Refused(CommandError::Stopped)
+        }
+        (State::Asleep, Verb::Wake(Wake::Again)) => Refused(CommandError::Asleep),
+        (State::Failed(reason), Verb::Wake(Wake::Background | Wake::Again)) => {
             Refused(CommandError::Failed(reason.clone()))
         }
-        (State::Created, Verb::Stop) => Go(Intent::Stop, State::Stopped),
+        (State::Created | State::Asleep, Verb::Stop) => Go(Intent::Stop, State::Stopped),
+        (State::Running, Verb::Sleep) => Go(Intent::Sleep, State::Stopping),
+        (State::Stopping, Verb::Sleep) if intent == Intent::Sleep => Granted,
+        (_, Verb::Sleep) => Refused(CommandError::NotRunning(state.clone())),
         (
             State::Starting | State::Running | State::Stopping | State::Failed(_),
             Verb::Restart | Verb::Rebuild(_),
@@ -106,10 +116,16 @@ pub(super) fn decide(state: &State, intent: Intent, verb: &Verb) -> Decision {
         (State::Starting | State::Running | State::Stopping | State::Failed(_), Verb::Stop) => {
             Go(Intent::Stop, State::Stopping)
         }
-        (State::Stopping, Verb::Wake(Wake::Background)) => match intent {
-            Intent::Run => Granted,
-            Intent::Stop | Intent::Delete | Intent::Purge => Refused(CommandError::Stopped),
-        },
+        (State::Stopping, Verb::Wake(wake @ (Wake::Background | Wake::Again))) => {
+            match (intent, wake) {
+                (Intent::Run, _) => Granted,
+                (Intent::Sleep, Wake::Again) => Refused(CommandError::Asleep),
+                (Intent::Sleep, _) => Go(Intent::Run, State::Stopping),
+                (Intent::Stop | Intent::Delete | Intent::Purge, _) => {
+                    Refused(CommandError::Stopped)
+                }
+            }
+        }
     }
 }
 
@@ -120,6 +136,67 @@ mod tests {
 
     const INTERACTIVE: Verb = Verb::Wake(Wake::Interactive);
     const BACKGROUND: Verb = Verb::Wake(Wake::Background);
+    const AGAIN: Verb = Verb::Wake(Wake::Again);
+
+    #[test]
+    fn whatever_comes_wakes_what_sleeps_but_for_what_was_cut_off_by_that() {
+        for verb in [Verb::Start, Verb::Restart, INTERACTIVE, BACKGROUND] {
+            assert!(matches!(
+                decide(&State::Asleep, Intent::Sleep, &verb),
+                Decision::Go(Intent::Run, State::Starting)
+            ));
+            // Still on its way to sleep: that is finished, and then it starts.
+            assert!(matches!(
+                decide(&State::Stopping, Intent::Sleep, &verb),
+                Decision::Go(Intent::Run, State::Stopping)
+            ));
+        }
+        for state in [State::Asleep, State::Stopping] {
+            assert!(matches!(
+                decide(&state, Intent::Sleep, &AGAIN),
+                Decision::Refused(CommandError::Asleep)
+            ));
+        }
+    }
+
+    #[test]
+    fn only_what_runs_goes_to_sleep() {
+        assert!(matches!(
+            decide(&State::Running, Intent::Run, &Verb::Sleep),
+            Decision::Go(Intent::Sleep, State::Stopping)
+        ));
+        for state in [State::Asleep, State::Stopping] {
+            assert!(matches!(
+                decide(&state, Intent::Sleep, &Verb::Sleep),
+                Decision::Granted
+            ));
+        }
+        for (state, intent) in [
+            (State::Created, Intent::Stop),
+            (State::Starting, Intent::Run),
+            (State::Stopping, Intent::Stop),
+            (State::Stopping, Intent::Run),
+            (State::Stopped, Intent::Stop),
+            (State::Failed(FailureReason::Unknown), Intent::Run),
+        ] {
+            assert!(matches!(
+                decide(&state, intent, &Verb::Sleep),
+                Decision::Refused(CommandError::NotRunning(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_stop_of_what_sleeps_is_respected_like_any_other() {
+        assert!(matches!(
+            decide(&State::Asleep, Intent::Sleep, &Verb::Stop),
+            Decision::Go(Intent::Stop, State::Stopped)
+        ));
+        assert!(matches!(
+            decide(&State::Stopping, Intent::Sleep, &Verb::Stop),
+            Decision::Go(Intent::Stop, State::Stopping)
+        ));
+    }
 
     #[test]
     fn background_retries_never_start_what_a_person_stopped() {

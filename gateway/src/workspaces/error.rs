@@ -27,12 +27,18 @@ pub enum CommandError {
     /// A person stopped it, and what asks doesn't start it.
     #[error("the workspace is stopped: start it with `devgate start`")]
     Stopped,
+    /// It is asleep, and what asks doesn't wake it.
+    #[error("the workspace is asleep: start it with `devgate start`")]
+    Asleep,
+    /// It doesn't run, so it can't go to sleep.
+    #[error("only a workspace that runs can go to sleep, and this one is {0}")]
+    NotRunning(State),
     /// It failed, and what asks doesn't start it again.
     #[error("the workspace failed")]
     Failed(#[source] FailureReason),
     /// No agent is there to ask.
     #[error("the workspace doesn't run: start it, and try again")]
-    NotRunning,
+    NoAgent,
     /// The agent doesn't know what is asked for.
     #[error("the workspace's agent is an older one: restart the workspace, and try again")]
     OldAgent,
@@ -62,6 +68,13 @@ pub enum OpenError {
          `devgate start {0}`"
     )]
     Stopped(Target),
+    /// It is asleep, and a program that was cut off by that tries again.
+    #[error(
+        "the workspace {0} went to sleep while nobody used it, and what was open then doesn't \
+         wake it by itself: log in with a terminal (`ssh -t`), open it in a browser, or start it \
+         with `devgate start {0}`"
+    )]
+    Asleep(Target),
     /// It failed.
     #[error("the workspace failed")]
     Failed(#[source] FailureReason),
@@ -101,9 +114,11 @@ impl OpenError {
             | CommandError::Deleting
             | CommandError::Deleted
             | CommandError::NotDeleted => Self::Gone,
-            CommandError::Stopped | CommandError::NotRunning | CommandError::OldAgent => {
-                Self::Stopped(workspace.target())
-            }
+            CommandError::Stopped
+            | CommandError::NotRunning(_)
+            | CommandError::NoAgent
+            | CommandError::OldAgent => Self::Stopped(workspace.target()),
+            CommandError::Asleep => Self::Asleep(workspace.target()),
             CommandError::Failed(reason) => Self::Failed(reason),
             CommandError::Limit(reached) => Self::Limit(reached),
             CommandError::ShuttingDown => Self::ShuttingDown,

@@ -1,6 +1,7 @@
 //! What there is of workspaces, without changing it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -10,6 +11,7 @@ use super::logs::LogPart;
 use super::state::{Record, State};
 use super::victims::Killed;
 use super::{Expected, Workspaces, startup};
+use crate::activity::{Activity, Errand, Visit};
 use crate::drivers::Logs;
 use crate::events::Events;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
@@ -81,7 +83,25 @@ impl Workspaces {
         }
         let startup = handle.startup.borrow();
         let startup = startup.as_ref().and_then(startup::doing);
-        startup.or_else(|| self.inner.shared.driver.doing(id))
+        let waking = || {
+            let waking = handle.activity.is_waking();
+            waking.then(|| "waking up".to_owned())
+        };
+        startup
+            .or_else(|| self.inner.shared.driver.doing(id))
+            .or_else(waking)
+    }
+
+    /// Returns what people do in a workspace; `None` once it is gone.
+    pub fn activity(&self, id: &WorkspaceId) -> Option<Arc<Activity>> {
+        self.handle(id).map(|handle| handle.activity)
+    }
+
+    /// Returns what counts somebody's visit to a workspace; `errand` is what they would
+    /// ask for again if it were cut off. `None` once the workspace is gone.
+    pub fn visit(&self, id: &WorkspaceId, errand: Option<Errand>) -> Option<Visit> {
+        let handle = self.handle(id)?;
+        Some(Visit::new(handle.activity, handle.state, errand))
     }
 
     /// Returns the last program of a workspace that was killed for want of memory.
@@ -103,6 +123,7 @@ impl Workspaces {
             State::Created
             | State::Stopping
             | State::Stopped
+            | State::Asleep
             | State::Failed(_)
             | State::Deleted => Expected::Not,
         })

@@ -37,6 +37,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
+use crate::activity::{Activity, Errand, Visit};
 use crate::drivers::Driver;
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
@@ -72,8 +73,11 @@ pub struct Workspaces {
 pub enum Wake {
     /// A person who waits for it: starts it, whatever came before.
     Interactive,
-    /// A program that retries by itself: doesn't start what a person stopped.
+    /// A program: doesn't start what a person stopped.
     Background,
+    /// One that asks again for what it had, or only looks: doesn't wake what sleeps,
+    /// either. An editor's window that nobody sits at would else wake it for ever.
+    Again,
 }
 
 /// Whether an agent is expected to dial in.
@@ -144,6 +148,7 @@ struct Handle {
     startup: watch::Receiver<Option<Status>>,
     /// The start-up whose failure was told last.
     failed_run: Option<String>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug)]
@@ -280,6 +285,14 @@ impl Workspaces {
         self.command(id, Order::Do(Verb::Stop)).await
     }
 
+    /// Ends what runs in a workspace, until somebody comes.
+    ///
+    /// # Errors
+    /// `NotRunning` where it doesn't run.
+    pub async fn sleep(&self, id: &WorkspaceId) -> Result<(), CommandError> {
+        self.command(id, Verb::Sleep).await
+    }
+
     /// Ends what runs in a workspace, and starts it anew.
     pub async fn restart(&self, id: &WorkspaceId) -> Result<(), CommandError> {
         self.command(id, Order::Do(Verb::Restart)).await
@@ -357,7 +370,9 @@ impl Workspaces {
     /// Gives a workspace its task.
     fn adopt(&self, record: Record) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let (actor, seen) = Actor::new(Arc::clone(&self.inner.shared), record, mailbox);
+        let activity = Arc::new(Activity::default());
+        let shared = Arc::clone(&self.inner.shared);
+        let (actor, seen) = Actor::new(shared, record, (mailbox, Arc::clone(&activity)));
         let owner = actor.owner();
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
@@ -369,6 +384,7 @@ impl Workspaces {
                 owner,
                 startup: seen.startup,
                 failed_run: None,
+                activity,
             },
         );
         let mut actors = self.inner.actors();

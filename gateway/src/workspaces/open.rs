@@ -10,6 +10,7 @@ use super::decide::Verb;
 use super::error::OpenError;
 use super::state::State;
 use super::{Handle, Order, Wake, Workspace, Workspaces};
+use crate::activity::Errand;
 use crate::identity::{Grant, Pass};
 use crate::tunnel::TunnelError;
 
@@ -26,8 +27,8 @@ impl Workspaces {
     /// that is. Cancel-safe, and the start goes on.
     ///
     /// # Errors
-    /// `Stopped`, `Failed` and `TimedOut` where it doesn't run; `Refused` where the
-    /// agent refuses the stream.
+    /// `Stopped`, `Asleep`, `Failed` and `TimedOut` where it doesn't run; `Refused` where
+    /// the agent refuses the stream.
     pub async fn open(
         &self,
         grant: &Grant,
@@ -35,6 +36,27 @@ impl Workspaces {
         wake: Wake,
     ) -> Result<(Stream, Answer), OpenError> {
         self.open_in(grant.workspace(), open, wake).await
+    }
+
+    /// Does the same for a client that would ask for its `errand` again by itself, if it
+    /// were cut off: then it wakes nothing.
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub async fn open_for(
+        &self,
+        grant: &Grant,
+        open: &Open,
+        wake: Wake,
+        errand: Errand,
+    ) -> Result<(Stream, Answer), OpenError> {
+        let activity = self.activity(&grant.workspace().id);
+        let retries = activity.is_some_and(|activity| activity.retries(errand));
+        let wake = match wake {
+            Wake::Background if retries => Wake::Again,
+            wake => wake,
+        };
+        self.open(grant, open, wake).await
     }
 
     /// Opens a stream to what a visitor may open inside a workspace, as [`Self::open`]
@@ -118,6 +140,7 @@ impl Workspaces {
                 State::Created | State::Stopped => {
                     return Err(OpenError::Stopped(workspace.target()));
                 }
+                State::Asleep => return Err(OpenError::Asleep(workspace.target())),
                 State::Failed(reason) => return Err(OpenError::Failed(reason)),
                 State::Deleted => return Err(OpenError::Gone),
             }

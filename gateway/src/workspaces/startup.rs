@@ -205,7 +205,7 @@ impl Workspaces {
     /// Returns what a workspace's start-up wrote: the last `lines`, then what follows.
     ///
     /// # Errors
-    /// `NotRunning` where no agent is there to ask, `OldAgent` where it doesn't know.
+    /// `NoAgent` where no agent is there to ask, `OldAgent` where it doesn't know.
     pub async fn startup_log(
         &self,
         id: &WorkspaceId,
@@ -214,13 +214,13 @@ impl Workspaces {
     ) -> Result<Logs, CommandError> {
         self.handle(id).ok_or(CommandError::Gone)?;
         let tunnels = &self.inner.shared.tunnels;
-        let agent = tunnels.agent(id).ok_or(CommandError::NotRunning)?;
+        let agent = tunnels.agent(id).ok_or(CommandError::NoAgent)?;
         if !agent.features.iter().any(|name| name == FEATURE_STARTUP) {
             return Err(CommandError::OldAgent);
         }
         let unreachable = |error: TunnelError| {
             debug!(error = chain(&error), "the start-up's log can't be read");
-            CommandError::NotRunning
+            CommandError::NoAgent
         };
         let path = format!("/startup/log?tail={lines}");
         match follow {

@@ -83,6 +83,8 @@ pub enum State {
     Stopping,
     /// Stopped by a person.
     Stopped,
+    /// Stopped because nothing went on in it; the next connection wakes it.
+    Asleep,
     /// Not running, though it should be.
     Failed(FailureReason),
     /// Deleted by a person: only its home is left, for a while.
@@ -97,6 +99,8 @@ pub enum Intent {
     Run,
     /// That it doesn't.
     Stop,
+    /// That it doesn't until somebody comes.
+    Sleep,
     /// That it goes away, and its home a while later.
     Delete,
     /// That it goes away with all that it keeps.
@@ -105,7 +109,7 @@ pub enum Intent {
 
 /// A text that names no intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an intent is 'run', 'stop', 'delete' or 'purge'")]
+#[error("an intent is 'run', 'stop', 'sleep', 'delete' or 'purge'")]
 pub struct InvalidIntent;
 
 /// Why a workspace failed, with the next step.
@@ -259,6 +263,7 @@ impl State {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Asleep => "asleep",
             Self::Failed(_) => "failed",
             Self::Deleted => "deleted",
         }
@@ -267,7 +272,12 @@ impl State {
     /// Tells whether it stays as it is until somebody asks for something else.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::Created | Self::Running | Self::Stopped | Self::Failed(_) | Self::Deleted => true,
+            Self::Created
+            | Self::Running
+            | Self::Stopped
+            | Self::Asleep
+            | Self::Failed(_)
+            | Self::Deleted => true,
             Self::Starting | Self::Stopping => false,
         }
     }
@@ -285,6 +295,7 @@ impl Intent {
         match self {
             Self::Run => "run",
             Self::Stop => "stop",
+            Self::Sleep => "sleep",
             Self::Delete => "delete",
             Self::Purge => "purge",
         }
@@ -306,6 +317,7 @@ impl FromStr for Intent {
         match text {
             "run" => Ok(Self::Run),
             "stop" => Ok(Self::Stop),
+            "sleep" => Ok(Self::Sleep),
             "delete" => Ok(Self::Delete),
             "purge" => Ok(Self::Purge),
             _ => Err(InvalidIntent),

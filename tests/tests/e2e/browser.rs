@@ -124,6 +124,20 @@ fn the_editor_opens_saves_and_runs_commands() {
 }
 
 #[test]
+fn an_editor_that_nobody_sits_at_lets_its_workspace_sleep() {
+    let folder = TempDir::new().unwrap();
+    symlink(code_server(), folder.path().join("code-server")).unwrap();
+    let inherited = env::var("PATH").unwrap();
+    let path = format!("{}:{inherited}", folder.path().display());
+    let settings = [
+        ("PATH", path.as_str()),
+        ("DEVGATE_SLEEP_AFTER", "35s"),
+        ("DEVGATE_SLEEP_WARN", "15s"),
+    ];
+    flow("sleep", &settings);
+}
+
+#[test]
 fn everything_is_done_by_keyboard() {
     flow("keyboard", &[]);
 }

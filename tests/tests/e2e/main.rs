@@ -28,6 +28,7 @@ mod many_channels;
 mod rekeying;
 mod secrets;
 mod shell;
+mod sleep;
 mod startup;
 mod unix_forwards;
 mod vscode;

@@ -14,6 +14,7 @@
 //! | `http` | HTTP/1.1 to the agent, with keep-alive and upgrades |
 //! | `editor` | HTTP/1.1 to the workspace's editor |
 //! | `control` | [`control`] messages, each one JSON text |
+//! | `activity` | [`activity`] messages: each question is answered by a report |
 //! | `hand-over` | nothing: the bytes cross a [`descriptor`] that comes with the answer |
 //!
 //! A connection that the agent's side accepts (a forwarded port, a forwarded
@@ -21,6 +22,7 @@
 //! with a stream of its own (`accept`). So streams are opened by the gateway only,
 //! whichever side dialled the connection underneath.
 
+pub mod activity;
 pub mod config;
 pub mod control;
 pub mod descriptor;
@@ -80,3 +82,5 @@ pub const FEATURE_STARTUP: &str = "startup";
 
 /// Feature of an agent that takes secrets in its welcome.
 pub const FEATURE_SECRETS: &str = "secrets";
+/// Feature of an agent that serves [`Open::Activity`].
+pub const FEATURE_ACTIVITY: &str = "activity";

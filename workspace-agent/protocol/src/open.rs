@@ -60,6 +60,9 @@ pub enum Open {
         /// What is wanted; see [`Open::is_raw`].
         open: Box<Open>,
     },
+    /// Reports on whether anything goes on in the workspace ([`crate::activity`]). From
+    /// agents that name the feature [`crate::FEATURE_ACTIVITY`].
+    Activity,
     /// Connection-level messages. Only where the gateway dials; an agent that
     /// dials itself opens [`crate::CONTROL_PATH`] instead.
     Control,
@@ -78,6 +81,7 @@ impl Open {
             | Self::StreamlocalForward { .. }
             | Self::Http
             | Self::HandOver { .. }
+            | Self::Activity
             | Self::Control => false,
         }
     }

@@ -8,8 +8,8 @@ use devgate_certs::CertsError;
 use devgate_protocol::control::{FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, Side, WebSocket};
 use devgate_protocol::{
-    CONTROL_PATH, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP, OLDEST_VERSION,
-    Open, Stream, VERSION,
+    CONTROL_PATH, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP,
+    OLDEST_VERSION, Open, Stream, VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -33,6 +33,7 @@ const FEATURES: &[&str] = &[
     FEATURE_EDITOR,
     FEATURE_STARTUP,
     FEATURE_SECRETS,
+    FEATURE_ACTIVITY,
 ];
 
 /// Longest wait for the gateway's welcome.

@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::problem::Problem;
 use crate::agent::Agent;
+use crate::awake::Typed;
 use crate::terminals::{Attachment, Cells, Outgoing};
 
 /// Largest message of a client, in bytes: a paste is one.
@@ -87,17 +88,18 @@ pub(super) async fn attach(
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(async move |socket| {
             let attachment = terminal.attach(size);
+            let typed = agent.awake().typed();
             // The terminal needn't the agent, and outlives no agent.
             drop((agent, terminal));
-            serve(socket, &attachment).await;
+            serve(socket, &attachment, &typed).await;
         }))
 }
 
-async fn serve(socket: WebSocket, attachment: &Attachment) {
+async fn serve(socket: WebSocket, attachment: &Attachment, typed: &Typed) {
     let (mut sink, stream) = socket.split();
     let ended = tokio::select! {
         sent = send(&mut sink, attachment) => sent,
-        () = receive(stream, attachment) => Ok(()),
+        () = receive(stream, attachment, typed) => Ok(()),
         () = attachment.ended() => {
             let close = Message::Close(Some(CloseFrame {
                 code: close_code::NORMAL,
@@ -150,10 +152,14 @@ async fn tell(sink: &mut Sink, message: &ToClient<'_>) -> Result<(), axum::Error
 }
 
 /// Takes what the client sends, until it is gone.
-async fn receive(mut stream: SplitStream<WebSocket>, attachment: &Attachment) {
+async fn receive(mut stream: SplitStream<WebSocket>, attachment: &Attachment, typed: &Typed) {
     while let Ok(Some(Ok(message))) = timeout(DEAD_AFTER, stream.next()).await {
         match message {
-            Message::Binary(bytes) => attachment.write(bytes).await,
+            Message::Binary(bytes) if attachment.takes(&bytes) => {
+                typed.note();
+                attachment.write(bytes).await;
+            }
+            Message::Binary(_) => {}
             Message::Text(text) => match serde_json::from_str(&text) {
                 Ok(FromClient::Resize { columns, rows }) => {
                     attachment.resize(Cells::new(columns, rows));

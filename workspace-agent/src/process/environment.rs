@@ -18,6 +18,7 @@ use devgate_protocol::frame::Variable;
 use tracing::debug;
 
 use crate::agent::Agent;
+use crate::awake::SOCKET_VARIABLE;
 use crate::init::{WORKSPACE_VARIABLE, is_first_process};
 
 /// PATH where nobody sets one.
@@ -65,6 +66,8 @@ impl Environment {
         variables.put("LOGNAME", &agent.account().name);
         variables.put("SHELL", agent.shell());
         variables.put(WORKSPACE_VARIABLE, &agent.config().workspace);
+        variables.put(SOCKET_VARIABLE, agent.awake().socket());
+        variables.append_path(&agent.awake().programs());
         if let Some(peer) = &open.peer {
             let (client, client_port, server_port) =
                 (peer.client, peer.client_port, peer.server_port);
@@ -115,6 +118,15 @@ impl Environment {
             CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
         };
         self.0.iter().filter_map(join).collect()
+    }
+
+    /// Adds a folder behind the others on PATH.
+    fn append_path(&mut self, folder: &Path) {
+        let path = self.0.entry("PATH".into()).or_default();
+        if !path.is_empty() {
+            path.push(":");
+        }
+        path.push(folder);
     }
 
     fn default(&mut self, name: &str, value: &str) {

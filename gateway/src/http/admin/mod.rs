@@ -7,8 +7,9 @@ mod deleted;
 mod limits;
 mod logs;
 mod people;
-mod templates;
 mod secrets;
+mod sleep;
+mod templates;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -32,7 +33,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracing::{debug, warn};
@@ -41,6 +42,7 @@ use super::problem::{Problem, RequestRefused};
 use super::site::Site;
 use crate::identity::Accounts;
 use crate::secrets::Vault;
+use crate::sleep::Sleep;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::workspaces::Workspaces;
@@ -70,6 +72,8 @@ pub struct Admin {
     pub workspaces: Workspaces,
     /// What workspaces are made from.
     pub templates: Templates,
+    /// Why they run, and what keeps them awake.
+    pub sleep: Sleep,
     /// People's accounts.
     pub accounts: Accounts,
     /// The secrets.
@@ -128,6 +132,20 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
         .route("/workspaces/{workspace}/rebuild", post(workspaces::rebuild))
+        .route("/workspaces/{workspace}/sleep", post(sleep::sleep))
+        .route("/workspaces/{workspace}/why-running", get(sleep::why))
+        .route(
+            "/workspaces/{workspace}/keep-awake",
+            get(sleep::leases).post(sleep::keep_awake),
+        )
+        .route(
+            "/workspaces/{workspace}/keep-awake/{lease}",
+            delete(sleep::end_lease),
+        )
+        .route(
+            "/workspaces/{workspace}/schedule",
+            put(sleep::set_schedule).delete(sleep::remove_schedule),
+        )
         .route("/workspaces/{workspace}/logs", get(logs::read))
         .route("/templates", get(templates::list))
         .route("/templates/{template}", template)
@@ -174,7 +192,7 @@ pub async fn serve(listener: UnixListener, router: Router, stop: CancellationTok
                 },
                 Err(error) => {
                     warn!(%error, "accept failed");
-                    sleep(ACCEPT_PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
         }

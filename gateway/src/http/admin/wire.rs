@@ -11,6 +11,7 @@ use crate::config::{Cpus, Size};
 pub use crate::http::api::wire::{
     PutTemplate, RebuildWorkspace, Template as TemplateView, WorkspaceTemplate,
 };
+pub use crate::http::wire::sleep;
 pub use crate::http::wire::{Failure, HostKey, KilledProgram, RoleName, SignInLink, StateName};
 use crate::names::{TemplateName, UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::secrets::SecretName;

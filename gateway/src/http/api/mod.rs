@@ -16,6 +16,7 @@ mod refused;
 mod secrets;
 mod server;
 mod sign_in;
+mod sleep;
 mod streams;
 mod templates;
 mod users;
@@ -41,6 +42,7 @@ use super::site::Site;
 use crate::events::Events;
 use crate::identity::{Accounts, Identity, Sessions};
 use crate::secrets::Vault;
+use crate::sleep::Sleep;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -69,6 +71,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Who calls.
     pub sessions: Sessions,
+    /// Why workspaces run, and what keeps them awake.
+    pub sleep: Sleep,
     /// What happens.
     pub events: Events,
     /// The secrets.
@@ -151,6 +155,13 @@ fn routes() -> Router<Api> {
     routes.on("restartWorkspace", workspaces::restart);
     routes.on("rebuildWorkspace", workspaces::rebuild);
     routes.on("showLimits", limits::show);
+    routes.on("sleepWorkspace", workspaces::sleep);
+    routes.on("showWhyRunning", sleep::why);
+    routes.on("listLeases", sleep::leases);
+    routes.on("keepAwake", sleep::keep_awake);
+    routes.on("endLease", sleep::end_lease);
+    routes.on("setSchedule", sleep::set_schedule);
+    routes.on("removeSchedule", sleep::remove_schedule);
     routes.on("readLogs", streams::logs);
     routes.on("listTemplates", templates::list);
     routes.on("showTemplate", templates::show);

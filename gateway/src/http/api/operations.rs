@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod sleep;
 mod startup;
 
 use http::StatusCode;
@@ -47,6 +48,7 @@ pub(super) fn all() -> Vec<Operation> {
         workspaces(),
         templates(),
         tagged(startup::all(), "workspaces"),
+        tagged(sleep::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),
@@ -243,6 +245,7 @@ fn workspaces() -> Vec<Operation> {
             .query::<LimitsQuery>()
             .answers::<LimitsView>(StatusCode::OK, "what one may have, and has")
             .errors(&[404]),
+        act("/workspaces/{id}/sleep", "sleepWorkspace", "Put a workspace to sleep"),
         Operation::new(Get, "/workspaces/{id}/logs", "readLogs", "Read what the agent logged")
             .about(
                 "With `Accept: text/event-stream` what is written later follows: events named \

@@ -36,6 +36,7 @@ enum Action {
     Start,
     Stop,
     Restart,
+    Sleep,
 }
 
 /// `GET /workspaces`
@@ -265,6 +266,16 @@ pub(super) async fn restart(
     act(api, signed, id, wait, Action::Restart).await
 }
 
+/// `POST /workspaces/{id}/sleep`
+pub(super) async fn sleep(
+    api: State<Api>,
+    signed: Signed,
+    id: Named<WorkspaceId>,
+    wait: Asked<WaitQuery>,
+) -> Result<Response, Problem> {
+    act(api, signed, id, wait, Action::Sleep).await
+}
+
 async fn act(
     extract::State(api): extract::State<Api>,
     Signed(caller): Signed,
@@ -278,13 +289,18 @@ async fn act(
         Action::Start => api.workspaces.start(&id).await?,
         Action::Stop => api.workspaces.stop(&id).await?,
         Action::Restart => api.workspaces.restart(&id).await?,
+        Action::Sleep => api.workspaces.sleep(&id).await?,
     }
     reached(&api, &caller.user, &id, wait).await
 }
 
 /// Lets through who may administer a workspace: what is somebody else's takes the
 /// scope for it, too.
-async fn administers(api: &Api, caller: &Caller, id: &WorkspaceId) -> Result<(), Problem> {
+pub(super) async fn administers(
+    api: &Api,
+    caller: &Caller,
+    id: &WorkspaceId,
+) -> Result<(), Problem> {
     let overseen = api.identity.oversee(&caller.user, id).await?;
     if overseen.workspace().owner != caller.user.id {
         needs(caller, Scope::Admin)?;

@@ -12,6 +12,7 @@ use crate::identity::{Inside, Pass};
 /// What browsers say of how a request comes about (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// A request that may pass.
@@ -185,6 +186,19 @@ pub(super) fn only_the_question(request: &mut Request<Body>) {
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(header::UPGRADE) && has_token(headers, &header::CONNECTION, "upgrade")
+}
+
+/// Whether somebody sits in front of it: they did something that made their browser
+/// open a page (Fetch Metadata, `Sec-Fetch-User`), or change something. Where a browser
+/// says nothing of it, every page counts.
+pub(super) fn by_a_person<B>(request: &Request<B>, wants_page: bool) -> bool {
+    let headers = request.headers();
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    );
+    let silent = !headers.contains_key(SEC_FETCH_MODE);
+    !safe || headers.contains_key(SEC_FETCH_USER) || (wants_page && silent)
 }
 
 /// Whether a person looks at the answer.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::access::{self, Ask};
 use super::lookup::{self, Opened};
 use super::{AppRefused, Apps, Place, is_ours};
+use crate::activity::{Errand as Sought, Visit};
 use crate::http::proxy::{Client, Cut, keep_to_host, keep_to_path, strip_cookies};
 use crate::identity::{Inside, Pass, Standing};
 use crate::workspaces::{OpenError, State, Wake};
@@ -87,8 +88,12 @@ impl Apps {
             });
         }
         let workspaces = &self.0.workspaces;
+        let (wake, visit) = match ask {
+            Ask::Preflight => (Wake::Again, None),
+            Ask::No => self.visit(&pass, &request, wants_page),
+        };
         let open = async || {
-            let enter = workspaces.enter(&pass, Wake::Background);
+            let enter = workspaces.enter(&pass, wake);
             if !wants_page {
                 return enter.await;
             }
@@ -99,7 +104,7 @@ impl Apps {
         let forwarded = self
             .0
             .proxy
-            .forward(&opened.upstream, request, &client, cut, open)
+            .forward(&opened.upstream, request, &client, (cut, visit), open)
             .await;
         let mut response = match forwarded {
             Ok(response) => response,
@@ -141,6 +146,30 @@ impl Apps {
             // Of several policies each counts.
             headers.append(header::CONTENT_SECURITY_POLICY, policy);
         }
+    }
+
+    /// Counts a request, and tells what it may wake.
+    ///
+    /// A page that somebody opens wakes what sleeps, and so does any request but one that
+    /// came a moment ago already: pages that were left open ask again and again.
+    fn visit(
+        &self,
+        pass: &Pass,
+        request: &Request<Body>,
+        wants_page: bool,
+    ) -> (Wake, Option<Visit>) {
+        let id = &pass.workspace().id;
+        let errand = Sought::of(&(pass.inside(), request.uri().path()));
+        let visit = self.0.workspaces.visit(id, Some(errand));
+        let Some(activity) = self.0.workspaces.activity(id) else {
+            return (Wake::Background, visit);
+        };
+        if access::by_a_person(request, wants_page) {
+            activity.used();
+            return (Wake::Background, visit);
+        }
+        let again = activity.asked(errand);
+        (if again { Wake::Again } else { Wake::Background }, visit)
     }
 
     fn state(&self, pass: &Pass) -> Option<State> {

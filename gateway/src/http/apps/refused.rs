@@ -43,6 +43,8 @@ pub(crate) enum AppRefused {
     CodeSpent,
     #[error("the workspace is stopped: start it on the dashboard, then this opens by itself")]
     Stopped,
+    #[error("the workspace is asleep: open this page anew, or start it on the dashboard")]
+    Asleep,
     #[error("the workspace is not running: ask its owner to start it")]
     NotRunning,
     #[error("the workspace is starting")]
@@ -77,6 +79,7 @@ impl AppRefused {
         };
         match (open, inside) {
             (OpenError::Stopped(_), _) => Self::Stopped,
+            (OpenError::Asleep(_), _) => Self::Asleep,
             (OpenError::Failed(reason), _) => Self::Failed(reason),
             (OpenError::TimedOut { .. }, Inside::Editor)
                 if matches!(state, Some(State::Running)) =>
@@ -106,6 +109,7 @@ impl AppRefused {
             Self::BadReturn => "Not an application's address",
             Self::CodeSpent => "Open it again",
             Self::Stopped => "The workspace is stopped",
+            Self::Asleep => "The workspace is asleep",
             Self::NotRunning => "The workspace is not running",
             Self::Starting => "The workspace is starting …",
             Self::Failed(_) => "The workspace failed",
@@ -135,6 +139,8 @@ impl AppRefused {
             | Self::Hosts
             | Self::BadReturn
             | Self::CodeSpent
+            // One that comes back by itself is nobody.
+            | Self::Asleep
             | Self::Proxy(_)
             | Self::Session(_)
             | Self::Store(_) => Again::No,

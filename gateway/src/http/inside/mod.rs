@@ -184,7 +184,10 @@ impl Inside {
     }
 
     /// Has the agent of a workspace answer a request. It starts no workspace that a
-    /// person stopped.
+    /// person stopped; what only looks, or looks at a terminal again, wakes none.
+    ///
+    /// What is typed into a terminal the agent counts: it knows it from what a terminal
+    /// says by itself.
     async fn ask(
         &self,
         grant: &Grant,
@@ -198,20 +201,25 @@ impl Inside {
             host: HeaderValue::from_static("agent"),
             prefix: None,
         };
-        let open = || self.open(grant);
+        let wake = if request.method() == Method::POST {
+            if let Some(activity) = self.workspaces.activity(&grant.workspace().id) {
+                activity.used();
+            }
+            Wake::Background
+        } else {
+            Wake::Again
+        };
+        let open = || self.open(grant, wake);
         let upstream = self.agent(grant);
         let forwarded = self
             .proxy
-            .forward(&upstream, request, &client, cut, open)
+            .forward(&upstream, request, &client, (cut, None), open)
             .await;
         Ok(forwarded?)
     }
 
-    async fn open(&self, grant: &Grant) -> Result<Stream, OpenError> {
-        let opened = self
-            .workspaces
-            .open(grant, &Open::Http, Wake::Background)
-            .await;
+    async fn open(&self, grant: &Grant, wake: Wake) -> Result<Stream, OpenError> {
+        let opened = self.workspaces.open(grant, &Open::Http, wake).await;
         opened.map(|(stream, _)| stream)
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Connection;
 use super::cut::{Cut, Due};
 use super::pool::Upstream;
+use crate::activity::Visit;
 
 /// A request's body.
 #[derive(Debug)]
@@ -109,6 +110,8 @@ pub(super) enum BodyError {
 /// An answer's body, which drives the connection that it comes over and gives it back
 /// at its end.
 pub(super) struct ResponseBody {
+    /// Ends with the body: one that is cut off may be asked for again.
+    _visit: Option<Visit>,
     incoming: Incoming,
     /// Absent where another task drives it, and once it was given back.
     connection: Option<Connection>,
@@ -125,10 +128,11 @@ impl ResponseBody {
         incoming: Incoming,
         connection: Option<Connection>,
         upstream: Arc<Upstream>,
-        cut: Cut,
+        (cut, visit): (Cut, Option<Visit>),
         end: Option<CancellationToken>,
     ) -> Self {
         let mut body = Self {
+            _visit: visit,
             incoming,
             connection,
             upstream,

@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::activity::Visit;
 use crate::workspaces::OpenError;
 pub(crate) use body::gather;
 use body::{RequestBody, ResponseBody};
@@ -93,7 +94,8 @@ impl Proxy {
 
     /// Sends a request to `upstream` and returns its answer as it begins. The
     /// request has its target in origin form; the application is told that `client`
-    /// asks; `open` opens a stream where none is kept.
+    /// asks; `open` opens a stream where none is kept. What flows in after an upgrade
+    /// counts as `visit`.
     ///
     /// Dropping the future, or the answer's body, ends the exchange.
     pub async fn forward<F>(
@@ -101,7 +103,7 @@ impl Proxy {
         upstream: &Arc<Upstream>,
         mut request: Request<Body>,
         client: &Client,
-        cut: Cut,
+        (cut, visit): (Cut, Option<Visit>),
         open: impl Fn() -> F,
     ) -> Result<Response, ProxyError>
     where
@@ -155,7 +157,7 @@ impl Proxy {
             let (Some(client), Some(asked)) = (switching, upgrade) else {
                 return Err(ProxyError::Unasked);
             };
-            return Ok(self.switch(response, connection, client, &asked, cut));
+            return Ok(self.switch(response, connection, client, &asked, (cut, visit)));
         }
         headers::strip_response(response.headers_mut());
         // Events would hold up the gateway's end, and come again by themselves.
@@ -173,7 +175,7 @@ impl Proxy {
         };
         let upstream = Arc::clone(upstream);
         Ok(response.map(|incoming| {
-            let body = ResponseBody::new(incoming, connection, upstream, cut, end);
+            let body = ResponseBody::new(incoming, connection, upstream, (cut, visit), end);
             Body::new(body)
         }))
     }
@@ -185,7 +187,7 @@ impl Proxy {
         connection: Connection,
         client: OnUpgrade,
         asked: &HeaderValue,
-        cut: Cut,
+        (cut, visit): (Cut, Option<Visit>),
     ) -> Response {
         let (mut head, _) = response.into_parts();
         let granted = head.headers.remove(header::UPGRADE);
@@ -201,7 +203,7 @@ impl Proxy {
                 match client.await {
                     Ok(client) => {
                         let client = TokioIo::new(client);
-                        if let Err(error) = splice::splice(client, stream, &early).await {
+                        if let Err(error) = splice::splice(client, stream, &early, visit).await {
                             debug!(%error, "an upgraded connection broke");
                         }
                     }

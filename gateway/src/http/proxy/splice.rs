@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
+use crate::activity::Visit;
+
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 * 1024;
 
@@ -20,11 +22,12 @@ const READ_SIZE: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_mins(10);
 
 /// Copies both ways until both directions ended or one side broke. `early` is what was
-/// read of the server's side already.
+/// read of the server's side already; what goes to the server counts as `visit`.
 pub(super) async fn splice(
     client: impl AsyncRead + AsyncWrite,
     server: impl AsyncRead + AsyncWrite,
     early: &[u8],
+    mut visit: Option<Visit>,
 ) -> io::Result<()> {
     let (mut from_client, mut to_client) = split(client);
     let (mut from_server, mut to_server) = split(server);
@@ -32,8 +35,8 @@ pub(super) async fn splice(
         to_client.write_all(early).await?;
         to_client.flush().await?;
     }
-    let mut inward = Direction::new(&mut from_client, &mut to_server);
-    let mut outward = Direction::new(&mut from_server, &mut to_client);
+    let mut inward = Direction::new(&mut from_client, &mut to_server, visit.as_mut());
+    let mut outward = Direction::new(&mut from_server, &mut to_client, None);
     {
         let (inward, outward) = (inward.run(None), outward.run(None));
         tokio::pin!(inward, outward);
@@ -54,6 +57,8 @@ struct Direction<'a, R, W> {
     buffer: Vec<u8>,
     written: usize,
     phase: Phase,
+    /// Counts what is written.
+    visit: Option<&'a mut Visit>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,13 +71,14 @@ enum Phase {
 }
 
 impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<'a, R, W> {
-    fn new(from: &'a mut R, to: &'a mut W) -> Self {
+    fn new(from: &'a mut R, to: &'a mut W, visit: Option<&'a mut Visit>) -> Self {
         Self {
             from,
             to,
             buffer: Vec::new(),
             written: 0,
             phase: Phase::Reading,
+            visit,
         }
     }
 
@@ -118,6 +124,9 @@ impl<'a, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<'a, R, W> {
                     Ready(Ok(0)) => Ready(Err(io::ErrorKind::WriteZero.into())),
                     Ready(Ok(count)) => {
                         self.written += count;
+                        if let Some(visit) = &mut self.visit {
+                            visit.sent(count);
+                        }
                         if self.written < self.buffer.len() {
                             return Ready(Ok(Phase::Writing));
                         }

@@ -2,6 +2,7 @@
 //! workspace.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use super::asked::Asked;
 use super::pipes::{Ends, Pipes};
 use super::requests::push;
 use super::{Terminal, say};
+use crate::activity::Visit;
 use crate::refusal::Refused;
-use crate::ssh::connection::Connection;
+use crate::ssh::connection::{self, Connection};
 use crate::workspaces::Wake;
 
 /// Largest sum of what a client may ask for before its program starts, and of
@@ -44,6 +46,8 @@ pub(super) struct Preface {
     pub(super) asked: Asked,
     /// Whether a person waits: a shell on a PTY.
     wake: Wake,
+    /// What stands for the program that is asked for.
+    errand: Option<u64>,
     /// Whether it ends in a program with pipes.
     has_pipes: bool,
     early: Early,
@@ -84,6 +88,7 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
             }
             _ => {}
         }
+        let errand = (starts && terminal == Terminal::None).then(|| program(&message));
         let is_program = !matches!(message, ChannelMsg::RequestSubsystem { .. });
         if matches!(message, ChannelMsg::Data { .. } | ChannelMsg::Eof) {
             // They are the program's, whatever comes before it.
@@ -102,6 +107,7 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
                 terminal,
                 asked,
                 wake,
+                errand,
                 has_pipes: is_program && terminal == Terminal::None,
                 early,
             });
@@ -121,6 +127,8 @@ pub(super) enum Opening {
 /// A session's stream.
 pub(super) struct Opened {
     pub(super) stream: Stream,
+    /// Counts what the client does with it.
+    pub(super) visit: Visit,
     /// What leads past it.
     pub(super) pipes: Option<Ends>,
     /// What the client sent before it was there.
@@ -164,7 +172,8 @@ pub(super) async fn open(
         pipes: pipes.is_some(),
         ..SessionOpen::default()
     });
-    let opening = connection.open(&request, preface.wake);
+    let errand = preface.errand.map(|errand| connection.errand(&errand));
+    let opening = connection.open(&request, preface.wake, errand);
     let mut quiet = interval_at(Instant::now() + QUIET, QUIET);
     quiet.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(opening);
@@ -173,7 +182,7 @@ pub(super) async fn open(
     loop {
         let message = tokio::select! {
             result = &mut opening => return match result {
-                Ok((stream, answer)) => opened(stream, &answer, pipes, early).await,
+                Ok(opened) => begin(opened, pipes, early).await,
                 Err(refused) => Opening::Refused(refused),
             },
             _ = quiet.tick(), if preface.terminal != Terminal::None => {
@@ -203,9 +212,25 @@ pub(super) async fn open(
     }
 }
 
+/// Returns what stands for the program that a request starts.
+fn program(request: &ChannelMsg) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match request {
+        ChannelMsg::Exec { command, .. } => ("exec", command).hash(&mut hasher),
+        ChannelMsg::RequestSubsystem { name, .. } => ("subsystem", name).hash(&mut hasher),
+        _ => "shell".hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
 /// Gives an agent that takes them the program's ends of the pipes.
-async fn opened(stream: Stream, answer: &Answer, pipes: Option<Pipes>, early: Early) -> Opening {
-    let pipes = match (answer, &stream, pipes) {
+async fn begin(opened: connection::Opened, pipes: Option<Pipes>, early: Early) -> Opening {
+    let connection::Opened {
+        stream,
+        answer,
+        visit,
+    } = opened;
+    let pipes = match (&answer, &stream, pipes) {
         (Answer::TakesPipes, Stream::Local(socket), Some(pipes)) => {
             match pipes.give(socket).await {
                 Ok(ends) => Some(ends),
@@ -219,6 +244,7 @@ async fn opened(stream: Stream, answer: &Answer, pipes: Option<Pipes>, early: Ea
     };
     Opening::Opened(Opened {
         stream,
+        visit,
         pipes,
         early: early.messages,
     })

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::asked::Asked;
 use super::requests::push;
+use crate::activity::Visit;
 use crate::ssh::incoming::{Came, Incoming};
 
 /// Whether a client had sent EOF before its CLOSE.
@@ -40,7 +41,7 @@ pub(super) enum UploadEnd {
 pub(super) async fn upload(
     mut incoming: Incoming,
     writer: &mut WriteHalf,
-    (asked, unread): (&Asked, &Notify),
+    (asked, unread, visit): (&Asked, &Notify, &Visit),
     mut feed: Option<Feed>,
 ) -> UploadEnd {
     let mut eof = ClientEof::default();
@@ -53,6 +54,9 @@ pub(super) async fn upload(
                 continue;
             }
         };
+        if matches!(came, Some(Came::Data(_))) {
+            visit.typed();
+        }
         let result = match (came, &mut feed) {
             (None | Some(Came::Message(ChannelMsg::Close)), _) => {
                 return UploadEnd::Closed(eof, feed);

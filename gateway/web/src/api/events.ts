@@ -16,6 +16,7 @@ const EVENTS = [
   "workspace-purged",
   "out-of-memory",
   "disk-limit-exceeded",
+  "workspace-sleep-soon",
   "user-created",
   "user-changed",
   "user-deleted",
@@ -31,7 +32,7 @@ const EVENTS = [
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
-  if (kind.startsWith("workspace")) return ["workspaces", "server", "limits"];
+  if (kind.startsWith("workspace")) return ["workspaces", "server", "limits", "why-running", "leases"];
   if (kind === "out-of-memory") return ["workspaces"];
   if (kind === "disk-limit-exceeded") return ["limits"];
   if (kind.startsWith("startup")) return ["workspaces"];

@@ -6,12 +6,22 @@ import { explain, Problem, request } from "./client";
 import { deletedWorkspaces, workspaces } from "./queries";
 import type { Workspace, WorkspaceState } from "./types";
 
-export type Action = "start" | "stop" | "restart";
+export type Action = "start" | "stop" | "restart" | "sleep";
 
 /** What an action leads to, shown at once; events bring the truth. */
-const NEXT: Record<Action, WorkspaceState> = { start: "starting", stop: "stopping", restart: "stopping" };
+const NEXT: Record<Action, WorkspaceState> = {
+  start: "starting",
+  stop: "stopping",
+  restart: "stopping",
+  sleep: "stopping",
+};
 
-const VERB: Record<Action, string> = { start: "start", stop: "stop", restart: "restart" };
+const VERB: Record<Action, string> = {
+  start: "start",
+  stop: "stop",
+  restart: "restart",
+  sleep: "go to sleep",
+};
 
 export function useAction() {
   const queries = useQueryClient();

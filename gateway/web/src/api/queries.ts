@@ -92,6 +92,24 @@ export const terminals = (id: string) =>
     refetchInterval: 5000,
   });
 
+/** How often it is asked again why a workspace runs; often once people have been warned. */
+export const whyRunning = (id: string) =>
+  queryOptions({
+    queryKey: ["why-running", id],
+    queryFn: ({ signal }) => request("GET", "/workspaces/{id}/why-running", { path: { id }, signal }),
+    refetchInterval: (query) => (query.state.data?.warned ? 3000 : 15_000),
+  });
+
+export const leases = (id: string) =>
+  queryOptions({
+    queryKey: ["leases", id],
+    queryFn: async ({ signal }) => {
+      const page = await request("GET", "/workspaces/{id}/keep-awake", { path: { id }, signal });
+      return page.items;
+    },
+    refetchInterval: 30_000,
+  });
+
 export const editor = (id: string) =>
   queryOptions({
     queryKey: ["editor", id],

@@ -3,6 +3,7 @@ import { Text } from "@mantine/core";
 
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
+import { Awake } from "./Awake";
 import { Connect } from "./Connect";
 import { useWorkspace } from "./context";
 import { Now } from "./Now";
@@ -27,6 +28,7 @@ export function Overview() {
         <StartUp />
         {workspace.may_enter && <Ports />}
         <Now />
+        <Awake />
         <dl className={classes.facts}>
           <div>
             <dt>Created</dt>

@@ -15,6 +15,7 @@ import { NotFound } from "../shell/NotFound";
 import { ActionMenu, PowerButton } from "../workspaces/Actions";
 import { pathOf } from "../workspaces/path";
 import { StateMark } from "../workspaces/State";
+import { SleepSoon } from "./Awake";
 import type { WorkspaceContext } from "./context";
 import classes from "./Page.module.css";
 
@@ -72,6 +73,7 @@ export function WorkspacePage() {
         </div>
       </header>
       {workspace.reason !== null && <Failed workspace={workspace} />}
+      <SleepSoon workspace={workspace} />
       <nav className={classes.tabs} aria-label="Workspace">
         <NavLink to={path} end>
           Overview
@@ -121,7 +123,7 @@ export function NotRunning({ workspace, what }: { workspace: Workspace; what: st
           leftSection={<IconPlayerPlay size={16} aria-hidden />}
           onClick={() => action.mutate({ workspace, action: "start" })}
         >
-          Start {workspace.name}
+          {workspace.state === "asleep" ? "Wake" : "Start"} {workspace.name}
         </Button>
       )}
     </div>

@@ -5,6 +5,7 @@ import {
   IconDots,
   IconHammer,
   IconPencil,
+  IconMoon,
   IconPlayerPlay,
   IconPlayerStop,
   IconRefresh,
@@ -16,9 +17,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate } from "react-router";
 
-import { useAction, useDelete, useDeleting } from "../api/lifecycle";
+import { type Action, useAction, useDelete, useDeleting } from "../api/lifecycle";
 import { connection, me } from "../api/queries";
-import type { Workspace } from "../api/types";
+import type { Workspace, WorkspaceState } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { Dialog } from "../parts/Dialog";
 import { exactly } from "../parts/format";
@@ -26,10 +27,17 @@ import { Rename, Transfer } from "./Change";
 import { pathOf } from "./path";
 import { Rebuild } from "./Rebuild";
 
-/** Whether starting it makes sense. */
+/** The states in which starting it makes sense. */
+const STARTABLE: readonly WorkspaceState[] = [
+  "created",
+  "stopped",
+  "asleep",
+  "failed",
+  "unreachable",
+];
+
 function startable(workspace: Workspace): boolean {
-  const down: Workspace["state"][] = ["created", "stopped", "failed", "unreachable"];
-  return down.includes(workspace.state);
+  return STARTABLE.includes(workspace.state);
 }
 
 /** The one action that a state asks for, as a button. */
@@ -44,7 +52,7 @@ export function PowerButton({ workspace }: { workspace: Workspace }) {
         disabled={deleting}
         onClick={() => action.mutate({ workspace, action: "start" })}
       >
-        Start
+        {workspace.state === "asleep" ? "Wake" : "Start"}
       </Button>
     );
   }
@@ -75,7 +83,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
   const [transferring, transfer] = useDisclosure();
   const admin = useQuery(me).data?.role === "admin";
   const grace = useQuery(connection).data?.delete_grace_seconds ?? 0;
-  const act = (what: "start" | "stop" | "restart") => () => action.mutate({ workspace, action: what });
+  const act = (what: Action) => () => action.mutate({ workspace, action: what });
   return (
     <>
       <Menu position="bottom-end" width={180} shadow="md">
@@ -87,7 +95,7 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
         <Menu.Dropdown>
           {startable(workspace) ? (
             <Menu.Item leftSection={<IconPlayerPlay size={16} />} onClick={act("start")}>
-              Start
+              {workspace.state === "asleep" ? "Wake" : "Start"}
             </Menu.Item>
           ) : (
             <Menu.Item
@@ -107,6 +115,13 @@ export function ActionMenu({ workspace }: { workspace: Workspace }) {
           </Menu.Item>
           <Menu.Item leftSection={<IconHammer size={16} />} onClick={rebuild.open}>
             Rebuild…
+          </Menu.Item>
+          <Menu.Item
+            leftSection={<IconMoon size={16} />}
+            disabled={workspace.state !== "running"}
+            onClick={act("sleep")}
+          >
+            Sleep
           </Menu.Item>
           <Menu.Item
             component={Link}

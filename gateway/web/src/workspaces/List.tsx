@@ -157,7 +157,9 @@ function Row({ workspace, who }: { workspace: Workspace; who: Me }) {
         </Link>
         <div className={classes.state}>
           <StateMark workspace={workspace} />
-          {(workspace.state === "stopped" || workspace.state === "running") && (
+          {(workspace.state === "stopped" ||
+            workspace.state === "asleep" ||
+            workspace.state === "running") && (
             <span className={classes.since}>
               <Ago time={workspace.changed} />
             </span>

@@ -1,5 +1,5 @@
 import { Loader } from "@mantine/core";
-import { IconAlertTriangleFilled } from "@tabler/icons-react";
+import { IconAlertTriangleFilled, IconMoonFilled } from "@tabler/icons-react";
 
 import { useDeleting } from "../api/lifecycle";
 import type { Workspace, WorkspaceState } from "../api/types";
@@ -12,6 +12,7 @@ const WORD: Record<WorkspaceState, string> = {
   running: "Running",
   stopping: "Stopping",
   stopped: "Stopped",
+  asleep: "Asleep",
   failed: "Failed",
   unreachable: "Unreachable",
   deleted: "Deleted",
@@ -28,6 +29,8 @@ export function StateMark({ workspace }: { workspace: Workspace }) {
           <Loader size={12} color="currentColor" />
         ) : workspace.reason !== null ? (
           <IconAlertTriangleFilled size={14} />
+        ) : workspace.state === "asleep" ? (
+          <IconMoonFilled size={13} />
         ) : (
           <span className={classes.dot} />
         )}

@@ -33,11 +33,13 @@ impl Attachment {
         }
     }
 
+    /// Tells whether it is for the program: terminals also answer questions of their own.
+    pub(crate) fn takes(&self, bytes: &Bytes) -> bool {
+        self.terminal.lock().screen.takes(self.id, bytes)
+    }
+
     /// Sends what was typed to the program, once it reads. Not cancel-safe.
     pub(crate) async fn write(&self, bytes: Bytes) {
-        if !self.terminal.lock().screen.takes(self.id, &bytes) {
-            return;
-        }
         match self.terminal.input.try_send(bytes) {
             // It has ended: nobody reads any more.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}

@@ -14,13 +14,15 @@ pub use server::*;
 pub use templates::*;
 pub use workspaces::*;
 
+pub use crate::http::wire::sleep::*;
+
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::names::{
-    LoginId, MAX_NAME, TemplateName, TokenId, UserId, UserName, WorkspaceId, WorkspaceName,
+    LeaseId, LoginId, MAX_NAME, TemplateName, TokenId, UserId, UserName, WorkspaceId, WorkspaceName,
 };
 
 /// Most entries of one page.
@@ -87,4 +89,5 @@ checked_texts! {
     WorkspaceId => "WorkspaceId", "^[a-z0-9]{16}$", 16;
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;
     TokenId => "TokenId", "^[a-z0-9]{16}$", 16;
+    LeaseId => "LeaseId", "^[a-z0-9]{16}$", 16;
 }
