@@ -73,6 +73,13 @@ impl Client {
         self.read(answer).await
     }
 
+    /// Puts something in its place of which nothing is shown.
+    pub(super) async fn set(&mut self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
+        let answer = self.send(Method::PUT, path, Some(json)).await?;
+        self.bytes(answer).await.map(|_| ())
+    }
+
     /// Changes something.
     pub(super) async fn patch<T: DeserializeOwned>(
         &mut self,

@@ -92,7 +92,7 @@ async fn set(client: &mut Client, command: Set) -> Result<(), Failure> {
     let path = path(client, &command.whose).await?;
     let value = value(&command.name, command.file.as_deref())?;
     let path = format!("{path}/{}", segment(command.name.as_str()));
-    client.put(&path, &SetSecret { value }).await?;
+    client.set(&path, &SetSecret { value }).await?;
     output::write(&format!("{} is set\n", command.name))?;
     Ok(())
 }

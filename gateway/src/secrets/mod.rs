@@ -242,7 +242,9 @@ mod tests {
         let ada = store.add_user(&"ada".parse().unwrap(), Role::Admin).await;
         let ada = ada.unwrap();
         let name = "api".parse().unwrap();
-        let record = store.add_workspace(&ada, &name, Intent::Stop).await;
+        let record = store
+            .add_workspace(&ada, &name, Default::default(), Intent::Stop)
+            .await;
         let id = record.unwrap().workspace.id;
         let own = Holder::User(ada.id.clone());
         let secret = |text: &str| Secret::new(text.to_owned());
@@ -279,7 +281,9 @@ mod tests {
         let store = vault.0.store.clone();
         let ada = store.add_user(&"ada".parse().unwrap(), Role::Admin).await;
         let (ada, name) = (ada.unwrap(), "api".parse().unwrap());
-        let record = store.add_workspace(&ada, &name, Intent::Stop).await;
+        let record = store
+            .add_workspace(&ada, &name, Default::default(), Intent::Stop)
+            .await;
         let id = record.unwrap().workspace.id;
         let long = Secret::new("x".repeat(MAX_VALUE));
         for name in &names {

@@ -212,7 +212,10 @@ mod tests {
         let name = "ada".parse().unwrap();
         let ada = store.add_user(&name, Role::Admin).await.unwrap();
         let name = "api".parse().unwrap();
-        let record = store.add_workspace(&ada, &name, Intent::Run).await.unwrap();
+        let record = store
+            .add_workspace(&ada, &name, Default::default(), Intent::Run)
+            .await
+            .unwrap();
         let id = record.workspace.id;
         let later = OffsetDateTime::now_utc() + time::Duration::hours(2);
         let lease = store

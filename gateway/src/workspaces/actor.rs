@@ -290,6 +290,7 @@ impl Actor {
                 match self.intent {
                     Intent::Run => self.enter(State::Starting).await,
                     Intent::Stop => self.enter(State::Stopped).await,
+                    Intent::Sleep => self.enter(State::Asleep).await,
                     Intent::Delete => self.enter(State::Deleted).await,
                     Intent::Purge => Lifecycle::Removing,
                 }

@@ -37,7 +37,7 @@ pub(super) fn deletion(intent: Intent, grace: Duration) -> Deletion {
         .unwrap_or(now);
     let until = match intent {
         Intent::Delete => at + grace,
-        Intent::Run | Intent::Stop | Intent::Purge => at,
+        Intent::Run | Intent::Stop | Intent::Sleep | Intent::Purge => at,
     };
     Deletion { at, until }
 }

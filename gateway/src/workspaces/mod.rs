@@ -37,7 +37,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
 
-use crate::activity::{Activity, Errand, Visit};
+use crate::activity::Activity;
 use crate::drivers::Driver;
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
@@ -290,7 +290,7 @@ impl Workspaces {
     /// # Errors
     /// `NotRunning` where it doesn't run.
     pub async fn sleep(&self, id: &WorkspaceId) -> Result<(), CommandError> {
-        self.command(id, Verb::Sleep).await
+        self.command(id, Order::Do(Verb::Sleep)).await
     }
 
     /// Ends what runs in a workspace, and starts it anew.

@@ -304,7 +304,7 @@ impl Intent {
     /// Tells whether the workspace is on its way out, or out.
     pub fn ends(self) -> bool {
         match self {
-            Self::Run | Self::Stop => false,
+            Self::Run | Self::Stop | Self::Sleep => false,
             Self::Delete | Self::Purge => true,
         }
     }

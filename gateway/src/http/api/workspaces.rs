@@ -268,7 +268,7 @@ pub(super) async fn restart(
 
 /// `POST /workspaces/{id}/sleep`
 pub(super) async fn sleep(
-    api: State<Api>,
+    api: extract::State<Api>,
     signed: Signed,
     id: Named<WorkspaceId>,
     wait: Asked<WaitQuery>,

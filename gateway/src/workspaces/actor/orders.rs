@@ -78,7 +78,7 @@ impl Actor {
     /// Gives the workspace another name or owner; whatever goes on goes on.
     async fn change(&mut self, change: Change) -> Result<(), CommandError> {
         match self.intent {
-            Intent::Run | Intent::Stop => {}
+            Intent::Run | Intent::Stop | Intent::Sleep => {}
             Intent::Delete => return Err(CommandError::Deleted),
             Intent::Purge => return Err(CommandError::Deleting),
         }

@@ -16,7 +16,7 @@ pub(super) fn holds(state: &State) -> bool {
         State::Starting | State::Running | State::Stopping => true,
         State::Failed(FailureReason::StopFailed { .. }) => true,
         State::Failed(reason) => reason.passes(),
-        State::Created | State::Stopped | State::Deleted => false,
+        State::Created | State::Stopped | State::Asleep | State::Deleted => false,
     }
 }
 

@@ -130,7 +130,11 @@ fn a_place_that_nothing_was_made_for_is_free_again() {
         ..Allowance::default()
     };
     let (ledger, ada) = (ledger(allowed, Allowance::default()), user("ada"));
-    let place = ledger.admit(&ada, &"api".parse().unwrap(), Intent::Stop);
+    let place = ledger.admit(
+        &ada,
+        &"api".parse().unwrap(),
+        (&Blueprint::default(), Intent::Stop),
+    );
     assert!(make(&ledger, &ada, "web").is_err());
     drop(place);
     make(&ledger, &ada, "web").unwrap();

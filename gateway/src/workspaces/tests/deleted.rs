@@ -163,7 +163,10 @@ async fn a_user_with_deleted_workspaces_stays_until_they_are_purged() {
     let bob = "bob".parse().unwrap();
     let bob = it.store.add_user(&bob, Role::Member).await.unwrap();
     let name = "api".parse().unwrap();
-    let record = it.workspaces.create(&bob, &name, Intent::Stop).await;
+    let record = it
+        .workspaces
+        .create(&bob, &name, Default::default(), Intent::Stop)
+        .await;
     let id = record.unwrap().workspace.id;
     it.workspaces.delete(&id).await.unwrap();
     let refused = it.store.remove_user(&bob.name).await.unwrap_err();

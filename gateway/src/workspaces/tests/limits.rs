@@ -33,7 +33,10 @@ async fn what_would_run_too_much_is_refused_however_it_is_started() {
     let two = it.create("two", Intent::Stop).await;
     it.settled(&one).await;
     let three = "three".parse().unwrap();
-    let created = it.workspaces.create(&it.owner, &three, Intent::Run).await;
+    let created = it
+        .workspaces
+        .create(&it.owner, &three, Default::default(), Intent::Run)
+        .await;
     assert_eq!(reached(created), Resource::Running);
     assert_eq!(it.intent("three").await, None);
     assert_eq!(reached(it.workspaces.start(&two).await), Resource::Running);
@@ -95,7 +98,10 @@ async fn fifty_starts_and_creations_at_once_go_no_further_than_the_limit() {
                 return workspaces.start(&id).await.is_ok();
             }
             let name = format!("new{index}").parse().unwrap();
-            workspaces.create(&owner, &name, Intent::Run).await.is_ok()
+            workspaces
+                .create(&owner, &name, Default::default(), Intent::Run)
+                .await
+                .is_ok()
         });
     }
     let mut granted = 0;
@@ -141,7 +147,7 @@ async fn a_transfer_counts_against_its_new_owner() {
     let api = it.create("api", Intent::Stop).await;
     let name = "web".parse().unwrap();
     it.workspaces
-        .create(&bob, &name, Intent::Stop)
+        .create(&bob, &name, Default::default(), Intent::Stop)
         .await
         .unwrap();
     let change = Change {
