@@ -8,13 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use procfs::process::Process;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tracing::info;
 
 use crate::init;
 
 /// What the names of the notes begin with.
 const PREFIX: &str = "startup-";
+
+/// How long a killed command has to vanish: one in an uninterruptible call doesn't.
+const KILL_TIMEOUT: Timespec = Timespec {
+    tv_sec: 2,
+    tv_nsec: 0,
+};
 
 /// A note that a command runs; removed when it is dropped.
 #[derive(Debug)]
@@ -50,8 +57,14 @@ pub(super) fn end(runtime: &Path, workspace: &str) {
         // The number may be another process's by now.
         if let Some(pid) = pid.filter(|&pid| noted.is_some() && started(pid) == noted) {
             info!(%pid, "ending what a killed agent was running");
+            let process = pidfd_open(pid, PidfdFlags::empty());
             let _ = kill_process_group(pid, Signal::KILL);
             init::kill_session(workspace, pid);
+            // Its successor must not meet it: a kill is over a moment later.
+            if let Ok(process) = process {
+                let mut ended = [PollFd::new(&process, PollFlags::IN)];
+                let _ = poll(&mut ended, Some(&KILL_TIMEOUT));
+            }
         }
         let _ = fs::remove_file(entry.path());
     }
