@@ -106,7 +106,7 @@ async function life(ada, owner) {
   await page.getByRole("menuitem", { name: "Delete…" }).click();
   await dialog.getByRole("textbox").fill("third");
   await confirm.click();
-  await page.getByRole("button", { name: "Remove third now" }).click();
+  await page.getByRole("button", { name: "Remove now… third" }).click();
   await dialog.getByRole("textbox").fill("third");
   await dialog.getByRole("button", { name: "Remove for good" }).click();
   await deleted.waitFor({ state: "detached" });

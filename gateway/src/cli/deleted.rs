@@ -73,11 +73,8 @@ pub(super) async fn list(client: &mut Client, format: &Format) -> Result<(), Fai
         let mut text = table(["NAME", "OWNER", "DELETED", "UNTIL", "STATE", "ID"], &rows);
         for view in workspaces {
             if let Some(failure) = &view.failure {
-                text.push_str(&format!(
-                    "\n{}: {}\n",
-                    target(view),
-                    printable(&failure.detail)
-                ));
+                let detail = printable(&failure.detail);
+                text.extend(["\n", &target(view), ": ", &detail, "\n"]);
             }
         }
         text
@@ -111,12 +108,11 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
     }
     if !command.yes {
         let names = names(&views);
-        let grace = match command.purge {
-            true => 0,
-            false => {
-                let status: ServerStatus = client.get("/status").await?;
-                status.delete_grace_seconds
-            }
+        let grace = if command.purge {
+            0
+        } else {
+            let status: ServerStatus = client.get("/status").await?;
+            status.delete_grace_seconds
         };
         confirm(&question(&names, grace))?;
     }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::output::{Format, table};
-use crate::http::wire::{Allotment, LimitsView};
+use crate::http::wire::{Allotment, CountLimit, LimitsView};
 use crate::names::UserName;
 
 /// `devgate limits`.
@@ -49,38 +49,41 @@ fn row(name: &str, of: &Allotment) -> [String; 7] {
     let disk = &of.disk_bytes;
     [
         name.to_owned(),
-        part(of.workspaces.used, of.workspaces.limit, u64::to_string),
-        part(of.running.used, of.running.limit, u64::to_string),
-        part(of.cpus.used, of.cpus.limit, f64::to_string),
-        part(of.memory_bytes.used, of.memory_bytes.limit, bytes),
-        match disk.used {
-            Some(used) => part(used, disk.limit, bytes),
-            None => part(
-                "?".to_owned(),
-                disk.limit.as_ref().map(bytes),
-                String::clone,
-            ),
-        },
+        count(&of.workspaces, |number| number.to_string()),
+        count(&of.running, |number| number.to_string()),
+        part(
+            of.cpus.used.to_string(),
+            of.cpus.limit.map(|limit| limit.to_string()),
+        ),
+        count(&of.memory_bytes, bytes),
+        part(
+            disk.used.map_or_else(|| "?".to_owned(), bytes),
+            disk.limit.map(bytes),
+        ),
         disk.measured_at.map_or_else(String::new, ago),
     ]
 }
 
-fn part<T>(used: T, limit: Option<T>, text: impl Fn(&T) -> String) -> String {
+fn count(of: &CountLimit, text: impl Fn(u64) -> String) -> String {
+    part(text(of.used), of.limit.map(text))
+}
+
+fn part(used: String, limit: Option<String>) -> String {
     match limit {
-        Some(limit) => format!("{} of {}", text(&used), text(&limit)),
-        None => text(&used),
+        Some(limit) => format!("{used} of {limit}"),
+        None => used,
     }
 }
 
 /// Returns a number of bytes in its largest unit, to the tenth.
-fn bytes(count: &u64) -> String {
+fn bytes(count: u64) -> String {
     const UNITS: [(&str, u64); 4] = [
         ("TiB", 1 << 40),
         ("GiB", 1 << 30),
         ("MiB", 1 << 20),
         ("KiB", 1 << 10),
     ];
-    let unit = UNITS.into_iter().find(|(_, factor)| count >= factor);
+    let unit = UNITS.into_iter().find(|(_, factor)| count >= *factor);
     match unit {
         Some((unit, factor)) if count.is_multiple_of(factor) => format!("{}{unit}", count / factor),
         Some((unit, factor)) => {

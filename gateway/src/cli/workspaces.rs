@@ -304,12 +304,12 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
     command.format.print(&view, |view| {
         let mut text = rows(std::slice::from_ref(view));
         if let Some(failure) = &view.failure {
-            text.push_str(&format!("\n{}\n", printable(&failure.detail)));
+            text.extend(["\n", &printable(&failure.detail), "\n"]);
         } else if let Some(why) = startup_failure(view) {
-            text.push_str(&format!("\n{why}\n"));
+            text.extend(["\n", &why, "\n"]);
         }
         if let Some(killed) = &view.out_of_memory {
-            text.push_str(&format!("\n{}\n", out_of_memory(killed)));
+            text.extend(["\n", &out_of_memory(killed), "\n"]);
         }
         text
     })

@@ -74,7 +74,6 @@ impl LimitReached {
     fn next_step(&self) -> &'static str {
         match (self.resource, self.owner.is_some()) {
             (Resource::Workspaces, true) => "delete one, or ask who runs this gateway for more",
-            (Resource::Workspaces, false) => "ask who runs it",
             (Resource::Running | Resource::Cpus | Resource::Memory, true) => {
                 "stop one, or ask who runs this gateway for more"
             }
@@ -85,7 +84,7 @@ impl LimitReached {
                 "delete files or workspaces and purge deleted ones (it is measured now and then), \
                  or ask who runs this gateway for more"
             }
-            (Resource::Disk, false) => "ask who runs it",
+            (Resource::Workspaces | Resource::Disk, false) => "ask who runs it",
         }
     }
 

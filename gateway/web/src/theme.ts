@@ -4,14 +4,15 @@ import {
   Alert,
   Button,
   createTheme,
-  type CSSVariablesResolver,
-  type MantineColorsTuple,
   Menu,
   Modal,
+  Notification,
   PasswordInput,
   Select,
   TextInput,
   Tooltip,
+  type CSSVariablesResolver,
+  type MantineColorsTuple,
 } from "@mantine/core";
 
 const gate: MantineColorsTuple = [
@@ -64,6 +65,7 @@ export const theme = createTheme({
   components: {
     Button: Button.extend({ defaultProps: { size: "sm" } }),
     ActionIcon: ActionIcon.extend({ defaultProps: { variant: "subtle", color: "gray", size: "lg" } }),
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } }),
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 350, withArrow: true, fz: "xs" } }),
     Modal: Modal.extend({
       defaultProps: {

@@ -111,6 +111,11 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
             StatusCode::PAYLOAD_TOO_LARGE => ApiRefused::TooLarge,
             _ => ApiRefused::Broken,
         })?;
+        // All that is taken are objects; serde would take a list of their values, too.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            let error = serde::de::Error::custom("a list in place of an object");
+            return Err(ApiRefused::Content(error).into());
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             if error.is_data() {
                 ApiRefused::Content(error).into()

@@ -13,8 +13,10 @@ const NAMED: usize = 5;
 /// Tells whether a workspace in a state has, or gets back by itself, what it is given.
 pub(super) fn holds(state: &State) -> bool {
     match state {
-        State::Starting | State::Running | State::Stopping => true,
-        State::Failed(FailureReason::StopFailed { .. }) => true,
+        State::Starting
+        | State::Running
+        | State::Stopping
+        | State::Failed(FailureReason::StopFailed { .. }) => true,
         State::Failed(reason) => reason.passes(),
         State::Created | State::Stopped | State::Asleep | State::Deleted => false,
     }

@@ -79,7 +79,7 @@ function Row({ workspace, who, taken }: { workspace: Workspace; who: Me; taken: 
           variant="subtle"
           color="red"
           leftSection={<IconTrash size={16} aria-hidden />}
-          aria-label={`Remove ${workspace.name} now`}
+          aria-label={`Remove now… ${workspace.name}`}
           loading={purge.isPending}
           onClick={removal.open}
         >
