@@ -4,7 +4,7 @@
 //! the clock. Whoever decides on sleep looks at the counters now and then ([`sleep`]).
 //!
 //! What is typed into a session counts at once. Of what else flows towards a workspace
-//! (forwarded ports, the editor's and applications' WebSockets) most is keep-alives: it
+//! (forwarded ports, the editor's and applications' `WebSockets`) most is keep-alives: it
 //! counts where a connection sends more than those do. A request counts unless it is one
 //! that came a moment ago already, as a page that polls sends them.
 //!
@@ -24,7 +24,7 @@ use crate::workspaces::State;
 /// in bytes.
 ///
 /// Measured: VS Code's page (code-server 4.100), which nobody touches, sends 14 to 20 frames
-/// every 10 s over two WebSockets, 200 to 300 bytes on the one that sends more: less than
+/// every 10 s over two `WebSockets`, 200 to 300 bytes on the one that sends more: less than
 /// 1 KiB in 30 s. They are compressed; without that it would be nine times as much, and
 /// count as somebody.
 const BUDGET: u64 = 2048;

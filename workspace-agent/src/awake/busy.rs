@@ -2,8 +2,8 @@
 //! write.
 //!
 //! Each look compares with the last. Short-lived programs count through their parents,
-//! to whom the kernel adds what they used (`cutime` in proc_pid_stat(5), and likewise in
-//! proc_pid_io(5)); those whose parent doesn't wait for them, as far as they were seen.
+//! to whom the kernel adds what they used (`cutime` in `proc_pid_stat(5)`, and likewise in
+//! `proc_pid_io(5)`); those whose parent doesn't wait for them, as far as they were seen.
 //! The agent itself doesn't count.
 
 use std::collections::HashMap;

@@ -109,7 +109,7 @@ async fn keep(socket: &Path, mut held: UnixStream, until: Instant, reason: &str)
             }
         }
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// Takes a lease.

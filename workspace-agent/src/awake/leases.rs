@@ -281,15 +281,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let leases = Leases::load(folder.path());
         let (mut program, agent) = UnixStream::pair().unwrap();
-        let serving = tokio::spawn(leases.clone().hear(agent));
-        control::write(&mut program, &wish(60, Until::Closed))
-            .await
-            .unwrap();
-        let reply: Option<Reply> = control::read(&mut program).await.unwrap();
-        assert_eq!(reply, Some(Reply::Held));
-        assert_eq!(leases.held().len(), 1);
-        drop(program);
-        serving.await.unwrap();
+        let serving = leases.clone().hear(agent);
+        let asking = async {
+            control::write(&mut program, &wish(60, Until::Closed))
+                .await
+                .unwrap();
+            let reply: Option<Reply> = control::read(&mut program).await.unwrap();
+            assert_eq!(reply, Some(Reply::Held));
+            assert_eq!(leases.held().len(), 1);
+            drop(program);
+        };
+        tokio::join!(serving, asking);
         assert!(leases.held().is_empty());
     }
 }

@@ -159,7 +159,6 @@ async fn receive(mut stream: SplitStream<WebSocket>, attachment: &Attachment, ty
                 typed.note();
                 attachment.write(bytes).await;
             }
-            Message::Binary(_) => {}
             Message::Text(text) => match serde_json::from_str(&text) {
                 Ok(FromClient::Resize { columns, rows }) => {
                     attachment.resize(Cells::new(columns, rows));
@@ -168,7 +167,8 @@ async fn receive(mut stream: SplitStream<WebSocket>, attachment: &Attachment, ty
                 Ok(FromClient::Other) => {}
                 Err(error) => debug!(%error, "a terminal's client sent something unreadable"),
             },
-            Message::Ping(_) | Message::Pong(_) => {}
+            // What a terminal says by itself.
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
             Message::Close(_) => return,
         }
     }
