@@ -32,6 +32,11 @@ pub struct UserName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TemplateName(String);
 
+/// Names one snapshot among its owner's, by the same rules as a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotName(String);
+
 /// Id of a workspace: 16 bytes of `[a-z0-9]`, never used again for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -51,6 +56,11 @@ pub struct LoginId(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
+
+/// Id of a snapshot, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotId(String);
 
 /// Id of an installation among those that share a Docker Engine, of the same form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,6 +113,8 @@ macro_rules! checked {
 checked!(WorkspaceName, is_name);
 checked!(UserName, is_name);
 checked!(TemplateName, is_name);
+checked!(SnapshotName, is_name);
+checked!(SnapshotId, is_id);
 checked!(WorkspaceId, is_id);
 checked!(UserId, is_id);
 checked!(LoginId, is_id);
@@ -127,7 +139,14 @@ macro_rules! random_id {
     };
 }
 
-random_id!(WorkspaceId, UserId, LoginId, TokenId, InstallationId);
+random_id!(
+    WorkspaceId,
+    UserId,
+    LoginId,
+    TokenId,
+    SnapshotId,
+    InstallationId
+);
 
 const ID_LENGTH: usize = 16;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
-use super::{configuration, keys, output, templates, users, workspaces};
+use super::{configuration, keys, output, snapshots, templates, users, workspaces};
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
@@ -101,6 +101,13 @@ pub(super) enum Command {
     Delete(workspaces::Delete),
     /// Show the server, or workspaces
     Status(workspaces::Status),
+    /// Take, restore and copy snapshots of workspaces
+    #[command(subcommand)]
+    Snapshots(snapshots::Command),
+    /// Make workspaces like one, from a snapshot that is taken for them
+    Clone(snapshots::Clone),
+    /// Show what happened to a workspace, and who asked for it
+    History(snapshots::History),
     /// Print what a workspace's agent logged
     Logs(workspaces::Logs),
     /// Manage what workspaces can be made from

@@ -9,6 +9,7 @@ mod greeting;
 mod keys;
 mod output;
 mod serve;
+mod snapshots;
 mod templates;
 mod users;
 mod workspaces;
@@ -44,6 +45,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Delete(command) => workspaces::delete(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
+        Command::Snapshots(command) => snapshots::run(&mut client(&source)?, command).await,
+        Command::Clone(command) => snapshots::clone(&mut client(&source)?, command).await,
+        Command::History(command) => snapshots::history(&mut client(&source)?, command).await,
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,

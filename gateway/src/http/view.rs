@@ -62,6 +62,7 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::RemoveFailed { .. } => "remove-failed",
         FailureReason::EngineUnreachable { .. } => "engine-unreachable",
         FailureReason::ImageMissing { .. } => "image-missing",
+        FailureReason::SnapshotMissing { .. } => "snapshot-missing",
         FailureReason::BuildFailed { .. } => "build-failed",
         FailureReason::UserMissing { .. } => "user-missing",
         FailureReason::DiskFull { .. } => "disk-full",

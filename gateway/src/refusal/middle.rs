@@ -10,7 +10,7 @@ use crate::drivers::DriverError;
 use crate::identity::{Denied, InvalidTarget, KeyRefused};
 use crate::names::InvalidName;
 use crate::store::StoreError;
-use crate::workspaces::{CommandError, OpenError};
+use crate::workspaces::{CommandError, OpenError, SnapshotError};
 
 const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Prohibited);
 pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
@@ -61,6 +61,8 @@ impl Refusal for StoreError {
             Self::NoSuchUser(_) => row(Status::NOT_FOUND, "no-such-user", Prohibited),
             Self::UserExists(_) => row(Status::CONFLICT, "user-exists", Prohibited),
             Self::UserHasWorkspaces(_) => row(Status::CONFLICT, "user-has-workspaces", Prohibited),
+            Self::UserHasSnapshots(_) => row(Status::CONFLICT, "user-has-snapshots", Prohibited),
+            Self::SnapshotExists(_) => row(Status::CONFLICT, "snapshot-exists", Prohibited),
             Self::LastAdmin(_) => row(Status::CONFLICT, "last-admin", Prohibited),
             Self::KeyOfAnother { .. } => row(Status::CONFLICT, "key-of-another", Prohibited),
             Self::WorkspaceExists(_) => row(Status::CONFLICT, "workspace-exists", Prohibited),
@@ -78,6 +80,8 @@ impl Refusal for StoreError {
             Self::NoSuchUser(_)
             | Self::UserExists(_)
             | Self::UserHasWorkspaces(_)
+            | Self::UserHasSnapshots(_)
+            | Self::SnapshotExists(_)
             | Self::LastAdmin(_)
             | Self::KeyOfAnother { .. }
             | Self::WorkspaceExists(_) => self.to_string(),
@@ -105,6 +109,10 @@ impl Refusal for DriverError {
             | Self::EngineUnreachable { .. }
             | Self::Engine { .. }
             | Self::ImageMissing { .. }
+            | Self::SnapshotMissing { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Registry { .. }
+            | Self::NeedsContainers
             | Self::BuildFailed { .. }
             | Self::UserMissing { .. }
             | Self::DiskFull { .. }
@@ -137,6 +145,41 @@ impl Refusal for CommandError {
             Self::Failed(_) => chain(self),
             Self::Store(error) => error.text(),
             Self::Driver(error) => error.text(),
+        }
+    }
+}
+
+impl Refusal for SnapshotError {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoSuch | Self::NotNamed(_) => {
+                row(Status::NOT_FOUND, "no-such-snapshot", Prohibited)
+            }
+            Self::Gone => GONE,
+            Self::Busy(_) => row(Status::CONFLICT, "snapshot-busy", Prohibited),
+            Self::Failed { .. } => row(Status::CONFLICT, "snapshot-failed", Prohibited),
+            Self::Description => row(Status::UNPROCESSABLE_ENTITY, "description", Prohibited),
+            Self::Reference(_) => row(
+                Status::UNPROCESSABLE_ENTITY,
+                "no-image-reference",
+                Prohibited,
+            ),
+            Self::Count => row(Status::UNPROCESSABLE_ENTITY, "too-many", Prohibited),
+            Self::ShuttingDown => SHUTTING_DOWN,
+            Self::Name(error) => error.row(),
+            Self::Command(error) => error.row(),
+            Self::Store(error) => error.row(),
+            Self::Driver(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Name(error) => error.text(),
+            Self::Command(error) => error.text(),
+            Self::Store(error) => error.text(),
+            Self::Driver(error) => error.text(),
+            other => other.to_string(),
         }
     }
 }

@@ -18,6 +18,10 @@ pub(super) fn all() -> Migrator {
             "what workspaces are made of",
             include_str!("../../migrations/0003_blueprints.sql"),
         ),
+        (
+            "snapshots",
+            include_str!("../../migrations/0006_snapshots.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

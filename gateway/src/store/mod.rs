@@ -15,6 +15,7 @@ mod passwords;
 mod ports;
 mod requests;
 mod row;
+mod snapshots;
 mod sqlite;
 mod users;
 mod workspaces;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::AnyPool;
 
-use crate::names::{UserName, WorkspaceName};
+use crate::names::{SnapshotName, UserName, WorkspaceName};
 
 pub use events::Since;
 pub use keys::NewKey;
@@ -107,6 +108,12 @@ pub enum StoreError {
     /// A user with workspaces can't be removed.
     #[error("{0} still has workspaces: delete them first")]
     UserHasWorkspaces(UserName),
+    /// A user with snapshots can't be removed.
+    #[error("{0} still has snapshots: delete them first (`devgate snapshots list`)")]
+    UserHasSnapshots(UserName),
+    /// The owner has a snapshot of that name.
+    #[error("there is a snapshot named {0} already: choose another name")]
+    SnapshotExists(SnapshotName),
     /// The last administrator can't be removed.
     #[error("{0} is the only administrator: make another one first")]
     LastAdmin(UserName),

@@ -154,13 +154,14 @@ impl Store {
     /// Removes a user and their keys.
     ///
     /// # Errors
-    /// `NoSuchUser`; `UserHasWorkspaces` while there are any; `LastAdmin` where
+    /// `NoSuchUser`; `UserHasWorkspaces` or `UserHasSnapshots` while there are any; `LastAdmin` where
     /// nobody could administer afterwards.
     pub async fn remove_user(&self, name: &UserName) -> Result<(), StoreError> {
         // One statement decides and removes, so that nothing comes in between.
         let removed = sqlx::query(
             "DELETE FROM users WHERE name = $1 \
              AND NOT EXISTS (SELECT 1 FROM workspaces WHERE workspaces.owner_id = users.id) \
+             AND NOT EXISTS (SELECT 1 FROM snapshots WHERE snapshots.owner_id = users.id) \
              AND (role <> 'admin' OR EXISTS (SELECT 1 FROM users AS other \
                  WHERE other.role = 'admin' AND other.id <> users.id))",
         )
@@ -179,6 +180,13 @@ impl Store {
             .await?;
         if count > 0 {
             return Err(StoreError::UserHasWorkspaces(user.name));
+        }
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM snapshots WHERE owner_id = $1")
+            .bind(user.id.as_str())
+            .fetch_one(&self.reader)
+            .await?;
+        if count > 0 {
+            return Err(StoreError::UserHasSnapshots(user.name));
         }
         Err(StoreError::LastAdmin(user.name))
     }

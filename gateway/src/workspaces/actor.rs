@@ -140,6 +140,7 @@ impl Actor {
             Ok(next) => next,
             Err(Ok(pid)) => {
                 info!(pid, elapsed = ?since.elapsed(), "workspace ready");
+                shared.snapshots.look_for_unneeded();
                 self.enter(State::Running).await
             }
             Err(Err(StartFailure::Ended(exit))) => self.crashed(exit).await,
@@ -174,6 +175,8 @@ impl Actor {
     async fn stop(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let work = async {
+            let turn = shared.snapshots.turn(&id);
+            let _turn = turn.lock().await;
             let stopped = shared.driver.stop(&id, shared.options.stop_grace).await;
             // Only now: what ends in an orderly way reports so to the end.
             shared.tunnels.forget(&id);
@@ -196,6 +199,8 @@ impl Actor {
     async fn remove(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let work = async {
+            let turn = shared.snapshots.turn(&id);
+            let _turn = turn.lock().await;
             let removed = shared.driver.remove(&id).await;
             removed.map_err(|error| FailureReason::of_removal(&error))?;
             let removed = shared.store.remove_workspace(&id).await;
@@ -210,6 +215,7 @@ impl Actor {
                 let about = NewEvent::of_workspace(Kind::WorkspaceDeleted, &self.workspace);
                 shared.events.record(about);
                 shared.handles().remove(&id);
+                shared.snapshots.look_for_unneeded();
                 Lifecycle::Ended
             }
             Err(Err(reason)) => self.fail(reason).await,

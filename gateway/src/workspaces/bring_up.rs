@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::Shared;
 use super::state::Workspace;
+use super::{Shared, snapshots};
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
 use crate::names::WorkspaceId;
@@ -54,10 +54,17 @@ pub(super) async fn start(
     after: Duration,
 ) -> Result<u32, StartFailure> {
     sleep(after).await;
+    {
+        let _waits = shared.snapshots.note_wait(workspace);
+        snapshots::wait_for(shared, workspace).await?;
+    }
     // A closed semaphore is one more that doesn't limit; ours is never closed.
     let _turn = shared.starts.acquire().await.ok();
+    let turn = shared.snapshots.turn(&workspace.id);
+    let held = turn.lock().await;
     shared.driver.create(workspace).await?;
     let started = shared.driver.start(workspace).await?;
+    drop(held);
     let id = &workspace.id;
     let answered = timeout(shared.options.start_timeout, async {
         tokio::select! {

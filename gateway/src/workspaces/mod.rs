@@ -15,6 +15,8 @@ mod decide;
 mod error;
 mod open;
 mod orphans;
+mod snapshot;
+mod snapshots;
 mod state;
 
 use std::collections::HashMap;
@@ -36,9 +38,13 @@ use crate::tunnel::Tunnels;
 
 use actor::Actor;
 use decide::Verb;
+use snapshots::Going;
 
-pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
-pub use error::{CommandError, OpenError};
+pub use blueprint::{Blueprint, Build, Choices, HomeOf, Image, PortRule, TemplateUse};
+pub use error::{CommandError, OpenError, SnapshotError};
+pub(crate) use snapshot::NewSnapshot;
+pub use snapshot::{Purpose, Snapshot, SnapshotState, Transfer, TransferState};
+pub use snapshots::{MAX_CLONES, MAX_DESCRIPTION};
 pub use state::{FailureReason, Intent, InvalidIntent, Record, State, Workspace};
 
 /// Commands that wait for one workspace's task. When it is full, callers wait.
@@ -107,6 +113,7 @@ struct Shared {
     options: LifecycleOptions,
     starts: Semaphore,
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
+    snapshots: Going,
     stop: CancellationToken,
 }
 
@@ -157,6 +164,7 @@ impl Workspaces {
             options,
             starts,
             handles: Mutex::new(HashMap::new()),
+            snapshots: Going::default(),
             stop: CancellationToken::new(),
         });
         let inner = Arc::new(Inner {
@@ -164,9 +172,11 @@ impl Workspaces {
             actors: Mutex::new(JoinSet::new()),
         });
         let workspaces = Self { inner };
+        let left = workspaces.left_snapshots().await?;
         for record in records {
             workspaces.adopt(record);
         }
+        workspaces.go_on_with(left);
         let release = orphans::release(Arc::clone(&workspaces.inner.shared));
         workspaces.inner.actors().spawn(release);
         Ok(workspaces)
@@ -192,6 +202,12 @@ impl Workspaces {
             .store
             .add_workspace(owner, name, blueprint, intent)
             .await?;
+        self.begin(&record, None).await?;
+        Ok(record)
+    }
+
+    /// Opens the ports of a new workspace, tells of it, and gives it its task.
+    async fn begin(&self, record: &Record, of: Option<&WorkspaceName>) -> Result<(), StoreError> {
         for rule in &record.workspace.blueprint.ports {
             let open = OpenPort {
                 port: rule.port,
@@ -203,10 +219,13 @@ impl Workspaces {
                 self.inner.shared.store.set_port(id, &open).await?;
             }
         }
-        let about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
+        let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
+        if let Some(of) = of {
+            about.says("clone-of", of.as_str());
+        }
         self.inner.shared.events.record(about);
         self.adopt(record.clone());
-        Ok(record)
+        Ok(())
     }
 
     /// Has a workspace run. Returns once that is recorded; [`Self::settled`] waits
@@ -230,8 +249,11 @@ impl Workspaces {
     pub async fn rebuild(
         &self,
         id: &WorkspaceId,
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
     ) -> Result<(), CommandError> {
+        let before = self.inner.shared.store.workspace(id).await?;
+        let before = before.ok_or(CommandError::Gone)?.workspace.blueprint;
+        blueprint.home.clone_from(&before.home);
         self.command(id, Verb::Rebuild(Arc::new(blueprint))).await
     }
 
@@ -301,9 +323,14 @@ impl Workspaces {
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
         let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
+        let shared = &self.inner.shared;
+        let told = || {
+            shared
+                .driver
+                .doing(id)
+                .or_else(|| shared.snapshots.waits(id, &*shared.driver))
+        };
+        starting.then(told).flatten()
     }
 
     /// Returns where a workspace's home is, as its own programs see it.

@@ -3,6 +3,7 @@
 
 mod killed;
 mod scripted;
+mod snapshots;
 
 use std::sync::Arc;
 use std::time::Duration;

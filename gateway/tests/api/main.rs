@@ -15,4 +15,5 @@ mod client;
 #[path = "../cli/home.rs"]
 mod home;
 mod input;
+mod snapshots;
 mod workspaces;

@@ -7,10 +7,12 @@
 //! gateway's end nor a Ctrl-C on its terminal reaches it. The next gateway finds it
 //! by the file `agent.pid` and holds it by a pidfd.
 
+mod copy;
 mod find;
 mod folder;
 mod logs;
 mod pidfd;
+mod snapshots;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -33,6 +35,7 @@ use crate::open_files;
 use crate::workspaces::Workspace;
 use folder::Folder;
 use pidfd::Process;
+use snapshots::Copies;
 
 /// What an agent inherits from the gateway's environment. Nothing else: that may
 /// hold the gateway's own secrets.
@@ -107,6 +110,7 @@ pub struct Credentials {
 pub struct ProcessDriver {
     options: Arc<ProcessOptions>,
     agents: Agents,
+    copies: Copies,
     /// Keeps the logs small; aborted when this is dropped.
     _rotation: JoinSet<()>,
 }
@@ -141,6 +145,7 @@ impl ProcessDriver {
         Self {
             options,
             agents,
+            copies: Copies::default(),
             _rotation: rotation,
         }
     }
@@ -292,7 +297,12 @@ async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
 impl Driver for ProcessDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         let folder = self.folder(&workspace.id);
-        Box::pin(blocking(move || folder.create()))
+        Box::pin(async move {
+            if let Some(home) = workspace.blueprint.home.clone() {
+                self.restore(&workspace.id, home).await?;
+            }
+            blocking(move || folder.create()).await
+        })
     }
 
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {

@@ -5,6 +5,7 @@
 
 mod logs;
 mod people;
+mod snapshots;
 mod templates;
 mod view;
 pub mod wire;
@@ -111,6 +112,17 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
         .route("/workspaces/{workspace}/rebuild", post(workspaces::rebuild))
         .route("/workspaces/{workspace}/logs", get(logs::read))
+        .route("/workspaces/{workspace}/snapshots", post(snapshots::take))
+        .route("/workspaces/{workspace}/clones", post(snapshots::clone))
+        .route("/workspaces/{workspace}/history", get(snapshots::history))
+        .route("/snapshots", get(snapshots::list))
+        .route("/snapshots/pull", post(snapshots::pull))
+        .route(
+            "/snapshots/{snapshot}",
+            get(snapshots::show).delete(snapshots::remove),
+        )
+        .route("/snapshots/{snapshot}/restore", post(snapshots::restore))
+        .route("/snapshots/{snapshot}/push", post(snapshots::push))
         .route("/templates", get(templates::list))
         .route("/templates/{template}", template)
         .route("/users", get(people::list_users).post(people::add_user))

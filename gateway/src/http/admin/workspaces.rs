@@ -11,19 +11,22 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use super::wire::{AfterCreate, NewWorkspace, RebuildWorkspace, Wait, WorkspaceView};
-use super::{Admin, body, query, view};
+use super::{Admin, body, query, snapshots, view};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::person;
 use crate::store::StoreError;
-use crate::workspaces::{Choices, CommandError, Intent, Record};
+use crate::workspaces::{Choices, CommandError, Intent, Record, Workspace};
 
 /// Longest wait of one request, in seconds.
-const MAX_WAIT: u64 = 60;
+pub(super) const MAX_WAIT: u64 = 60;
+
+/// Who asks here, for a workspace's history.
+const COMMAND_LINE: &str = "(command line)";
 
 /// What a lifecycle action answers: what was asked for is recorded and goes on.
-type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
+pub(super) type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
 
 /// `GET /workspaces`
 pub(super) async fn list(
@@ -45,16 +48,24 @@ pub(super) async fn create(State(admin): State<Arc<Admin>>, bytes: Bytes) -> Acc
         AfterCreate::Start => Intent::Run,
         AfterCreate::Nothing => Intent::Stop,
     };
-    let choices = Choices {
-        cpus: request.cpus,
-        memory: request.memory,
+    let (name, snapshot) = (&request.name, request.snapshot.as_ref());
+    let record = if let Some(text) = snapshot {
+        let snapshot = snapshots::find(&admin, text).await?;
+        let made = admin
+            .workspaces
+            .create_from(&owner, name, &snapshot.id, intent);
+        made.await?
+    } else {
+        let choices = Choices {
+            cpus: request.cpus,
+            memory: request.memory,
+        };
+        let template = request.template.as_ref();
+        let blueprint = admin.templates.blueprint(template, choices, None).await?;
+        let made = admin.workspaces.create(&owner, name, blueprint, intent);
+        made.await?
     };
-    let template = request.template.as_ref();
-    let blueprint = admin.templates.blueprint(template, choices, None).await?;
-    let record = admin
-        .workspaces
-        .create(&owner, &request.name, blueprint, intent)
-        .await?;
+    note(&admin, &record.workspace, "create");
     let versions = admin.templates.versions().await?;
     let shown = view::workspace(&record, &versions);
     Ok((StatusCode::CREATED, Json(shown)))
@@ -77,6 +88,7 @@ pub(super) async fn rebuild(
         .anew(&workspace.blueprint, asked.template.as_ref(), choices)
         .await?;
     admin.workspaces.rebuild(&workspace.id, blueprint).await?;
+    note(&admin, &workspace, "rebuild");
     accepted(&admin, &workspace.id).await
 }
 
@@ -106,23 +118,26 @@ pub(super) async fn show(
 
 /// `POST /workspaces/{workspace}/start`
 pub(super) async fn start(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.start(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.start(&workspace.id).await?;
+    note(&admin, &workspace, "start");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `POST /workspaces/{workspace}/stop`
 pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.stop(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.stop(&workspace.id).await?;
+    note(&admin, &workspace, "stop");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `POST /workspaces/{workspace}/restart`
 pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.restart(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.restart(&workspace.id).await?;
+    note(&admin, &workspace, "restart");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `DELETE /workspaces/{workspace}`
@@ -130,12 +145,18 @@ pub(super) async fn remove(
     State(admin): State<Arc<Admin>>,
     Path(text): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.delete(&id).await?;
+    let workspace = find(&admin, &text).await?.workspace;
+    note(&admin, &workspace, "delete");
+    admin.workspaces.delete(&workspace.id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
+/// Takes note of what was asked on the server's own command line.
+pub(super) fn note(admin: &Admin, workspace: &Workspace, command: &str) {
+    admin.workspaces.note(workspace, command, COMMAND_LINE);
+}
+
+pub(super) async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
     let record = by_id(admin, id).await?;
     let versions = admin.templates.versions().await?;
     let shown = view::workspace(&record, &versions);
@@ -191,7 +212,7 @@ async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Problem> {
 }
 
 /// Returns whose a new workspace will be.
-async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> {
+pub(super) async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> {
     let users = admin.store.users().await?;
     let found = match name {
         Some(name) => users.into_iter().find(|user| user.name == *name),

@@ -14,6 +14,7 @@ mod ports;
 mod refused;
 mod server;
 mod sign_in;
+mod snapshots;
 mod streams;
 mod templates;
 mod users;
@@ -115,6 +116,11 @@ pub fn router(api: Api, more: Router<Api>) -> Router {
         .with_state(api)
 }
 
+/// Returns an event as it is shown.
+pub(super) fn shown_event(event: crate::events::Event) -> wire::Event {
+    streams::shown(event)
+}
+
 /// Returns the `OpenAPI` document, as its file in `gateway/web` holds it.
 pub fn openapi() -> String {
     document::text(&document::document(operations::all(), &operations::TAGS))
@@ -144,6 +150,15 @@ fn routes() -> Router<Api> {
     routes.on("restartWorkspace", workspaces::restart);
     routes.on("rebuildWorkspace", workspaces::rebuild);
     routes.on("readLogs", streams::logs);
+    routes.on("listSnapshots", snapshots::list);
+    routes.on("showSnapshot", snapshots::show_one);
+    routes.on("deleteSnapshot", snapshots::remove);
+    routes.on("restoreSnapshot", snapshots::restore);
+    routes.on("pushSnapshot", snapshots::push);
+    routes.on("pullSnapshot", snapshots::pull);
+    routes.on("takeSnapshot", snapshots::take);
+    routes.on("cloneWorkspace", snapshots::clone);
+    routes.on("showHistory", snapshots::history);
     routes.on("listTemplates", templates::list);
     routes.on("showTemplate", templates::show);
     routes.on("putTemplate", templates::put);

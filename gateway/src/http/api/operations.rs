@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod snapshots;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -16,13 +17,17 @@ use crate::http::wire::SignInLink;
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 8] = [
+pub(super) const TAGS: [(&str, &str); 9] = [
     ("login", "Signing in and out."),
     (
         "account",
         "One's own account: password, keys, tokens, logins.",
     ),
     ("workspaces", "Workspaces and their life."),
+    (
+        "snapshots",
+        "What workspaces had at one time, and workspaces made from it.",
+    ),
     ("templates", "What workspaces are made from."),
     ("ports", "Web applications in a workspace."),
     (
@@ -43,6 +48,7 @@ pub(super) fn all() -> Vec<Operation> {
         account(),
         lists(),
         workspaces(),
+        tagged(snapshots::all(), "snapshots"),
         templates(),
         ports(),
         tagged(inside::all(), "inside"),

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
+use super::snapshots::changes;
 use super::wire::{
     Agent, CreateWorkspace, MAX_WAIT, Page, RebuildWorkspace, Urls, WaitQuery, Workspace,
     WorkspaceQuery, WorkspaceTemplate,
@@ -22,7 +23,7 @@ use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
 use crate::names::WorkspaceId;
 use crate::store::{Request, StoreError};
 use crate::templates::Versions;
-use crate::workspaces::{Choices, Intent, Record};
+use crate::workspaces::{self, Choices, Intent, Record};
 
 /// Tells a request from its repetition.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -82,13 +83,13 @@ pub(super) async fn create(
     let user = &caller.user;
     let owner = owner(&api, &caller, &new).await?;
     let Some(key) = idempotency_key(&headers)? else {
-        let record = make(&api, &owner, &new).await?;
+        let record = make(&api, &caller, &owner, &new).await?;
         return reached(&api, user, &record.workspace.id, wait).await;
     };
     // What is asked for, and not how it is written.
     let asked = format!(
-        "{} {} {} {:?} {:?} {:?}",
-        owner.id, new.name, new.start, new.template, new.cpus, new.memory
+        "{} {} {} {:?} {:?} {:?} {:?}",
+        owner.id, new.name, new.start, new.template, new.snapshot, new.cpus, new.memory
     );
     let id = match api
         .store
@@ -96,7 +97,7 @@ pub(super) async fn create(
         .await?
     {
         Request::First => {
-            let made = make(&api, &owner, &new).await;
+            let made = make(&api, &caller, &owner, &new).await;
             let id = made.as_ref().ok().map(|record| record.workspace.id.clone());
             api.store.finish_request(user, key, id.as_ref()).await?;
             made?.workspace.id
@@ -108,8 +109,39 @@ pub(super) async fn create(
     reached(&api, user, &id, wait).await
 }
 
-async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, Problem> {
+async fn make(
+    api: &Api,
+    caller: &Caller,
+    owner: &User,
+    new: &CreateWorkspace,
+) -> Result<Record, Problem> {
+    let record = make_of(api, caller, owner, new).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&record.workspace, "create", by);
+    Ok(record)
+}
+
+async fn make_of(
+    api: &Api,
+    caller: &Caller,
+    owner: &User,
+    new: &CreateWorkspace,
+) -> Result<Record, Problem> {
     let intent = if new.start { Intent::Run } else { Intent::Stop };
+    if let Some(snapshot) = &new.snapshot {
+        if new.template.is_some() || new.cpus.is_some() || new.memory.is_some() {
+            return Err(ApiRefused::Value {
+                name: "snapshot",
+                allowed: "without template, cpus and memory: it has its own",
+            }
+            .into());
+        }
+        changes(api, caller, snapshot).await?;
+        let made = api
+            .workspaces
+            .create_from(owner, &new.name, snapshot, intent);
+        return Ok(made.await?);
+    }
     let choices = Choices {
         cpus: new.cpus,
         memory: new.memory,
@@ -143,6 +175,8 @@ pub(super) async fn rebuild(
         .anew(before, asked.template.as_ref(), choices)
         .await?;
     api.workspaces.rebuild(&id, blueprint).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&record.workspace, "rebuild", by);
     reached(&api, &caller.user, &id, wait).await
 }
 
@@ -169,7 +203,9 @@ pub(super) async fn remove(
     Asked(wait): Asked<WaitQuery>,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
-    administers(&api, &caller, &id).await?;
+    let workspace = administers(&api, &caller, &id).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&workspace, "delete", by);
     api.workspaces.delete(&id).await?;
     settled(&api, &id, wait).await;
     match record(&api, &id).await? {
@@ -220,28 +256,34 @@ async fn act(
     action: Action,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
-    administers(&api, &caller, &id).await?;
-    match action {
-        Action::Start => api.workspaces.start(&id).await?,
-        Action::Stop => api.workspaces.stop(&id).await?,
-        Action::Restart => api.workspaces.restart(&id).await?,
-    }
+    let workspace = administers(&api, &caller, &id).await?;
+    let command = match action {
+        Action::Start => api.workspaces.start(&id).await.map(|()| "start"),
+        Action::Stop => api.workspaces.stop(&id).await.map(|()| "stop"),
+        Action::Restart => api.workspaces.restart(&id).await.map(|()| "restart"),
+    }?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&workspace, command, by);
     reached(&api, &caller.user, &id, wait).await
 }
 
 /// Lets through who may administer a workspace: what is somebody else's takes the
 /// scope for it, too.
-async fn administers(api: &Api, caller: &Caller, id: &WorkspaceId) -> Result<(), Problem> {
+pub(super) async fn administers(
+    api: &Api,
+    caller: &Caller,
+    id: &WorkspaceId,
+) -> Result<workspaces::Workspace, Problem> {
     let overseen = api.identity.oversee(&caller.user, id).await?;
     if overseen.workspace().owner != caller.user.id {
         needs(caller, Scope::Admin)?;
     }
-    Ok(())
+    Ok(overseen.workspace().clone())
 }
 
 /// Answers with the state that a workspace is in: 202 at once, 200 where its end was
 /// waited for and has come.
-async fn reached(
+pub(super) async fn reached(
     api: &Api,
     user: &User,
     id: &WorkspaceId,
@@ -269,7 +311,7 @@ async fn settled(api: &Api, id: &WorkspaceId, wait: Option<Duration>) {
     }
 }
 
-fn seconds(query: WaitQuery) -> Result<Option<Duration>, ApiRefused> {
+pub(super) fn seconds(query: WaitQuery) -> Result<Option<Duration>, ApiRefused> {
     match query.wait.unwrap_or_default() {
         0 => Ok(None),
         seconds if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds.into()))),

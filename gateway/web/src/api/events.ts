@@ -10,6 +10,9 @@ const EVENTS = [
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
+  "workspace-command",
+  "snapshot-state",
+  "snapshot-deleted",
   "user-created",
   "user-changed",
   "user-deleted",
@@ -24,7 +27,8 @@ const EVENTS = [
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
-  if (kind.startsWith("workspace")) return ["workspaces", "server"];
+  if (kind.startsWith("workspace")) return ["workspaces", "server", "history", "snapshots"];
+  if (kind.startsWith("snapshot")) return ["snapshots", "history"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

@@ -22,6 +22,13 @@ export const workspaces = queryOptions({
     query.state.data?.some((workspace) => workspace.state === "starting") ? 1500 : 60_000,
 });
 
+export const snapshots = queryOptions({
+  queryKey: ["snapshots"],
+  queryFn: ({ signal }) => requestAll("/snapshots", signal),
+  // Events tell of the end; this is for how far one is.
+  refetchInterval: (query) => (query.state.data?.some((snapshot) => snapshot.doing) ? 1500 : 60_000),
+});
+
 export const keys = queryOptions({
   queryKey: ["keys"],
   queryFn: ({ signal }) => requestAll("/me/keys", signal),

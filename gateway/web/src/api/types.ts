@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Connection = Schemas["Connection"];
 export type Editor = Schemas["Editor"];
+export type Event = Schemas["Event"];
 export type Key = Schemas["Key"];
 export type Login = Schemas["Login"];
 export type Me = Schemas["Me"];
@@ -13,6 +14,7 @@ export type Role = Schemas["Role"];
 export type Sample = Schemas["Sample"];
 export type Scope = Schemas["Scope"];
 export type SignInLink = Schemas["SignInLink"];
+export type Snapshot = Schemas["Snapshot"];
 export type Statistics = Schemas["Statistics"];
 export type Terminal = Schemas["Terminal"];
 export type Token = Schemas["Token"];

@@ -2,6 +2,7 @@
 
 mod engine;
 mod limits;
+mod snapshots;
 
 use std::fs;
 use std::io::{Read, Write};

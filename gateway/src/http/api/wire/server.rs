@@ -72,6 +72,7 @@ pub struct Event {
     #[serde(with = "rfc3339")]
     pub time: OffsetDateTime,
     /// What happened: `workspace-created`, `workspace-state`, `workspace-deleted`,
+    /// `workspace-command`, `snapshot-state`, `snapshot-deleted`,
     /// `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
     /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
     /// more may come.
