@@ -9,7 +9,7 @@ sh apt.sh \
     openssh-client openssl procps python3 python3-venv rsync socat sshfs tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep wrk
 # The tests run these servers themselves.
-sh apt.sh --no-services caddy nginx openssh-server
+sh apt.sh --no-services caddy docker-registry nginx openssh-server
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     sh apt.sh nodejs npm libnode-dev         # the headers, for native modules
 fi

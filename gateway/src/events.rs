@@ -17,7 +17,7 @@ use crate::chain::chain;
 use crate::identity::User;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::store::{Store, StoreError};
-use crate::workspaces::Workspace;
+use crate::workspaces::{Snapshot, Workspace};
 
 /// What isn't written down yet. When it is full, which takes a disk that hangs, what
 /// happens goes unrecorded, and the log says so.
@@ -52,6 +52,12 @@ pub enum Kind {
     OutOfMemory,
     /// Somebody's homes take up more than they may.
     DiskLimitExceeded,
+    /// Somebody asked something of a workspace.
+    WorkspaceCommand,
+    /// A snapshot of a workspace is there, or failed.
+    SnapshotState,
+    /// A snapshot was deleted.
+    SnapshotDeleted,
     /// A user was added.
     UserCreated,
     /// A user's role or password was changed.
@@ -144,6 +150,9 @@ impl Kind {
             Self::WorkspacePurged => "workspace-purged",
             Self::OutOfMemory => "out-of-memory",
             Self::DiskLimitExceeded => "disk-limit-exceeded",
+            Self::WorkspaceCommand => "workspace-command",
+            Self::SnapshotState => "snapshot-state",
+            Self::SnapshotDeleted => "snapshot-deleted",
             Self::UserCreated => "user-created",
             Self::UserChanged => "user-changed",
             Self::UserDeleted => "user-deleted",
@@ -173,6 +182,20 @@ impl NewEvent {
             workspace: Some((workspace.id.clone(), workspace.name.clone())),
             data: Map::new(),
         }
+    }
+
+    /// Tells of a snapshot, and of the workspace that it was taken of; its owner may see it.
+    pub fn of_snapshot(kind: Kind, snapshot: &Snapshot) -> Self {
+        let mut event = Self {
+            time: OffsetDateTime::now_utc(),
+            kind,
+            user: Some((snapshot.owner.clone(), snapshot.owner_name.clone())),
+            workspace: snapshot.workspace.clone(),
+            data: Map::new(),
+        };
+        event.says("snapshot", snapshot.name.as_str());
+        event.says("snapshot-id", snapshot.id.as_str());
+        event
     }
 
     /// Tells of somebody's account; they may see it.

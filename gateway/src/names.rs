@@ -32,6 +32,11 @@ pub struct UserName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TemplateName(String);
 
+/// Names one snapshot among its owner's, by the same rules as a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotName(String);
+
 /// Id of a workspace: 16 bytes of `[a-z0-9]`, never used again for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -56,6 +61,11 @@ pub struct TokenId(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LeaseId(String);
+
+/// Id of a snapshot, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotId(String);
 
 /// Id of an installation among those that share a Docker Engine, of the same form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,6 +118,8 @@ macro_rules! checked {
 checked!(WorkspaceName, is_name);
 checked!(UserName, is_name);
 checked!(TemplateName, is_name);
+checked!(SnapshotName, is_name);
+checked!(SnapshotId, is_id);
 checked!(WorkspaceId, is_id);
 checked!(UserId, is_id);
 checked!(LoginId, is_id);
@@ -138,6 +150,7 @@ random_id!(
     UserId,
     LoginId,
     TokenId,
+    SnapshotId,
     InstallationId,
     LeaseId
 );

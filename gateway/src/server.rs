@@ -6,6 +6,7 @@
 
 mod assemble;
 mod browser;
+mod collection;
 mod driver;
 mod error;
 mod first_run;

@@ -14,6 +14,7 @@ await flow("keyboard", async (arrive) => {
     [workspace]: page.getByRole("link", { name: "Zed" }),
     [`${workspace}/terminals`]: page.getByRole("button", { name: "New terminal" }),
     [`${workspace}/statistics`]: page.getByText("Last 24 hours"),
+    [`${workspace}/snapshots`]: page.getByText("No snapshots yet"),
     [`${workspace}/logs`]: page.getByRole("log"),
     "/account": page.getByLabel("New password again"),
     "/account/keys": page.getByRole("button", { name: "Add a key" }),

@@ -18,6 +18,7 @@ await flow("pages", async (arrive) => {
     overview: [workspace, (page) => page.getByText("All statistics")],
     terminals: [`${workspace}/terminals`, (page) => page.locator(".xterm-rows").getByText("root").first()],
     statistics: [`${workspace}/statistics`, (page) => page.getByText("Last 24 hours")],
+    snapshots: [`${workspace}/snapshots`, (page) => page.getByText("No snapshots yet")],
     logs: [`${workspace}/logs`, (page) => page.getByRole("log")],
     profile: ["/account", (page) => page.getByRole("heading", { level: 1 })],
     keys: ["/account/keys", (page) => page.getByRole("heading", { level: 1 })],

@@ -39,6 +39,7 @@ await flow("people", async (arrive) => {
     ["POST", `${at}/stop`],
     ["POST", `${at}/restart`],
     ["GET", `${at}/logs`],
+    ["GET", `${at}/history`],
     ["GET", `${at}/ports`],
     ["PUT", `${at}/ports/3000`],
     ["GET", `${at}/terminals`],

@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("docker", "docker.io"),
+    ("docker-registry", "docker-registry"),
     ("fusermount3", "fuse3"),
     ("git", "git"),
     ("ip", "iproute2"),

@@ -35,6 +35,7 @@ for kind in container volume network image; do
     docker $kind ls -q $all --filter "label=devgate.installation=$1" |
         xargs -r docker $kind rm $force
 done
+docker image ls -q --filter "label=devgate.installation=$1" | sort -u | xargs -r docker image rm -f
 "#;
 
 /// A gateway whose workspaces are containers. Dropping it removes them, and so does the
@@ -179,6 +180,16 @@ impl Containers {
         if kind == "container" {
             args.push("-a");
         }
+        let listed = self.engine.run(&args).ok().out();
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the names of the images that there are of this installation.
+    #[track_caller]
+    pub fn images(&self) -> Vec<String> {
+        let filter = format!("label=devgate.installation={}", self.installation);
+        let format = "{{.Repository}}:{{.Tag}}";
+        let args = ["image", "ls", "--filter", &filter, "--format", format];
         let listed = self.engine.run(&args).ok().out();
         listed.lines().map(str::to_owned).collect()
     }

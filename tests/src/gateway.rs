@@ -210,7 +210,13 @@ impl Gateway {
     /// Runs `devgate` with arguments against this gateway's data folder.
     #[track_caller]
     pub fn cli(&self, args: &[&str]) -> Finished {
-        run(self.command().args(args), b"", COMMAND)
+        self.cli_with(args, b"")
+    }
+
+    /// Runs `devgate` with arguments and something on its stdin.
+    #[track_caller]
+    pub fn cli_with(&self, args: &[&str], input: &[u8]) -> Finished {
+        run(self.command().args(args), input, COMMAND)
     }
 
     /// Starts `devgate` with arguments against this gateway's data folder, and goes on.

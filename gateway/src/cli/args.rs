@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, deleted, keys, limits, output, renaming, secrets, sleep, templates, users,
-    workspaces,
+    configuration, deleted, keys, limits, output, renaming, secrets, sleep, snapshots, templates,
+    users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -122,6 +122,13 @@ pub(super) enum Command {
     Status(workspaces::Status),
     /// Show what people may have, and have
     Limits(limits::Command),
+    /// Take, restore and copy snapshots of workspaces
+    #[command(subcommand)]
+    Snapshots(snapshots::Command),
+    /// Make workspaces like one, from a snapshot that is taken for them
+    Clone(snapshots::Clone),
+    /// Show what happened to a workspace, and who asked for it
+    History(snapshots::History),
     /// Print what a workspace's agent logged, or its start-up
     Logs(workspaces::Logs),
     /// Manage what workspaces can be made from

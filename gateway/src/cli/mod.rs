@@ -14,6 +14,7 @@ mod renaming;
 mod secrets;
 mod serve;
 mod sleep;
+mod snapshots;
 mod templates;
 mod users;
 mod workspaces;
@@ -60,6 +61,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Limits(command) => limits::run(&mut client(&source)?, command).await,
         Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
+        Command::Snapshots(command) => snapshots::run(&mut client(&source)?, command).await,
+        Command::Clone(command) => snapshots::clone(&mut client(&source)?, command).await,
+        Command::History(command) => snapshots::history(&mut client(&source)?, command).await,
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,

@@ -24,7 +24,7 @@ use crate::identity::Target;
 use crate::names::{TemplateName, UserName, WorkspaceName};
 
 /// How long one request waits at most, in seconds; how far it is is shown that often.
-const WAIT_STEP: u64 = 2;
+pub(super) const WAIT_STEP: u64 = 2;
 
 /// `devgate list`.
 #[derive(Debug, Args)]
@@ -46,6 +46,9 @@ pub(super) struct Create {
     owner: Option<UserName>,
     #[command(flatten)]
     made_of: MadeOf,
+    /// Snapshot to make it from instead, its home included: NAME, or NAME.OWNER
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["template", "cpus", "memory"])]
+    snapshot: Option<Target>,
     /// Leave it stopped until the first connection
     #[arg(long)]
     no_start: bool,
@@ -144,6 +147,18 @@ pub(super) struct Waiting {
     timeout: Period,
 }
 
+impl Waiting {
+    /// Tells whether it is waited for.
+    pub(super) const fn waits(&self) -> bool {
+        !self.no_wait
+    }
+
+    /// Returns how long.
+    pub(super) fn longest(&self) -> Duration {
+        self.timeout.get()
+    }
+}
+
 /// What can be done with a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -213,6 +228,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
         owner: command.owner,
         then,
         template: command.made_of.template,
+        snapshot: command.snapshot.map(|target| target.to_string()),
         cpus: command.made_of.cpus,
         memory: command.made_of.memory,
     };
@@ -270,7 +286,7 @@ pub(super) async fn rebuild(client: &mut Client, command: Rebuild) -> Result<(),
 }
 
 /// Waits until workspaces are where an action leads them, and shows them.
-async fn reach(
+pub(super) async fn reach(
     client: &mut Client,
     action: Action,
     mut views: Vec<WorkspaceView>,

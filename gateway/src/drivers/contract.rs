@@ -3,6 +3,8 @@
 //! A driver's tests call [`contract!`] with the path of a function that makes a
 //! [`Subject`].
 
+mod snapshots;
+
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -44,11 +46,21 @@ macro_rules! contract {
             logs_are_there_whether_the_agent_runs_or_not,
             what_is_kept_is_told,
             a_release_keeps_the_home_and_the_next_start_makes_the_rest_anew,
+            a_snapshot_brings_a_home_back_in_its_place_and_elsewhere,
+            a_snapshot_that_nobody_waits_for_is_taken_anew_or_removed,
+            a_restoring_that_nobody_waits_for_is_finished_by_the_next_call,
+            a_snapshot_that_is_not_there_is_named,
         );
     };
 }
 
 pub(crate) use contract;
+pub(crate) use snapshots::{
+    a_restoring_that_nobody_waits_for_is_finished_by_the_next_call,
+    a_snapshot_brings_a_home_back_in_its_place_and_elsewhere,
+    a_snapshot_that_is_not_there_is_named,
+    a_snapshot_that_nobody_waits_for_is_taken_anew_or_removed, home, label, restored,
+};
 
 const GRACE: Duration = Duration::from_secs(10);
 

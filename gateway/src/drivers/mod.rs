@@ -6,6 +6,7 @@
 
 pub mod docker;
 pub mod process;
+mod snapshots;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -24,8 +25,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
-use crate::names::WorkspaceId;
+use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
+
+pub use snapshots::{Credentials, Label, Snapshots, Taken};
 
 /// What a driver's method returns: a future of `T`.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -47,8 +50,9 @@ pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 /// - Agents survive their gateway, however it ends. A driver made anew finds them
 ///   again: `inspect` says `Running` and `start` leaves them as they are.
 /// - No method ever harms a process that isn't the workspace's own.
-pub trait Driver: fmt::Debug + Send + Sync + 'static {
-    /// Makes what the workspace keeps while it is stopped: its home.
+pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
+    /// Makes what the workspace keeps while it is stopped: its home; from a snapshot where
+    /// it is made of one. A home that was there before is kept until that is in its place.
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>>;
 
     /// Starts the workspace's agent, unless it runs. Doesn't wait until it can be
@@ -105,14 +109,14 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
 /// Makes the certificate of a workspace's agent.
 pub type Issue = Arc<
-    dyn Fn(&WorkspaceId) -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>
+    dyn Fn(&WorkspaceId) -> Result<AgentCredentials, Box<dyn std::error::Error + Send + Sync>>
         + Send
         + Sync,
 >;
 
 /// What an agent needs to dial in.
 #[derive(Debug)]
-pub struct Credentials {
+pub struct AgentCredentials {
     /// Its certificate and key.
     pub identity: AgentIdentity,
     /// The gateway's CA, PEM.
@@ -290,6 +294,33 @@ pub enum DriverError {
         /// The engine's words.
         detail: String,
     },
+    /// The snapshot that a workspace is made from isn't there.
+    #[error("the snapshot {snapshot} is missing ({detail})")]
+    SnapshotMissing {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Why, as far as that is known.
+        detail: String,
+    },
+    /// What a registry has there is no snapshot.
+    #[error("{image} is no snapshot of a workspace")]
+    NoSnapshot {
+        /// Its name.
+        image: String,
+    },
+    /// A registry refuses, or isn't there.
+    #[error("can't {action} {image} ({detail})")]
+    Registry {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        image: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// Only containers have it.
+    #[error("workspaces that are processes have no image to push or pull")]
+    NeedsContainers,
     /// The image can't be built.
     #[error("the image can't be built ({detail})")]
     BuildFailed {

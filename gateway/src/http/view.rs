@@ -75,6 +75,7 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::HostGone { .. } => "host-gone",
         FailureReason::NoHost { .. } => "no-host",
         FailureReason::ImageMissing { .. } => "image-missing",
+        FailureReason::SnapshotMissing { .. } => "snapshot-missing",
         FailureReason::BuildFailed { .. } => "build-failed",
         FailureReason::UserMissing { .. } => "user-missing",
         FailureReason::DiskFull { .. } => "disk-full",

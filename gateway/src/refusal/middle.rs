@@ -12,7 +12,7 @@ use crate::names::InvalidName;
 use crate::secrets::{InvalidSecretName, SealError, VaultError};
 use crate::sleep::SleepError;
 use crate::store::StoreError;
-use crate::workspaces::{CommandError, LimitReached, OpenError, Resource};
+use crate::workspaces::{CommandError, LimitReached, OpenError, Resource, SnapshotError};
 
 const INVALID_NAME: Row = row(Status::UNPROCESSABLE_ENTITY, "invalid-name", Prohibited);
 pub(super) const INTERNAL: Row = row(Status::INTERNAL_SERVER_ERROR, "internal", ConnectFailed);
@@ -67,6 +67,8 @@ impl Refusal for StoreError {
             Self::UserHasDeleted(_) => {
                 row(Status::CONFLICT, "user-has-deleted-workspaces", Prohibited)
             }
+            Self::UserHasSnapshots(_) => row(Status::CONFLICT, "user-has-snapshots", Prohibited),
+            Self::SnapshotExists(_) => row(Status::CONFLICT, "snapshot-exists", Prohibited),
             Self::LastAdmin(_) => row(Status::CONFLICT, "last-admin", Prohibited),
             Self::KeyOfAnother { .. } => row(Status::CONFLICT, "key-of-another", Prohibited),
             Self::WorkspaceExists(_) => row(Status::CONFLICT, "workspace-exists", Prohibited),
@@ -85,6 +87,8 @@ impl Refusal for StoreError {
             | Self::UserExists(_)
             | Self::UserHasWorkspaces(_)
             | Self::UserHasDeleted(_)
+            | Self::UserHasSnapshots(_)
+            | Self::SnapshotExists(_)
             | Self::LastAdmin(_)
             | Self::KeyOfAnother { .. }
             | Self::WorkspaceExists(_) => self.to_string(),
@@ -114,6 +118,10 @@ impl Refusal for DriverError {
             | Self::NoHost { .. }
             | Self::Engine { .. }
             | Self::ImageMissing { .. }
+            | Self::SnapshotMissing { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Registry { .. }
+            | Self::NeedsContainers
             | Self::BuildFailed { .. }
             | Self::UserMissing { .. }
             | Self::DiskFull { .. }
@@ -228,6 +236,41 @@ impl Refusal for SleepError {
             Self::Length | Self::Schedule(_) | Self::TooMany | Self::NoLease => self.to_string(),
             Self::Command(error) => error.text(),
             Self::Store(error) => error.text(),
+        }
+    }
+}
+
+impl Refusal for SnapshotError {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoSuch | Self::NotNamed(_) => {
+                row(Status::NOT_FOUND, "no-such-snapshot", Prohibited)
+            }
+            Self::Gone => GONE,
+            Self::Busy(_) => row(Status::CONFLICT, "snapshot-busy", Prohibited),
+            Self::Failed { .. } => row(Status::CONFLICT, "snapshot-failed", Prohibited),
+            Self::Description => row(Status::UNPROCESSABLE_ENTITY, "description", Prohibited),
+            Self::Reference(_) => row(
+                Status::UNPROCESSABLE_ENTITY,
+                "no-image-reference",
+                Prohibited,
+            ),
+            Self::Count => row(Status::UNPROCESSABLE_ENTITY, "too-many", Prohibited),
+            Self::ShuttingDown => SHUTTING_DOWN,
+            Self::Name(error) => error.row(),
+            Self::Command(error) => error.row(),
+            Self::Store(error) => error.row(),
+            Self::Driver(error) => error.row(),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Name(error) => error.text(),
+            Self::Command(error) => error.text(),
+            Self::Store(error) => error.text(),
+            Self::Driver(error) => error.text(),
+            other => other.to_string(),
         }
     }
 }

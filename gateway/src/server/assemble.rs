@@ -19,7 +19,7 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, browser, driver, first_run, web};
+use super::{Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, web};
 use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
@@ -154,6 +154,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     );
     let watch = sleep.clone().run(stop.child_token());
     part(&mut parts, "the watch over idle workspaces", watch);
+    let collect = collection::run(workspaces.clone(), templates.clone(), stop.child_token());
+    part(&mut parts, "the removal of what nothing needs", collect);
     let house = web::keep_house(store.clone(), given, stop.child_token());
     part(&mut parts, "the housekeeping", house);
 

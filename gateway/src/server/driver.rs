@@ -16,7 +16,7 @@ use crate::drivers::docker::{
     DockerDriver, DockerHost, DockerHosts, DockerOptions, DockerReach, Endpoint, nanos,
 };
 use crate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
-use crate::drivers::{Credentials, Driver, DriverError, Issue};
+use crate::drivers::{AgentCredentials, Driver, DriverError, Issue};
 
 /// Returns what runs the workspaces' agents.
 pub(super) async fn new(
@@ -74,7 +74,7 @@ fn process(
 fn issue(authority: &Arc<Authority>) -> Issue {
     let authority = Arc::clone(authority);
     Arc::new(move |id| {
-        Ok(Credentials {
+        Ok(AgentCredentials {
             identity: authority.issue_agent(id.as_str())?,
             ca_pem: authority.ca_pem().to_owned(),
         })

@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-fn event(row: &AnyRow) -> Result<Event, StoreError> {
+pub(super) fn event(row: &AnyRow) -> Result<Event, StoreError> {
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let data: String = row.try_get("data")?;
     let workspace = text("workspace_id")?.zip(text("workspace_name")?);

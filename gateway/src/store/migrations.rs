@@ -27,6 +27,10 @@ pub(super) fn all() -> Migrator {
             "leases, schedules, activity",
             include_str!("../../migrations/0005_sleep.sql"),
         ),
+        (
+            "snapshots",
+            include_str!("../../migrations/0006_snapshots.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

@@ -17,6 +17,7 @@ mod requests;
 mod row;
 mod secrets;
 mod sleep;
+mod snapshots;
 mod sqlite;
 mod users;
 mod workspaces;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::AnyPool;
 
-use crate::names::{UserName, WorkspaceName};
+use crate::names::{SnapshotName, UserName, WorkspaceName};
 
 pub use events::Since;
 pub use keys::NewKey;
@@ -116,6 +117,12 @@ pub enum StoreError {
          them for good"
     )]
     UserHasDeleted(UserName),
+    /// A user with snapshots can't be removed.
+    #[error("{0} still has snapshots: delete them first (`devgate snapshots list`)")]
+    UserHasSnapshots(UserName),
+    /// The owner has a snapshot of that name.
+    #[error("there is a snapshot named {0} already: choose another name")]
+    SnapshotExists(SnapshotName),
     /// The last administrator can't be removed.
     #[error("{0} is the only administrator: make another one first")]
     LastAdmin(UserName),

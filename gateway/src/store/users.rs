@@ -154,13 +154,14 @@ impl Store {
     /// Removes a user and their keys.
     ///
     /// # Errors
-    /// `NoSuchUser`; `UserHasWorkspaces` and `UserHasDeleted` while there are any;
+    /// `NoSuchUser`; `UserHasWorkspaces`, `UserHasDeleted` or `UserHasSnapshots` while there are any;
     /// `LastAdmin` where nobody could administer afterwards.
     pub async fn remove_user(&self, name: &UserName) -> Result<(), StoreError> {
         // One statement decides and removes, so that nothing comes in between.
         let removed = sqlx::query(
             "DELETE FROM users WHERE name = $1 \
              AND NOT EXISTS (SELECT 1 FROM workspaces WHERE workspaces.owner_id = users.id) \
+             AND NOT EXISTS (SELECT 1 FROM snapshots WHERE snapshots.owner_id = users.id) \
              AND (role <> 'admin' OR EXISTS (SELECT 1 FROM users AS other \
                  WHERE other.role = 'admin' AND other.id <> users.id))",
         )
@@ -181,7 +182,13 @@ impl Store {
         .fetch_one(&self.reader)
         .await?;
         let (all, deleted): (i64, i64) = (row.try_get("workspaces")?, row.try_get("deleted")?);
+        let snapshots: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM snapshots WHERE owner_id = $1")
+                .bind(user.id.as_str())
+                .fetch_one(&self.reader)
+                .await?;
         Err(match (all, deleted) {
+            (0, _) if snapshots > 0 => StoreError::UserHasSnapshots(user.name),
             (0, _) => StoreError::LastAdmin(user.name),
             (all, deleted) if all > deleted => StoreError::UserHasWorkspaces(user.name),
             _ => StoreError::UserHasDeleted(user.name),

@@ -39,44 +39,8 @@ impl Store {
         blueprint: Blueprint,
         intent: Intent,
     ) -> Result<Record, StoreError> {
-        let (created, milliseconds) = now();
-        let workspace = Workspace {
-            id: WorkspaceId::random(),
-            name: name.clone(),
-            owner: owner.id.clone(),
-            owner_name: owner.name.clone(),
-            created,
-            blueprint: Arc::new(blueprint),
-        };
-        sqlx::query(
-            "INSERT INTO workspaces \
-             (id, owner_id, name, created, intent, state, changed, blueprint) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(workspace.id.as_str())
-        .bind(workspace.owner.as_str())
-        .bind(workspace.name.as_str())
-        .bind(milliseconds)
-        .bind(intent.as_str())
-        .bind(State::Created.as_str())
-        .bind(milliseconds)
-        .bind(blueprint_text(&workspace.blueprint))
-        .execute(&self.writer)
-        .await
-        .map_err(|error| match error.as_database_error() {
-            Some(cause) if cause.is_unique_violation() => StoreError::WorkspaceExists(name.clone()),
-            Some(cause) if cause.is_foreign_key_violation() => {
-                StoreError::NoSuchUser(owner.name.clone())
-            }
-            _ => error.into(),
-        })?;
-        Ok(Record {
-            workspace,
-            intent,
-            state: State::Created,
-            changed: created,
-            deleted: None,
-        })
+        let mut connection = self.writer.acquire().await?;
+        insert(&mut connection, owner, name, blueprint, intent).await
     }
 
     /// Returns all workspaces that live, by owner and name.
@@ -254,6 +218,54 @@ impl Store {
     }
 }
 
+/// Adds a workspace in the state `created`.
+pub(super) async fn insert(
+    connection: &mut sqlx::AnyConnection,
+    owner: &User,
+    name: &WorkspaceName,
+    blueprint: Blueprint,
+    intent: Intent,
+) -> Result<Record, StoreError> {
+    let (created, milliseconds) = now();
+    let workspace = Workspace {
+        id: WorkspaceId::random(),
+        name: name.clone(),
+        owner: owner.id.clone(),
+        owner_name: owner.name.clone(),
+        created,
+        blueprint: Arc::new(blueprint),
+    };
+    sqlx::query(
+        "INSERT INTO workspaces \
+         (id, owner_id, name, created, intent, state, changed, blueprint) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(workspace.id.as_str())
+    .bind(workspace.owner.as_str())
+    .bind(workspace.name.as_str())
+    .bind(milliseconds)
+    .bind(intent.as_str())
+    .bind(State::Created.as_str())
+    .bind(milliseconds)
+    .bind(blueprint_text(&workspace.blueprint))
+    .execute(connection)
+    .await
+    .map_err(|error| match error.as_database_error() {
+        Some(cause) if cause.is_unique_violation() => StoreError::WorkspaceExists(name.clone()),
+        Some(cause) if cause.is_foreign_key_violation() => {
+            StoreError::NoSuchUser(owner.name.clone())
+        }
+        _ => error.into(),
+    })?;
+    Ok(Record {
+        workspace,
+        intent,
+        state: State::Created,
+        changed: created,
+        deleted: None,
+    })
+}
+
 fn failure(state: &State) -> Option<String> {
     match state {
         State::Failed(reason) => serde_json::to_string(reason).ok(),
@@ -292,7 +304,7 @@ fn record(row: &AnyRow) -> Result<Record, StoreError> {
     })
 }
 
-fn blueprint_text(blueprint: &Blueprint) -> String {
+pub(super) fn blueprint_text(blueprint: &Blueprint) -> String {
     // It has text for keys, and nothing that JSON can't say.
     serde_json::to_string(blueprint).unwrap_or_default()
 }

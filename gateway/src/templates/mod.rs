@@ -72,6 +72,8 @@ pub struct Found {
     /// Digest of all that it says, and of the files that its image is built from: 12
     /// hexadecimal digits.
     pub version: String,
+    /// Digest of the image that is built for it.
+    pub build: Option<String>,
 }
 
 /// What can't be done with templates.
@@ -193,6 +195,16 @@ impl Templates {
     pub async fn remove(&self, name: &TemplateName) -> Result<(), TemplatesError> {
         let name = name.clone();
         self.blocking(move |inner| inner.remove(&name)).await
+    }
+
+    /// Returns the digests of the images that are built for templates; `None` where one of
+    /// them can't be read now, and may need any.
+    pub async fn builds(&self) -> Result<Option<Vec<String>>, TemplatesError> {
+        let found = self.list().await?;
+        if found.iter().any(|it| it.template.is_err()) {
+            return Ok(None);
+        }
+        Ok(Some(found.into_iter().filter_map(|it| it.build).collect()))
     }
 
     /// Returns what a workspace is made of: from a template or without one. `before` is
@@ -359,6 +371,7 @@ impl Inner {
             text,
             template,
             version,
+            build: build.map(|build| build.digest),
         }
     }
 
@@ -456,6 +469,7 @@ impl Inner {
             rebuilds,
             image: image.or(built.map(Image::Built)),
             host_labels: template.host_labels,
+            home: None,
             user: template.user,
             shell: template.shell,
             cpus: choices.cpus.or(resources.cpus),

@@ -222,6 +222,7 @@ impl Actor {
             Ok(next) => next,
             Err(Ok(pid)) => {
                 info!(pid, elapsed = ?since.elapsed(), "workspace ready");
+                shared.snapshots.look_for_unneeded();
                 self.enter(State::Running).await
             }
             Err(Err(StartFailure::Ended(exit))) => self.crashed(exit).await,
@@ -258,6 +259,8 @@ impl Actor {
     async fn stop(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let work = async {
+            let turn = shared.snapshots.turn(&id);
+            let _turn = turn.lock().await;
             let stopped = shared.driver.stop(&id, shared.options.stop_grace).await;
             // Only now: what ends in an orderly way reports so to the end.
             shared.tunnels.forget(&id);
@@ -282,7 +285,12 @@ impl Actor {
 
     async fn release(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
-        match self.beside(shared.driver.release(&id)).await {
+        let work = async {
+            let turn = shared.snapshots.turn(&id);
+            let _turn = turn.lock().await;
+            shared.driver.release(&id).await
+        };
+        match self.beside(work).await {
             Ok(next) => next,
             Err(Ok(())) => {
                 self.retries = Retries::default();
@@ -302,6 +310,8 @@ impl Actor {
     async fn remove(&mut self) -> Lifecycle {
         let (shared, id) = (Arc::clone(&self.shared), self.workspace.id.clone());
         let work = async {
+            let turn = shared.snapshots.turn(&id);
+            let _turn = turn.lock().await;
             let removed = shared.driver.remove(&id).await;
             removed.map_err(|error| FailureReason::of_removal(&error))?;
             let removed = shared.store.remove_workspace(&id).await;
@@ -318,6 +328,7 @@ impl Actor {
                 shared.handles().remove(&id);
                 shared.ledger.gone(&id);
                 shared.killed().remove(&id);
+                shared.snapshots.look_for_unneeded();
                 Lifecycle::Ended
             }
             Err(Err(reason)) => self.fail(reason).await,

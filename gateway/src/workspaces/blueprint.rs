@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
-use crate::names::TemplateName;
+use crate::names::{SnapshotId, TemplateName};
 use crate::store::Visibility;
 
 /// What a workspace is made of. It is decided when the workspace is made or rebuilt and
@@ -25,6 +25,8 @@ pub struct Blueprint {
     pub image: Option<Image>,
     /// Labels of the Docker hosts that it may be on.
     pub host_labels: Vec<String>,
+    /// The snapshot that its home was last taken from, where it was.
+    pub home: Option<HomeOf>,
     /// The user that everything runs as, `USER[:GROUP]`.
     pub user: Option<String>,
     /// Login shell.
@@ -93,6 +95,43 @@ pub enum Image {
     Named(String),
     /// One that is built where it is missing.
     Built(Build),
+    /// A snapshot's, which can't be had elsewhere.
+    Snapshot(SnapshotId),
+}
+
+/// Where a home comes from. It is put in place once: what is written to it later stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HomeOf {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// Tells this restoring from others, also of the same snapshot.
+    pub restoring: SnapshotId,
+}
+
+impl Blueprint {
+    /// Returns what a workspace is made of that is restored from a snapshot which was taken
+    /// of one that is made of this.
+    #[must_use]
+    pub fn restored(&self, snapshot: &SnapshotId) -> Self {
+        let mut blueprint = self.clone();
+        blueprint.image = Some(Image::Snapshot(snapshot.clone()));
+        blueprint.home = Some(HomeOf {
+            snapshot: snapshot.clone(),
+            restoring: SnapshotId::random(),
+        });
+        blueprint
+    }
+
+    /// Returns the snapshots that a workspace needs that is made of this.
+    pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        let image = match &self.image {
+            Some(Image::Snapshot(id)) => Some(id),
+            Some(Image::Named(_) | Image::Built(_)) | None => None,
+        };
+        let home = self.home.as_ref().map(|home| &home.snapshot);
+        image.into_iter().chain(home)
+    }
 }
 
 /// How an image is built.

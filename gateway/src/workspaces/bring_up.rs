@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::state::Workspace;
-use super::{Shared, startup};
+use super::{Shared, snapshots, startup};
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
 use crate::events::{Kind, NewEvent};
@@ -69,10 +69,17 @@ pub(super) async fn start(
 
 /// Starts or adopts an agent, and waits until it answers.
 async fn answering(shared: &Shared, workspace: &Workspace) -> Result<u32, StartFailure> {
+    {
+        let _waits = shared.snapshots.note_wait(workspace);
+        snapshots::wait_for(shared, workspace).await?;
+    }
     // A closed semaphore is one more that doesn't limit; ours is never closed.
     let _turn = shared.starts.acquire().await.ok();
+    let turn = shared.snapshots.turn(&workspace.id);
+    let held = turn.lock().await;
     shared.driver.create(workspace).await?;
     let started = shared.driver.start(workspace).await?;
+    drop(held);
     let id = &workspace.id;
     if let Started::New(_) = started {
         tell_missing(shared, workspace).await;

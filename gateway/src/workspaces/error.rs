@@ -3,9 +3,11 @@
 use devgate_protocol::Refusal;
 
 use super::reached::LimitReached;
+use super::snapshots::{MAX_CLONES, MAX_DESCRIPTION};
 use super::state::{FailureReason, State, Workspace};
 use crate::drivers::DriverError;
 use crate::identity::Target;
+use crate::names::{InvalidName, SnapshotName};
 use crate::store::StoreError;
 use crate::tunnel::TunnelError;
 
@@ -48,6 +50,58 @@ pub enum CommandError {
     /// There would be more than there may be.
     #[error(transparent)]
     Limit(#[from] Box<LimitReached>),
+    /// The records refuse.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The driver refuses.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+}
+
+/// Why something can't be done with a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// There is none, or the user may not see it.
+    #[error("there is no such snapshot of yours: the list of snapshots shows what there is")]
+    NoSuch,
+    /// There is none of that name, or several people have one.
+    #[error(
+        "there is no one snapshot {0}: `devgate snapshots list` shows all; NAME.OWNER names \
+         somebody's"
+    )]
+    NotNamed(Target),
+    /// The workspace was deleted.
+    #[error("the workspace is gone: name one that there is, as `devgate list` shows them")]
+    Gone,
+    /// It is made or pushed at the moment.
+    #[error("the snapshot {0} is being made or pushed: try again once that is done")]
+    Busy(SnapshotName),
+    /// It couldn't be made.
+    #[error("the snapshot {name} failed ({reason}): delete it, and take another one")]
+    Failed {
+        /// Its name.
+        name: SnapshotName,
+        /// Why it failed.
+        reason: String,
+    },
+    /// A description is too long, or has control characters.
+    #[error("a description is at most {MAX_DESCRIPTION} printable characters: write another one")]
+    Description,
+    /// Nothing at a registry can have that name.
+    #[error("{0:?} is not the name of an image at a registry: write REGISTRY/REPOSITORY:TAG")]
+    Reference(String),
+    /// Too few or too many workspaces.
+    #[error("from 1 to {MAX_CLONES} workspaces are made at one time: ask for that many")]
+    Count,
+    /// The gateway ends.
+    #[error("the gateway is shutting down: try again once it is back")]
+    ShuttingDown,
+    /// What would be named so can't.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The workspace refuses.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// The records refuse.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -89,6 +89,10 @@ impl Workspaces {
         };
         startup
             .or_else(|| self.inner.shared.driver.doing(id))
+            .or_else(|| {
+                let shared = &self.inner.shared;
+                shared.snapshots.waits(id, &*shared.driver)
+            })
             .or_else(waking)
     }
 

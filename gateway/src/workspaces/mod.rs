@@ -22,6 +22,8 @@ mod open;
 mod orphans;
 mod reached;
 mod renaming;
+mod snapshot;
+mod snapshots;
 mod startup;
 mod state;
 mod tenure;
@@ -48,13 +50,17 @@ use crate::tunnel::Tunnels;
 use actor::Actor;
 use decide::Verb;
 use limits::Ledger;
+use snapshots::Going;
 use tenure::Owner;
 
-pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
-pub use error::{CommandError, OpenError};
+pub use blueprint::{Blueprint, Build, Choices, HomeOf, Image, PortRule, TemplateUse};
+pub use error::{CommandError, OpenError, SnapshotError};
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
 pub use reached::{LimitReached, Resource};
+pub(crate) use snapshot::NewSnapshot;
+pub use snapshot::{Purpose, Snapshot, SnapshotState, Transfer, TransferState};
+pub use snapshots::{MAX_CLONES, MAX_DESCRIPTION};
 pub use state::{Deletion, FailureReason, Intent, InvalidIntent, Record, State, Workspace};
 pub use victims::Killed;
 
@@ -136,6 +142,7 @@ struct Shared {
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
     /// The last program of each workspace that was killed for want of memory.
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
+    snapshots: Going,
     stop: CancellationToken,
 }
 
@@ -218,6 +225,7 @@ impl Workspaces {
             starts,
             handles: Mutex::new(HashMap::new()),
             killed: Mutex::new(killed),
+            snapshots: Going::default(),
             stop: CancellationToken::new(),
         });
         let inner = Arc::new(Inner {
@@ -225,10 +233,12 @@ impl Workspaces {
             actors: Mutex::new(JoinSet::new()),
         });
         let workspaces = Self { inner };
+        let left = workspaces.left_snapshots().await?;
         for record in records {
             workspaces.inner.shared.ledger.adopt(&record);
             workspaces.adopt(record);
         }
+        workspaces.go_on_with(left);
         let release = orphans::release(Arc::clone(&workspaces.inner.shared));
         workspaces.inner.actors().spawn(release);
         let measure = measure::measure(Arc::clone(&workspaces.inner.shared));
@@ -257,6 +267,13 @@ impl Workspaces {
         let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
         let store = &shared.store;
         let record = store.add_workspace(owner, name, blueprint, intent).await?;
+        place.taken_by(&record.workspace);
+        self.begin(&record, None).await?;
+        Ok(record)
+    }
+
+    /// Opens the ports of a new workspace, tells of it, and gives it its task.
+    async fn begin(&self, record: &Record, of: Option<&WorkspaceName>) -> Result<(), StoreError> {
         for rule in &record.workspace.blueprint.ports {
             let open = OpenPort {
                 port: rule.port,
@@ -264,14 +281,17 @@ impl Workspaces {
                 expires: None,
             };
             if rule.visibility != Visibility::Private {
-                store.set_port(&record.workspace.id, &open).await?;
+                let id = &record.workspace.id;
+                self.inner.shared.store.set_port(id, &open).await?;
             }
         }
-        place.taken_by(&record.workspace);
-        let about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
-        shared.events.record(about);
+        let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
+        if let Some(of) = of {
+            about.says("clone-of", of.as_str());
+        }
+        self.inner.shared.events.record(about);
         self.adopt(record.clone());
-        Ok(record)
+        Ok(())
     }
 
     /// Has a workspace run. Returns once that is recorded; [`Self::settled`] waits
@@ -303,8 +323,11 @@ impl Workspaces {
     pub async fn rebuild(
         &self,
         id: &WorkspaceId,
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
     ) -> Result<(), CommandError> {
+        let before = self.inner.shared.store.workspace(id).await?;
+        let before = before.ok_or(CommandError::Gone)?.workspace.blueprint;
+        blueprint.home.clone_from(&before.home);
         let verb = Verb::Rebuild(Arc::new(blueprint));
         self.command(id, Order::Do(verb)).await
     }

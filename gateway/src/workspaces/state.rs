@@ -12,7 +12,7 @@ use super::blueprint::Blueprint;
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit};
 use crate::identity::Target;
-use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::names::{SnapshotId, UserId, UserName, WorkspaceId, WorkspaceName};
 
 /// A workspace, as it is called and whose it is. Its id and its age never change; a copy's
 /// name and owner are those of its moment ([`Workspaces::tenure`] tells when the owner is
@@ -214,6 +214,17 @@ pub enum FailureReason {
         /// The engine's words.
         detail: String,
     },
+    /// The snapshot that the workspace is made from isn't there.
+    #[error(
+        "the snapshot that the workspace is made from isn't there ({detail}): restore another one \
+         (`devgate snapshots restore`), or delete the workspace"
+    )]
+    SnapshotMissing {
+        /// Its id.
+        snapshot: SnapshotId,
+        /// Why, as far as that is known.
+        detail: String,
+    },
     /// The image can't be built.
     #[error(
         "the workspace's image can't be built ({detail}): mend the template, then rebuild the \
@@ -352,6 +363,10 @@ impl FailureReason {
                 image: image.clone(),
                 detail: detail.clone(),
             },
+            DriverError::SnapshotMissing { snapshot, detail } => Self::SnapshotMissing {
+                snapshot: snapshot.clone(),
+                detail: detail.clone(),
+            },
             DriverError::BuildFailed { detail } => Self::BuildFailed {
                 detail: detail.clone(),
             },
@@ -362,7 +377,17 @@ impl FailureReason {
             DriverError::DiskFull { detail } => Self::DiskFull {
                 detail: detail.clone(),
             },
+            DriverError::File { source, .. }
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
+                Self::DiskFull {
+                    detail: chain(error),
+                }
+            }
             DriverError::File { .. }
+            | DriverError::NoSnapshot { .. }
+            | DriverError::Registry { .. }
+            | DriverError::NeedsContainers
             | DriverError::Engine { .. }
             | DriverError::Foreign { .. }
             | DriverError::Process { .. }

@@ -7,6 +7,7 @@ mod limits;
 mod reasons;
 mod renamed;
 mod scripted;
+mod snapshots;
 
 use std::sync::Arc;
 use std::time::Duration;

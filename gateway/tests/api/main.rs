@@ -16,5 +16,6 @@ mod client;
 mod home;
 mod input;
 mod lifecycle;
+mod snapshots;
 mod startup;
 mod workspaces;

@@ -21,6 +21,7 @@ import { WorkspaceList } from "./workspaces/List";
 // Parts that many visits never open.
 const Terminals = lazy(() => import("./terminal/Terminals"));
 const StatisticsTab = lazy(() => import("./statistics/Statistics"));
+const Snapshots = lazy(() => import("./snapshots/Snapshots"));
 const Logs = lazy(() => import("./logs/Logs"));
 const Account = lazy(() => import("./account/Account"));
 const Profile = lazy(() => import("./account/Profile"));
@@ -63,6 +64,7 @@ const routes: RouteObject[] = [
           { index: true, element: <Overview /> },
           { path: "terminals/:terminal?", element: later(<Terminals />) },
           { path: "statistics", element: later(<StatisticsTab />) },
+          { path: "snapshots", element: later(<Snapshots />) },
           { path: "logs", element: later(<Logs />) },
           { path: "*", element: <NotFound /> },
         ],

@@ -9,30 +9,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerState, VolumeCreateRequest,
-};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerState};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptions, StartContainerOptions,
+    StartContainerOptions,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use super::doings::Doings;
 use super::engine::{Engine, is_conflict, is_missing};
 use super::image::Images;
 use super::{exit, image, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
-use crate::workspaces::{Build, Workspace};
+use crate::workspaces::Build;
 
 /// How long is waited for the engine to finish what another call has begun.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pause before such a call is tried again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a container may take to end once it is killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,6 +44,8 @@ pub(super) struct Containers {
     /// Held while the network is made: once.
     pub(super) making: Mutex<()>,
     images: Images,
+    /// What goes on that takes time, and how far it is, by what it is about.
+    pub(super) doings: Doings,
 }
 
 /// A container that doesn't run yet.
@@ -78,6 +79,7 @@ impl Containers {
             installation,
             making: Mutex::default(),
             images: Images::default(),
+            doings: Doings::default(),
         }
     }
 
@@ -87,7 +89,9 @@ impl Containers {
 
     /// Tells how far the image is that a workspace waits for.
     pub(super) fn waits_for(&self, id: &WorkspaceId) -> Option<String> {
-        self.images.text(id)
+        self.images
+            .text(id)
+            .or_else(|| self.doings.text(id.as_str()))
     }
 
     pub(super) fn installation(&self) -> &InstallationId {
@@ -95,7 +99,7 @@ impl Containers {
     }
 
     /// Returns a workspace's container, if there is one.
-    async fn find(
+    pub(super) async fn find(
         &self,
         id: &WorkspaceId,
     ) -> Result<Option<ContainerInspectResponse>, DriverError> {
@@ -126,16 +130,6 @@ impl Containers {
         Ok(found.map(|found| found.state.unwrap_or_default()))
     }
 
-    /// Tells whether a workspace has a home.
-    pub(super) async fn has_home(&self, id: &WorkspaceId) -> Result<bool, DriverError> {
-        let name = spec::volume(id);
-        match self.engine.client().await?.inspect_volume(&name).await {
-            Ok(found) => self.check(name, Some(&found.labels)).map(|()| true),
-            Err(error) if is_missing(&error) => Ok(false),
-            Err(error) => Err(self.engine.failed("look for the home's volume", error)),
-        }
-    }
-
     /// Refuses what isn't this installation's.
     pub(super) fn check(
         &self,
@@ -147,21 +141,6 @@ impl Containers {
             return Ok(());
         }
         Err(DriverError::Foreign { name })
-    }
-
-    /// Makes a workspace's home, unless it is there.
-    pub(super) async fn make_home(&self, workspace: &Workspace) -> Result<(), DriverError> {
-        if self.has_home(&workspace.id).await? {
-            return Ok(());
-        }
-        let request = VolumeCreateRequest {
-            name: Some(spec::volume(&workspace.id)),
-            labels: Some(spec::labels(&self.installation, workspace)),
-            ..VolumeCreateRequest::default()
-        };
-        let made = self.engine.client().await?.create_volume(request).await;
-        made.map(drop)
-            .map_err(|error| self.engine.failed("make the home's volume", error))
     }
 
     /// Finds a workspace's container or makes it, and the network and the image with
@@ -191,6 +170,7 @@ impl Containers {
             let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();
             let (engine, installation) = (&self.engine, &self.installation);
+            self.check_snapshot(image).await?;
             let had = self.images.have(engine, installation, (id, image, build));
             if let Some(id) = had.await? {
                 let labels = wanted.labels.get_or_insert_default();
@@ -306,40 +286,33 @@ impl Containers {
     pub(super) async fn remove_container(&self, id: &WorkspaceId) -> Result<(), DriverError> {
         let deadline = Instant::now() + PATIENCE;
         while self.find(id).await?.is_some() {
-            let options = RemoveContainerOptionsBuilder::new()
-                .v(true)
-                .force(true)
-                .build();
-            let client = self.engine.client().await?;
-            match client
-                .remove_container(&spec::container(id), Some(options))
-                .await
-            {
-                // Looked for once more: a removal that is under way may still go on.
-                Ok(()) => {}
-                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
-                Err(error) => return Err(self.engine.failed("remove the container", error)),
-            }
+            let (name, action) = (spec::container(id), "remove the container");
+            // Looked for once more: a removal that is under way may still go on.
+            self.remove_named(&name, action, deadline).await?;
         }
         Ok(())
     }
 
-    /// Removes a workspace's home.
-    pub(super) async fn remove_home(&self, id: &WorkspaceId) -> Result<(), DriverError> {
-        let deadline = Instant::now() + PATIENCE;
-        while self.has_home(id).await? {
-            let client = self.engine.client().await?;
-            match client
-                .remove_volume(&spec::volume(id), None::<RemoveVolumeOptions>)
-                .await
-            {
-                Ok(()) => {}
-                // A container that is being removed still holds it.
-                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
-                Err(error) => return Err(self.engine.failed("remove the home's volume", error)),
+    /// Tries once to remove a container; `Ok` where there is none, or it goes on.
+    pub(super) async fn remove_named(
+        &self,
+        name: &str,
+        action: &'static str,
+        deadline: Instant,
+    ) -> Result<(), DriverError> {
+        let options = RemoveContainerOptionsBuilder::new()
+            .v(true)
+            .force(true)
+            .build();
+        let client = self.engine.client().await?;
+        match client.remove_container(name, Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(error) if goes_on(&error, deadline) => {
+                sleep(PAUSE).await;
+                Ok(())
             }
+            Err(error) => Err(self.engine.failed(action, error)),
         }
-        Ok(())
     }
 
     /// Returns the workspaces that have a container or a home.
@@ -369,7 +342,7 @@ impl Containers {
     }
 }
 
-/// Whether a removal is under way, or done, by another call; up to a deadline.
-fn goes_on(error: &Error, deadline: Instant) -> bool {
+/// Tells whether a removal is under way, or done, by another call; up to a deadline.
+pub(super) fn goes_on(error: &Error, deadline: Instant) -> bool {
     is_missing(error) || (is_conflict(error) && Instant::now() < deadline)
 }

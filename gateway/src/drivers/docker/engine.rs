@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -14,6 +15,9 @@ use crate::drivers::DriverError;
 /// Longest wait for an answer to begin, in seconds. Making fifty containers at once
 /// takes a busy disk a minute.
 const TIMEOUT: u64 = 180;
+
+/// Longest wait for the answer to what copies whole homes and images.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Longest text of the engine's that is handed on, in characters.
 const MAX_DETAIL: usize = 400;
@@ -89,6 +93,12 @@ impl Engine {
         };
         let client = self.client.get_or_try_init(connect).await;
         client.map_err(|error| self.failed("tell its version", error))
+    }
+
+    /// Returns what talks to the engine and waits for answers that take as long as what
+    /// there is to copy.
+    pub(super) async fn patient_client(&self) -> Result<Docker, DriverError> {
+        Ok(self.client().await?.clone().with_timeout(PATIENCE))
     }
 
     /// Says what went wrong when `action` was asked for.

@@ -36,12 +36,22 @@ impl Folder {
 
     /// Tells whether the workspace's home was ever ready to be used. Blocks.
     pub(super) fn had_home(&self) -> Result<bool, DriverError> {
+        Ok(self.home_of()?.is_some())
+    }
+
+    /// Returns which restoring the home comes from that was last ready to be used, empty
+    /// where from none; `None` where none ever was. Blocks.
+    pub(super) fn home_of(&self) -> Result<Option<String>, DriverError> {
         let path = self.home();
-        path.try_exists().map_err(|source| DriverError::File {
-            action: "look for",
-            path,
-            source,
-        })
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(DriverError::File {
+                action: "read",
+                path,
+                source,
+            }),
+        }
     }
 
     /// Takes note that the workspace's home is ready to be used. Blocks.
@@ -49,8 +59,13 @@ impl Folder {
         if self.had_home()? {
             return Ok(());
         }
+        self.note_home_of("")
+    }
+
+    /// Takes note that a home is ready to be used that comes from that restoring. Blocks.
+    pub(super) fn note_home_of(&self, restoring: &str) -> Result<(), DriverError> {
         let path = self.home();
-        replace(&path, b"").map_err(|source| DriverError::File {
+        replace(&path, restoring.as_bytes()).map_err(|source| DriverError::File {
             action: "write",
             path,
             source,

@@ -4,6 +4,8 @@
 //! its folder; it stays there, as its home does. A host that is away takes its workspaces
 //! with it until it is back, and no other's.
 
+mod snapshots;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -153,14 +155,15 @@ impl DockerHosts {
         let index = match self.written(id)? {
             Some(index) => index,
             None => {
-                let index = match self.search(id).await {
-                    Ok(Some(index)) => index,
+                let bound = self.bound(workspace).await?;
+                let index = match (self.search(id).await, bound) {
+                    (Ok(Some(index)), _) | (Ok(None), Some(index)) => index,
                     // New ones needn't wait for a host that is away: nothing of them is
                     // anywhere, or it would be written down.
-                    Ok(None) | Err(DriverError::EngineUnreachable { .. }) => {
+                    (Ok(None) | Err(DriverError::EngineUnreachable { .. }), _) => {
                         self.choose(workspace).await?
                     }
-                    Err(error) => return Err(error),
+                    (Err(error), _) => return Err(error),
                 };
                 self.write(id, index).await?;
                 index

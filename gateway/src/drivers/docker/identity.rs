@@ -8,7 +8,7 @@ use devgate_protocol::config::{DataTransport, Reach};
 use super::files::Files;
 use super::options::{DockerOptions, DockerReach};
 use super::spec::IDENTITY;
-use crate::drivers::{Credentials, DriverError, Issue};
+use crate::drivers::{AgentCredentials, DriverError, Issue};
 use crate::names::WorkspaceId;
 
 /// The gateway's CA.
@@ -24,7 +24,7 @@ const KEY: &str = "agent.key";
 pub(super) struct Wanted(Option<(Issue, WorkspaceId)>);
 
 /// An identity, where one is needed.
-pub(super) struct Identity(Option<Credentials>);
+pub(super) struct Identity(Option<AgentCredentials>);
 
 /// Returns what makes a workspace's identity, where its agent dials in.
 pub(super) fn of(id: &WorkspaceId, options: &DockerOptions) -> Wanted {

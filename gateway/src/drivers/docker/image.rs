@@ -18,13 +18,28 @@ use crate::names::{InstallationId, WorkspaceId};
 use crate::workspaces::Build;
 
 /// How long a pull may go without any progress.
-const PATIENCE: Duration = Duration::from_mins(5);
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Returns the id of an image that is on the engine's host.
 pub(super) async fn find(engine: &Engine, image: &str) -> Result<Option<String>, DriverError> {
     match engine.client().await?.inspect_image(image).await {
         Ok(found) => Ok(found.id),
         Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(engine.failed("look for the image", error)),
+    }
+}
+
+/// Returns the labels of an image; none where it is missing.
+pub(super) async fn labels(
+    engine: &Engine,
+    image: &str,
+) -> Result<HashMap<String, String>, DriverError> {
+    match engine.client().await?.inspect_image(image).await {
+        Ok(found) => {
+            let labels = found.config.and_then(|config| config.labels);
+            Ok(labels.unwrap_or_default())
+        }
+        Err(error) if is_missing(&error) => Ok(HashMap::new()),
         Err(error) => Err(engine.failed("look for the image", error)),
     }
 }
@@ -42,7 +57,7 @@ pub(super) struct Images {
 
 /// The layers of an image that is being pulled: whether each is there.
 #[derive(Debug, Default)]
-struct Layers(HashMap<String, bool>);
+pub(super) struct Layers(HashMap<String, bool>);
 
 /// Takes the words about an image back when it is there, or isn't to be had.
 pub(super) struct Told<'a>(&'a Images, &'a str);
@@ -116,7 +131,7 @@ impl Drop for Waits<'_> {
 
 impl Layers {
     /// Takes note of one of the engine's steps.
-    fn note(&mut self, layer: &str, status: &str) {
+    pub(super) fn note(&mut self, layer: &str, status: &str) {
         match status {
             "Pulling fs layer" => drop(self.0.insert(layer.to_owned(), false)),
             "Pull complete" | "Already exists" => drop(self.0.insert(layer.to_owned(), true)),
@@ -178,7 +193,7 @@ async fn pull(engine: &Engine, image: &str, images: &Images) -> Result<(), Drive
 }
 
 /// Returns a pull's next step; fails where none comes.
-async fn next<T>(
+pub(super) async fn next<T>(
     progress: &mut (impl Stream<Item = T> + Unpin),
     image: &str,
     patience: Duration,
@@ -191,7 +206,7 @@ async fn next<T>(
 }
 
 /// Tells whether a reference has a tag or a digest; a registry's port is none.
-fn names_a_version(image: &str) -> bool {
+pub(super) fn names_a_version(image: &str) -> bool {
     let last = image.rsplit('/').next().unwrap_or(image);
     last.contains([':', '@'])
 }

@@ -13,17 +13,23 @@ mod account;
 mod build;
 mod capacity;
 mod containers;
+mod doings;
 mod engine;
 mod exit;
 mod files;
+mod flatten;
 mod folder;
+mod homes;
 mod hosts;
 mod identity;
 mod image;
 mod logs;
 mod network;
 mod options;
+mod registry;
+mod snapshots;
 mod spec;
+mod transfer;
 mod usage;
 
 use std::collections::HashMap;
@@ -218,19 +224,7 @@ impl DockerDriver {
 
 impl Driver for DockerDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(async move {
-            let folder = self.folder(&workspace.id);
-            let had_home = blocking(move || {
-                folder.create()?;
-                folder.had_home()
-            });
-            if had_home.await? && !self.containers.has_home(&workspace.id).await? {
-                return Err(DriverError::HomeMissing {
-                    volume: spec::volume(&workspace.id),
-                });
-            }
-            self.containers.make_home(workspace).await
-        })
+        Box::pin(self.have_home(workspace))
     }
 
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
@@ -256,7 +250,7 @@ impl Driver for DockerDriver {
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(async move {
             self.containers.remove_container(id).await?;
-            self.containers.remove_home(id).await?;
+            self.containers.remove_homes(id, None).await?;
             let folder = self.folder(id);
             blocking(move || folder.remove()).await
         })
@@ -269,10 +263,10 @@ impl Driver for DockerDriver {
                 let pid = exit::pid(&state);
                 return Ok(Presence::Running { pid });
             }
-            Ok(if self.containers.has_home(id).await? {
-                Presence::Stopped
-            } else {
+            Ok(if self.containers.homes(id).await?.is_empty() {
                 Presence::Absent
+            } else {
+                Presence::Stopped
             })
         })
     }

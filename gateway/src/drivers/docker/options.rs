@@ -99,6 +99,7 @@ impl DockerOptions {
                 options.image = spec::built(installation, build);
                 options.build = Some(build.clone());
             }
+            Some(Image::Snapshot(id)) => options.image = spec::snapshot(installation, id),
             None => {}
         }
         if let Some(user) = &blueprint.user {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{DockerOptions, DockerReach};
 use crate::config::BindMount;
-use crate::names::{InstallationId, WorkspaceId};
+use crate::names::{InstallationId, SnapshotId, WorkspaceId};
 use crate::workspaces::{Build, Workspace};
 
 /// Label of everything that is ours: the installation's id.
@@ -42,6 +42,20 @@ const REBUILDS: &str = "devgate.rebuilds";
 
 /// Label of a container: the memory that it may use, in bytes, where that is limited.
 pub(super) const MEMORY: &str = "devgate.memory";
+/// Label of a snapshot's image: its id, where it was taken.
+pub(super) const SNAPSHOT: &str = "devgate.snapshot";
+
+/// Label of a snapshot's image: its name.
+pub(super) const SNAPSHOT_NAME: &str = "devgate.snapshot.name";
+
+/// Label of a snapshot's image: what it is for.
+pub(super) const SNAPSHOT_DESCRIPTION: &str = "devgate.snapshot.description";
+
+/// Label of a snapshot's image: where in it the home is.
+pub(super) const SNAPSHOT_HOME: &str = "devgate.snapshot.home";
+
+/// Label of a snapshot's image: the workspace's user, where that was its own.
+pub(super) const SNAPSHOT_USER: &str = "devgate.snapshot.user";
 
 /// Folder of ours in a container.
 pub(super) const FOLDER: &str = "/.devgate";
@@ -74,9 +88,50 @@ pub(super) fn container(id: &WorkspaceId) -> String {
     format!("devgate-{id}")
 }
 
-/// Names that workspace's home.
-pub(super) fn volume(id: &WorkspaceId) -> String {
-    format!("devgate-{id}-home")
+/// Names that workspace's home. One that comes from a snapshot has a name of its own, so
+/// that the one before is there until it can be used.
+pub(super) fn volume(workspace: &Workspace) -> String {
+    let id = &workspace.id;
+    match &workspace.blueprint.home {
+        None => format!("devgate-{id}-home"),
+        Some(home) => format!("devgate-{id}-home-{}", home.restoring),
+    }
+}
+
+/// Tells whether a volume of that name is that workspace's home, or was.
+pub(super) fn is_home(id: &WorkspaceId, volume: &str) -> bool {
+    let rest = volume.strip_prefix(&format!("devgate-{id}-home"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Names the images of the installation's snapshots, without their tags.
+pub(super) fn snapshots(installation: &InstallationId) -> String {
+    format!("devgate-{installation}/snapshot")
+}
+
+/// Names the image of that snapshot.
+pub(super) fn snapshot(installation: &InstallationId, id: &SnapshotId) -> String {
+    format!("{}:{id}", snapshots(installation))
+}
+
+/// Names containers that never run: what is put into images, or comes out of them.
+pub(super) fn helpers(installation: &InstallationId) -> String {
+    format!("devgate-{installation}-for-")
+}
+
+/// Names the one for that snapshot or workspace.
+pub(super) fn helper(installation: &InstallationId, what: &str) -> String {
+    format!("{}{what}", helpers(installation))
+}
+
+/// Returns labels that take back those which an image has of the workspace that it was
+/// taken of, and say whose it is.
+pub(super) fn no_workspace(installation: &InstallationId) -> HashMap<String, String> {
+    let none = [WORKSPACE, NAME, OWNER, OWNER_NAME, SPEC, IMAGE, REBUILDS];
+    let none = none.map(|label| (label.to_owned(), String::new()));
+    let mut labels = HashMap::from(none);
+    labels.insert(INSTALLATION.to_owned(), installation.to_string());
+    labels
 }
 
 /// Names the installation's network.
@@ -167,7 +222,7 @@ fn host_config(
 ) -> HostConfig {
     let home = Mount {
         typ: Some(MountType::VOLUME),
-        source: Some(volume(&workspace.id)),
+        source: Some(volume(workspace)),
         target: Some(text(&options.home)),
         ..Mount::default()
     };

@@ -1,6 +1,7 @@
 //! The contract with real agents in a real engine, and what is special to containers.
 
 mod installation;
+mod snapshots;
 mod startup;
 
 use std::collections::HashMap;
@@ -245,13 +246,14 @@ async fn a_home_that_is_gone_is_not_made_anew() {
     up(&driver, &workspace).await;
     driver.stop(&workspace.id, GRACE).await.unwrap();
     driver.release(&workspace.id).await.unwrap();
-    driver.containers.remove_home(&workspace.id).await.unwrap();
+    let homes = driver.containers.remove_homes(&workspace.id, None);
+    homes.await.unwrap();
     let error = it.docker_driver().create(&workspace).await.unwrap_err();
     let DriverError::HomeMissing { volume } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(*volume, spec::volume(&workspace.id));
-    assert!(!driver.containers.has_home(&workspace.id).await.unwrap());
+    assert_eq!(*volume, spec::volume(&workspace));
+    assert!(!driver.containers.has_home(&workspace).await.unwrap());
     // Put back, or deleted, it can be used again.
     driver.containers.make_home(&workspace).await.unwrap();
     driver.create(&workspace).await.unwrap();
@@ -351,7 +353,7 @@ async fn a_removal_leaves_nothing_in_the_engine_or_on_the_disk() {
     assert_eq!(client.list_containers(Some(options)).await.unwrap(), []);
     assert!(
         client
-            .inspect_volume(&spec::volume(&workspace.id))
+            .inspect_volume(&spec::volume(&workspace))
             .await
             .is_err()
     );

@@ -121,10 +121,15 @@ fn read(answer: Answer, installation: &InstallationId) -> HashMap<WorkspaceId, H
         let ours = labels.get(spec::INSTALLATION)? == installation.as_str();
         let id: WorkspaceId = labels.get(spec::WORKSPACE)?.parse().ok()?;
         let bytes = u64::try_from(volume.usage_data?.size).ok()?;
-        let home = ours && volume.name == spec::volume(&id);
-        home.then_some((id, HomeSize { bytes, at }))
+        (ours && spec::is_home(&id, &volume.name)).then_some((id, bytes))
     });
-    sizes.collect()
+    let mut homes: HashMap<WorkspaceId, HomeSize> = HashMap::new();
+    // While one is restored there are two.
+    for (id, bytes) in sizes {
+        let home = homes.entry(id).or_insert(HomeSize { bytes: 0, at });
+        home.bytes = home.bytes.saturating_add(bytes);
+    }
+    homes
 }
 
 #[cfg(test)]
@@ -139,7 +144,7 @@ mod tests {
         let ids: Vec<_> = (0..3).map(|_| WorkspaceId::random()).collect();
         let volume = |id: &WorkspaceId, of: &InstallationId, size: i64| {
             json!({
-                "Name": spec::volume(id),
+                "Name": format!("devgate-{id}-home"),
                 "Labels": { spec::INSTALLATION: of.as_str(), spec::WORKSPACE: id.as_str() },
                 "UsageData": { "Size": size, "RefCount": 1 },
             })

@@ -66,18 +66,7 @@ impl Folder {
 
     /// Makes all folders, and checks that the home can be written to.
     pub(super) fn create(&self) -> Result<(), DriverError> {
-        for folder in [
-            self.all.clone(),
-            self.root.clone(),
-            self.run(),
-            self.root.join("log"),
-        ] {
-            make_folder(&folder).map_err(|source| DriverError::File {
-                action: "make the folder",
-                path: folder,
-                source,
-            })?;
-        }
+        make_folders(&[&self.all, &self.root, &self.run(), &self.root.join("log")])?;
         let home = self.home();
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         make_folder(&home)
@@ -214,6 +203,17 @@ pub(super) fn open_log(path: &Path) -> Result<File, DriverError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Makes folders that aren't there, for nobody but their owner.
+pub(super) fn make_folders(folders: &[&Path]) -> Result<(), DriverError> {
+    folders.iter().try_for_each(|folder| {
+        make_folder(folder).map_err(|source| DriverError::File {
+            action: "make the folder",
+            path: folder.to_path_buf(),
+            source,
+        })
+    })
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {

@@ -7,11 +7,13 @@
 //! gateway's end nor a Ctrl-C on its terminal reaches it. The next gateway finds it
 //! by the file `agent.pid` and holds it by a pidfd.
 
+mod copy;
 mod find;
 mod folder;
 mod logs;
 mod pidfd;
 mod size;
+mod snapshots;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -37,6 +39,7 @@ use crate::open_files;
 use crate::workspaces::Workspace;
 use folder::Folder;
 use pidfd::Process;
+use snapshots::Copies;
 
 /// What an agent inherits from the gateway's environment. Nothing else: that may
 /// hold the gateway's own secrets.
@@ -97,6 +100,7 @@ pub enum ProcessReach {
 pub struct ProcessDriver {
     options: Arc<ProcessOptions>,
     agents: Agents,
+    copies: Copies,
     /// Keeps the logs small; aborted when this is dropped.
     _rotation: JoinSet<()>,
 }
@@ -131,6 +135,7 @@ impl ProcessDriver {
         Self {
             options,
             agents,
+            copies: Copies::default(),
             _rotation: rotation,
         }
     }
@@ -282,7 +287,12 @@ async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
 impl Driver for ProcessDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         let folder = self.folder(&workspace.id);
-        Box::pin(blocking(move || folder.create()))
+        Box::pin(async move {
+            if let Some(home) = workspace.blueprint.home.clone() {
+                self.restore(&workspace.id, home).await?;
+            }
+            blocking(move || folder.create()).await
+        })
     }
 
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::drivers::Credentials;
+use crate::drivers::AgentCredentials;
 use crate::drivers::contract::{self, Subject, contract, within, workspace};
 
 contract!(real_agents);
@@ -269,7 +269,7 @@ async fn an_agent_that_dials_gets_its_certificate_in_private_files() {
     let it = scripts("exec sleep 600");
     let authority = devgate_certs::Authority::open(&it.folder.path().join("certs")).unwrap();
     let issue: Issue = Arc::new(move |id| {
-        Ok(Credentials {
+        Ok(AgentCredentials {
             identity: authority.issue_agent(id.as_str())?,
             ca_pem: authority.ca_pem().to_owned(),
         })

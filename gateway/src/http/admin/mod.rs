@@ -9,6 +9,7 @@ mod logs;
 mod people;
 mod secrets;
 mod sleep;
+mod snapshots;
 mod templates;
 mod view;
 pub mod wire;
@@ -147,6 +148,17 @@ pub fn router(admin: Arc<Admin>) -> Router {
             put(sleep::set_schedule).delete(sleep::remove_schedule),
         )
         .route("/workspaces/{workspace}/logs", get(logs::read))
+        .route("/workspaces/{workspace}/snapshots", post(snapshots::take))
+        .route("/workspaces/{workspace}/clones", post(snapshots::clone))
+        .route("/workspaces/{workspace}/history", get(snapshots::history))
+        .route("/snapshots", get(snapshots::list))
+        .route("/snapshots/pull", post(snapshots::pull))
+        .route(
+            "/snapshots/{snapshot}",
+            get(snapshots::show).delete(snapshots::remove),
+        )
+        .route("/snapshots/{snapshot}/restore", post(snapshots::restore))
+        .route("/snapshots/{snapshot}/push", post(snapshots::push))
         .route("/templates", get(templates::list))
         .route("/templates/{template}", template)
         .route("/workspaces/{workspace}/startup/log", get(logs::startup))

@@ -9,7 +9,9 @@ use time::serde::rfc3339;
 
 use crate::config::{Cpus, Size};
 pub use crate::http::api::wire::{
-    PutTemplate, RebuildWorkspace, Template as TemplateView, WorkspaceTemplate,
+    CloneWorkspace, Event as EventView, PullSnapshot, PushSnapshot, PutTemplate, RebuildWorkspace,
+    Snapshot as SnapshotView, SnapshotStateName, TakeSnapshot, Template as TemplateView,
+    WorkspaceTemplate,
 };
 pub use crate::http::wire::sleep;
 pub use crate::http::wire::{Failure, HostKey, KilledProgram, RoleName, SignInLink, StateName};
@@ -155,6 +157,9 @@ pub struct NewWorkspace {
     /// What it is made from; absent: what the configuration says.
     #[serde(default)]
     pub template: Option<TemplateName>,
+    /// The snapshot that it is made from instead: its id, `NAME` or `NAME.OWNER`.
+    #[serde(default)]
+    pub snapshot: Option<String>,
     /// Processors, where the template leaves a choice.
     #[serde(default)]
     pub cpus: Option<Cpus>,
@@ -183,6 +188,36 @@ pub struct Wait {
     /// Default: 0.
     #[serde(default)]
     pub wait: u64,
+}
+
+/// Asks for a workspace to be made anew from a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// Which one, by name; absent: that which it was taken of.
+    #[serde(default)]
+    pub workspace: Option<String>,
+}
+
+/// Asks for a snapshot of a registry's.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullRequest {
+    /// Whose it will be; absent: that of the administrator named like the server's
+    /// account, else of the first.
+    #[serde(default)]
+    pub owner: Option<UserName>,
+    /// What is asked for.
+    pub pull: PullSnapshot,
+}
+
+/// How many events, as a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// At most 1000. Default: 50.
+    #[serde(default)]
+    pub lines: Option<u32>,
 }
 
 /// Which part of a log, as a query.

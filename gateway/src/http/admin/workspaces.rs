@@ -13,16 +13,19 @@ use tokio::time::timeout;
 use super::wire::{
     AfterCreate, ChangeWorkspace, NewWorkspace, RebuildWorkspace, Removal, Wait, WorkspaceView,
 };
-use super::{Admin, body, query, view};
+use super::{Admin, body, query, snapshots, view};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::identity::{Target, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::person;
 use crate::store::StoreError;
-use crate::workspaces::{Change, Choices, CommandError, Intent, Record};
+use crate::workspaces::{Change, Choices, CommandError, Intent, Record, Workspace};
 
 /// Longest wait of one request, in seconds.
-const MAX_WAIT: u64 = 60;
+pub(super) const MAX_WAIT: u64 = 60;
+
+/// Who asks here, for a workspace's history.
+const COMMAND_LINE: &str = "(command line)";
 
 /// What a lifecycle action answers: what was asked for is recorded and goes on.
 pub(super) type Accepted = Result<(StatusCode, Json<WorkspaceView>), Problem>;
@@ -49,16 +52,24 @@ pub(super) async fn create(State(admin): State<Arc<Admin>>, bytes: Bytes) -> Acc
         AfterCreate::Start => Intent::Run,
         AfterCreate::Nothing => Intent::Stop,
     };
-    let choices = Choices {
-        cpus: request.cpus,
-        memory: request.memory,
+    let (name, snapshot) = (&request.name, request.snapshot.as_ref());
+    let record = if let Some(text) = snapshot {
+        let snapshot = snapshots::find(&admin, text).await?;
+        let made = admin
+            .workspaces
+            .create_from(&owner, name, &snapshot.id, intent);
+        made.await?
+    } else {
+        let choices = Choices {
+            cpus: request.cpus,
+            memory: request.memory,
+        };
+        let template = request.template.as_ref();
+        let blueprint = admin.templates.blueprint(template, choices, None).await?;
+        let made = admin.workspaces.create(&owner, name, blueprint, intent);
+        made.await?
     };
-    let template = request.template.as_ref();
-    let blueprint = admin.templates.blueprint(template, choices, None).await?;
-    let record = admin
-        .workspaces
-        .create(&owner, &request.name, blueprint, intent)
-        .await?;
+    note(&admin, &record.workspace, "create");
     let versions = admin.templates.versions().await?;
     let shown = view::workspace(&record, &versions);
     Ok((StatusCode::CREATED, Json(shown)))
@@ -81,6 +92,7 @@ pub(super) async fn rebuild(
         .anew(&workspace.blueprint, asked.template.as_ref(), choices)
         .await?;
     admin.workspaces.rebuild(&workspace.id, blueprint).await?;
+    note(&admin, &workspace, "rebuild");
     accepted(&admin, &workspace.id).await
 }
 
@@ -126,23 +138,26 @@ fn startup_failure(admin: &Admin, id: &WorkspaceId) -> Option<String> {
 
 /// `POST /workspaces/{workspace}/start`
 pub(super) async fn start(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.start(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.start(&workspace.id).await?;
+    note(&admin, &workspace, "start");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `POST /workspaces/{workspace}/stop`
 pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.stop(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.stop(&workspace.id).await?;
+    note(&admin, &workspace, "stop");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `POST /workspaces/{workspace}/restart`
 pub(super) async fn restart(State(admin): State<Arc<Admin>>, Path(text): Path<String>) -> Accepted {
-    let id = find(&admin, &text).await?.workspace.id;
-    admin.workspaces.restart(&id).await?;
-    accepted(&admin, &id).await
+    let workspace = find(&admin, &text).await?.workspace;
+    admin.workspaces.restart(&workspace.id).await?;
+    note(&admin, &workspace, "restart");
+    accepted(&admin, &workspace.id).await
 }
 
 /// `PATCH /workspaces/{workspace}`
@@ -171,13 +186,19 @@ pub(super) async fn remove(
     removal: Result<Query<Removal>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let purge = query(removal)?.purge;
-    let id = find(&admin, &text).await?.workspace.id;
+    let workspace = find(&admin, &text).await?.workspace;
+    note(&admin, &workspace, if purge { "purge" } else { "delete" });
     if purge {
-        admin.workspaces.purge(&id).await?;
+        admin.workspaces.purge(&workspace.id).await?;
     } else {
-        admin.workspaces.delete(&id).await?;
+        admin.workspaces.delete(&workspace.id).await?;
     }
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Takes note of what was asked on the server's own command line.
+pub(super) fn note(admin: &Admin, workspace: &Workspace, command: &str) {
+    admin.workspaces.note(workspace, command, COMMAND_LINE);
 }
 
 pub(super) async fn accepted(admin: &Admin, id: &WorkspaceId) -> Accepted {
@@ -233,7 +254,7 @@ pub(super) async fn by_id(admin: &Admin, id: &WorkspaceId) -> Result<Record, Pro
 }
 
 /// Returns whose a new workspace will be.
-async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> {
+pub(super) async fn owner(admin: &Admin, name: Option<&UserName>) -> Result<User, Problem> {
     let users = admin.store.users().await?;
     let found = match name {
         Some(name) => users.into_iter().find(|user| user.name == *name),

@@ -17,6 +17,7 @@ mod secrets;
 mod server;
 mod sign_in;
 mod sleep;
+mod snapshots;
 mod streams;
 mod templates;
 mod users;
@@ -124,6 +125,11 @@ pub fn router(api: Api, more: Router<Api>) -> Router {
         .with_state(api)
 }
 
+/// Returns an event as it is shown.
+pub(super) fn shown_event(event: crate::events::Event) -> wire::Event {
+    streams::shown(event)
+}
+
 /// Returns the `OpenAPI` document, as its file in `gateway/web` holds it.
 pub fn openapi() -> String {
     document::text(&document::document(operations::all(), &operations::TAGS))
@@ -163,6 +169,15 @@ fn routes() -> Router<Api> {
     routes.on("setSchedule", sleep::set_schedule);
     routes.on("removeSchedule", sleep::remove_schedule);
     routes.on("readLogs", streams::logs);
+    routes.on("listSnapshots", snapshots::list);
+    routes.on("showSnapshot", snapshots::show_one);
+    routes.on("deleteSnapshot", snapshots::remove);
+    routes.on("restoreSnapshot", snapshots::restore);
+    routes.on("pushSnapshot", snapshots::push);
+    routes.on("pullSnapshot", snapshots::pull);
+    routes.on("takeSnapshot", snapshots::take);
+    routes.on("cloneWorkspace", snapshots::clone);
+    routes.on("showHistory", snapshots::history);
     routes.on("listTemplates", templates::list);
     routes.on("showTemplate", templates::show);
     routes.on("putTemplate", templates::put);

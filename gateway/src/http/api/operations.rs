@@ -2,6 +2,7 @@
 
 mod inside;
 mod sleep;
+mod snapshots;
 mod startup;
 
 use http::StatusCode;
@@ -18,13 +19,17 @@ use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 8] = [
+pub(super) const TAGS: [(&str, &str); 9] = [
     ("login", "Signing in and out."),
     (
         "account",
         "One's own account: password, keys, tokens, logins, secrets.",
     ),
     ("workspaces", "Workspaces and their life."),
+    (
+        "snapshots",
+        "What workspaces had at one time, and workspaces made from it.",
+    ),
     ("templates", "What workspaces are made from."),
     ("ports", "Web applications in a workspace."),
     (
@@ -46,6 +51,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),
+        tagged(snapshots::all(), "snapshots"),
         templates(),
         tagged(startup::all(), "workspaces"),
         tagged(sleep::all(), "workspaces"),

@@ -185,7 +185,7 @@ pub(super) async fn events(
     Ok(Json(Page { items, next }).into_response())
 }
 
-fn id_of(text: &str) -> Result<i64, ApiRefused> {
+pub(super) fn id_of(text: &str) -> Result<i64, ApiRefused> {
     let digits = (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let id = digits.then(|| text.parse().ok()).flatten();
     id.ok_or(ApiRefused::Cursor)
@@ -273,7 +273,7 @@ impl Listener {
     }
 }
 
-fn shown(event: Event) -> wire::Event {
+pub(super) fn shown(event: Event) -> wire::Event {
     wire::Event {
         id: event.id.to_string(),
         time: event.time,

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
+use super::snapshots::changes;
 use super::wire::{
     Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace,
     RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
@@ -22,7 +23,7 @@ use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
 use crate::names::{UserName, WorkspaceId};
 use crate::store::{Request, StoreError};
 use crate::templates::Versions;
-use crate::workspaces::{Change, Choices, Intent, Record, State};
+use crate::workspaces::{self, Change, Choices, Intent, Record, State};
 
 /// Tells a request from its repetition.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -96,13 +97,13 @@ pub(super) async fn create(
     let user = &caller.user;
     let owner = owner(&api, &caller, &new).await?;
     let Some(key) = idempotency_key(&headers)? else {
-        let record = make(&api, &owner, &new).await?;
+        let record = make(&api, &caller, &owner, &new).await?;
         return reached(&api, user, &record.workspace.id, wait).await;
     };
     // What is asked for, and not how it is written.
     let asked = format!(
-        "{} {} {} {:?} {:?} {:?}",
-        owner.id, new.name, new.start, new.template, new.cpus, new.memory
+        "{} {} {} {:?} {:?} {:?} {:?}",
+        owner.id, new.name, new.start, new.template, new.snapshot, new.cpus, new.memory
     );
     let id = match api
         .store
@@ -110,7 +111,7 @@ pub(super) async fn create(
         .await?
     {
         Request::First => {
-            let made = make(&api, &owner, &new).await;
+            let made = make(&api, &caller, &owner, &new).await;
             let id = made.as_ref().ok().map(|record| record.workspace.id.clone());
             api.store.finish_request(user, key, id.as_ref()).await?;
             made?.workspace.id
@@ -122,8 +123,39 @@ pub(super) async fn create(
     reached(&api, user, &id, wait).await
 }
 
-async fn make(api: &Api, owner: &User, new: &CreateWorkspace) -> Result<Record, Problem> {
+async fn make(
+    api: &Api,
+    caller: &Caller,
+    owner: &User,
+    new: &CreateWorkspace,
+) -> Result<Record, Problem> {
+    let record = make_of(api, caller, owner, new).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&record.workspace, "create", by);
+    Ok(record)
+}
+
+async fn make_of(
+    api: &Api,
+    caller: &Caller,
+    owner: &User,
+    new: &CreateWorkspace,
+) -> Result<Record, Problem> {
     let intent = if new.start { Intent::Run } else { Intent::Stop };
+    if let Some(snapshot) = &new.snapshot {
+        if new.template.is_some() || new.cpus.is_some() || new.memory.is_some() {
+            return Err(ApiRefused::Value {
+                name: "snapshot",
+                allowed: "without template, cpus and memory: it has its own",
+            }
+            .into());
+        }
+        changes(api, caller, snapshot).await?;
+        let made = api
+            .workspaces
+            .create_from(owner, &new.name, snapshot, intent);
+        return Ok(made.await?);
+    }
     let choices = Choices {
         cpus: new.cpus,
         memory: new.memory,
@@ -157,6 +189,8 @@ pub(super) async fn rebuild(
         .anew(before, asked.template.as_ref(), choices)
         .await?;
     api.workspaces.rebuild(&id, blueprint).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&record.workspace, "rebuild", by);
     reached(&api, &caller.user, &id, wait).await
 }
 
@@ -284,13 +318,15 @@ async fn act(
     action: Action,
 ) -> Result<Response, Problem> {
     let wait = seconds(wait)?;
-    administers(&api, &caller, &id).await?;
-    match action {
-        Action::Start => api.workspaces.start(&id).await?,
-        Action::Stop => api.workspaces.stop(&id).await?,
-        Action::Restart => api.workspaces.restart(&id).await?,
-        Action::Sleep => api.workspaces.sleep(&id).await?,
-    }
+    let workspace = administers(&api, &caller, &id).await?;
+    let command = match action {
+        Action::Start => api.workspaces.start(&id).await.map(|()| "start"),
+        Action::Stop => api.workspaces.stop(&id).await.map(|()| "stop"),
+        Action::Restart => api.workspaces.restart(&id).await.map(|()| "restart"),
+        Action::Sleep => api.workspaces.sleep(&id).await.map(|()| "sleep"),
+    }?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&workspace, command, by);
     reached(&api, &caller.user, &id, wait).await
 }
 
@@ -300,17 +336,17 @@ pub(super) async fn administers(
     api: &Api,
     caller: &Caller,
     id: &WorkspaceId,
-) -> Result<(), Problem> {
+) -> Result<workspaces::Workspace, Problem> {
     let overseen = api.identity.oversee(&caller.user, id).await?;
     if overseen.workspace().owner != caller.user.id {
         needs(caller, Scope::Admin)?;
     }
-    Ok(())
+    Ok(overseen.workspace().clone())
 }
 
 /// Answers with the state that a workspace is in: 202 at once, 200 where its end was
 /// waited for and has come.
-async fn reached(
+pub(super) async fn reached(
     api: &Api,
     user: &User,
     id: &WorkspaceId,
@@ -338,7 +374,7 @@ async fn settled(api: &Api, id: &WorkspaceId, wait: Option<Duration>) {
     }
 }
 
-fn seconds(query: WaitQuery) -> Result<Option<Duration>, ApiRefused> {
+pub(super) fn seconds(query: WaitQuery) -> Result<Option<Duration>, ApiRefused> {
     match query.wait.unwrap_or_default() {
         0 => Ok(None),
         seconds if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds.into()))),

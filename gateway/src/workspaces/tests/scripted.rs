@@ -1,6 +1,6 @@
 //! A driver whose agents run in the test and go wrong on demand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::drivers::{
-    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started,
+    Credentials, Driver, DriverError, Exit, Follow, HomeSize, Label, Logs, Pending, Presence,
+    Reach, Snapshots, Started, Taken,
 };
-use crate::names::WorkspaceId;
+use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
 
 /// A stream that scripted agents accept; others they refuse.
@@ -33,6 +34,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// Agents don't end.
     Unstoppable,
+    /// The disk is full.
+    Full,
     /// Nothing can be done, or found out, until that passes.
     Away,
     /// That call, counted from now, never returns: before or after its work.
@@ -58,6 +61,14 @@ pub(super) struct Scripted {
 struct Inner {
     fault: Fault,
     kept: HashMap<WorkspaceId, Option<Agent>>,
+    /// What each home has in it.
+    homes: HashMap<WorkspaceId, String>,
+    /// Restorings that are in place.
+    restored: HashSet<SnapshotId>,
+    /// Snapshots, and what each has in it; `None`: half of one.
+    snapshots: HashMap<SnapshotId, Option<String>>,
+    /// Images that were built.
+    builds: Vec<String>,
     released: Vec<WorkspaceId>,
     next: u32,
     /// Of each home, in bytes.
@@ -86,6 +97,10 @@ impl Scripted {
             inner: Mutex::new(Inner {
                 fault: Fault::None,
                 kept: HashMap::new(),
+                homes: HashMap::new(),
+                restored: HashSet::new(),
+                snapshots: HashMap::new(),
+                builds: Vec::new(),
                 released: Vec::new(),
                 next: 100,
                 size: 0,
@@ -132,6 +147,48 @@ impl Scripted {
         super::within(active.wait_for(|active| *active == 0))
             .await
             .unwrap();
+    }
+
+    /// Writes to a workspace's home.
+    pub(super) fn write(&self, id: &WorkspaceId, text: &str) {
+        self.inner().homes.insert(id.clone(), text.to_owned());
+    }
+
+    pub(super) fn read(&self, id: &WorkspaceId) -> Option<String> {
+        self.inner().homes.get(id).cloned()
+    }
+
+    /// Returns the snapshots, and whether each is whole.
+    pub(super) fn snapshots(&self) -> Vec<(SnapshotId, bool)> {
+        let inner = self.inner();
+        let all = inner.snapshots.iter();
+        all.map(|(id, text)| (id.clone(), text.is_some())).collect()
+    }
+
+    pub(super) fn set_builds(&self, digests: &[&str]) {
+        self.inner().builds = digests.iter().map(|digest| (*digest).to_owned()).collect();
+    }
+
+    pub(super) fn builds(&self) -> Vec<String> {
+        self.inner().builds.clone()
+    }
+
+    fn restore(&self, workspace: &Workspace) -> Result<(), DriverError> {
+        let Some(home) = &workspace.blueprint.home else {
+            return Ok(());
+        };
+        let mut inner = self.inner();
+        if inner.restored.contains(&home.restoring) {
+            return Ok(());
+        }
+        let found = inner.snapshots.get(&home.snapshot).cloned().flatten();
+        let text = found.ok_or_else(|| DriverError::SnapshotMissing {
+            snapshot: home.snapshot.clone(),
+            detail: "there is none".to_owned(),
+        })?;
+        inner.homes.insert(workspace.id.clone(), text);
+        inner.restored.insert(home.restoring.clone());
+        Ok(())
     }
 
     fn is_there(&self) -> Result<(), DriverError> {
@@ -281,10 +338,106 @@ async fn serve(listener: UnixListener, id: WorkspaceId) {
     }
 }
 
+impl Snapshots for Scripted {
+    fn take<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+        id: &'a SnapshotId,
+        _: &'a Label,
+    ) -> Pending<'a, Result<Taken, DriverError>> {
+        Box::pin(async move {
+            // In two steps, each of which may be the last.
+            self.call(async {
+                self.is_there()?;
+                self.inner().snapshots.insert(id.clone(), None);
+                Ok::<_, DriverError>(())
+            })
+            .await?;
+            self.call(async {
+                if matches!(self.inner().fault, Fault::Full) {
+                    let detail = "no space left on device".to_owned();
+                    return Err(DriverError::DiskFull { detail });
+                }
+                let text = self.read(&workspace.id).unwrap_or_default();
+                self.inner().snapshots.insert(id.clone(), Some(text));
+                Ok(Taken { size: 1 })
+            })
+            .await
+        })
+    }
+
+    fn remove_snapshot<'a>(&'a self, id: &'a SnapshotId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.call(async move {
+            self.inner().snapshots.remove(id);
+            Ok(())
+        }))
+    }
+
+    fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>> {
+        Box::pin(async move {
+            self.is_there()?;
+            Ok(self.inner().snapshots.keys().cloned().collect())
+        })
+    }
+
+    fn needed_by<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
+        let needed = workspace.blueprint.snapshots().cloned().collect();
+        Box::pin(std::future::ready(Ok(needed)))
+    }
+
+    fn snapshot_progress(&self, _: &SnapshotId) -> Option<String> {
+        Some("copying".to_owned())
+    }
+
+    fn push<'a>(
+        &'a self,
+        _: &'a SnapshotId,
+        _: &'a str,
+        _: Option<&'a Credentials>,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.call(async { Ok(()) }))
+    }
+
+    fn pull<'a>(
+        &'a self,
+        id: &'a SnapshotId,
+        _: &'a str,
+        _: Option<&'a Credentials>,
+    ) -> Pending<'a, Result<(Label, Taken), DriverError>> {
+        Box::pin(self.call(async move {
+            let text = Some("pulled".to_owned());
+            self.inner().snapshots.insert(id.clone(), text);
+            Ok((Label::default(), Taken { size: 1 }))
+        }))
+    }
+
+    fn end_transfer<'a>(&'a self, _: &'a str) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.call(async { Ok(()) }))
+    }
+
+    fn remove_builds<'a>(
+        &'a self,
+        needed: &'a [String],
+    ) -> Pending<'a, Result<Vec<String>, DriverError>> {
+        Box::pin(async move {
+            let mut inner = self.inner();
+            let (kept, gone) = std::mem::take(&mut inner.builds)
+                .into_iter()
+                .partition(|digest| needed.contains(digest));
+            inner.builds = kept;
+            Ok(gone)
+        })
+    }
+}
+
 impl Driver for Scripted {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
             self.is_there()?;
+            self.restore(workspace)?;
             self.inner().kept.entry(workspace.id.clone()).or_default();
             Ok(())
         }))
@@ -321,6 +474,7 @@ impl Driver for Scripted {
         Box::pin(self.call(async move {
             assert_eq!(self.pid(id), None, "removed under a running agent");
             self.inner().kept.remove(id);
+            self.inner().homes.remove(id);
             Ok(())
         }))
     }

@@ -17,6 +17,9 @@ const EVENTS = [
   "out-of-memory",
   "disk-limit-exceeded",
   "workspace-sleep-soon",
+  "workspace-command",
+  "snapshot-state",
+  "snapshot-deleted",
   "user-created",
   "user-changed",
   "user-deleted",
@@ -32,10 +35,13 @@ const EVENTS = [
 
 /** Returns which cached queries an event of this kind makes old. */
 function touched(kind: string): string[] {
-  if (kind.startsWith("workspace")) return ["workspaces", "server", "limits", "why-running", "leases"];
+  if (kind.startsWith("workspace")) {
+    return ["workspaces", "server", "limits", "why-running", "leases", "history", "snapshots"];
+  }
   if (kind === "out-of-memory") return ["workspaces"];
   if (kind === "disk-limit-exceeded") return ["limits"];
   if (kind.startsWith("startup")) return ["workspaces"];
+  if (kind.startsWith("snapshot")) return ["snapshots", "history"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];

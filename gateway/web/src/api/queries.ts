@@ -45,6 +45,11 @@ export const limits = queryOptions({
   queryKey: ["limits"],
   queryFn: ({ signal }) => request("GET", "/limits", { signal }),
   refetchInterval: 60_000,
+export const snapshots = queryOptions({
+  queryKey: ["snapshots"],
+  queryFn: ({ signal }) => requestAll("/snapshots", signal),
+  // Events tell of the end; this is for how far one is.
+  refetchInterval: (query) => (query.state.data?.some((snapshot) => snapshot.doing) ? 1500 : 60_000),
 });
 
 export const keys = queryOptions({

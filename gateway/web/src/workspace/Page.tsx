@@ -80,6 +80,7 @@ export function WorkspacePage() {
         </NavLink>
         {workspace.may_enter && <NavLink to={`${path}/terminals`}>Terminals</NavLink>}
         <NavLink to={`${path}/statistics`}>Statistics</NavLink>
+        <NavLink to={`${path}/snapshots`}>Snapshots</NavLink>
         <NavLink to={`${path}/logs`}>Logs</NavLink>
       </nav>
       <Outlet context={context} />

@@ -3,6 +3,7 @@
 mod engine;
 mod hosts;
 mod limits;
+mod snapshots;
 mod templates;
 
 use std::fs;

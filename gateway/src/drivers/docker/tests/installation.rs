@@ -18,7 +18,8 @@ const CLEAN: &str = "
     read nothing
     docker ps -aq --filter label=devgate.installation=$1 | xargs -r docker rm -fv
     docker volume ls -q --filter label=devgate.installation=$1 | xargs -r docker volume rm
-    docker network ls -q --filter label=devgate.installation=$1 | xargs -r docker network rm";
+    docker network ls -q --filter label=devgate.installation=$1 | xargs -r docker network rm
+    docker image ls -q --filter label=devgate.installation=$1 | sort -u | xargs -r docker image rm -f";
 
 /// An installation of a test's own, whose containers and homes go with it.
 pub(super) struct Installation {

@@ -4,6 +4,7 @@ mod account;
 mod agent;
 mod secrets;
 mod server;
+mod snapshots;
 mod templates;
 mod workspaces;
 
@@ -11,6 +12,7 @@ pub use account::*;
 pub use agent::*;
 pub use secrets::*;
 pub use server::*;
+pub use snapshots::*;
 pub use templates::*;
 pub use workspaces::*;
 
@@ -22,7 +24,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::names::{
-    LeaseId, LoginId, MAX_NAME, TemplateName, TokenId, UserId, UserName, WorkspaceId, WorkspaceName,
+    LeaseId, LoginId, MAX_NAME, SnapshotId, SnapshotName, TemplateName, TokenId, UserId, UserName,
+    WorkspaceId, WorkspaceName,
 };
 
 /// Most entries of one page.
@@ -85,6 +88,8 @@ checked_texts! {
     UserName => "UserName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
     WorkspaceName => "WorkspaceName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
     TemplateName => "TemplateName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
+    SnapshotName => "SnapshotName", "^[a-z0-9]+(-[a-z0-9]+)*$", MAX_NAME;
+    SnapshotId => "SnapshotId", "^[a-z0-9]{16}$", 16;
     UserId => "UserId", "^[a-z0-9]{16}$", 16;
     WorkspaceId => "WorkspaceId", "^[a-z0-9]{16}$", 16;
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;

@@ -75,7 +75,7 @@ pub struct Event {
     pub time: OffsetDateTime,
     /// What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`, `workspace-renamed`,
     /// `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
-    /// `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
+    /// `workspace-command`, `snapshot-state`, `snapshot-deleted`, `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
     /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
     /// more may come.
     pub kind: String,

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::WorkspaceTemplate;
 use crate::config::{Cpus, Size};
 use crate::http::wire::{Failure, KilledProgram, StateName};
-use crate::names::{TemplateName, UserName, WorkspaceId, WorkspaceName};
+use crate::names::{SnapshotId, TemplateName, UserName, WorkspaceId, WorkspaceName};
 use crate::store::Visibility;
 
 /// Longest wait of one request, in seconds.
@@ -108,6 +108,9 @@ pub struct CreateWorkspace {
     /// What it is made from; default: what the server's configuration says.
     #[serde(default)]
     pub template: Option<TemplateName>,
+    /// The snapshot that it is made from, its home included, instead; of the same owner's.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotId>,
     /// Processors, where the template leaves a choice.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "2")]

@@ -1,0 +1,396 @@
+//! Snapshots of containers: images that have the home in them.
+//!
+//! What a container's programs have changed is committed to an image, and the home, which
+//! is in a volume, is put into a container of that image, which is committed in its turn.
+//! Each thing has a name that follows from the snapshot's id.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig, ImageSummary};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+use super::containers::{Containers, PATIENCE, Prepared};
+use super::files::{self, Files};
+use super::flatten::{MAX_LAYERS, flat, layers};
+use super::{DockerDriver, agent_config, exit, image, spec, transfer};
+use crate::chain::chain;
+use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken, blocking};
+use crate::names::SnapshotId;
+use crate::workspaces::Workspace;
+
+/// How old an image without a name is that nobody makes any more, in seconds.
+const ABANDONED: i64 = 3600;
+
+impl DockerDriver {
+    async fn take_one(
+        &self,
+        workspace: &Workspace,
+        id: &SnapshotId,
+        label: &Label,
+    ) -> Result<Taken, DriverError> {
+        let containers = &self.containers;
+        self.remove_one(id).await?;
+        let doing = containers
+            .doings
+            .begin(id.as_str(), "copying what the container changed");
+        let source = Box::pin(self.container_of(workspace)).await?;
+        let repository = spec::snapshots(containers.installation());
+        let base = base(id);
+        self.commit_without_ours(workspace, &source, (&repository, &base))
+            .await?;
+        let helper = spec::helper(containers.installation(), id.as_str());
+        let home = self.options.home.to_string_lossy().into_owned();
+        let body = helper_body(containers, format!("{repository}:{base}"));
+        containers.make_helper(&helper, body).await?;
+        doing.tell("copying the home".to_owned());
+        let engine = containers.engine();
+        transfer::copy_folder(engine, (&source.name, &helper), &home, &doing).await?;
+        doing.tell("writing the image".to_owned());
+        let labels = labels(id, label, Some(home));
+        self.finish(id, &helper, labels, source.image.as_deref(), &doing)
+            .await
+    }
+
+    /// Makes a snapshot's image of a container that has all its files, and removes what it
+    /// was made of.
+    pub(super) async fn finish(
+        &self,
+        id: &SnapshotId,
+        helper: &str,
+        labels: HashMap<String, String>,
+        beside: Option<&str>,
+        doing: &super::doings::Doing<'_>,
+    ) -> Result<Taken, DriverError> {
+        let containers = &self.containers;
+        let repository = spec::snapshots(containers.installation());
+        let config = ContainerConfig {
+            labels: Some(labels),
+            ..ContainerConfig::default()
+        };
+        containers
+            .commit(helper, (&repository, id.as_str()), config)
+            .await?;
+        let name = spec::snapshot(containers.installation(), id);
+        let made = self.image(&name).await?;
+        let mut flattened = false;
+        if layers(&made) > MAX_LAYERS {
+            containers.flatten(id, helper, made, doing).await?;
+            flattened = true;
+        }
+        containers.remove_helper(helper, PATIENCE).await?;
+        containers
+            .remove_image(&format!("{repository}:{}", base(id)))
+            .await?;
+        let size = |image: bollard::models::ImageInspect| image.size.unwrap_or_default();
+        let whole = size(self.image(&name).await?);
+        let shared = match beside {
+            Some(image) if !flattened => self.image(image).await.map_or(0, size),
+            _ => 0,
+        };
+        let size = u64::try_from(whole.saturating_sub(shared)).unwrap_or_default();
+        Ok(Taken { size })
+    }
+
+    /// Returns what the engine knows of an image.
+    pub(super) async fn image(
+        &self,
+        image: &str,
+    ) -> Result<bollard::models::ImageInspect, DriverError> {
+        let engine = self.containers.engine();
+        let found = engine.client().await?.inspect_image(image).await;
+        found.map_err(|error| engine.failed("look at an image", error))
+    }
+
+    /// Finds a workspace's container, or makes it where it has none.
+    async fn container_of(&self, workspace: &Workspace) -> Result<Source, DriverError> {
+        let id = &workspace.id;
+        if let Some(found) = self.containers.find(id).await? {
+            return Ok(Source {
+                name: spec::container(id),
+                runs: exit::is_running(&found.state.clone().unwrap_or_default()),
+                image: found.image,
+            });
+        }
+        self.have_home(workspace).await?;
+        let installation = self.containers.installation();
+        let options = self.options.of(&workspace.blueprint, installation);
+        let shared = self.folder(id).shared();
+        let wanted = spec::body(&options, installation, workspace, &shared);
+        let build = options.build.as_ref();
+        let prepared = self.containers.prepare(id, &wanted, build).await?;
+        let found = self.containers.find(id).await?;
+        Ok(Source {
+            name: spec::container(id),
+            runs: matches!(prepared, Prepared::Running(_)),
+            image: found.and_then(|found| found.image),
+        })
+    }
+
+    /// Commits a container without the agent and what it is told, which may be secret.
+    async fn commit_without_ours(
+        &self,
+        workspace: &Workspace,
+        source: &Source,
+        image: (&str, &str),
+    ) -> Result<(), DriverError> {
+        let engine = self.containers.engine();
+        self.put(source, None).await?;
+        let committed = self
+            .containers
+            .commit(&source.name, image, ContainerConfig::default());
+        let committed = committed.await;
+        if source.runs {
+            // The agent that runs needs neither; a start puts them in anyway.
+            let installation = self.containers.installation();
+            let options = self.options.of(&workspace.blueprint, installation);
+            let config = agent_config(workspace, &options)?;
+            if let Err(error) = self.put(source, Some(config)).await {
+                let error = chain(&error);
+                warn!(error, socket = ?engine, "can't put the agent back");
+            }
+        }
+        committed
+    }
+
+    /// Puts the agent and what it is told into a container, or nothing in their place.
+    async fn put(&self, source: &Source, config: Option<String>) -> Result<(), DriverError> {
+        let agent = self.options.agent.clone();
+        let packed = blocking(move || {
+            let (agent, config) = match config {
+                Some(config) => (files::agent(&agent)?, config),
+                None => (Vec::new(), String::new()),
+            };
+            let pack = || {
+                let mut files = Files::new();
+                files.folder(spec::FOLDER, 0o755, (0, 0))?;
+                files.file(spec::AGENT, 0o755, &agent)?;
+                files.file(spec::CONFIG, 0o644, config.as_bytes())?;
+                Ok(files)
+            };
+            pack().map_err(|source| DriverError::File {
+                action: "pack",
+                path: spec::AGENT.into(),
+                source,
+            })
+        });
+        let packed = packed.await?;
+        packed.upload(self.containers.engine(), &source.name).await
+    }
+
+    pub(super) async fn remove_one(&self, id: &SnapshotId) -> Result<(), DriverError> {
+        let containers = &self.containers;
+        let installation = containers.installation();
+        for what in [id.to_string(), flat(id)] {
+            let helper = spec::helper(installation, &what);
+            containers.remove_helper(&helper, PATIENCE).await?;
+        }
+        let name = spec::snapshot(installation, id);
+        let labels = image::labels(containers.engine(), &name).await?;
+        if !labels.is_empty() {
+            containers.check(name.clone(), Some(&labels))?;
+        }
+        let repository = spec::snapshots(installation);
+        for tag in [id.to_string(), base(id), flat(id)] {
+            containers
+                .remove_image(&format!("{repository}:{tag}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn kept_images(&self) -> Result<Vec<SnapshotId>, DriverError> {
+        let containers = &self.containers;
+        let installation = containers.installation();
+        let engine = containers.engine();
+        let repository = spec::snapshots(installation);
+        let images = self.images("reference", &repository).await?;
+        let prefix = format!("{repository}:");
+        let tags = images.iter().flat_map(|image| &image.repo_tags);
+        let tags = tags.filter_map(|name| name.strip_prefix(&prefix));
+        let label = format!("{}={installation}", spec::INSTALLATION);
+        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let found = engine.client().await?.list_containers(Some(options)).await;
+        let found = found.map_err(|error| engine.failed("list the containers", error))?;
+        let helpers = format!("/{}", spec::helpers(installation));
+        let names = found
+            .iter()
+            .flat_map(|container| container.names.iter().flatten());
+        let names = names.filter_map(|name| name.strip_prefix(&helpers));
+        let ids = tags.chain(names);
+        // A helper may be a workspace's, too: nothing of that id is found then.
+        let ids: BTreeSet<SnapshotId> = ids
+            .filter_map(|name| name.split('-').next()?.parse().ok())
+            .collect();
+        let mut kept = Vec::new();
+        for id in ids {
+            let id_text = id.as_str().parse();
+            let is_workspace = match id_text {
+                Ok(workspace) => !containers.homes(&workspace).await?.is_empty(),
+                Err(_) => false,
+            };
+            if !is_workspace {
+                kept.push(id);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn images(&self, filter: &str, value: &str) -> Result<Vec<ImageSummary>, DriverError> {
+        let engine = self.containers.engine();
+        let filters = HashMap::from([(filter, vec![value])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let found = engine.client().await?.list_images(Some(options)).await;
+        found.map_err(|error| engine.failed("list the images", error))
+    }
+
+    /// Removes the installation's images that were built and that nothing needs, and those
+    /// without a name that nobody makes any more.
+    async fn remove_unneeded(&self, needed: &[String]) -> Result<Vec<String>, DriverError> {
+        let installation = self.containers.installation();
+        let label = format!("{}={installation}", spec::INSTALLATION);
+        let prefix = format!("devgate-{installation}:");
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let mut removed = Vec::new();
+        for image in self.images("label", &label).await? {
+            let names: Vec<_> = image
+                .repo_tags
+                .iter()
+                .filter(|tag| *tag != "<none>:<none>")
+                .collect();
+            if names.is_empty() && now - image.created > ABANDONED {
+                if self.containers.remove_image(&image.id).await? {
+                    removed.push(image.id);
+                }
+                continue;
+            }
+            for name in names {
+                let Some(digest) = name.strip_prefix(&prefix) else {
+                    continue;
+                };
+                let is_needed = needed.iter().any(|needed| needed == digest);
+                if !is_needed && self.containers.remove_image(name).await? {
+                    removed.push(name.clone());
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// The container that a snapshot is taken of.
+struct Source {
+    name: String,
+    runs: bool,
+    /// The image that it was made of.
+    image: Option<String>,
+}
+
+impl Snapshots for DockerDriver {
+    fn take<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+        id: &'a SnapshotId,
+        label: &'a Label,
+    ) -> Pending<'a, Result<Taken, DriverError>> {
+        Box::pin(self.take_one(workspace, id, label))
+    }
+
+    fn remove_snapshot<'a>(&'a self, id: &'a SnapshotId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.remove_one(id))
+    }
+
+    fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>> {
+        Box::pin(self.kept_images())
+    }
+
+    fn needed_by<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
+        let needed = workspace.blueprint.snapshots().cloned().collect();
+        Box::pin(std::future::ready(Ok(needed)))
+    }
+
+    fn snapshot_progress(&self, id: &SnapshotId) -> Option<String> {
+        self.containers.doings.text(id.as_str())
+    }
+
+    fn push<'a>(
+        &'a self,
+        id: &'a SnapshotId,
+        image: &'a str,
+        credentials: Option<&'a Credentials>,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.push_one(id, image, credentials))
+    }
+
+    fn pull<'a>(
+        &'a self,
+        id: &'a SnapshotId,
+        image: &'a str,
+        credentials: Option<&'a Credentials>,
+    ) -> Pending<'a, Result<(Label, Taken), DriverError>> {
+        Box::pin(self.pull_one(id, image, credentials))
+    }
+
+    fn end_transfer<'a>(&'a self, image: &'a str) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(self.forget_name(image))
+    }
+
+    fn remove_builds<'a>(
+        &'a self,
+        needed: &'a [String],
+    ) -> Pending<'a, Result<Vec<String>, DriverError>> {
+        Box::pin(async move {
+            let removed = self.remove_unneeded(needed).await?;
+            if !removed.is_empty() {
+                info!(count = removed.len(), "removed images");
+            }
+            Ok(removed)
+        })
+    }
+}
+
+/// Returns the tag of what a container's programs have changed, without the home.
+fn base(id: &SnapshotId) -> String {
+    format!("{id}-base")
+}
+
+/// Returns the settings of a container that never runs and has no volumes of ours.
+pub(super) fn helper_body(containers: &Containers, image: String) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(image),
+        labels: Some(spec::no_workspace(containers.installation())),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// Returns what a snapshot's image says of itself.
+pub(super) fn labels(
+    id: &SnapshotId,
+    label: &Label,
+    home: Option<String>,
+) -> HashMap<String, String> {
+    let labels = [
+        (spec::SNAPSHOT, id.to_string()),
+        (spec::SNAPSHOT_NAME, label.name.clone()),
+        (spec::SNAPSHOT_DESCRIPTION, label.description.clone()),
+        (spec::SNAPSHOT_USER, label.user.clone().unwrap_or_default()),
+    ];
+    let labels = labels
+        .into_iter()
+        .chain(home.map(|home| (spec::SNAPSHOT_HOME, home)));
+    labels
+        .map(|(label, value)| (label.to_owned(), value))
+        .collect()
+}

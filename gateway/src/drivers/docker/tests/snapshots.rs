@@ -1,0 +1,156 @@
+//! What is special to snapshots of containers.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Output};
+
+use super::installation::{Installation, real_containers};
+use super::*;
+use crate::drivers::Snapshots as _;
+use crate::drivers::contract::{home, label, restored};
+use crate::names::SnapshotId;
+
+fn docker(it: &Installation, args: &[&str]) -> Output {
+    let socket = format!("unix://{}", it.options.engine);
+    let mut command = Command::new("docker");
+    command.env("DOCKER_HOST", socket).args(args);
+    command.output().unwrap()
+}
+
+fn image(driver: &DockerDriver, id: &SnapshotId) -> String {
+    spec::snapshot(driver.containers.installation(), id)
+}
+
+#[tokio::test]
+async fn a_snapshot_has_what_the_container_changed_and_nothing_of_ours() {
+    let mut it = real_containers();
+    let secret = "a-secret-that-no-image-has";
+    let environment = &mut it.options.environment;
+    environment.insert("TOKEN".to_owned(), secret.to_owned());
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let file = home(&driver, &workspace, pid).join("file");
+    std::fs::write(&file, "text").unwrap();
+    std::os::unix::fs::chown(&file, Some(1000), Some(1000)).unwrap();
+    std::fs::write(format!("/proc/{pid}/root/installed"), "a program").unwrap();
+    let id = SnapshotId::random();
+    let taken = driver.take(&workspace, &id, &label()).await.unwrap();
+    // The agent alone would be more.
+    let agent = std::fs::metadata(&it.options.agent).unwrap().len();
+    assert!(taken.size > 0 && taken.size < agent / 4, "{taken:?}");
+    let saved = docker(&it, &["save", &image(&driver, &id)]);
+    assert!(saved.status.success());
+    let has = |text: &str| {
+        let mut parts = saved.stdout.windows(text.len());
+        parts.any(|part| part == text.as_bytes())
+    };
+    assert!(has("a program"));
+    assert!(!has(secret), "a secret is in the image");
+    let config = std::fs::read(format!("/proc/{pid}/root{}", spec::CONFIG)).unwrap();
+    assert!(
+        !config.is_empty(),
+        "the agent's configuration isn't put back"
+    );
+
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let read = std::fs::read_to_string(format!("/proc/{pid}/root/installed"));
+    assert_eq!(read.unwrap(), "a program");
+    let file = std::fs::metadata(home(&driver, &back, pid).join("file")).unwrap();
+    assert_eq!((file.uid(), file.gid()), (1000, 1000));
+    // The home before is gone, and nothing but the new one is there.
+    let homes = driver.containers.homes(&back.id).await.unwrap();
+    assert_eq!(homes, [spec::volume(&back)]);
+    let labels = image::labels(driver.containers.engine(), &image(&driver, &id)).await;
+    let labels = labels.unwrap();
+    assert_eq!(labels[spec::SNAPSHOT_DESCRIPTION], label().description);
+    assert_eq!(labels[spec::WORKSPACE], "");
+}
+
+#[tokio::test]
+async fn layers_that_pile_up_are_made_one_and_the_rest_is_kept() {
+    let mut it = real_containers();
+    let folder = it.folder.path().join("build");
+    std::fs::create_dir(&folder).unwrap();
+    let mut dockerfile = "FROM devgate-test/busybox\nENV KEPT=\"a b\"\nLABEL kept=yes\n".to_owned();
+    for number in 0..40 {
+        std::fs::write(folder.join(number.to_string()), number.to_string()).unwrap();
+        writeln!(dockerfile, "COPY {number} /file-{number}").unwrap();
+    }
+    std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+    let driver = it.docker_driver();
+    let tag = format!("devgate-test/layers-{}", WorkspaceId::random());
+    let folder = folder.display().to_string();
+    let built = docker(&it, &["build", "-q", "-t", &tag, &folder]);
+    assert!(built.status.success(), "{built:?}");
+    drop(driver);
+    it.options.image.clone_from(&tag);
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    std::fs::write(home(&driver, &workspace, pid).join("file"), "text").unwrap();
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    let found = driver.image(&image(&driver, &id)).await.unwrap();
+    assert!(flatten::layers(&found) < 5, "{found:?}");
+    let config = found.config.unwrap();
+    assert!(config.env.unwrap().contains(&"KEPT=a b".to_owned()));
+    assert_eq!(config.user.as_deref(), Some("1000:1000"));
+    assert_eq!(config.labels.unwrap()["kept"], "yes");
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let read = std::fs::read_to_string(format!("/proc/{pid}/root/file-39"));
+    assert_eq!(read.unwrap(), "39");
+    let read = std::fs::read_to_string(home(&driver, &back, pid).join("file"));
+    assert_eq!(read.unwrap(), "text");
+    // Nothing of the making is left.
+    let name = spec::snapshots(driver.containers.installation());
+    let left = docker(&it, &["image", "ls", "-q", &name]).stdout;
+    assert_eq!(String::from_utf8(left).unwrap().lines().count(), 1);
+    driver.stop(&back.id, GRACE).await.unwrap();
+    driver.remove(&back.id).await.unwrap();
+    docker(&it, &["image", "rm", "-f", &tag]);
+}
+
+#[tokio::test]
+async fn images_of_others_are_left_alone() {
+    let (it, other) = (real_containers(), real_containers());
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    let other = other.docker_driver();
+    assert_eq!(other.kept_snapshots().await.unwrap(), []);
+    other.remove_snapshot(&id).await.unwrap();
+    other.remove_builds(&[]).await.unwrap();
+    assert_eq!(
+        driver.kept_snapshots().await.unwrap(),
+        std::slice::from_ref(&id)
+    );
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    up(&driver, &restored(&workspace, &id)).await;
+}
+
+#[tokio::test]
+async fn an_image_that_was_built_goes_once_nothing_needs_it() {
+    let it = real_containers();
+    let driver = it.docker_driver();
+    let installation = driver.containers.installation().clone();
+    let label = format!("devgate.installation={installation}");
+    let folder = it.folder.path().join("build");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("Dockerfile"), "FROM devgate-test/busybox\n").unwrap();
+    let folder = folder.display().to_string();
+    for digest in ["old", "used"] {
+        let name = format!("devgate-{installation}:{digest}");
+        let args = ["build", "-q", "--label", &label, "-t", &name, &folder];
+        assert!(docker(&it, &args).status.success());
+    }
+    let removed = driver.remove_builds(&["used".to_owned()]).await.unwrap();
+    assert_eq!(removed, [format!("devgate-{installation}:old")]);
+    assert_eq!(
+        driver.remove_builds(&["used".to_owned()]).await.unwrap(),
+        [""; 0]
+    );
+}
