@@ -34,14 +34,14 @@ fn a_workspace_is_taken_restored_and_cloned_and_its_history_tells_who_asked() {
     let api = create(&site, &token, &json!({ "name": "api" }));
     let (id, owner) = (api.text("id"), api.text("owner"));
     fs::write(file(&api), "then").unwrap();
-    let taken = take(&site, &token, &id, "first");
-    assert_eq!((taken.status, taken.text("state").as_str()), (200, "ready"));
-    assert_eq!(taken.json()["size"], 4);
-    assert_eq!(taken.json()["workspace"]["name"], "api");
+    let first = take(&site, &token, &id, "first");
+    assert_eq!((first.status, first.text("state").as_str()), (200, "ready"));
+    assert_eq!(first.json()["size"], 4);
+    assert_eq!(first.json()["workspace"]["name"], "api");
     take(&site, &token, &id, "first").refused(409, "snapshot-exists");
     fs::write(file(&api), "now").unwrap();
 
-    let snapshot = taken.text("id");
+    let snapshot = first.text("id");
     let line = format!("POST /snapshots/{snapshot}/restore?wait=30");
     let back = site.send(&line, &[&token], Some(&json!({})));
     assert_eq!((back.status, back.text("state").as_str()), (200, "running"));
@@ -102,8 +102,8 @@ fn what_is_in_a_snapshot_reaches_nobody_but_its_owner() {
     let bob = site.member(&admin, "bob");
     let theirs = create(&site, &bob, &json!({ "name": "api" }));
     fs::write(file(&theirs), "secret").unwrap();
-    let taken = take(&site, &bob, &theirs.text("id"), "first");
-    let snapshot = taken.text("id");
+    let first = take(&site, &bob, &theirs.text("id"), "first");
+    let snapshot = first.text("id");
 
     // Another member sees nothing of it.
     let eve = site.member(&admin, "eve");
@@ -160,8 +160,8 @@ fn processes_have_no_image_to_push_and_what_is_no_reference_is_refused() {
     let site = Site::up(&home);
     let token = site.token(&site.sign_in(), "admin");
     let api = create(&site, &token, &json!({ "name": "api" }));
-    let taken = take(&site, &token, &api.text("id"), "first");
-    let line = format!("POST /snapshots/{}/push?wait=30", taken.text("id"));
+    let first = take(&site, &token, &api.text("id"), "first");
+    let line = format!("POST /snapshots/{}/push?wait=30", first.text("id"));
     for to in ["", "api", "no space/api:1", "host:1/api@sha256:0"] {
         site.send(&line, &[&token], Some(&json!({ "to": to })))
             .refused(422, "no-image-reference");

@@ -24,6 +24,12 @@ use crate::identity::{Caller, Denied, Role, Scope, User};
 use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::{self, SnapshotError};
 
+/// Longest name of a user at a registry, in characters.
+const MAX_USERNAME: usize = 200;
+
+/// Longest password there, in characters.
+const MAX_PASSWORD: usize = 4096;
+
 /// `GET /snapshots`
 pub(super) async fn list(
     State(api): State<Api>,
@@ -252,12 +258,17 @@ fn credentials(
     username: Option<String>,
     password: Option<String>,
 ) -> Result<Option<Credentials>, ApiRefused> {
+    let refused = |allowed| ApiRefused::Value {
+        name: "username and password",
+        allowed,
+    };
+    let fits = |text: Option<&String>, most| text.is_none_or(|it| it.chars().count() <= most);
+    if !fits(username.as_ref(), MAX_USERNAME) || !fits(password.as_ref(), MAX_PASSWORD) {
+        return Err(refused("at most 200 and 4096 characters"));
+    }
     match (username, password) {
         (None, None) => Ok(None),
         (Some(username), Some(password)) => Ok(Some(Credentials { username, password })),
-        _ => Err(ApiRefused::Value {
-            name: "username and password",
-            allowed: "both, or neither",
-        }),
+        _ => Err(refused("both, or neither")),
     }
 }

@@ -159,7 +159,7 @@ function Reason({ reason }: { reason: AwakeReason }) {
         <Ago time={reason.since} />
         {reason.until && (
           <>
-            , counts until <Ago time={reason.until} />
+            , ends <Ago time={reason.until} />
           </>
         )}
       </span>
