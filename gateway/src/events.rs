@@ -38,6 +38,8 @@ pub enum Kind {
     WorkspaceState,
     /// A workspace is gone.
     WorkspaceDeleted,
+    /// Something that a workspace's repository says isn't done.
+    WorkspaceNotice,
     /// A user was added.
     UserCreated,
     /// A user's role or password was changed.
@@ -115,6 +117,7 @@ impl Kind {
             Self::WorkspaceCreated => "workspace-created",
             Self::WorkspaceState => "workspace-state",
             Self::WorkspaceDeleted => "workspace-deleted",
+            Self::WorkspaceNotice => "workspace-notice",
             Self::UserCreated => "user-created",
             Self::UserChanged => "user-changed",
             Self::UserDeleted => "user-deleted",

@@ -23,6 +23,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod reach;
+pub mod repository;
 pub mod reverse_proxy;
 pub mod servers;
 pub mod socks;

@@ -1,5 +1,6 @@
 //! The commands about workspaces.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -331,11 +332,17 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
     };
     let view = show(client, &target).await?;
     command.format.print(&view, |view| {
-        let rows = rows(std::slice::from_ref(view));
-        match &view.failure {
-            Some(failure) => format!("{rows}\n{}\n", printable(&failure.detail)),
-            None => rows,
+        let mut text = rows(std::slice::from_ref(view));
+        if let Some(failure) = &view.failure {
+            let _ = write!(text, "\n{}\n", printable(&failure.detail));
         }
+        if !view.notices.is_empty() {
+            text.push_str("\nIn its repository, and not done:\n");
+            for notice in &view.notices {
+                let _ = writeln!(text, "  {}", printable(notice));
+            }
+        }
+        text
     })
 }
 

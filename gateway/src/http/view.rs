@@ -63,6 +63,8 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::EngineUnreachable { .. } => "engine-unreachable",
         FailureReason::ImageMissing { .. } => "image-missing",
         FailureReason::BuildFailed { .. } => "build-failed",
+        FailureReason::RepositoryUnreachable { .. } => "repository-unreachable",
+        FailureReason::DevcontainerInvalid { .. } => "devcontainer-invalid",
         FailureReason::UserMissing { .. } => "user-missing",
         FailureReason::DiskFull { .. } => "disk-full",
         FailureReason::DriverFailed { .. } => "driver-failed",

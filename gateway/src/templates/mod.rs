@@ -407,6 +407,7 @@ impl Inner {
         let sources = Sources {
             dockerfile: &recipe.dockerfile,
             context: context.as_deref(),
+            folders: &BTreeMap::new(),
             arguments: &recipe.arguments,
             target: recipe.target.as_deref(),
         };
@@ -418,6 +419,7 @@ impl Inner {
             digest,
             dockerfile: recipe.dockerfile.clone(),
             context,
+            folders: BTreeMap::new(),
             arguments: recipe.arguments.clone(),
             target: recipe.target.clone(),
         })
@@ -467,6 +469,8 @@ impl Inner {
             environment: template.environment,
             extensions: template.extensions.into_values().flatten().collect(),
             ports: template.ports,
+            repository: template.repository,
+            ..Blueprint::default()
         })
     }
 }

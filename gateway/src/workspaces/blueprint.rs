@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::repository::{Devcontainer, DevcontainerChoice, LifecycleCommand, OwnMount, Repository};
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
 use crate::names::TemplateName;
 use crate::store::Visibility;
@@ -47,6 +49,34 @@ pub struct Blueprint {
     pub extensions: Vec<String>,
     /// Ports that applications listen on.
     pub ports: Vec<PortRule>,
+    /// The repository that is worked on.
+    pub repository: Option<Repository>,
+    /// What was taken from it, once it was looked at.
+    pub devcontainer: Option<Devcontainer>,
+    /// Further environment, in which `${containerEnv:NAME}` stands for what the container's
+    /// own has; wins over the rest.
+    pub remote_environment: BTreeMap<String, String>,
+    /// What is mounted that is this workspace's alone.
+    pub own_mounts: Vec<OwnMount>,
+    /// What runs when it starts, in order.
+    pub lifecycle: Vec<LifecycleCommand>,
+    /// Settings of the editor.
+    pub editor_settings: Map<String, Value>,
+}
+
+impl Blueprint {
+    /// Returns the repository that is still to be looked at, if there is one.
+    pub fn unread(&self) -> Option<&Repository> {
+        let repository = self.repository.as_ref()?;
+        let is_wanted = repository.devcontainer != DevcontainerChoice::Off;
+        (is_wanted && self.devcontainer.is_none()).then_some(repository)
+    }
+
+    /// Returns what isn't done of what the repository says.
+    pub fn notices(&self) -> &[String] {
+        let read = self.devcontainer.as_ref();
+        read.map_or(&[], |read| read.notices.as_slice())
+    }
 }
 
 /// A port that an application listens on.
@@ -104,6 +134,9 @@ pub struct Build {
     /// Folder whose files it may copy.
     #[serde(default)]
     pub context: Option<PathBuf>,
+    /// Further folders, by where they are beside those files.
+    #[serde(default)]
+    pub folders: BTreeMap<String, PathBuf>,
     /// Values of its `ARG`s.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,

@@ -15,6 +15,7 @@ mod decide;
 mod error;
 mod open;
 mod orphans;
+mod repository;
 mod state;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::drivers::{Driver, Follow, Logs};
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{UserName, WorkspaceId, WorkspaceName};
+use crate::repositories::Repositories;
 use crate::store::{OpenPort, Store, StoreError, Visibility};
 use crate::tunnel::Tunnels;
 
@@ -39,6 +41,10 @@ use decide::Verb;
 
 pub use blueprint::{Blueprint, Build, Choices, Image, PortRule, TemplateUse};
 pub use error::{CommandError, OpenError};
+pub use repository::{
+    Devcontainer, DevcontainerChoice, LifecycleCommand, LifecycleRun, OwnMount, OwnMountKind,
+    Repository, Runs,
+};
 pub use state::{FailureReason, Intent, InvalidIntent, Record, State, Workspace};
 
 /// Commands that wait for one workspace's task. When it is full, callers wait.
@@ -102,6 +108,7 @@ struct Inner {
 struct Shared {
     store: Store,
     driver: Arc<dyn Driver>,
+    repositories: Repositories,
     tunnels: Tunnels,
     events: Events,
     options: LifecycleOptions,
@@ -143,7 +150,7 @@ impl Workspaces {
     /// way. Returns once each has its task, before they are all up.
     pub async fn load(
         store: Store,
-        driver: Arc<dyn Driver>,
+        (driver, repositories): (Arc<dyn Driver>, Repositories),
         tunnels: Tunnels,
         options: LifecycleOptions,
     ) -> Result<Self, StoreError> {
@@ -153,6 +160,7 @@ impl Workspaces {
             events: Events::new(store.clone()),
             store,
             driver,
+            repositories,
             tunnels,
             options,
             starts,
@@ -301,9 +309,14 @@ impl Workspaces {
     /// where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
         let starting = matches!(*self.handle(id)?.state.borrow(), State::Starting);
-        starting
-            .then(|| self.inner.shared.driver.doing(id))
-            .flatten()
+        let shared = &self.inner.shared;
+        let doing = || {
+            shared
+                .repositories
+                .doing(id)
+                .or_else(|| shared.driver.doing(id))
+        };
+        starting.then(doing).flatten()
     }
 
     /// Returns where a workspace's home is, as its own programs see it.

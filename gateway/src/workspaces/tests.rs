@@ -111,13 +111,22 @@ async fn load(store: &Store, driver: &Arc<Scripted>) -> Workspaces {
     // Asked for nothing: these agents don't dial.
     let authority = Authority::open(&driver.folder().join("certs")).unwrap();
     let tunnels = Tunnels::new(Arc::new(authority));
+    let folder = driver.folder().to_owned();
     let driver = Arc::clone(driver) as Arc<dyn Driver>;
+    let repositories = Repositories::new(crate::repositories::RepositoryOptions {
+        folder: folder.join("repositories"),
+        driver: crate::config::DriverName::Docker,
+        image: "debian".to_owned(),
+        user: "1000".to_owned(),
+        mounts: Vec::new(),
+        credentials: crate::repositories::no_credentials(),
+    });
     let options = LifecycleOptions {
         start_timeout: Duration::from_secs(2),
         open_timeout: Duration::from_secs(20),
         ..LifecycleOptions::default()
     };
-    Workspaces::load(store.clone(), driver, tunnels, options)
+    Workspaces::load(store.clone(), (driver, repositories), tunnels, options)
         .await
         .unwrap()
 }

@@ -26,6 +26,7 @@ mod hostile_peers;
 mod lifecycle;
 mod many_channels;
 mod rekeying;
+mod repositories;
 mod shell;
 mod unix_forwards;
 mod vscode;

@@ -8,7 +8,7 @@ use devgate_protocol::config::{EditorConfig, TerminalsConfig};
 use super::spec;
 use crate::config::{BindMount, Cpus, Gpus, Size};
 use crate::names::InstallationId;
-use crate::workspaces::{Blueprint, Build, Image};
+use crate::workspaces::{Blueprint, Build, Image, OwnMount};
 
 /// Billionths of a processor in a thousandth.
 const NANOS: i64 = 1_000_000;
@@ -42,6 +42,8 @@ pub struct DockerOptions {
     pub tmp_size: u64,
     /// What else is mounted.
     pub mounts: Vec<BindMount>,
+    /// What is mounted that is the workspace's own.
+    pub own_mounts: Vec<OwnMount>,
     /// Lines for `/etc/hosts`, `NAME:ADDRESS`.
     pub extra_hosts: Vec<String>,
     /// Whether workspaces get the host's GPUs.
@@ -50,6 +52,9 @@ pub struct DockerOptions {
     pub network: Option<String>,
     /// Environment of everything that runs in the workspaces.
     pub environment: BTreeMap<String, String>,
+    /// Further environment, in which `${containerEnv:NAME}` stands for what the
+    /// container's own has.
+    pub remote_environment: BTreeMap<String, String>,
     /// The editor in the browser.
     pub editor: EditorConfig,
     /// Terminals in the browser.
@@ -82,9 +87,12 @@ impl DockerOptions {
             .gpus
             .map_or(options.gpus, |gpus| gpus == Gpus::All);
         options.mounts.extend_from_slice(&blueprint.mounts);
+        options.own_mounts.clone_from(&blueprint.own_mounts);
         let hosts = blueprint.extra_hosts.iter().map(ToString::to_string);
         options.extra_hosts.extend(hosts);
         options.environment.extend(blueprint.environment.clone());
+        let remote = &mut options.remote_environment;
+        remote.extend(blueprint.remote_environment.clone());
         let extensions = &mut options.editor.extensions;
         extensions.extend_from_slice(&blueprint.extensions);
         options

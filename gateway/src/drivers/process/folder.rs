@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use devgate_protocol::config::{AgentConfig, DataTransport, Reach};
 
 use super::{ProcessOptions, ProcessReach};
+use crate::devcontainer::with_container;
 use crate::drivers::DriverError;
 use crate::files::{remove_tree, replace};
 use crate::names::WorkspaceId;
@@ -183,6 +184,17 @@ pub(super) fn kept(all: &Path) -> Result<Vec<WorkspaceId>, DriverError> {
 fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {
     let mut environment = options.environment.clone();
     environment.extend(workspace.blueprint.environment.clone());
+    for (name, value) in &workspace.blueprint.remote_environment {
+        // The environment of an agent is all that a container's would be.
+        let own = |name: &str| {
+            super::INHERITED
+                .contains(&name)
+                .then(|| std::env::var(name).ok())
+        };
+        let known = |name: &str| environment.get(name).cloned().or_else(|| own(name)?);
+        let value = with_container(value, known);
+        environment.insert(name.clone(), value);
+    }
     environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
     environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
     environment

@@ -22,6 +22,7 @@ pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
             version: used.version.clone(),
             behind,
         }),
+        notices: record.workspace.blueprint.notices().to_vec(),
         created: record.workspace.created,
     }
 }

@@ -60,6 +60,9 @@ pub struct WorkspaceView {
     /// The template that it was made from, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<WorkspaceTemplate>,
+    /// What its repository says and isn't done, in lines for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,

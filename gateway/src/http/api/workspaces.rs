@@ -332,6 +332,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
             version: used.version.clone(),
             behind,
         }),
+        notices: workspace.blueprint.notices().to_vec(),
         created: workspace.created,
         changed: record.changed,
         agent,

@@ -10,6 +10,7 @@ const EVENTS = [
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
+  "workspace-notice",
   "user-created",
   "user-changed",
   "user-deleted",

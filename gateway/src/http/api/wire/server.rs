@@ -73,7 +73,8 @@ pub struct Event {
     pub time: OffsetDateTime,
     /// What happened: `workspace-created`, `workspace-state`, `workspace-deleted`,
     /// `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
-    /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
+    /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`,
+    /// `workspace-notice`;
     /// more may come.
     pub kind: String,
     /// The workspace that it is about.

@@ -41,6 +41,8 @@ pub struct Workspace {
     /// The template that it was made from, where it was.
     #[schema(required = true)]
     pub template: Option<WorkspaceTemplate>,
+    /// What its repository says and isn't done, in lines for people.
+    pub notices: Vec<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
