@@ -25,6 +25,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) dockerfile: &'a str,
     /// Folder whose files it may copy.
     pub(crate) context: Option<&'a Path>,
+    /// Further folders, by where they are beside those files.
+    pub(crate) folders: &'a BTreeMap<String, PathBuf>,
     /// Values of its `ARG`s.
     pub(crate) arguments: &'a BTreeMap<String, String>,
     /// The stage that is wanted.
@@ -49,16 +51,19 @@ impl Sources<'_> {
             part(name.as_bytes());
             part(value.as_bytes());
         }
-        if let Some(context) = self.context {
-            for path in files(context)? {
-                let about = fs::symlink_metadata(context.join(&path))?;
+        for (place, folder) in self.all() {
+            if !place.as_os_str().is_empty() {
+                part(place.to_string_lossy().as_bytes());
+            }
+            for path in files(folder)? {
+                let about = fs::symlink_metadata(folder.join(&path))?;
                 part(path.to_string_lossy().as_bytes());
                 part(&about.permissions().mode().to_be_bytes());
                 if about.is_symlink() {
-                    let target = fs::read_link(context.join(&path))?;
+                    let target = fs::read_link(folder.join(&path))?;
                     part(target.to_string_lossy().as_bytes());
                 } else if about.is_file() {
-                    part(&content(&context.join(&path))?);
+                    part(&content(&folder.join(&path))?);
                 }
             }
         }
@@ -79,9 +84,9 @@ impl Sources<'_> {
     pub(crate) fn pack(&self) -> io::Result<File> {
         let mut archive = tar::Builder::new(tempfile::tempfile()?);
         archive.follow_symlinks(false);
-        if let Some(context) = self.context {
-            for path in files(context)? {
-                archive.append_path_with_name(context.join(&path), &path)?;
+        for (place, folder) in self.all() {
+            for path in files(folder)? {
+                archive.append_path_with_name(folder.join(&path), place.join(&path))?;
             }
         }
         let mut header = tar::Header::new_gnu();
@@ -91,6 +96,14 @@ impl Sources<'_> {
         let mut file = archive.into_inner()?;
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
+    }
+
+    /// Returns the folders, and where each is among what is sent.
+    fn all(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let context = self.context.map(|folder| (Path::new(""), folder));
+        let others = self.folders.iter();
+        let others = others.map(|(place, folder)| (Path::new(place), folder.as_path()));
+        context.into_iter().chain(others)
     }
 }
 
@@ -156,6 +169,7 @@ mod tests {
         let sources = Sources {
             dockerfile: "FROM scratch\n",
             context: Some(context),
+            folders: &BTreeMap::new(),
             arguments: &arguments,
             target: None,
         };
@@ -176,12 +190,15 @@ mod tests {
     #[test]
     fn the_archive_has_the_files_and_the_dockerfile() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("bin")).unwrap();
-        fs::write(folder.path().join("bin/tool"), "#!/bin/sh\n").unwrap();
+        fs::create_dir_all(folder.path().join("own/bin")).unwrap();
+        fs::write(folder.path().join("own/bin/tool"), "#!/bin/sh\n").unwrap();
+        fs::create_dir(folder.path().join("more")).unwrap();
+        fs::write(folder.path().join("more/install.sh"), "").unwrap();
         let arguments = BTreeMap::new();
         let sources = Sources {
             dockerfile: "FROM scratch\nCOPY bin /bin\n",
-            context: Some(folder.path()),
+            context: Some(&folder.path().join("own")),
+            folders: &BTreeMap::from([(".more/0".to_owned(), folder.path().join("more"))]),
             arguments: &arguments,
             target: None,
         };
@@ -198,6 +215,6 @@ mod tests {
                     .into_owned()
             })
             .collect();
-        assert_eq!(names, ["bin", "bin/tool", DOCKERFILE]);
+        assert_eq!(names, ["bin", "bin/tool", ".more/0/install.sh", DOCKERFILE]);
     }
 }

@@ -16,7 +16,7 @@ mod units;
 /// Rules for values that are written in other files than the configuration's, too.
 pub(crate) mod rules {
     pub(crate) use super::check::variable;
-    pub(crate) use super::docker::{is_image, is_name, is_user};
+    pub(crate) use super::docker::{is_image, is_mount_point, is_name, is_user};
 }
 
 use std::collections::BTreeMap;

@@ -58,6 +58,8 @@ pub enum Kind {
     SnapshotState,
     /// A snapshot was deleted.
     SnapshotDeleted,
+    /// Something that a workspace's repository says isn't done.
+    WorkspaceNotice,
     /// A user was added.
     UserCreated,
     /// A user's role or password was changed.
@@ -153,6 +155,7 @@ impl Kind {
             Self::WorkspaceCommand => "workspace-command",
             Self::SnapshotState => "snapshot-state",
             Self::SnapshotDeleted => "snapshot-deleted",
+            Self::WorkspaceNotice => "workspace-notice",
             Self::UserCreated => "user-created",
             Self::UserChanged => "user-changed",
             Self::UserDeleted => "user-deleted",

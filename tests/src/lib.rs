@@ -24,6 +24,7 @@ pub mod process;
 pub mod proxy;
 pub mod reach;
 pub mod registry;
+pub mod repository;
 pub mod reverse_proxy;
 pub mod servers;
 pub mod socks;

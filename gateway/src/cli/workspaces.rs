@@ -327,6 +327,12 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
         if let Some(killed) = &view.out_of_memory {
             text.extend(["\n", &out_of_memory(killed), "\n"]);
         }
+        if !view.notices.is_empty() {
+            text.push_str("\nIn its repository, and not done:\n");
+            for notice in &view.notices {
+                text.extend(["  ", &printable(notice), "\n"]);
+            }
+        }
         text
     })
 }

@@ -305,7 +305,7 @@ fn mount(text: &str) -> Option<BindMount> {
 }
 
 /// Tells whether something can be mounted at a path of a workspace.
-pub(super) fn is_mount_point(path: &Path) -> bool {
+pub(crate) fn is_mount_point(path: &Path) -> bool {
     use std::path::Component;
     let mut parts = path.components();
     let rest_is_plain = parts.next() == Some(Component::RootDir)

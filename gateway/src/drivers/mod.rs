@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod process;
 mod snapshots;
+mod startup;
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -375,7 +376,7 @@ impl fmt::Display for Exit {
 
 /// Runs what blocks on a thread that may. It comes to its end even where the
 /// caller goes away.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(failure) => match failure.try_into_panic() {

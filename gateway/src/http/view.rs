@@ -77,6 +77,8 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::ImageMissing { .. } => "image-missing",
         FailureReason::SnapshotMissing { .. } => "snapshot-missing",
         FailureReason::BuildFailed { .. } => "build-failed",
+        FailureReason::RepositoryUnreachable { .. } => "repository-unreachable",
+        FailureReason::DevcontainerInvalid { .. } => "devcontainer-invalid",
         FailureReason::UserMissing { .. } => "user-missing",
         FailureReason::DiskFull { .. } => "disk-full",
         FailureReason::DriverFailed { .. } => "driver-failed",

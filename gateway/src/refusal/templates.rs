@@ -14,7 +14,11 @@ impl Refusal for TemplatesError {
             Self::Invalid { .. } => {
                 row(Status::UNPROCESSABLE_ENTITY, "invalid-template", Prohibited)
             }
-            Self::TooLong => row(Status::PAYLOAD_TOO_LARGE, "template-too-long", Prohibited),
+            Self::TooLong => row(
+                Status::UNPROCESSABLE_ENTITY,
+                "template-too-long",
+                Prohibited,
+            ),
             Self::NeedsContainers { .. } => row(
                 Status::UNPROCESSABLE_ENTITY,
                 "template-needs-containers",

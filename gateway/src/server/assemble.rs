@@ -94,7 +94,10 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     tunnels.tell_secrets_of(vault.clone());
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
-    let workspaces = Workspaces::load(store.clone(), driver, tunnels.clone(), lifecycle).await?;
+    let workspaces = {
+        let parts = (driver, driver::repositories(&config, &folder));
+        Workspaces::load(store.clone(), parts, tunnels.clone(), lifecycle).await?
+    };
     let templates = config.workspaces.templates.clone();
     let templates = templates.unwrap_or_else(|| folder.join("templates"));
     let templates = Templates::new(templates, config.workspaces.driver);

@@ -1,5 +1,6 @@
 //! Makes what runs the workspaces, as the configuration says.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::drivers::docker::{
 };
 use crate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
 use crate::drivers::{AgentCredentials, Driver, DriverError, Issue};
+use crate::repositories::{Repositories, RepositoryOptions, no_credentials};
 
 /// Returns what runs the workspaces' agents.
 pub(super) async fn new(
@@ -130,14 +132,29 @@ fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> Docke
         pids: docker.pids,
         tmp_size: docker.tmp_size.bytes(),
         mounts: docker.mounts.clone(),
+        own_mounts: Vec::new(),
         extra_hosts: docker.extra_hosts.iter().map(ToString::to_string).collect(),
         gpus: docker.gpus == Gpus::All,
         network: docker.network.clone(),
         environment: docker.environment.clone(),
+        remote_environment: BTreeMap::new(),
         editor: editor(config),
         terminals: terminals(config),
         startup: config.startup.for_agents(),
     }
+}
+
+/// Returns what looks at the workspaces' repositories.
+pub(super) fn repositories(config: &Config, folder: &DataFolder) -> Repositories {
+    let docker = &config.docker;
+    Repositories::new(RepositoryOptions {
+        folder: folder.join("repositories"),
+        driver: config.workspaces.driver,
+        image: docker.image.clone().unwrap_or_default(),
+        user: docker.user.clone(),
+        mounts: docker.mounts.clone(),
+        credentials: no_credentials(),
+    })
 }
 
 fn editor(config: &Config) -> EditorConfig {

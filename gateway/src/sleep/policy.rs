@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Period;
 use crate::workspaces::Workspace;
 
 /// How a workspace goes to sleep by itself.
@@ -37,7 +38,11 @@ impl SleepPolicy {
 
 impl Policies {
     /// Returns a workspace's policy.
-    pub(super) fn of(&self, _workspace: &Workspace) -> SleepPolicy {
-        self.installation
+    pub(super) fn of(&self, workspace: &Workspace) -> SleepPolicy {
+        let Some(rule) = workspace.blueprint.sleep else {
+            return self.installation;
+        };
+        let warn = rule.warn.map_or(self.installation.warn, Period::get);
+        SleepPolicy::new(rule.after.get(), warn)
     }
 }

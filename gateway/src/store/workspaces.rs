@@ -192,6 +192,20 @@ impl Store {
         Ok(())
     }
 
+    /// Records what a workspace is made of.
+    pub(crate) async fn set_blueprint(
+        &self,
+        id: &WorkspaceId,
+        blueprint: &Blueprint,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE workspaces SET blueprint = $1 WHERE id = $2")
+            .bind(blueprint_text(blueprint))
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
     /// Records where a workspace is.
     pub(crate) async fn set_state(
         &self,

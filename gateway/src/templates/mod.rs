@@ -31,8 +31,8 @@ pub use template::{BuildRecipe, Resources, Template};
 /// Ending of a template's file.
 const ENDING: &str = "toml";
 
-/// Longest template, in bytes.
-pub const MAX_TEXT: usize = 256 * 1024;
+/// Longest template, in characters.
+pub const MAX_TEXT: usize = 32 * 1024;
 
 /// Most templates of an installation.
 const MAX_TEMPLATES: usize = 1000;
@@ -91,7 +91,7 @@ pub enum TemplatesError {
         error: TemplateError,
     },
     /// Its text is too long.
-    #[error("a template has at most {} KiB", MAX_TEXT / 1024)]
+    #[error("a template has at most {MAX_TEXT} characters")]
     TooLong,
     /// It needs what this installation's workspaces aren't.
     #[error(
@@ -376,9 +376,7 @@ impl Inner {
     }
 
     fn put(&self, name: &TemplateName, text: &str) -> Result<Found, TemplatesError> {
-        if text.len() > MAX_TEXT {
-            return Err(TemplatesError::TooLong);
-        }
+        fits(text)?;
         let found = self.found(name, text.to_owned());
         if let Err(error) = found.template {
             let name = name.clone();
@@ -420,6 +418,7 @@ impl Inner {
         let sources = Sources {
             dockerfile: &recipe.dockerfile,
             context: context.as_deref(),
+            folders: &BTreeMap::new(),
             arguments: &recipe.arguments,
             target: recipe.target.as_deref(),
         };
@@ -431,6 +430,7 @@ impl Inner {
             digest,
             dockerfile: recipe.dockerfile.clone(),
             context,
+            folders: BTreeMap::new(),
             arguments: recipe.arguments.clone(),
             target: recipe.target.clone(),
         })
@@ -468,6 +468,8 @@ impl Inner {
             choices,
             rebuilds,
             image: image.or(built.map(Image::Built)),
+            startup: template.startup,
+            sleep: template.sleep,
             host_labels: template.host_labels,
             home: None,
             user: template.user,
@@ -482,8 +484,18 @@ impl Inner {
             environment: template.environment,
             extensions: template.extensions.into_values().flatten().collect(),
             ports: template.ports,
+            repository: template.repository,
+            ..Blueprint::default()
         })
     }
+}
+
+/// Refuses a text that is too long.
+fn fits(text: &str) -> Result<(), TemplatesError> {
+    if text.chars().count() > MAX_TEXT {
+        return Err(TemplatesError::TooLong);
+    }
+    Ok(())
 }
 
 /// Refuses what is more than a template allows.

@@ -6,8 +6,10 @@ use std::path::{Component, Path};
 use toml::de::{DeTable, DeValue};
 
 use super::template::Template;
-use crate::config::Size;
 use crate::config::rules::{is_image, is_name, is_user, variable};
+use crate::config::{BindMount, Size};
+use crate::repositories::{address, is_branch};
+use crate::workspaces::DevcontainerChoice;
 
 /// Least memory that an engine gives a container, and that an agent needs.
 const MIN_MEMORY: Size = Size::kib(64 << 10);
@@ -36,9 +38,13 @@ type Finding = (Vec<String>, String);
 /// # Errors
 /// The first thing that is wrong, with its line.
 pub fn read(text: &str) -> Result<Template, TemplateError> {
-    let template: Template = toml::from_str(text).map_err(|error| TemplateError {
-        line: line_of(text, error.span()),
-        problem: error.message().replace('\n', "; "),
+    let template: Template = toml::from_str(text).map_err(|error| {
+        let mount = error.message().contains("is not a mount");
+        let mount = mount.then(|| bad_mount(text)).flatten();
+        TemplateError {
+            line: line_of(text, mount.or(error.span())),
+            problem: error.message().replace('\n', "; "),
+        }
     })?;
     check(&template).map_err(|(path, problem)| TemplateError {
         line: line_of(text, find(text, &path)),
@@ -94,13 +100,59 @@ fn check(template: &Template) -> Result<(), Finding> {
     {
         return wrong(&["shell"], "write an absolute path".to_owned());
     }
+    if let Some(startup) = &template.startup
+        && (startup.script.trim().is_empty() || startup.script.contains('\0'))
+    {
+        return wrong(&["startup", "script"], "write a command line".to_owned());
+    }
     resources(template)?;
     for (name, value) in &template.environment {
         if let Err(problem) = variable(name, value) {
             return wrong(&["environment", name], problem);
         }
     }
-    ports(template)
+    ports(template)?;
+    repository(template)
+}
+
+fn repository(template: &Template) -> Result<(), Finding> {
+    let Some(repository) = &template.repository else {
+        return Ok(());
+    };
+    let wrong =
+        |key: &str, problem: String| Err((vec!["repository".to_owned(), key.to_owned()], problem));
+    if let Err(problem) = address(&repository.url) {
+        return wrong("url", problem.to_owned());
+    }
+    if let Some(branch) = &repository.branch
+        && !is_branch(branch)
+    {
+        return wrong(
+            "branch",
+            format!("{branch:?} can't be the name of a branch or a tag"),
+        );
+    }
+    if let Some(folder) = &repository.folder
+        && (folder.as_os_str().is_empty() || !stays(folder))
+    {
+        let problem = "write a path below the home, without \"..\"".to_owned();
+        return wrong("folder", problem);
+    }
+    if let DevcontainerChoice::Named(name) = &repository.devcontainer
+        && !is_file_name(name)
+    {
+        let problem = "write true, false, or the name of a folder in .devcontainer".to_owned();
+        return wrong("devcontainer", problem);
+    }
+    Ok(())
+}
+
+/// Tells whether a text names one file or folder, and can be shown.
+fn is_file_name(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(['/', '\\'])
+        && !name.contains(char::is_control)
 }
 
 fn resources(template: &Template) -> Result<(), Finding> {
@@ -194,6 +246,17 @@ fn find(text: &str, path: &[String]) -> Option<Range<usize>> {
     found
 }
 
+/// Returns where an entry of `mounts` is that can't be one: its error knows only the list.
+fn bad_mount(text: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let (_, mounts) = entry(table.get_ref(), "mounts")?;
+    let bad = mounts.as_array()?.iter().find(|mount| {
+        let mount = mount.get_ref().as_str();
+        mount.is_some_and(|mount| mount.parse::<BindMount>().is_err())
+    })?;
+    Some(bad.span())
+}
+
 fn entry<'a, 'text>(
     table: &'a DeTable<'text>,
     name: &str,
@@ -241,6 +304,11 @@ port = 8080
 name = "web"
 visibility = "members"
 
+[repository]
+url = "https://git.example/team/api.git"
+branch = "main"
+devcontainer = "go"
+
 [extensions]
 go = ["golang.go"]
 "#,
@@ -283,6 +351,33 @@ go = ["golang.go"]
                 "twice",
             ),
             ("[[ports]]\nport = 80\nvisibility = \"all\"\n", 3, "private"),
+            ("[repository]\nbranch = \"x\"\n", 1, "url"),
+            ("[repository]\nurl = \"/srv/api\"\n", 2, "https://"),
+            (
+                "[repository]\nurl = \"https://me:pw@git.example/api\"\n",
+                2,
+                "password",
+            ),
+            (
+                "[repository]\nurl = \"https://git.example/api\"\nbranch = \"-x\"\n",
+                3,
+                "branch",
+            ),
+            (
+                "[repository]\nurl = \"git@git.example:api\"\n\nfolder = \"../x\"\n",
+                4,
+                "below the home",
+            ),
+            (
+                "[repository]\nurl = \"git@git.example:api\"\ndevcontainer = \"a/b\"\n",
+                3,
+                "true, false",
+            ),
+            (
+                "[repository]\nurl = \"git@git.example:api\"\ndevcontainer = 1\n",
+                3,
+                "",
+            ),
             (
                 "mounts = [\n  \"/a:/b\",\n  \"nonsense\",\n]\n",
                 3,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
-use crate::workspaces::PortRule;
+use crate::workspaces::{PortRule, Repository, SleepRule, StartupScript};
 
 /// A template's file. What it doesn't say is as the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,15 @@ pub struct Template {
     pub extra_hosts: Vec<ExtraHost>,
     /// Ports that applications listen on.
     pub ports: Vec<PortRule>,
+    /// The repository that is worked on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Repository>,
+    /// The script that runs when a workspace starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup: Option<StartupScript>,
+    /// When a workspace goes to sleep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepRule>,
     /// Extensions of the editor, in groups that have a name.
     pub extensions: BTreeMap<String, Vec<String>>,
 }

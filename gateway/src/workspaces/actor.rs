@@ -214,6 +214,9 @@ impl Actor {
 
     async fn start(&mut self, after: Duration) -> Lifecycle {
         let since = Instant::now();
+        if let Some(next) = self.read_repository().await {
+            return next;
+        }
         let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
         let told = self.startup.clone();
         told.send_replace(None);
@@ -234,6 +237,34 @@ impl Actor {
                 self.fail(FailureReason::of_start(&error)).await
             }
         }
+    }
+
+    /// Completes what the workspace is made of by what its repository says, once. Returns
+    /// what to do instead where that doesn't come to its end.
+    async fn read_repository(&mut self) -> Option<Lifecycle> {
+        self.workspace.blueprint.unread()?;
+        let (shared, workspace) = (Arc::clone(&self.shared), self.workspace.clone());
+        let home = shared.driver.home(&workspace.id);
+        let work = shared.repositories.read(&workspace, &home);
+        let blueprint = match self.beside(work).await {
+            Ok(next) => return Some(next),
+            Err(Ok(blueprint)) => blueprint,
+            Err(Err(error)) => {
+                let reason = FailureReason::of_repository(&error);
+                return Some(self.fail(reason).await);
+            }
+        };
+        if let Err(error) = shared.store.set_blueprint(&workspace.id, &blueprint).await {
+            let detail = chain(&error);
+            return Some(self.fail(FailureReason::DriverFailed { detail }).await);
+        }
+        for notice in blueprint.notices() {
+            warn!(notice, "something in the repository isn't done");
+            let about = NewEvent::of_workspace(Kind::WorkspaceNotice, &workspace);
+            shared.events.record(about.saying("detail", notice));
+        }
+        self.workspace.blueprint = Arc::new(blueprint);
+        None
     }
 
     async fn watch_over(&mut self) -> Lifecycle {
@@ -314,6 +345,10 @@ impl Actor {
             let _turn = turn.lock().await;
             let removed = shared.driver.remove(&id).await;
             removed.map_err(|error| FailureReason::of_removal(&error))?;
+            let removed = shared.repositories.remove(&id).await;
+            removed.map_err(|error| FailureReason::RemoveFailed {
+                detail: chain(&error),
+            })?;
             let removed = shared.store.remove_workspace(&id).await;
             removed.map_err(|error| FailureReason::RemoveFailed {
                 detail: chain(&error),

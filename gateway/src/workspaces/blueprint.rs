@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
+use super::repository::{Devcontainer, DevcontainerChoice, LifecycleCommand, OwnMount, Repository};
+use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Period, Size};
 use crate::names::{SnapshotId, TemplateName};
 use crate::store::Visibility;
 
@@ -51,6 +53,67 @@ pub struct Blueprint {
     pub extensions: Vec<String>,
     /// Ports that applications listen on.
     pub ports: Vec<PortRule>,
+    /// The repository that is worked on.
+    pub repository: Option<Repository>,
+    /// What was taken from it, once it was looked at.
+    pub devcontainer: Option<Devcontainer>,
+    /// Further environment, in which `${containerEnv:NAME}` stands for what the container's
+    /// own has; wins over the rest.
+    pub remote_environment: BTreeMap<String, String>,
+    /// What is mounted that is this workspace's alone.
+    pub own_mounts: Vec<OwnMount>,
+    /// What runs when it starts, in order.
+    pub lifecycle: Vec<LifecycleCommand>,
+    /// The script that runs when it starts, in place of that of all workspaces.
+    pub startup: Option<StartupScript>,
+    /// When it goes to sleep, in place of what the configuration says.
+    pub sleep: Option<SleepRule>,
+    /// Settings of the editor.
+    pub editor_settings: Map<String, Value>,
+}
+
+/// A script that runs when a workspace starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StartupScript {
+    /// Its text, for the log-in shell.
+    pub script: String,
+    /// How long it may take; 0 is for ever. Default: 10 min.
+    #[serde(default = "ten_minutes")]
+    pub timeout: Period,
+    /// Whether the workspace is starting until it is over. Default: no.
+    #[serde(default)]
+    pub wait: bool,
+}
+
+const fn ten_minutes() -> Period {
+    Period::seconds(10 * 60)
+}
+
+/// When a workspace goes to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SleepRule {
+    /// After how long in which nothing goes on; 0 is never.
+    pub after: Period,
+    /// How long before people are warned. Absent: as the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn: Option<Period>,
+}
+
+impl Blueprint {
+    /// Returns the repository that is still to be looked at, if there is one.
+    pub fn unread(&self) -> Option<&Repository> {
+        let repository = self.repository.as_ref()?;
+        let is_wanted = repository.devcontainer != DevcontainerChoice::Off;
+        (is_wanted && self.devcontainer.is_none()).then_some(repository)
+    }
+
+    /// Returns what isn't done of what the repository says.
+    pub fn notices(&self) -> &[String] {
+        let read = self.devcontainer.as_ref();
+        read.map_or(&[], |read| read.notices.as_slice())
+    }
 }
 
 /// A port that an application listens on.
@@ -145,6 +208,9 @@ pub struct Build {
     /// Folder whose files it may copy.
     #[serde(default)]
     pub context: Option<PathBuf>,
+    /// Further folders, by where they are beside those files.
+    #[serde(default)]
+    pub folders: BTreeMap<String, PathBuf>,
     /// Values of its `ARG`s.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,

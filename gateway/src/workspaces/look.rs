@@ -88,6 +88,7 @@ impl Workspaces {
             waking.then(|| "waking up".to_owned())
         };
         startup
+            .or_else(|| self.inner.shared.repositories.doing(id))
             .or_else(|| self.inner.shared.driver.doing(id))
             .or_else(|| {
                 let shared = &self.inner.shared;

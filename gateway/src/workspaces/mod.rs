@@ -22,6 +22,7 @@ mod open;
 mod orphans;
 mod reached;
 mod renaming;
+mod repository;
 mod snapshot;
 mod snapshots;
 mod startup;
@@ -44,6 +45,7 @@ use crate::drivers::Driver;
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{WorkspaceId, WorkspaceName};
+use crate::repositories::Repositories;
 use crate::store::{OpenPort, Store, StoreError, Visibility};
 use crate::tunnel::Tunnels;
 
@@ -53,11 +55,17 @@ use limits::Ledger;
 use snapshots::Going;
 use tenure::Owner;
 
-pub use blueprint::{Blueprint, Build, Choices, HomeOf, Image, PortRule, TemplateUse};
+pub use blueprint::{
+    Blueprint, Build, Choices, HomeOf, Image, PortRule, SleepRule, StartupScript, TemplateUse,
+};
 pub use error::{CommandError, OpenError, SnapshotError};
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
 pub use reached::{LimitReached, Resource};
+pub use repository::{
+    Devcontainer, DevcontainerChoice, LifecycleCommand, LifecycleRun, OwnMount, OwnMountKind,
+    Repository, Runs,
+};
 pub(crate) use snapshot::NewSnapshot;
 pub use snapshot::{Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 pub use snapshots::{MAX_CLONES, MAX_DESCRIPTION};
@@ -134,6 +142,7 @@ struct Inner {
 struct Shared {
     store: Store,
     driver: Arc<dyn Driver>,
+    repositories: Repositories,
     tunnels: Tunnels,
     events: Events,
     ledger: Arc<Ledger>,
@@ -207,7 +216,7 @@ impl Workspaces {
     /// way. Returns once each has its task, before they are all up.
     pub async fn load(
         store: Store,
-        driver: Arc<dyn Driver>,
+        (driver, repositories): (Arc<dyn Driver>, Repositories),
         tunnels: Tunnels,
         options: LifecycleOptions,
     ) -> Result<Self, StoreError> {
@@ -220,6 +229,7 @@ impl Workspaces {
             ledger: Arc::new(Ledger::new(options.limits)),
             store,
             driver,
+            repositories,
             tunnels,
             options,
             starts,

@@ -13,6 +13,7 @@ use crate::chain::chain;
 use crate::drivers::{DriverError, Exit};
 use crate::identity::Target;
 use crate::names::{SnapshotId, UserId, UserName, WorkspaceId, WorkspaceName};
+use crate::repositories::ReadError;
 
 /// A workspace, as it is called and whose it is. Its id and its age never change; a copy's
 /// name and owner are those of its moment ([`Workspaces::tenure`] tells when the owner is
@@ -227,17 +228,37 @@ pub enum FailureReason {
     },
     /// The image can't be built.
     #[error(
-        "the workspace's image can't be built ({detail}): mend the template, then rebuild the \
-         workspace (`devgate rebuild`)"
+        "the workspace's image can't be built ({detail}): mend the template or the repository, \
+         then rebuild the workspace (`devgate rebuild`)"
     )]
     BuildFailed {
         /// The end of the build's output.
         detail: String,
     },
+    /// The repository isn't to be had.
+    #[error(
+        "the repository {url} can't be read ({detail}): its address and its branch are in the \
+         template; see to that, then start again"
+    )]
+    RepositoryUnreachable {
+        /// Its address.
+        url: String,
+        /// git's words.
+        detail: String,
+    },
+    /// The repository says something of its workspaces that can't be done.
+    #[error("in the repository, {place}: {detail}; mend that there, then start again")]
+    DevcontainerInvalid {
+        /// The file and the line.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The image has no such user.
     #[error(
         "the image {image} has no user {user:?}: name one that it has, or numbers such as \
-         1000:1000, as docker.user, then start again"
+         1000:1000, as docker.user, in the template or as the repository's remoteUser, then \
+         start again"
     )]
     UserMissing {
         /// The image's name.
@@ -394,6 +415,23 @@ impl FailureReason {
             | DriverError::Unstoppable { .. }
             | DriverError::LostAgent { .. }
             | DriverError::Certificate(_) => Self::DriverFailed {
+                detail: chain(error),
+            },
+        }
+    }
+
+    /// Says why a repository couldn't be read.
+    pub(super) fn of_repository(error: &ReadError) -> Self {
+        match error {
+            ReadError::Unreachable { url, detail } => Self::RepositoryUnreachable {
+                url: url.clone(),
+                detail: detail.clone(),
+            },
+            ReadError::Devcontainer(error) => Self::DevcontainerInvalid {
+                place: error.place.clone(),
+                detail: error.problem.clone(),
+            },
+            ReadError::Folder { .. } => Self::DriverFailed {
                 detail: chain(error),
             },
         }

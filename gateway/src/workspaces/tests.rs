@@ -141,8 +141,18 @@ async fn load(store: &Store, driver: &Arc<Scripted>, options: &LifecycleOptions)
     // Asked for nothing: these agents don't dial.
     let authority = Authority::open(&driver.folder().join("certs")).unwrap();
     let tunnels = Tunnels::new(Arc::new(authority));
+    let folder = driver.folder().to_owned();
     let driver = Arc::clone(driver) as Arc<dyn Driver>;
-    Workspaces::load(store.clone(), driver, tunnels, options.clone())
+    let repositories = Repositories::new(crate::repositories::RepositoryOptions {
+        folder: folder.join("repositories"),
+        driver: crate::config::DriverName::Docker,
+        image: "debian".to_owned(),
+        user: "1000".to_owned(),
+        mounts: Vec::new(),
+        credentials: crate::repositories::no_credentials(),
+    });
+    let parts = (driver, repositories);
+    Workspaces::load(store.clone(), parts, tunnels, options.clone())
         .await
         .unwrap()
 }

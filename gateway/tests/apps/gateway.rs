@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
 use axum::Router;
-use devgate::config::{Applications, HttpConfig};
+use devgate::config::{Applications, DriverName, HttpConfig};
+use devgate::drivers::Driver;
 use devgate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
 use devgate::http::apps::{self, Apps, Place, Seal};
 use devgate::http::inside::{self, Inside};
@@ -15,6 +16,7 @@ use devgate::http::proxy::Proxy;
 use devgate::http::{Limits, Routes, Site, serve};
 use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
+use devgate::repositories::{Repositories, RepositoryOptions, no_credentials};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
 use devgate::workspaces::{Blueprint, Intent, LifecycleOptions, State, Workspaces};
@@ -75,7 +77,16 @@ impl Gateway {
             reach: ProcessReach::Socket,
         });
         let lifecycle = LifecycleOptions::default();
-        let workspaces = Workspaces::load(store.clone(), Arc::new(driver), tunnels, lifecycle)
+        let repositories = Repositories::new(RepositoryOptions {
+            folder: folder.path().join("repositories"),
+            driver: DriverName::Process,
+            image: String::new(),
+            user: String::new(),
+            mounts: Vec::new(),
+            credentials: no_credentials(),
+        });
+        let parts: (Arc<dyn Driver>, _) = (Arc::new(driver), repositories);
+        let workspaces = Workspaces::load(store.clone(), parts, tunnels, lifecycle)
             .await
             .unwrap();
         let ada = store

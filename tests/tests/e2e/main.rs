@@ -26,6 +26,7 @@ mod hostile_peers;
 mod lifecycle;
 mod many_channels;
 mod rekeying;
+mod repositories;
 mod secrets;
 mod shell;
 mod sleep;

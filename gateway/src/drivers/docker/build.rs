@@ -102,6 +102,7 @@ async fn pack(image: &str, build: &Build) -> Result<std::fs::File, DriverError> 
         let sources = Sources {
             dockerfile: &build.dockerfile,
             context: build.context.as_deref(),
+            folders: &build.folders,
             arguments: &build.arguments,
             target: build.target.as_deref(),
         };

@@ -4,7 +4,7 @@
 //! that was cut short has left is found by the next one; and a label with the
 //! installation's id: what has another one, or none, is never touched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -313,6 +313,53 @@ impl Containers {
             }
             Err(error) => Err(self.engine.failed(action, error)),
         }
+    }
+
+    /// Removes the volumes that are a workspace's own.
+    pub(super) async fn remove_volumes(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let deadline = Instant::now() + PATIENCE;
+        let label = format!("{}={}", spec::INSTALLATION, self.installation);
+        let own = format!("{}={id}", spec::WORKSPACE);
+        let filters = HashMap::from([("label", vec![label.as_str(), own.as_str()])]);
+        let client = self.engine.client().await?;
+        let failed = |error| self.engine.failed("remove a volume", error);
+        loop {
+            let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+            let listed = client.list_volumes(Some(options)).await.map_err(failed)?;
+            let volumes = listed.volumes.unwrap_or_default();
+            let Some(volume) = volumes.first() else {
+                return Ok(());
+            };
+            match client
+                .remove_volume(
+                    &volume.name,
+                    None::<bollard::query_parameters::RemoveVolumeOptions>,
+                )
+                .await
+            {
+                Ok(()) => {}
+                // A container that is being removed still holds it.
+                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Returns the environment of a workspace's container: its image's, and what it was
+    /// made with.
+    pub(super) async fn environment(
+        &self,
+        id: &WorkspaceId,
+    ) -> Result<BTreeMap<String, String>, DriverError> {
+        let found = self.find(id).await?;
+        let variables = found
+            .and_then(|found| found.config?.env)
+            .unwrap_or_default();
+        let split = |variable: &String| {
+            let (name, value) = variable.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        };
+        Ok(variables.iter().filter_map(split).collect())
     }
 
     /// Returns the workspaces that have a container or a home.

@@ -32,8 +32,8 @@ mod spec;
 mod transfer;
 mod usage;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,11 +52,13 @@ pub(crate) use self::options::nanos;
 pub use self::options::{DockerOptions, DockerReach};
 use super::{
     Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
+    startup,
 };
 use crate::chain::chain;
 use crate::config::Size;
+use crate::devcontainer::with_container;
 use crate::names::WorkspaceId;
-use crate::workspaces::Workspace;
+use crate::workspaces::{OwnMountKind, Workspace};
 
 /// Name of the agent's socket.
 const SOCKET: &str = "agent.sock";
@@ -152,7 +154,12 @@ impl DockerDriver {
         workspace: &Workspace,
         options: &DockerOptions,
     ) -> Result<(), DriverError> {
-        let config = agent_config(workspace, options)?;
+        let container_has = if options.needs_environment(&workspace.blueprint) {
+            self.containers.environment(&workspace.id).await?
+        } else {
+            BTreeMap::new()
+        };
+        let config = agent_config(workspace, options, &container_has)?;
         let identity = identity::of(&workspace.id, options);
         let agent = options.agent.clone();
         let is_new = container.is_new;
@@ -162,6 +169,7 @@ impl DockerDriver {
             None
         };
         let home = options.home.to_string_lossy().into_owned();
+        let volumes = own_volumes(options);
         let folder = self.folder(&workspace.id);
         let packed = blocking(move || {
             let had_home = folder.had_home()?;
@@ -179,9 +187,15 @@ impl DockerDriver {
                 files.file(spec::AGENT, 0o755, &agent)?;
                 files.file(spec::CONFIG, 0o644, config.as_bytes())?;
                 if let Some((account, passwd)) = account {
-                    identity.pack(&mut files, (account.uid, account.gid))?;
+                    let owner = (account.uid, account.gid);
+                    identity.pack(&mut files, owner)?;
+                    if is_new {
+                        for volume in &volumes {
+                            files.folder(volume, 0o755, owner)?;
+                        }
+                    }
                     if is_new && !had_home {
-                        files.folder(&home, 0o755, (account.uid, account.gid))?;
+                        files.folder(&home, 0o755, owner)?;
                     }
                     if is_new && !account.is_listed {
                         let passwd = account.add_to(&passwd, &home);
@@ -251,6 +265,7 @@ impl Driver for DockerDriver {
         Box::pin(async move {
             self.containers.remove_container(id).await?;
             self.containers.remove_homes(id, None).await?;
+            self.containers.remove_volumes(id).await?;
             let folder = self.folder(id);
             blocking(move || folder.remove()).await
         })
@@ -312,9 +327,47 @@ impl Driver for DockerDriver {
     }
 }
 
-/// Returns what a workspace's agent is told.
-fn agent_config(workspace: &Workspace, options: &DockerOptions) -> Result<String, DriverError> {
+/// Returns where a workspace has volumes of its own that it can write to.
+fn own_volumes(options: &DockerOptions) -> Vec<String> {
+    let mounts = options.own_mounts.iter();
+    let volumes = mounts
+        .filter(|mount| !mount.read_only && matches!(mount.kind, OwnMountKind::Volume { .. }));
+    let mut folders = Vec::new();
+    for volume in volumes {
+        // In the home the engine makes what is above it, and nobody could write there.
+        let above = volume.target.ancestors().skip(1);
+        let above: Vec<_> = above
+            .take_while(|it| it.starts_with(&options.home) && *it != options.home)
+            .collect();
+        folders.extend(above.into_iter().rev().map(text));
+        folders.push(text(&volume.target));
+    }
+    folders.dedup();
+    folders
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Returns what a workspace's agent is told; `container_has` is the environment of its
+/// container.
+fn agent_config(
+    workspace: &Workspace,
+    options: &DockerOptions,
+    container_has: &BTreeMap<String, String>,
+) -> Result<String, DriverError> {
     let mut environment = options.environment.clone();
+    for (name, value) in &options.remote_environment {
+        let known = |name: &str| {
+            let known = options
+                .environment
+                .get(name)
+                .or_else(|| container_has.get(name));
+            known.cloned()
+        };
+        environment.insert(name.clone(), with_container(value, known));
+    }
     environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
     environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
     let config = AgentConfig {
@@ -334,7 +387,10 @@ fn agent_config(workspace: &Workspace, options: &DockerOptions) -> Result<String
         terminals: options.terminals.clone(),
         startup: Startup {
             state_folder: Some(spec::STATE.into()),
-            ..options.startup.clone()
+            ..startup::of(&options.startup, &workspace.blueprint, |name| {
+                let known = options.environment.get(name);
+                known.or_else(|| container_has.get(name)).cloned()
+            })
         },
     };
     toml::to_string(&config).map_err(|error| DriverError::File {

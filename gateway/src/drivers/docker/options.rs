@@ -11,7 +11,7 @@ use super::spec;
 use crate::config::{BindMount, Cpus, Gpus, Size};
 use crate::drivers::Issue;
 use crate::names::InstallationId;
-use crate::workspaces::{Blueprint, Build, Image};
+use crate::workspaces::{Blueprint, Build, Image, OwnMount};
 
 /// Billionths of a processor in a thousandth.
 const NANOS: i64 = 1_000_000;
@@ -73,6 +73,8 @@ pub struct DockerOptions {
     pub tmp_size: u64,
     /// What else is mounted.
     pub mounts: Vec<BindMount>,
+    /// What is mounted that is the workspace's own.
+    pub own_mounts: Vec<OwnMount>,
     /// Lines for `/etc/hosts`, `NAME:ADDRESS`.
     pub extra_hosts: Vec<String>,
     /// Whether workspaces get the host's GPUs.
@@ -81,6 +83,9 @@ pub struct DockerOptions {
     pub network: Option<String>,
     /// Environment of everything that runs in the workspaces.
     pub environment: BTreeMap<String, String>,
+    /// Further environment, in which `${containerEnv:NAME}` stands for what the
+    /// container's own has.
+    pub remote_environment: BTreeMap<String, String>,
     /// The editor in the browser.
     pub editor: EditorConfig,
     /// Terminals in the browser.
@@ -90,6 +95,11 @@ pub struct DockerOptions {
 }
 
 impl DockerOptions {
+    /// Tells whether something of it refers to the container's own environment.
+    pub(super) fn needs_environment(&self, blueprint: &Blueprint) -> bool {
+        !self.remote_environment.is_empty() || !blueprint.lifecycle.is_empty()
+    }
+
     /// Returns the options of a workspace that is made of that.
     pub(super) fn of(&self, blueprint: &Blueprint, installation: &InstallationId) -> Self {
         let mut options = self.clone();
@@ -116,9 +126,12 @@ impl DockerOptions {
             .gpus
             .map_or(options.gpus, |gpus| gpus == Gpus::All);
         options.mounts.extend_from_slice(&blueprint.mounts);
+        options.own_mounts.clone_from(&blueprint.own_mounts);
         let hosts = blueprint.extra_hosts.iter().map(ToString::to_string);
         options.extra_hosts.extend(hosts);
         options.environment.extend(blueprint.environment.clone());
+        let remote = &mut options.remote_environment;
+        remote.extend(blueprint.remote_environment.clone());
         let extensions = &mut options.editor.extensions;
         extensions.extend_from_slice(&blueprint.extensions);
         options

@@ -4,7 +4,7 @@
 //! is in a volume, is put into a container of that image, which is committed in its turn.
 //! Each thing has a name that follows from the snapshot's id.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig, ImageSummary};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
@@ -145,7 +145,7 @@ impl DockerDriver {
             // The agent that runs needs neither; a start puts them in anyway.
             let installation = self.containers.installation();
             let options = self.options.of(&workspace.blueprint, installation);
-            let config = agent_config(workspace, &options)?;
+            let config = agent_config(workspace, &options, &BTreeMap::new())?;
             if let Err(error) = self.put(source, Some(config)).await {
                 let error = chain(&error);
                 warn!(error, socket = ?engine, "can't put the agent back");

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use bollard::models::{
     ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountType, RestartPolicy, RestartPolicyNameEnum,
+    MountType, MountVolumeOptions, RestartPolicy, RestartPolicyNameEnum,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{DockerOptions, DockerReach};
 use crate::config::BindMount;
 use crate::names::{InstallationId, SnapshotId, WorkspaceId};
-use crate::workspaces::{Build, Workspace};
+use crate::workspaces::{Build, OwnMount, OwnMountKind, Workspace};
 
 /// Label of everything that is ours: the installation's id.
 pub(super) const INSTALLATION: &str = "devgate.installation";
@@ -233,15 +233,31 @@ fn host_config(
         ..Mount::default()
     });
     let others = options.mounts.iter().map(mount);
+    let own = options.own_mounts.iter();
+    let own = own.filter_map(|mount| own_volume(mount, installation, workspace));
     let memory = options.memory.and_then(|bytes| i64::try_from(bytes).ok());
     let tmp = format!("rw,exec,nosuid,nodev,mode=1777,size={}", options.tmp_size);
     let runtime = format!("rw,noexec,nosuid,nodev,mode=1777,size={RUNTIME_SIZE}");
     HostConfig {
-        mounts: Some([home].into_iter().chain(shared).chain(others).collect()),
-        tmpfs: Some(HashMap::from([
-            ("/tmp".to_owned(), tmp),
-            (RUNTIME.to_owned(), runtime),
-        ])),
+        mounts: Some(
+            [home]
+                .into_iter()
+                .chain(shared)
+                .chain(others)
+                .chain(own)
+                .collect(),
+        ),
+        tmpfs: Some(
+            [("/tmp".to_owned(), tmp), (RUNTIME.to_owned(), runtime)]
+                .into_iter()
+                .chain(
+                    options
+                        .own_mounts
+                        .iter()
+                        .filter_map(|it| own_memory(it, options)),
+                )
+                .collect(),
+        ),
         network_mode: Some(
             options
                 .network
@@ -279,6 +295,45 @@ fn host_config(
         privileged: Some(false),
         ..HostConfig::default()
     }
+}
+
+/// Returns a volume of the workspace's own. Whatever it is called, it is named by the
+/// workspace: a repository's words lead to nobody else's.
+fn own_volume(
+    mount: &OwnMount,
+    installation: &InstallationId,
+    workspace: &Workspace,
+) -> Option<Mount> {
+    let OwnMountKind::Volume { name } = &mount.kind else {
+        return None;
+    };
+    let hash = Sha256::digest(name);
+    let hash = hash.iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Some(Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(format!("devgate-{}-own-{hash}", workspace.id)),
+        target: Some(text(&mount.target)),
+        read_only: Some(mount.read_only),
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(labels(installation, workspace)),
+            ..MountVolumeOptions::default()
+        }),
+        ..Mount::default()
+    })
+}
+
+/// Returns where memory is mounted, and how.
+fn own_memory(mount: &OwnMount, options: &DockerOptions) -> Option<(String, String)> {
+    let OwnMountKind::Memory { size } = mount.kind else {
+        return None;
+    };
+    let size = size.unwrap_or(options.tmp_size).min(options.tmp_size);
+    let access = if mount.read_only { "ro" } else { "rw" };
+    let how = format!("{access},exec,nosuid,nodev,mode=1777,size={size}");
+    Some((text(&mount.target), how))
 }
 
 fn mount(mount: &BindMount) -> Mount {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use devgate_protocol::config::{AgentConfig, DataTransport, Reach, Startup};
 
 use super::{ProcessOptions, ProcessReach};
-use crate::drivers::DriverError;
+use crate::devcontainer::with_container;
+use crate::drivers::{DriverError, startup};
 use crate::files::{remove_tree, replace};
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -130,19 +131,22 @@ impl Folder {
         let mut editor = options.editor.clone();
         let extensions = &workspace.blueprint.extensions;
         editor.extensions.extend_from_slice(extensions);
+        let known = environment(options, workspace);
         let config = AgentConfig {
             workspace: workspace.id.to_string(),
             home: self.home(),
             runtime: self.run(),
             shell: workspace.blueprint.shell.clone().or(options.shell.clone()),
             reach,
-            environment: environment(options, workspace),
+            environment: known.clone(),
             editor,
             terminals: options.terminals.clone(),
             startup: Startup {
                 // A process has no container: what is once in one is once in the folder.
                 state_folder: Some(self.root.join("state")),
-                ..options.startup.clone()
+                ..startup::of(&options.startup, &workspace.blueprint, |name| {
+                    known.get(name).cloned()
+                })
             },
         };
         let path = self.config();
@@ -177,6 +181,17 @@ pub(super) fn kept(all: &Path) -> Result<Vec<WorkspaceId>, DriverError> {
 fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {
     let mut environment = options.environment.clone();
     environment.extend(workspace.blueprint.environment.clone());
+    for (name, value) in &workspace.blueprint.remote_environment {
+        // The environment of an agent is all that a container's would be.
+        let own = |name: &str| {
+            super::INHERITED
+                .contains(&name)
+                .then(|| std::env::var(name).ok())
+        };
+        let known = |name: &str| environment.get(name).cloned().or_else(|| own(name)?);
+        let value = with_container(value, known);
+        environment.insert(name.clone(), value);
+    }
     environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
     environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
     environment

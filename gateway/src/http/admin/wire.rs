@@ -74,6 +74,9 @@ pub struct WorkspaceView {
     /// Why its start-up failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_failure: Option<String>,
+    /// What its repository says and isn't done, in lines for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,

@@ -291,7 +291,7 @@ fn templates() -> Vec<Operation> {
         .body::<PutTemplate>()
         .answers::<Template>(StatusCode::OK, "written")
         .admin()
-        .errors(&[413, 422]),
+        .errors(&[422]),
         named(Operation::new(
             Post,
             "/templates/{name}/check",

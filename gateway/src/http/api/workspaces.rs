@@ -444,6 +444,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
         }),
         out_of_memory: view::killed(&api.workspaces, &workspace.id),
         startup: api.workspaces.startup(&workspace.id).map(Into::into),
+        notices: workspace.blueprint.notices().to_vec(),
         created: workspace.created,
         changed: record.changed,
         deleted_at: record.deleted.map(|deletion| deletion.at),

@@ -213,6 +213,7 @@ async fn images_that_no_workspace_and_no_template_needs_are_removed() {
     let it = Installation::new().await;
     let built = Image::Built(Build {
         digest: "used".to_owned(),
+        folders: std::collections::BTreeMap::new(),
         dockerfile: String::new(),
         context: None,
         arguments: std::collections::BTreeMap::new(),

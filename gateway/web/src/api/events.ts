@@ -20,6 +20,7 @@ const EVENTS = [
   "workspace-command",
   "snapshot-state",
   "snapshot-deleted",
+  "workspace-notice",
   "user-created",
   "user-changed",
   "user-deleted",

@@ -1,5 +1,6 @@
 //! Workspaces in containers of a real Docker Engine.
 
+mod devcontainer;
 mod engine;
 mod hosts;
 mod limits;

@@ -76,7 +76,7 @@ pub struct Event {
     /// What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`, `workspace-renamed`,
     /// `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
     /// `workspace-command`, `snapshot-state`, `snapshot-deleted`, `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
-    /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
+    /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`, `workspace-notice`;
     /// more may come.
     pub kind: String,
     /// The workspace that it is about.

@@ -67,7 +67,7 @@ pub struct TemplatePort {
 #[serde(deny_unknown_fields)]
 pub struct PutTemplate {
     /// TOML.
-    #[schema(max_length = 262_144)]
+    #[schema(max_length = 32_768)]
     pub text: String,
 }
 

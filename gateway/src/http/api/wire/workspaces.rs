@@ -47,6 +47,8 @@ pub struct Workspace {
     /// How far its start-up is; null where nothing is known.
     #[schema(required = true)]
     pub startup: Option<super::StartupSummary>,
+    /// What its repository says and isn't done, in lines for people.
+    pub notices: Vec<String>,
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,

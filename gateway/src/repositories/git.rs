@@ -1,0 +1,425 @@
+//! Getting a repository's newest files with git, for reading alone.
+//!
+//! What the server's user has set up for git doesn't count, nothing of the repository runs
+//! (no hooks, filters or submodules), and a credential is in git's environment alone:
+//! neither in its arguments, where others see it, nor in a file.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use super::address::{address, server};
+use super::{Credential, ReadError};
+use crate::drivers::blocking;
+use crate::files::remove_tree;
+use crate::names::WorkspaceId;
+use crate::workspaces::Repository;
+
+/// How long all of it may take.
+const TIME: Duration = Duration::from_mins(5);
+
+/// Most bytes of a checkout with what git keeps of it.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// Most files and folders of it.
+const MAX_FILES: usize = 200_000;
+
+/// Least pause between two looks at how much there is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Most of git's words that are kept, in bytes.
+const MAX_WORDS: usize = 8 * 1024;
+
+/// Most of them that are told, in characters.
+const TOLD: usize = 300;
+
+/// What an unfinished checkout's folder is called, before something random.
+const UNFINISHED: &str = "fetching-";
+
+/// What git is given of the server's own environment.
+const INHERITED: [&str; 11] = [
+    "PATH",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+];
+
+/// Variables that a credential is in, and the helper (gitcredentials(7)) that reads them.
+const USER: &str = "DEVGATE_GIT_USER";
+const TOKEN: &str = "DEVGATE_GIT_TOKEN";
+const HELPER: &str = "!f() { test \"$1\" = get || exit 0; printf 'username=%s\\npassword=%s\\n' \
+                      \"$DEVGATE_GIT_USER\" \"$DEVGATE_GIT_TOKEN\"; }; f";
+
+/// What is wanted of which server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) credential: Option<&'a Credential>,
+    /// Where servers' host keys are remembered.
+    pub(super) known_hosts: &'a Path,
+}
+
+/// A program, which ends with this and all that it started.
+struct Group {
+    child: Child,
+    id: Option<Pid>,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Until it was waited for its number is nobody else's.
+        if let (Some(id), Ok(None)) = (self.id, self.child.try_wait()) {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+/// Gets the files into `folder/checkout`, in place of others, and returns the commit.
+/// Dropped in the middle, git ends, and what it leaves the next call removes.
+pub(super) async fn fetch(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
+    let made = timeout(TIME, clone(folder, wanted)).await;
+    made.unwrap_or_else(|_| {
+        let minutes = TIME.as_secs() / 60;
+        let detail = format!("it takes longer than {minutes} minutes");
+        Err(ReadError::unreachable(wanted.repository, detail))
+    })
+}
+
+async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
+    let unfinished = folder.join(format!("{UNFINISHED}{}", WorkspaceId::random()));
+    let (home, checkout) = (unfinished.join("home"), unfinished.join("checkout"));
+    let (all, made) = (folder.to_owned(), [unfinished.clone(), home.clone()]);
+    let prepared = blocking(move || {
+        DirBuilder::new().recursive(true).mode(0o700).create(&all)?;
+        clear(&all)?;
+        made.iter()
+            .try_for_each(|it| DirBuilder::new().mode(0o700).create(it))
+    });
+    prepared
+        .await
+        .map_err(|source| ReadError::folder(folder, source))?;
+    let repository = wanted.repository;
+    let mut arguments: Vec<OsString> = [
+        "clone",
+        "--quiet",
+        "--depth=1",
+        "--single-branch",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--template=",
+    ]
+    .map(OsString::from)
+    .into();
+    let branch = repository.branch.as_ref();
+    arguments.extend(branch.map(|branch| OsString::from(format!("--branch={branch}"))));
+    let rest: [OsString; 3] = [
+        "--".into(),
+        repository.url.clone().into(),
+        checkout.clone().into(),
+    ];
+    arguments.extend(rest);
+    run(&arguments, (&unfinished, &home), wanted).await?;
+    let arguments: [OsString; 4] = [
+        "-C".into(),
+        checkout.clone().into(),
+        "rev-parse".into(),
+        "HEAD".into(),
+    ];
+    let commit = run(&arguments, (&unfinished, &home), wanted).await?;
+    let all = folder.to_owned();
+    let placed = blocking(move || {
+        // What git keeps is different each time, and would make each image another one.
+        remove_tree(&checkout.join(".git"))?;
+        let place = all.join(super::CHECKOUT);
+        remove_tree(&place)?;
+        fs::rename(&checkout, &place)?;
+        remove_tree(&unfinished)
+    });
+    placed
+        .await
+        .map_err(|source| ReadError::folder(folder, source))?;
+    Ok(commit.trim().to_owned())
+}
+
+/// Removes what earlier calls have left.
+fn clear(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // A git whose gateway was killed may still write there; it ends by itself.
+            let _ = remove_tree(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Runs git and returns its output, as long as what is in `watched` doesn't get too much.
+async fn run(
+    arguments: &[OsString],
+    (watched, home): (&Path, &Path),
+    wanted: Wanted<'_>,
+) -> Result<String, ReadError> {
+    let failed = |detail| ReadError::unreachable(wanted.repository, detail);
+    let mut child = command(arguments, home, wanted).spawn().map_err(|error| {
+        failed(match error.kind() {
+            io::ErrorKind::NotFound => "git isn't installed on the server's host".to_owned(),
+            _ => format!("git can't be started: {error}"),
+        })
+    })?;
+    let (output, words) = (child.stdout.take(), child.stderr.take());
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    let id = id.and_then(Pid::from_raw);
+    let mut group = Group { child, id };
+    let ended = async {
+        let (output, words) = tokio::join!(last(output), last(words));
+        let status = group.child.wait().await;
+        (status, output, words)
+    };
+    let (status, output, words) = tokio::select! {
+        ended = ended => ended,
+        detail = too_much(watched) => return Err(failed(detail)),
+    };
+    match status {
+        Ok(status) if status.success() => Ok(output),
+        Ok(status) => Err(failed(told(&words, status, wanted.credential))),
+        Err(error) => Err(failed(format!("git can't be waited for: {error}"))),
+    }
+}
+
+fn command(arguments: &[OsString], home: &Path, wanted: Wanted<'_>) -> Command {
+    let url = &wanted.repository.url;
+    // An address was checked when its template was read.
+    let transports = address(url).unwrap_or_default();
+    let ssh = format!(
+        "ssh -F none -o BatchMode=yes -o IdentityFile=none -o IdentityAgent=none \
+         -o StrictHostKeyChecking=accept-new -o ConnectTimeout=20 -o UserKnownHostsFile={}",
+        quoted(wanted.known_hosts)
+    );
+    let mut settings = vec![
+        "core.hooksPath=/dev/null".to_owned(),
+        "core.fsmonitor=false".to_owned(),
+        "advice.detachedHead=false".to_owned(),
+        "gc.auto=0".to_owned(),
+        "http.lowSpeedLimit=1000".to_owned(),
+        "http.lowSpeedTime=60".to_owned(),
+        "credential.helper=".to_owned(),
+    ];
+    let mut shown = Vec::new();
+    if let Some(credential) = wanted.credential
+        && let Some(server) = server(url).filter(|server| server.starts_with("https://"))
+    {
+        // For this server alone, wherever it leads.
+        settings.push(format!("credential.{server}.helper={HELPER}"));
+        let token: &str = credential.token.expose();
+        shown.extend([(USER, credential.user.as_str()), (TOKEN, token)]);
+    }
+    let mut command = Command::new("git");
+    command
+        .env_clear()
+        .envs(
+            INHERITED
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
+        .envs(shown)
+        .env("HOME", home)
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_ATTR_NOSYSTEM", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ALLOW_PROTOCOL", transports)
+        .env("GIT_SSH_COMMAND", ssh)
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
+        .args(arguments)
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    command
+}
+
+/// Waits until a folder has too much in it, and says so.
+async fn too_much(folder: &Path) -> String {
+    loop {
+        let since = Instant::now();
+        let folder = folder.to_owned();
+        if blocking(move || is_too_much(&folder)).await {
+            return format!(
+                "it is larger than {} GiB or has more than {MAX_FILES} files",
+                MAX_BYTES >> 30
+            );
+        }
+        sleep(LOOK.max(since.elapsed() * 10)).await;
+    }
+}
+
+/// Tells whether there is too much. What goes away meanwhile doesn't count.
+fn is_too_much(folder: &Path) -> bool {
+    let (mut bytes, mut count) = (0_u64, 0_usize);
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(about) = entry.metadata() else {
+                continue;
+            };
+            count += 1;
+            bytes = bytes.saturating_add(about.len());
+            if about.is_dir() {
+                folders.push(entry.path());
+            }
+            if bytes > MAX_BYTES || count > MAX_FILES {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Reads all of an output and returns its end.
+async fn last(output: Option<impl AsyncRead + Unpin>) -> String {
+    let mut kept = Vec::new();
+    let Some(mut output) = output else {
+        return String::new();
+    };
+    let mut buffer = vec![0; 4096];
+    while let Ok(read @ 1..) = output.read(&mut buffer).await {
+        kept.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        let excess = kept.len().saturating_sub(MAX_WORDS);
+        kept.drain(..excess);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Returns what git said of its failure, for people.
+fn told(words: &str, status: ExitStatus, credential: Option<&Credential>) -> String {
+    let mut words = words.to_owned();
+    if let Some(token) = credential
+        .map(|it| it.token.expose())
+        .filter(|it| !it.is_empty())
+    {
+        words = words.replace(token, "***");
+    }
+    let lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said: Vec<_> = lines.collect();
+    let fatal = said
+        .iter()
+        .filter(|line| line.starts_with("fatal:") || line.starts_with("ERROR"));
+    let mut told: Vec<_> = fatal.copied().collect();
+    if told.is_empty() {
+        told.extend(said.last());
+    }
+    let told = told.join("; ");
+    if told.contains("terminal prompts disabled") || told.contains("could not read Username") {
+        return "it isn't there, or not open to everybody".to_owned();
+    }
+    let shown = told.chars().filter(|c| !c.is_control()).take(TOLD);
+    let shown: String = shown.collect();
+    if shown.is_empty() {
+        return format!("git ended with {status}");
+    }
+    shown
+}
+
+/// Returns a path as a word of the shell's.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use devgate_certs::Secret;
+
+    use super::*;
+    use crate::workspaces::DevcontainerChoice;
+
+    fn repository(url: &str) -> Repository {
+        Repository {
+            url: url.to_owned(),
+            branch: Some("main".to_owned()),
+            folder: None,
+            devcontainer: DevcontainerChoice::default(),
+        }
+    }
+
+    fn credential() -> Credential {
+        Credential {
+            user: "git".to_owned(),
+            token: Secret::new("s3cret".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_token_is_in_the_environment_alone_and_for_its_server_alone() {
+        let (credential, home) = (credential(), Path::new("/nowhere"));
+        for (url, is_given) in [
+            ("https://git.example:8443/team/api", true),
+            ("http://git.example/team/api", false),
+            ("git@git.example:api", false),
+        ] {
+            let repository = repository(url);
+            let wanted = Wanted {
+                repository: &repository,
+                credential: Some(&credential),
+                known_hosts: Path::new("/it's/known_hosts"),
+            };
+            let command = command(&["clone".into()], home, wanted);
+            let command = command.as_std();
+            let arguments: Vec<_> = command.get_args().map(|it| it.to_string_lossy()).collect();
+            let shown = arguments.join(" ");
+            assert!(!shown.contains("s3cret"), "{shown}");
+            let scope = "credential.https://git.example:8443.helper=!f()";
+            assert_eq!(shown.contains(scope), is_given, "{shown}");
+            let has = command
+                .get_envs()
+                .any(|(name, value)| name == TOKEN && value.is_some_and(|value| value == "s3cret"));
+            assert_eq!(has, is_given, "{url}");
+            let mut names = command.get_envs().map(|(name, _)| name);
+            assert!(names.all(|name| name != "SSH_AUTH_SOCK" && name != "GIT_ASKPASS"));
+        }
+    }
+
+    #[test]
+    fn what_git_says_is_told_without_the_token() {
+        let status = ExitStatus::from_raw(128 << 8);
+        let told = |words| told(words, status, Some(&credential()));
+        let words = "remote: x\nfatal: repository 'https://s3cret@h/' not\x1b[1m found\n";
+        assert_eq!(
+            told(words),
+            "fatal: repository 'https://***@h/' not[1m found"
+        );
+        let words = "fatal: could not read Username for 'https://h': terminal prompts disabled";
+        assert!(told(words).contains("open to everybody"));
+        assert!(told("").contains("128"), "{}", told(""));
+    }
+
+    #[test]
+    fn it_is_seen_when_there_is_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("small"), "x").unwrap();
+        assert!(!is_too_much(folder.path()));
+        let large = fs::File::create(folder.path().join("large")).unwrap();
+        large.set_len(MAX_BYTES + 1).unwrap();
+        assert!(is_too_much(folder.path()));
+    }
+}

@@ -1,0 +1,94 @@
+//! A repository that a git server of the test's own hands out.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::component::program;
+use crate::ports;
+use crate::process::{Running, run};
+use crate::wait::{SOON, until};
+
+/// How long one git command may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A repository named `api` and its server, which ends with this.
+pub struct Repository {
+    folder: PathBuf,
+    port: u16,
+    server: Option<Running>,
+}
+
+impl Repository {
+    /// Makes one in a folder with those files, and a server for it.
+    #[track_caller]
+    pub fn start(folder: &Path, files: &[(&str, &str)]) -> Self {
+        let root = folder.join("git");
+        fs::create_dir_all(root.join("api")).expect("the test's folder is writable");
+        let mut repository = Self {
+            folder: root,
+            port: ports::free(),
+            server: None,
+        };
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        repository.commit(files);
+        repository.serve();
+        repository
+    }
+
+    /// Returns its address.
+    pub fn url(&self) -> String {
+        format!("git://127.0.0.1:{}/api", self.port)
+    }
+
+    /// Writes files, and commits all that changed.
+    #[track_caller]
+    pub fn commit(&self, files: &[(&str, &str)]) {
+        for (file, text) in files {
+            let path = self.folder.join("api").join(file);
+            let parent = path.parent().expect("a file is in a folder");
+            fs::create_dir_all(parent).expect("the test's folder is writable");
+            fs::write(path, text).expect("the test's folder is writable");
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=Change"]);
+    }
+
+    /// Ends its server.
+    pub fn take_away(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts its server, on the same port.
+    #[track_caller]
+    pub fn serve(&mut self) {
+        let mut daemon = Command::new(program("git"));
+        daemon
+            .args([
+                "daemon",
+                "--reuseaddr",
+                "--export-all",
+                "--listen=127.0.0.1",
+            ])
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--base-path={}", self.folder.display()))
+            .arg(&self.folder);
+        self.server = Some(Running::start(&mut daemon));
+        until(SOON, "git's server", || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
+        });
+    }
+
+    #[track_caller]
+    fn git(&self, args: &[&str]) {
+        let mut git = Command::new(program("git"));
+        git.current_dir(self.folder.join("api"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(args);
+        let _ = run(&mut git, b"", LIMIT).ok();
+    }
+}

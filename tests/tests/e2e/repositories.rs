@@ -1,0 +1,150 @@
+//! Workspaces that are made from a repository, as processes: what they are told of it,
+//! and repositories that aren't there or are wrong.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use e2e::gateway::Gateway;
+use e2e::reach::Reach;
+use e2e::repository::Repository;
+use e2e::survivors;
+use e2e::target::Target;
+use e2e::wait::{SOON, until};
+
+const FILE: &str = ".devcontainer/devcontainer.json";
+
+/// Adds the template `api` of a repository.
+#[track_caller]
+fn add_template(target: &Target, url: &str) {
+    let file = target.path("api.toml");
+    let text = format!("[repository]\nurl = \"{url}\"\nbranch = \"main\"\n");
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let _ = target
+        .gateway()
+        .cli(&["templates", "add", "api", &file])
+        .ok();
+}
+
+/// Returns what `devgate status` says, in one line.
+fn status(gateway: &Gateway) -> String {
+    let said = gateway.cli(&["status", "api"]).out();
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Tells whether a git of the gateway's runs.
+fn is_reading(data: &Path) -> bool {
+    survivors::of(&data.join("repositories"))
+        .iter()
+        .any(|process| process.program.starts_with("git"))
+}
+
+#[test]
+fn what_a_repository_says_counts_once_it_was_read_and_until_a_rebuild() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let mut repository = Repository::start(
+        target.folder(),
+        &[(
+            FILE,
+            "// ours\n{\n  \"image\": \"debian:12\",\n  \"containerEnv\": {\"STAGE\": \"one\"},\n  \
+             \"remoteEnv\": {\"PATH\": \"${containerEnv:PATH}:/opt/${localEnv:NONE:tools}\"},\n  \
+             \"initializeCommand\": \"touch /tmp/never\",\n}\n",
+        )],
+    );
+    add_template(&target, &repository.url());
+    let _ = gateway.cli(&["create", "api", "--template", "api"]).ok();
+    let ssh = || target.ssh().user("api").run("echo $STAGE; echo $PATH");
+    let said = ssh().ok().out();
+    assert!(said.starts_with("one\n"), "{said}");
+    assert!(said.trim().ends_with(":/opt/tools"), "{said}");
+    let told = status(gateway);
+    assert!(
+        told.contains(&format!("{FILE}:6: initializeCommand: it isn't run")),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{FILE}:3: image:")), "{told}");
+    // Nothing is kept of it, and a restart doesn't ask for it.
+    let kept = fs::read_dir(gateway.data().join("repositories"));
+    let kept = kept.map_or(0, Iterator::count);
+    assert_eq!(kept, 0);
+    repository.take_away();
+    let _ = gateway.cli(&["restart", "api"]).ok();
+    assert!(ssh().ok().out().starts_with("one\n"));
+    repository.serve();
+    repository.commit(&[(FILE, "{\"containerEnv\": {\"STAGE\": \"two\"}}")]);
+    let _ = gateway.cli(&["restart", "api"]).ok();
+    assert!(ssh().ok().out().starts_with("one\n"));
+    let _ = gateway.cli(&["rebuild", "api", "--yes"]).ok();
+    assert!(ssh().ok().out().starts_with("two\n"));
+    assert!(!status(gateway).contains("initializeCommand"));
+}
+
+#[test]
+fn a_repository_that_is_away_or_wrong_is_told_with_what_to_do_and_read_when_it_is_mended() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let mut repository = Repository::start(
+        target.folder(),
+        &[(FILE, "{\n  \"containerEnv\": {\n    \"STAGE\": 1\n  }\n}\n")],
+    );
+    repository.take_away();
+    add_template(&target, &repository.url());
+    let create = ["create", "api", "--template", "api"];
+    assert_ne!(gateway.cli(&create).code(), 0);
+    let told = status(gateway);
+    assert!(told.contains("repository-unreachable"), "{told}");
+    assert!(
+        told.contains(&repository.url()) && told.contains("start again"),
+        "{told}"
+    );
+    let done = target.ssh().user("api").args(["-tt"]).run("echo never");
+    assert_eq!(done.code(), 255, "{done:?}");
+
+    repository.serve();
+    assert_ne!(gateway.cli(&["start", "api"]).code(), 0);
+    let told = status(gateway);
+    assert!(told.contains("devcontainer-invalid"), "{told}");
+    let place = format!("{FILE}:3: containerEnv.STAGE: write a text");
+    assert!(
+        told.contains(&place) || told.contains(&format!("{FILE}:3: STAGE")),
+        "{told}"
+    );
+
+    repository.commit(&[(FILE, "{\"containerEnv\": {\"STAGE\": \"good\"}}")]);
+    let _ = gateway.cli(&["start", "api"]).ok();
+    let done = target.ssh().user("api").run("echo $STAGE").ok();
+    assert_eq!(done.out(), "good\n");
+    assert!(!is_reading(gateway.data()));
+}
+
+#[test]
+fn reading_is_told_ends_with_a_stop_and_is_done_anew_after_a_kill() {
+    let mut target = Target::devgate(Reach::Unix);
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = format!("git://127.0.0.1:{port}/api");
+    add_template(&target, &url);
+    let create = ["create", "api", "--template", "api", "--no-wait"];
+    let _ = target.gateway().cli(&create).ok();
+    let data = target.gateway().data().to_owned();
+    let waits = |target: &Target| {
+        let said = target.gateway().cli(&["status", "api", "--json"]).out();
+        said.contains(&format!("reading the repository {url}"))
+    };
+    until(SOON, "words about the repository", || waits(&target));
+    until(SOON, "git", || is_reading(&data));
+    target.gateway_mut().kill();
+    target.gateway_mut().start_again();
+    until(SOON, "words about the repository", || waits(&target));
+    let _ = target.gateway().cli(&["stop", "api"]).ok();
+    assert!(status(target.gateway()).contains("stopped"));
+    // The killed gateway's git ends when its server does.
+    drop(silent);
+    until(SOON, "the end of git", || !is_reading(&data));
+    let _ = target.gateway().cli(&["delete", "api", "--yes"]).ok();
+    let kept = fs::read_dir(data.join("repositories"));
+    assert_eq!(kept.map_or(0, Iterator::count), 0);
+}
