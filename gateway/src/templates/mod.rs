@@ -184,8 +184,11 @@ impl Templates {
     /// Tells what a text would be as a template, without writing it.
     pub async fn check(&self, name: &TemplateName, text: String) -> Result<Found, TemplatesError> {
         let name = name.clone();
-        self.blocking(move |inner| Ok(inner.found(&name, text)))
-            .await
+        self.blocking(move |inner| {
+            fits(&text)?;
+            Ok(inner.found(&name, text))
+        })
+        .await
     }
 
     /// Removes a template. Workspaces that were made from it go on.

@@ -102,6 +102,12 @@ pub struct SleepRule {
 }
 
 impl Blueprint {
+    /// Returns the editor's settings as JSON, where there are any.
+    pub fn settings_of_editor(&self) -> Option<String> {
+        let settings = &self.editor_settings;
+        (!settings.is_empty()).then(|| Value::Object(settings.clone()).to_string())
+    }
+
     /// Returns the repository that is still to be looked at, if there is one.
     pub fn unread(&self) -> Option<&Repository> {
         let repository = self.repository.as_ref()?;

@@ -148,3 +148,55 @@ fn reading_is_told_ends_with_a_stop_and_is_done_anew_after_a_kill() {
     let kept = fs::read_dir(data.join("repositories"));
     assert_eq!(kept.map_or(0, Iterator::count), 0);
 }
+
+#[test]
+fn a_repository_is_cloned_and_its_commands_run_in_their_order() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let repository = Repository::start(
+        target.folder(),
+        &[
+            ("go.mod", "module api\n"),
+            (
+                FILE,
+                "{\n  \"onCreateCommand\": \"echo created >> ../order; cat go.mod >> ../order\",\n  \
+                 \"postCreateCommand\": [\"sh\", \"-c\", \"echo after >> ../order\"],\n  \
+                 \"postStartCommand\": {\"one\": \"echo started >> ../order\"},\n  \
+                 \"waitFor\": \"postStartCommand\",\n  \
+                 \"customizations\": {\"vscode\": {\"settings\": {\"editor.tabSize\": 3}}}\n}\n",
+            ),
+        ],
+    );
+    add_template(&target, &repository.url());
+    let _ = gateway.cli(&["create", "api", "--template", "api"]).ok();
+    let order = || target.ssh().user("api").run("cat order").out();
+    let first = "created\nmodule api\nafter\nstarted\n";
+    until(SOON, "the commands' end", || order() == first);
+    // Some run once, and some with each start.
+    let _ = gateway.cli(&["restart", "api"]).ok();
+    let second = format!("{first}started\n");
+    until(SOON, "the second start's commands", || order() == second);
+    let cloned = target.ssh().user("api").run("git -C api log --format=%s");
+    assert_eq!(cloned.ok().out(), "Change\n");
+}
+
+#[test]
+fn a_template_brings_a_script_and_says_when_its_workspaces_sleep() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let file = target.path("own.toml");
+    let text = "[startup]\nscript = \"echo $TEAM > made\"\nwait = true\n\
+                [sleep]\nafter = \"3h\"\n[environment]\nTEAM = \"tools\"\n";
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let _ = gateway.cli(&["templates", "add", "own", &file]).ok();
+    let _ = gateway.cli(&["create", "api", "--template", "own"]).ok();
+    let made = target.ssh().user("api").run("cat made");
+    assert_eq!(made.ok().out(), "tools\n");
+    let why = gateway.cli(&["why", "api", "--json"]).ok().out();
+    let policy: serde_json::Value = serde_json::from_str(&why).unwrap();
+    assert_eq!(policy["policy"]["after_seconds"], 10_800, "{why}");
+    let why = gateway.cli(&["why", "default", "--json"]).ok().out();
+    let policy: serde_json::Value = serde_json::from_str(&why).unwrap();
+    assert!(policy["policy"]["after_seconds"].is_null(), "{why}");
+}

@@ -62,6 +62,8 @@ pub struct EditorConfig {
     pub data_folder: Option<PathBuf>,
     /// Folder of its extensions; `extensions` in the data folder where absent.
     pub extensions_folder: Option<PathBuf>,
+    /// Settings of its machine that are added where they are missing: a JSON object.
+    pub settings: Option<String>,
     /// How long it runs on without a connection, in seconds; 0 is for ever. One
     /// hour where absent.
     #[serde(with = "seconds")]
@@ -78,6 +80,7 @@ impl Default for EditorConfig {
             extensions: Vec::new(),
             data_folder: None,
             extensions_folder: None,
+            settings: None,
             idle_timeout: Duration::from_hours(1),
             start_timeout: Duration::from_mins(1),
         }

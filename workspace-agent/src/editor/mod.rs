@@ -12,6 +12,7 @@
 mod extensions;
 mod health;
 mod log;
+mod machine;
 mod process;
 mod supervisor;
 

@@ -13,6 +13,7 @@ use devgate_protocol::SessionOpen;
 use devgate_protocol::config::{AgentConfig, EditorConfig};
 
 use super::log::Log;
+use super::machine;
 use crate::agent::Agent;
 use crate::process::{Child, End, Environment, Program, Stdio};
 
@@ -125,6 +126,9 @@ impl Settings {
                 .recursive(true)
                 .mode(0o700)
                 .create(folder)?;
+        }
+        if let Some(settings) = &self.config.settings {
+            machine::add(&data, settings)?;
         }
         Ok([
             "--config".into(),

@@ -134,6 +134,7 @@ impl DockerOptions {
         remote.extend(blueprint.remote_environment.clone());
         let extensions = &mut options.editor.extensions;
         extensions.extend_from_slice(&blueprint.extensions);
+        options.editor.settings = blueprint.settings_of_editor();
         options
     }
 }

@@ -131,6 +131,7 @@ impl Folder {
         let mut editor = options.editor.clone();
         let extensions = &workspace.blueprint.extensions;
         editor.extensions.extend_from_slice(extensions);
+        editor.settings = workspace.blueprint.settings_of_editor();
         let known = environment(options, workspace);
         let config = AgentConfig {
             workspace: workspace.id.to_string(),

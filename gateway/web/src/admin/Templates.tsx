@@ -59,13 +59,7 @@ export default function Templates() {
           )}
         </div>
       )}
-      <Dialog
-        opened={adding}
-        onClose={close}
-        title="Add a template"
-        size="xl"
-        closeOnClickOutside={false}
-      >
+      <Dialog opened={adding} onClose={close} title="Add a template" size="xl" closeOnClickOutside={false}>
         <Edit name="" text={FIRST} close={close} taken={list.data?.map((one) => one.name) ?? []} />
       </Dialog>
     </>
@@ -93,7 +87,9 @@ function Row({ one }: { one: Template }) {
           )}
         </span>
         <span className={rows.note}>
-          {one.problem ? `Line ${one.problem.line}: ${one.problem.detail}` : one.description || "No description"}
+          {one.problem
+            ? `Line ${one.problem.line}: ${one.problem.detail}`
+            : one.description || "No description"}
           {one.image ? ` · ${one.image}` : ""} · version <code>{one.version}</code>
         </span>
       </div>

@@ -45,6 +45,8 @@ export const limits = queryOptions({
   queryKey: ["limits"],
   queryFn: ({ signal }) => request("GET", "/limits", { signal }),
   refetchInterval: 60_000,
+});
+
 export const snapshots = queryOptions({
   queryKey: ["snapshots"],
   queryFn: ({ signal }) => requestAll("/snapshots", signal),

@@ -733,6 +733,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what happened to a workspace
+         * @description The newest first. Events `workspace-command` tell who asked for what.
+         */
+        get: operations["showHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{id}/keep-awake": {
         parameters: {
             query?: never;
@@ -800,7 +820,7 @@ export interface paths {
         };
         /**
          * List a workspace's ports
-         * @description Those that something listens on, and those that others may open. With `Accept: text/event-stream` the whole list comes at once and with each change: events named `ports`.
+         * @description Those that something listens on, that others may open, or that the template names. With `Accept: text/event-stream` the whole list comes at once and with each change: events named `ports`.
          */
         get: operations["listPorts"];
         put?: never;
@@ -880,6 +900,64 @@ export interface paths {
          * @description With its home, stopped. What else was in a container is lost.
          */
         post: operations["restoreWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Have it wake and sleep by the clock
+         * @description At `start` a workspace that is asleep wakes; one that somebody stopped stays so. From `stop` on it goes to sleep as soon as nothing has gone on for ten minutes, or for as long as its policy says, if that is less.
+         */
+        put: operations["setSchedule"];
+        post?: never;
+        /** Have it follow the installation's schedule */
+        delete: operations["removeSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/sleep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a workspace to sleep */
+        post: operations["sleepWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a snapshot of a workspace
+         * @description Of its files, whether it runs or not; what runs in it isn't kept. In a home that programs write to meanwhile, each file is as it was when it was copied.
+         */
+        post: operations["takeSnapshot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1145,6 +1223,21 @@ export interface components {
             name?: components["schemas"]["WorkspaceName"] | null;
             owner?: components["schemas"]["UserName"] | null;
         };
+        /** @description Makes workspaces like one. */
+        CloneWorkspace: {
+            /**
+             * Format: int32
+             * @description How many.
+             * @default 1
+             */
+            count: number;
+            prefix?: components["schemas"]["WorkspaceName"] | null;
+        };
+        /** @description Workspaces that are made. */
+        Clones: {
+            /** @description In the order of their names' numbers. */
+            workspaces: components["schemas"]["Workspace"][];
+        };
         /** @description How to connect. */
         Connection: {
             /** @description Where applications are found. */
@@ -1266,10 +1359,10 @@ export interface components {
             /** @description Its id; later ones are greater as numbers. */
             id: string;
             /**
-             * @description What happened: `workspace-created`, `workspace-state`, `workspace-renamed`,
+             * @description What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`, `workspace-renamed`,
              *     `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
-             *     `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
-             *     `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`;
+             *     `workspace-command`, `snapshot-state`, `snapshot-deleted`, `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
+             *     `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`, `workspace-notice`;
              *     more may come.
              */
             kind: string;
@@ -1350,6 +1443,30 @@ export interface components {
              * @description When.
              */
             time: string;
+        };
+        /** @description What keeps a workspace awake for a time. */
+        Lease: {
+            by: components["schemas"]["UserName"] | null;
+            /** @description Its id. */
+            id: components["schemas"]["LeaseId"];
+            /** @description What for. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
+        LeaseId: string;
+        LeasePage: {
+            items: components["schemas"]["Lease"][];
+            /** @description `cursor` of the next page; null: this is the last one */
+            next: string | null;
         };
         /** @description What a user may have, and has. */
         Limits: {
@@ -1462,7 +1579,10 @@ export interface components {
              */
             rows?: number | null;
         };
-        /** @description A port of a workspace: one that something listens on, or that others may open. */
+        /**
+         * @description A port of a workspace: one that something listens on, that others may open, or that its
+         *     template names.
+         */
         Port: {
             /** @description The address that is listened on; null where nothing listens. */
             address: string | null;
@@ -1473,6 +1593,8 @@ export interface components {
             expires_at: string | null;
             /** @description Whether something listens. */
             listening: boolean;
+            /** @description What it is, where the workspace's template says so. */
+            name: string | null;
             /**
              * Format: int32
              * @description Its id.
@@ -1533,6 +1655,61 @@ export interface components {
             status: number;
             /** @description The status in words. */
             title: string;
+        };
+        /** @description Copies a snapshot from a registry. */
+        PullSnapshot: {
+            /**
+             * @description Where from: `REGISTRY/REPOSITORY:TAG`.
+             * @example registry.example:5000/team/api:1
+             */
+            from: string;
+            /** @description Its name here. */
+            name: components["schemas"]["SnapshotName"];
+            /**
+             * Format: password
+             * @description The password or token there. It isn't kept.
+             */
+            password?: string | null;
+            /** @description The user's name there, where the registry asks for one. */
+            username?: string | null;
+        };
+        /** @description Copies a snapshot to a registry. */
+        PushSnapshot: {
+            /**
+             * Format: password
+             * @description The password or token there. It isn't kept.
+             */
+            password?: string | null;
+            /**
+             * @description Where to: `REGISTRY/REPOSITORY:TAG`.
+             * @example registry.example:5000/team/api:1
+             */
+            to: string;
+            /** @description The user's name there, where the registry asks for one. */
+            username?: string | null;
+        };
+        /** @description A template's text. */
+        PutTemplate: {
+            /** @description TOML. */
+            text: string;
+        };
+        /** @description What a workspace is made of when it is made anew. */
+        RebuildWorkspace: {
+            /**
+             * @description Processors; default: what was chosen before.
+             * @example 2
+             */
+            cpus?: string | null;
+            /**
+             * @description Memory; default: what was chosen before.
+             * @example 4GiB
+             */
+            memory?: string | null;
+            template?: components["schemas"]["TemplateName"] | null;
+        };
+        /** @description Makes a workspace anew from a snapshot. */
+        RestoreSnapshot: {
+            workspace?: components["schemas"]["WorkspaceId"] | null;
         };
         /** @description Has a deleted workspace live again. */
         RestoreWorkspace: {
@@ -1687,6 +1864,25 @@ export interface components {
             /** @description Who may open it. */
             visibility: components["schemas"]["Visibility"];
         };
+        /** @description A schedule for a workspace: `start`, `stop` or both. */
+        SetSchedule: {
+            /**
+             * @description When it wakes, in cron form: minute, hour, day, month, weekday.
+             * @example 0 8 * * 1-5
+             */
+            start?: string | null;
+            /**
+             * @description From when on it goes to sleep as soon as it is quiet, in cron form.
+             * @example 0 20 * * 1-5
+             */
+            stop?: string | null;
+            /**
+             * @description Whose clock that is: a name of the IANA's.
+             * @default UTC
+             * @example Europe/Berlin
+             */
+            time_zone: string;
+        };
         /** @description Sets a secret. */
         SetSecret: {
             /** @description What it is: a text without a NUL. */
@@ -1716,6 +1912,71 @@ export interface components {
             expires_at: string;
             /** @description The link, to be handed to whom it is for. */
             url: string;
+        };
+        /** @description How a workspace goes to sleep by itself. */
+        SleepPolicy: {
+            /**
+             * Format: int64
+             * @description After how many seconds in which nothing goes on; null: never.
+             */
+            after_seconds: number | null;
+            /**
+             * Format: int64
+             * @description How many seconds before people are warned; half of the others at most.
+             */
+            warn_seconds: number;
+        };
+        /** @description What a workspace had at one time, its home included. */
+        Snapshot: {
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description How far it is, while it is taken, pushed or pulled. */
+            doing: string | null;
+            /** @description Its id, which no other snapshot will ever have. */
+            id: components["schemas"]["SnapshotId"];
+            /** @description Its name, unique among its owner's. */
+            name: components["schemas"]["SnapshotName"];
+            /** @description Whose it is. */
+            owner: components["schemas"]["UserName"];
+            /** @description Why it failed, where it did. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description What it takes on disk beside what its workspace was made of, in bytes; null: that
+             *     isn't known yet.
+             */
+            size: number | null;
+            /** @description Where it is. */
+            state: components["schemas"]["SnapshotState"];
+            template: components["schemas"]["TemplateName"] | null;
+            transfer: components["schemas"]["SnapshotTransfer"] | null;
+            workspace: components["schemas"]["EventWorkspace"] | null;
+        };
+        SnapshotId: string;
+        SnapshotName: string;
+        SnapshotPage: {
+            items: components["schemas"]["Snapshot"][];
+            /** @description `cursor` of the next page; null: this is the last one */
+            next: string | null;
+        };
+        /**
+         * @description Where a snapshot is.
+         * @enum {string}
+         */
+        SnapshotState: "making" | "ready" | "failed";
+        /** @description A copy of a snapshot to a registry, or from one. */
+        SnapshotTransfer: {
+            /** @description Where: `REGISTRY/REPOSITORY:TAG`. */
+            image: string;
+            /** @description Why it failed, where it did. */
+            reason: string | null;
+            /** @description Where it is: `pushing`, `pushed`, `pulling`, `pulled` or `failed`. */
+            state: string;
         };
         /** @description How far a workspace's start-up is. */
         Startup: {
@@ -2046,6 +2307,8 @@ export interface components {
             may_enter: boolean;
             /** @description Its name, unique among its owner's. */
             name: components["schemas"]["WorkspaceName"];
+            /** @description What its repository says and isn't done, in lines for people. */
+            notices: string[];
             out_of_memory: components["schemas"]["KilledProgram"] | null;
             /** @description Whose it is. */
             owner: components["schemas"]["UserName"];
@@ -2075,7 +2338,19 @@ export interface components {
          * @description Where a workspace is in its life.
          * @enum {string}
          */
-        WorkspaceState: "created" | "starting" | "running" | "stopping" | "stopped" | "failed" | "deleted";
+        WorkspaceState: "created" | "starting" | "running" | "stopping" | "stopped" | "asleep" | "failed" | "unreachable" | "deleted";
+        /** @description The template that a workspace was made from. */
+        WorkspaceTemplate: {
+            /**
+             * @description Whether it says something else now, which a rebuild takes up; null: it is gone, or
+             *     can't be used.
+             */
+            behind: boolean | null;
+            /** @description Its name. */
+            name: components["schemas"]["TemplateName"];
+            /** @description Its version then. */
+            version: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -6269,6 +6544,132 @@ export interface operations {
             };
         };
     };
+    cloneWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloneWorkspace"];
+            };
+        };
+        responses: {
+            /** @description recorded, and under way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clones"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     showEditor: {
         parameters: {
             query?: never;
@@ -6820,6 +7221,88 @@ export interface operations {
             };
         };
     };
+    showHistory: {
+        parameters: {
+            query?: {
+                /** @description Most entries of the page. */
+                limit?: number;
+                /** @description `next` of the page before; pages go from the newest to the oldest. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description what happened */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listLeases: {
         parameters: {
             query?: {
@@ -7119,6 +7602,10 @@ export interface operations {
             query?: {
                 /** @description How many of the last lines. */
                 tail?: number;
+                /** @description What was logged from this time on. */
+                since?: string;
+                /** @description What was logged up to this time. */
+                until?: string;
                 /** @description Whether a browser is to keep it as a file. */
                 download?: boolean;
             };
@@ -7908,6 +8395,458 @@ export interface operations {
             };
         };
     };
+    setSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetSchedule"];
+            };
+        };
+        responses: {
+            /** @description why it runs, with the schedule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyRunning"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sleepWorkspace: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many seconds the answer may wait until the workspace is neither starting
+                 *     nor stopping, or is gone.
+                 */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the state reached, where that was waited for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description recorded, and under way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    takeSnapshot: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many seconds the answer may wait until the workspace is neither starting
+                 *     nor stopping, or is gone.
+                 */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeSnapshot"];
+            };
+        };
+        responses: {
+            /** @description what it came to, where that was waited for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description recorded, and under way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     startWorkspace: {
         parameters: {
             query?: {
@@ -8101,6 +9040,10 @@ export interface operations {
             query?: {
                 /** @description How many of the last lines. */
                 tail?: number;
+                /** @description What was logged from this time on. */
+                since?: string;
+                /** @description What was logged up to this time. */
+                until?: string;
                 /** @description Whether a browser is to keep it as a file. */
                 download?: boolean;
             };

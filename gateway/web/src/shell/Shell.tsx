@@ -155,11 +155,7 @@ function UserMenu({ who, narrow }: { who: Me; narrow: boolean }) {
                 <Menu.Item component={Link} to="/admin/users" leftSection={<IconUsers size={16} />}>
                   Users
                 </Menu.Item>
-                <Menu.Item
-                  component={Link}
-                  to="/admin/templates"
-                  leftSection={<IconTemplate size={16} />}
-                >
+                <Menu.Item component={Link} to="/admin/templates" leftSection={<IconTemplate size={16} />}>
                   Templates
                 </Menu.Item>
                 <Menu.Item component={Link} to="/admin/server" leftSection={<IconServer2 size={16} />}>

@@ -28,13 +28,7 @@ import { pathOf } from "./path";
 import { Rebuild } from "./Rebuild";
 
 /** The states in which starting it makes sense. */
-const STARTABLE: readonly WorkspaceState[] = [
-  "created",
-  "stopped",
-  "asleep",
-  "failed",
-  "unreachable",
-];
+const STARTABLE: readonly WorkspaceState[] = ["created", "stopped", "asleep", "failed", "unreachable"];
 
 function startable(workspace: Workspace): boolean {
   return STARTABLE.includes(workspace.state);

@@ -165,9 +165,7 @@ function Row({ workspace, who }: { workspace: Workspace; who: Me }) {
             </span>
           )}
         </div>
-        {workspace.reason && (
-          <p className={classes.reason}>{sentence(workspace.reason.detail)}</p>
-        )}
+        {workspace.reason && <p className={classes.reason}>{sentence(workspace.reason.detail)}</p>}
       </div>
       {wide && workspace.may_enter && (
         <div className={classes.ssh}>
