@@ -144,8 +144,10 @@ async function menus(page) {
   await actions.focus();
   await page.keyboard.press("Enter");
   await menuTakesKeys(page);
-  await page.keyboard.press("ArrowDown");
-  await page.keyboard.press("ArrowDown");
+  const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
+  for (let left = 12; left > 0 && (await focused()) !== "Logs"; left--) {
+    await page.keyboard.press("ArrowDown");
+  }
   await focusComesTo(page, "Logs");
   await page.keyboard.press("Escape");
   await page.getByRole("menuitem", { name: "Stop" }).waitFor({ state: "detached" });

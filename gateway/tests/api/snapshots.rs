@@ -144,7 +144,7 @@ fn what_is_in_a_snapshot_reaches_nobody_but_its_owner() {
     site.send("DELETE /users/bob", &[&admin], None)
         .refused(409, "user-has-workspaces");
     for id in [theirs.text("id"), made.text("id")] {
-        let line = format!("DELETE /workspaces/{id}?wait=30");
+        let line = format!("DELETE /workspaces/{id}?purge=true&wait=30");
         assert_eq!(site.send(&line, &[&admin], None).status, 204);
     }
     site.send("DELETE /users/bob", &[&admin], None)

@@ -22,6 +22,9 @@ use crate::editor::{Log, Status};
 /// Lines of the log where nothing else is asked for.
 pub(super) const LINES: usize = 200;
 
+/// Most lines that can be asked for.
+const MAX_LINES: usize = 100_000;
+
 /// How often a followed log is looked at.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,16 @@ const MAX_LINE: usize = 16 * 1024;
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     pub(super) tail: Option<usize>,
+}
+
+impl Asked {
+    /// Returns how many of the last lines are asked for.
+    pub(super) fn lines(&self) -> Result<usize, Problem> {
+        match self.tail.unwrap_or(LINES) {
+            lines if lines <= MAX_LINES => Ok(lines),
+            _ => Err(Problem::bad_request(format!("tail is at most {MAX_LINES}"))),
+        }
+    }
 }
 
 type Accepted = (StatusCode, Json<Status>);
@@ -65,7 +78,7 @@ pub(super) async fn log(
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let log = agent.editor().log();
-    let lines = asked.tail.unwrap_or(LINES);
+    let lines = asked.lines()?;
     let (last, end) = log.tail(lines).map_err(|error| Problem::internal(&error))?;
     if wants_events(&headers) {
         return Ok(follow(&agent, log, last, end));

@@ -14,7 +14,7 @@ use http::{HeaderMap, header};
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::editor::{Asked, INTERVAL, LINES, take_line};
+use super::editor::{Asked, INTERVAL, take_line};
 use super::problem::Problem;
 use super::{KEEP_ALIVE, until_stop, wants_events};
 use crate::agent::Agent;
@@ -49,7 +49,7 @@ pub(super) async fn log(
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let log = agent.startup().log();
-    let lines = asked.tail.unwrap_or(LINES);
+    let lines = asked.lines()?;
     let (last, end) = log.tail(lines).map_err(|error| Problem::internal(&error))?;
     if wants_events(&headers) {
         return Ok(follow(&agent, log.clone(), last, end));

@@ -68,11 +68,17 @@ impl DockerDriver {
             containers.remove_helper(&helper, PATIENCE).await?;
             match containers.remove_volume(&volume, PAUSE).await {
                 // The engine may still be filling it for a gateway that is gone.
-                Err(DriverError::Engine { .. }) if Instant::now() < deadline => {}
-                removed => break removed?,
+                Err(DriverError::Engine { .. }) if Instant::now() < deadline => continue,
+                removed => removed?,
+            }
+            match containers.make_home(workspace).await {
+                // Or it makes one by itself, for a container that it only now comes to.
+                Err(DriverError::Foreign { .. }) if Instant::now() < deadline => {
+                    sleep(PAUSE).await;
+                }
+                made => break made?,
             }
         }
-        containers.make_home(workspace).await?;
         let path = containers.home_in(&image).await?;
         let path = path.unwrap_or_else(|| self.options.home.to_string_lossy().into_owned());
         let mount = Mount {
@@ -182,6 +188,9 @@ impl Containers {
             let client = self.engine().client().await?;
             let failed = |error| self.engine().failed("remove the home's volume", error);
             match client.inspect_volume(name).await {
+                // One without labels the engine has made by itself, for a container of ours:
+                // nobody else knows the name.
+                Ok(found) if found.labels.is_empty() && name.contains("-home-") => {}
                 Ok(found) => self.check(name.to_owned(), Some(&found.labels))?,
                 Err(error) if is_missing(&error) => return Ok(()),
                 Err(error) => return Err(failed(error)),

@@ -153,8 +153,7 @@ pub struct KeepAwake {
     /// How long, in seconds: up to a week.
     #[schema(minimum = 1, maximum = 604_800)]
     pub seconds: u64,
-    /// What for, as others will see it.
+    /// What for, as others will see it: the first 200 characters of it.
     #[serde(default)]
-    #[schema(max_length = 200)]
     pub reason: String,
 }

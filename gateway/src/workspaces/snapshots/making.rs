@@ -129,6 +129,14 @@ pub(in super::super) async fn wait_for(
 ) -> Result<(), DriverError> {
     for id in workspace.blueprint.snapshots() {
         let Some(mut state) = shared.snapshots.watch(id) else {
+            // It ended before this came to wait for it.
+            let recorded = shared.store.snapshot(id).await.ok().flatten();
+            if let Some(reason) = recorded.as_ref().and_then(|it| it.state.failure()) {
+                return Err(DriverError::SnapshotMissing {
+                    snapshot: id.clone(),
+                    detail: reason.to_owned(),
+                });
+            }
             continue;
         };
         let ended = state

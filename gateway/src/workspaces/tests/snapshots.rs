@@ -131,7 +131,7 @@ async fn five_clones_wait_for_one_snapshot_which_goes_with_the_last_of_them() {
         "nobody asked for it"
     );
     for id in ids {
-        it.workspaces.delete(id).await.unwrap();
+        it.workspaces.purge(id).await.unwrap();
         assert_eq!(it.settled(id).await, None);
     }
     it.collect().await;
@@ -202,7 +202,7 @@ async fn what_a_workspace_is_made_of_stays_after_its_snapshot_was_deleted() {
     assert_eq!(it.workspaces.snapshots().await.unwrap(), []);
     it.collect().await;
     assert_eq!(it.driver.snapshots().len(), 1);
-    it.workspaces.delete(&id).await.unwrap();
+    it.workspaces.purge(&id).await.unwrap();
     it.settled(&id).await;
     it.collect().await;
     assert_eq!(it.driver.snapshots(), []);

@@ -1402,7 +1402,7 @@ export interface components {
         };
         /** @description Keeps a workspace awake for a time. */
         KeepAwake: {
-            /** @description What for, as others will see it. */
+            /** @description What for, as others will see it: the first 200 characters of it. */
             reason?: string;
             /**
              * Format: int64

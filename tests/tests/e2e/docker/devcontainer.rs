@@ -87,7 +87,7 @@ fn a_repositorys_dockerfile_and_features_are_built_and_nothing_of_it_reaches_the
         "ana /home/ana 0\nit's $HOME\n"
     );
     assert_eq!(
-        run("echo $WHERE; case $PATH in /opt/hello:*:/opt/last) echo both;; esac"),
+        run("echo $WHERE; case :$PATH: in *:/opt/hello:*:/opt/last:*) echo both;; esac"),
         "/home/dev/api\nboth\n"
     );
     // Its volume is its own, and its user's.
@@ -139,7 +139,7 @@ fn a_repositorys_dockerfile_and_features_are_built_and_nothing_of_it_reaches_the
     );
     assert_ne!(image(&it.container("api").unwrap()), first);
 
-    let _ = gateway.cli(&["delete", "api", "--yes"]).ok();
+    let _ = gateway.cli(&["delete", "api", "--purge", "--yes"]).ok();
     assert_eq!(it.all("volume").len(), 1, "the other workspace's home");
     let kept = fs::read_dir(gateway.data().join("repositories")).unwrap();
     assert_eq!(kept.count(), 0);

@@ -65,7 +65,7 @@ fn workspaces_are_placed_by_labels_and_a_host_that_is_down_takes_only_its_own_wi
         (done.code() == 0).then(|| done.out())
     });
     assert_eq!(back, "kept\n");
-    let _ = cli(&it, &["delete", "api", "--yes"]).ok();
+    let _ = cli(&it, &["delete", "api", "--purge", "--yes"]).ok();
     let left = far.run(&["ps", "-aq"]).ok().out() + &far.run(&["volume", "ls", "-q"]).ok().out();
     assert_eq!(left, "");
 }

@@ -107,7 +107,7 @@ fn a_workspace_comes_back_as_it_was_and_its_history_tells_who_asked() {
     assert_eq!(cli(&it, &["snapshots", "show", "first"]).code(), 3);
     let _ = cli(&it, &["restart", "second"]).ok();
     assert_eq!(say(&it, "second", "cat file"), "then");
-    let _ = cli(&it, &["delete", "second", "default", "--yes"]).ok();
+    let _ = cli(&it, &["delete", "second", "default", "--purge", "--yes"]).ok();
     until(DONE, "the removal of the image", || it.images().is_empty());
     assert_eq!(it.all("volume").len() + it.all("container").len(), 0);
 }
@@ -136,7 +136,7 @@ fn five_clones_are_made_in_the_background_and_are_apart() {
     );
     for number in 1..=5 {
         let name = format!("copy-{number}");
-        let _ = cli(&it, &["delete", &name, "--yes"]).ok();
+        let _ = cli(&it, &["delete", &name, "--purge", "--yes"]).ok();
     }
     until(DONE, "the removal of their image", || {
         it.images().is_empty()
@@ -294,7 +294,7 @@ fn a_gateway_that_is_killed_while_it_clones_and_deletes_leaves_nothing_behind() 
             for number in 1..=2 {
                 let name = format!("c{round}-{number}");
                 assert_eq!(say(it, &name, "md5sum -c sum"), "big: OK");
-                let _ = cli(it, &["delete", &name, "--yes", "--no-wait"]).ok();
+                let _ = cli(it, &["delete", &name, "--purge", "--yes", "--no-wait"]).ok();
             }
         },
     );
