@@ -6,7 +6,7 @@ import { assert, flow, required, SOON, until } from "./lib.mjs";
 const SERVER = 90_000;
 
 /** What the editor does by itself after its start has to end first. */
-const ASLEEP = 150_000;
+const ASLEEP = 180_000;
 
 /** Longer than a window waits before it tries to get back. */
 const RETRIES = 35_000;
@@ -33,17 +33,18 @@ await flow("sleep", async (arrive) => {
 
   // Nobody touches anything. The dashboard is open as well, and isn't anybody either.
   await ada.page.bringToFront();
-  const seen = [];
-  await until("people are warned", ASLEEP, async () => {
+  const seen = new Set();
+  const comes = (what, is) => until(what, ASLEEP, async () => {
     const now = await why();
-    seen.push(now.reasons.map(({ kind, detail }) => `${kind}: ${detail}`).join(", "));
-    return now.warned || now.state !== "running";
+    for (const { kind, detail, since } of now.reasons) seen.add(`${since} ${kind}: ${detail}`);
+    return is(now);
   }).catch((error) => {
-    throw new Error(`${error.message}: ${[...new Set(seen)].join("\n")}`);
+    throw new Error(`${error.message}; what kept it awake:\n${[...seen].join("\n")}`);
   });
+  await comes("people are warned", (now) => now.warned || now.state !== "running");
   await ada.page.getByText("default goes to sleep soon").waitFor();
   await ada.look("warned");
-  await until("the workspace is asleep", ASLEEP, async () => (await why()).state === "asleep");
+  await comes("the workspace is asleep", (now) => now.state === "asleep");
   await ada.page.getByText("Asleep").first().waitFor();
   await ada.look("asleep");
 
