@@ -1,5 +1,6 @@
 //! Waiting for something to become true, under a deadline.
 
+use std::fmt::Debug;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,4 +33,25 @@ pub fn eventually<T>(limit: Duration, what: &str, mut probe: impl FnMut() -> Opt
 #[track_caller]
 pub fn until(limit: Duration, what: &str, mut probe: impl FnMut() -> bool) {
     eventually(limit, what, || probe().then_some(()));
+}
+
+/// Asks `probe` until it answers, and returns the answer. Panics with `what`, and with
+/// what it saw last, after `limit`.
+#[track_caller]
+pub fn eventually_ok<T, S: Debug>(
+    limit: Duration,
+    what: &str,
+    mut probe: impl FnMut() -> Result<T, S>,
+) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        match probe() {
+            Ok(answer) => return answer,
+            Err(seen) => assert!(
+                Instant::now() < deadline,
+                "waited {limit:?} in vain for: {what}; seen last: {seen:?}"
+            ),
+        }
+        sleep(AGAIN);
+    }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use e2e::component::program;
 use e2e::process::{Running, run};
 use e2e::reverse_proxy::Kind;
-use e2e::wait::{SOON, until};
+use e2e::wait::{SOON, eventually_ok, until};
 
 use super::{Behind, Form, LIMIT};
 
@@ -48,11 +48,14 @@ fn a_large_body_comes_whole_both_ways(behind: &Behind) {
 fn an_upload_arrives_while_it_is_sent(behind: &Behind) {
     let half = vec![7; 1 << 20];
     let mut uploading = behind.ask("/upload");
-    uploading.args(["--upload-file", "-"]);
+    // A dot is the standard input as well, but doesn't keep curl from its connection.
+    uploading.args(["--upload-file", "."]);
     let mut uploading = Running::start(&mut uploading);
     uploading.write(&half);
-    until(SOON, "the first half of an upload", || {
-        behind.get("/received").parse() == Ok(half.len())
+    eventually_ok(SOON, "the first half of an upload", || {
+        let received = behind.get("/received");
+        let whole = received.parse() == Ok(half.len());
+        whole.then_some(()).ok_or(received)
     });
     uploading.write(&half);
     uploading.end_input();
