@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tracing::warn;
 
 /// Folder of what devgate keeps in a home.
-pub(super) const FOLDER: &str = ".local/state/devgate";
+pub(crate) const FOLDER: &str = ".local/state/devgate";
 
 /// Name of the log.
 const NAME: &str = "startup.log";

@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
 use super::Sample;
 
 /// Samples of an hour.
@@ -14,7 +17,7 @@ pub(super) const FOLD: u64 = 30;
 const DAY: usize = 288;
 
 /// A bounded past. It grows as it passes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
     hour: VecDeque<Sample>,
     day: VecDeque<Sample>,
@@ -23,15 +26,26 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn add(&mut self, sample: Sample) {
+    /// Adds a sample; tells whether the day has one more by it.
+    pub(super) fn add(&mut self, sample: Sample) -> bool {
         push(&mut self.hour, sample, HOUR);
         self.open += 1;
-        if self.open == FOLD {
+        let is_whole = self.open >= FOLD;
+        if is_whole {
             self.open = 0;
             let count = usize::try_from(FOLD).unwrap_or(usize::MAX);
             if let Some(mean) = mean(&self.hour.iter().rev().take(count)) {
                 push(&mut self.day, mean, DAY);
             }
+        }
+        is_whole
+    }
+
+    /// Keeps the samples between two times, and no more than there can be.
+    pub(super) fn keep(&mut self, from: OffsetDateTime, to: OffsetDateTime) {
+        for (samples, most) in [(&mut self.hour, HOUR), (&mut self.day, DAY)] {
+            samples.retain(|sample| (from..=to).contains(&sample.time));
+            samples.drain(..samples.len().saturating_sub(most));
         }
     }
 

@@ -1,12 +1,14 @@
 //! What the workspace uses, now and over the last day.
 //!
 //! A sample is taken every ten seconds; it costs a few reads of `/proc` for each of the
-//! workspace's processes, and nothing else is kept than numbers. CPU time and memory
+//! workspace's processes, and nothing else is kept than numbers; every five minutes and at
+//! the end they are written down in the home. CPU time and memory
 //! are the workspace's processes' own; disk is the file system that the home directory
 //! is on, and network what the workspace's network carries, which on a shared host are
 //! shared.
 
 mod history;
+mod kept;
 mod sample;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use history::History;
+use kept::Kept;
 use sample::{Meter, Totals};
 
 /// Distance of samples.
@@ -40,7 +43,7 @@ pub(crate) enum Window {
 }
 
 /// What the workspace used, over some seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// When it was taken.
     #[serde(with = "time::serde::rfc3339")]
@@ -70,29 +73,43 @@ pub(crate) struct Report {
 pub(crate) struct Statistics {
     meter: Mutex<Meter>,
     history: Mutex<History>,
+    kept: Kept,
 }
 
 impl Statistics {
     pub(crate) fn new(workspace: &str, home: PathBuf) -> Self {
+        let kept = Kept::new(workspace, &home);
         Self {
             meter: Mutex::new(Meter::new(workspace, home)),
             history: Mutex::default(),
+            kept,
         }
     }
 
-    /// Takes samples until `stop`.
+    /// Takes samples until `stop`. Goes on with what an agent before this one has kept.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        // The home directory may be on a slow file system.
+        let statistics = Arc::clone(&self);
+        let read = spawn_blocking(move || *lock(&statistics.history) = statistics.kept.read());
+        if read.await.is_err() {
+            debug!("the statistics of before couldn't be read");
+        }
         let first = tokio::time::Instant::now() + FIRST;
         let mut ticks = interval_at(first, INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let statistics = Arc::clone(&self);
-            // The home directory may be on a slow file system.
             let sampled = spawn_blocking(move || statistics.sample()).await;
             if sampled.is_err() {
                 debug!("a sample couldn't be taken");
             }
         }
+        self.keep();
+    }
+
+    /// Writes the history down, for the agent that comes next.
+    pub(crate) fn keep(&self) {
+        self.kept.write(&lock(&self.history));
     }
 
     /// Returns a part of the history, the oldest sample first.
@@ -112,8 +129,10 @@ impl Statistics {
 
     fn sample(&self) {
         let sample = lock(&self.meter).sample();
-        if let Some(sample) = sample {
-            lock(&self.history).add(sample);
+        if let Some(sample) = sample
+            && lock(&self.history).add(sample)
+        {
+            self.keep();
         }
     }
 }
