@@ -21,6 +21,20 @@ pub struct Repository {
     server: Option<Running>,
 }
 
+/// A server that hands a [`Repository`] out to those alone who may have it. It ends with
+/// this.
+pub struct Private {
+    port: u16,
+    _server: Running,
+}
+
+impl Private {
+    /// Returns the repository's address there.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/api", self.port)
+    }
+}
+
 impl Repository {
     /// Makes one in a folder with those files, and a server for it.
     #[track_caller]
@@ -56,6 +70,24 @@ impl Repository {
         self.git(&["commit", "--quiet", "--message=Change"]);
     }
 
+    /// Commits what is small and unfolds to 10⁸ files.
+    #[track_caller]
+    pub fn commit_bomb(&self) {
+        let script = "one=$(echo x | git hash-object -w --stdin) kind='100644 blob'; \
+             for level in 1 2 3 4 5 6 7 8; do \
+               one=$(for file in 0 1 2 3 4 5 6 7 8 9; do \
+                 printf '%s %s\\t%s\\n' \"$kind\" $one $file; done | git mktree); \
+               kind='040000 tree'; \
+             done; \
+             git update-ref refs/heads/main $(git -c user.name=Ada -c user.email=ada@example.org \
+               commit-tree -m Bomb $one)";
+        let mut shell = Command::new(program("sh"));
+        shell
+            .current_dir(self.folder.join("api"))
+            .args(["-euc", script]);
+        let _ = run(&mut shell, b"", LIMIT).ok();
+    }
+
     /// Ends its server.
     pub fn take_away(&mut self) {
         self.server = None;
@@ -79,6 +111,27 @@ impl Repository {
         until(SOON, "git's server", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
         });
+    }
+
+    /// Starts a server that hands it out to those alone who show `USER:PASSWORD`, by HTTP.
+    #[track_caller]
+    pub fn serve_privately(&self, shown: &str) -> Private {
+        let port = ports::free();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/private_git.py");
+        let mut server = Command::new(program("python3"));
+        server
+            .arg(script)
+            .arg(port.to_string())
+            .arg(&self.folder)
+            .arg(shown);
+        let server = Running::start(&mut server);
+        until(SOON, "git's server by HTTP", || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        });
+        Private {
+            port,
+            _server: server,
+        }
     }
 
     #[track_caller]

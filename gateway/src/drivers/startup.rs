@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use devgate_protocol::config::{
-    Command, Credentials, OnFailure, Repository, Runs, Single, Startup, Step,
+    Command, OnFailure, Readiness, Repository, Runs, Single, Startup, Step,
 };
 
 use crate::devcontainer::with_container;
@@ -38,13 +38,23 @@ pub(super) fn of(
             url: repository.url.clone(),
             branch: repository.branch.clone(),
             folder: repository.folder.clone(),
-            credentials: Credentials::None,
+            credentials: repository.credentials(),
             depth: None,
             // What runs in it waits for it.
             wait: commands.iter().any(|step| step.wait),
         });
     }
     startup.steps.extend(commands);
+    startup.readiness = blueprint.readiness.as_ref().map(|rule| Readiness {
+        command: rule.command.clone(),
+        port: rule.port,
+        timeout: rule.timeout.get(),
+    });
+    for name in blueprint.needed_secrets() {
+        if !startup.secrets.iter().any(|known| known == name.as_str()) {
+            startup.secrets.push(name.to_string());
+        }
+    }
     startup
 }
 

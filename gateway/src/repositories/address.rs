@@ -49,13 +49,6 @@ pub(crate) fn address(url: &str) -> Result<&'static str, &'static str> {
     }
 }
 
-/// Returns the part of an address that names its server: `https://HOST[:PORT]`.
-pub(super) fn server(url: &str) -> Option<&str> {
-    let start = url.find("://")? + 3;
-    let end = url.get(start..)?.find('/')? + start;
-    url.get(..end)
-}
-
 fn is_host(host: &str) -> bool {
     if let Some(inside) = host.strip_prefix('[') {
         let address = inside.strip_suffix(']');
@@ -130,12 +123,6 @@ mod tests {
         ] {
             assert!(address(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_server_is_an_addresss_first_part() {
-        assert_eq!(server("https://a:1/b/c"), Some("https://a:1"));
-        assert_eq!(server("git@a:b"), None);
     }
 
     #[test]

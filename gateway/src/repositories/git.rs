@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use devgate_protocol::config::token_server;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::address::{address, server};
+use super::address::address;
 use super::{Credential, ReadError};
 use crate::drivers::blocking;
 use crate::files::remove_tree;
@@ -26,6 +27,12 @@ use crate::workspaces::Repository;
 
 /// How long all of it may take.
 const TIME: Duration = Duration::from_mins(5);
+
+/// Memory that one git may have: a small repository can unfold to one of any size.
+const MEMORY: Rlimit = Rlimit {
+    current: Some(1 << 30),
+    maximum: Some(1 << 30),
+};
 
 /// Most bytes of a checkout with what git keeps of it.
 const MAX_BYTES: u64 = 2 << 30;
@@ -185,6 +192,10 @@ async fn run(
     let (output, words) = (child.stdout.take(), child.stderr.take());
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let id = id.and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // It fails where it has ended already.
+        let _ = prlimit(Some(id), Resource::Data, MEMORY);
+    }
     let mut group = Group { child, id };
     let ended = async {
         let (output, words) = tokio::join!(last(output), last(words));
@@ -222,7 +233,7 @@ fn command(arguments: &[OsString], home: &Path, wanted: Wanted<'_>) -> Command {
     ];
     let mut shown = Vec::new();
     if let Some(credential) = wanted.credential
-        && let Some(server) = server(url).filter(|server| server.starts_with("https://"))
+        && let Some(server) = token_server(url)
     {
         // For this server alone, wherever it leads.
         settings.push(format!("credential.{server}.helper={HELPER}"));
@@ -329,7 +340,12 @@ fn told(words: &str, status: ExitStatus, credential: Option<&Credential>) -> Str
     }
     let told = told.join("; ");
     if told.contains("terminal prompts disabled") || told.contains("could not read Username") {
-        return "it isn't there, or not open to everybody".to_owned();
+        return "it isn't there, or not open to everybody: a template's `token` names a secret \
+                to show"
+            .to_owned();
+    }
+    if told.contains("Out of memory") || told.contains("malloc failed") {
+        return "it is too large: git needs more than 1 GiB of memory for it".to_owned();
     }
     let shown = told.chars().filter(|c| !c.is_control()).take(TOLD);
     let shown: String = shown.collect();
@@ -348,17 +364,15 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use std::os::unix::process::ExitStatusExt as _;
 
-    use devgate_certs::Secret;
+    use devgate_protocol::Secret;
 
     use super::*;
-    use crate::workspaces::DevcontainerChoice;
 
     fn repository(url: &str) -> Repository {
         Repository {
             url: url.to_owned(),
             branch: Some("main".to_owned()),
-            folder: None,
-            devcontainer: DevcontainerChoice::default(),
+            ..Repository::default()
         }
     }
 

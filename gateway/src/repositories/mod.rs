@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use devgate_certs::Secret;
+use devgate_protocol::Secret;
 use tokio::sync::Semaphore;
 use tracing::info;
 
@@ -22,6 +22,7 @@ use crate::devcontainer::{self, DevcontainerError, Purpose};
 use crate::drivers::{Pending, blocking};
 use crate::files::remove_tree;
 use crate::names::WorkspaceId;
+use crate::secrets::SecretName;
 use crate::workspaces::{Blueprint, Image, Repository, Workspace};
 
 pub(crate) use address::{address, is_branch};
@@ -85,6 +86,14 @@ pub enum ReadError {
         /// git's words.
         detail: String,
     },
+    /// There is no token to show to its server.
+    #[error("the repository {url} can't be read: there is no secret {secret}")]
+    NoToken {
+        /// Its address.
+        url: String,
+        /// The secret's name.
+        secret: SecretName,
+    },
     /// What it says of its workspaces can't be done.
     #[error(transparent)]
     Devcontainer(#[from] DevcontainerError),
@@ -129,11 +138,6 @@ impl fmt::Debug for RepositoryOptions {
     }
 }
 
-/// Shows nothing to any server.
-pub fn no_credentials() -> Credentials {
-    Arc::new(|_, _| Box::pin(std::future::ready(None)))
-}
-
 impl Repositories {
     /// Looks at repositories with these options. The folder needn't be there yet.
     pub fn new(options: RepositoryOptions) -> Self {
@@ -157,6 +161,10 @@ impl Repositories {
         // A closed semaphore is one more that doesn't limit; ours is never closed.
         let _turn = inner.turns.acquire().await.ok();
         let credential = (inner.options.credentials)(workspace, repository).await;
+        if let (Some(secret), None) = (&repository.token, &credential) {
+            let (url, secret) = (repository.url.clone(), secret.clone());
+            return Err(ReadError::NoToken { url, secret });
+        }
         let folder = inner.folder(id);
         let wanted = git::Wanted {
             repository,

@@ -16,6 +16,7 @@ use tracing::error;
 use crate::chain::chain;
 use crate::names::{UserId, WorkspaceId};
 use crate::store::{Store, StoreError};
+use crate::workspaces::Workspace;
 
 pub use name::{InvalidSecretName, SecretName};
 pub use seal::{Seal, SealError};
@@ -165,12 +166,19 @@ impl Vault {
     /// log says why.
     pub async fn supply(&self, workspace: &WorkspaceId) -> Supply {
         let mut supply = Supply::default();
-        if self.0.wanted.is_empty() {
-            return supply;
-        }
+        let record = match self.0.store.workspace(workspace).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return supply,
+            Err(failure) => {
+                error!(%workspace, failure = chain(&failure), "what a workspace needs can't be read");
+                let names = self.0.wanted.iter().map(|wanted| wanted.name.to_string());
+                supply.missing.extend(names);
+                return supply;
+            }
+        };
         let mut room = MAX_TOLD;
-        for wanted in &self.0.wanted {
-            let found = self.find(workspace, &wanted.name).await;
+        for wanted in &self.wanted_by(&record.workspace) {
+            let found = self.find(&record.workspace.owner, &wanted.name).await;
             let found = found.unwrap_or_else(|failure| {
                 let (name, failure) = (&wanted.name, chain(&failure));
                 error!(%name, %workspace, failure, "a secret can't be read");
@@ -198,16 +206,30 @@ impl Vault {
         supply
     }
 
-    /// Returns the owner's secret of that name, else the installation's.
-    async fn find(
+    /// Returns what a workspace gets: what all do, and what it is made with, each once.
+    fn wanted_by(&self, workspace: &Workspace) -> Vec<Wanted> {
+        let blueprint = &workspace.blueprint;
+        let mut all = self.0.wanted.clone();
+        let own = blueprint.secrets.iter().cloned().map(Wanted::as_variable);
+        let token = blueprint.token().cloned().map(|name| Wanted {
+            name,
+            variable: None,
+        });
+        for wanted in own.chain(token) {
+            if !all.iter().any(|known| known.name == wanted.name) {
+                all.push(wanted);
+            }
+        }
+        all
+    }
+
+    /// Returns an owner's secret of that name, else the installation's.
+    pub async fn find(
         &self,
-        workspace: &WorkspaceId,
+        owner: &UserId,
         name: &SecretName,
     ) -> Result<Option<Secret<String>>, VaultError> {
-        let Some(record) = self.0.store.workspace(workspace).await? else {
-            return Ok(None);
-        };
-        for holder in [Holder::User(record.workspace.owner), Holder::Installation] {
+        for holder in [Holder::User(owner.clone()), Holder::Installation] {
             if let Some(sealed) = self.0.store.sealed_secret(&holder, name).await? {
                 return Ok(Some(self.0.seal.open_sealed(&holder, name, &sealed)?));
             }

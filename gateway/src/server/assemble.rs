@@ -95,7 +95,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
     let workspaces = {
-        let parts = (driver, driver::repositories(&config, &folder));
+        let parts = (driver, driver::repositories(&config, &folder, &vault));
         Workspaces::load(store.clone(), parts, tunnels.clone(), lifecycle).await?
     };
     let templates = config.workspaces.templates.clone();

@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use devgate_certs::Authority;
-use devgate_protocol::config::{EditorConfig, TerminalsConfig};
+use devgate_protocol::config::{Credentials as Shown, EditorConfig, TerminalsConfig};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
+use tracing::error;
 
 use super::StartError;
 use super::folder::DataFolder;
+use crate::chain::chain;
 use crate::config::{Config, DockerHostConfig, DriverName, EngineUrl, Gpus, ReachBy, Size};
 use crate::drivers::docker::{
     DockerDriver, DockerHost, DockerHosts, DockerOptions, DockerReach, Endpoint, nanos,
 };
 use crate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
 use crate::drivers::{AgentCredentials, Driver, DriverError, Issue};
-use crate::repositories::{Repositories, RepositoryOptions, no_credentials};
+use crate::repositories::{Credential, Credentials, Repositories, RepositoryOptions};
+use crate::secrets::Vault;
 
 /// Returns what runs the workspaces' agents.
 pub(super) async fn new(
@@ -145,7 +148,7 @@ fn docker_options(config: &Config, agent: PathBuf, folder: &DataFolder) -> Docke
 }
 
 /// Returns what looks at the workspaces' repositories.
-pub(super) fn repositories(config: &Config, folder: &DataFolder) -> Repositories {
+pub(super) fn repositories(config: &Config, folder: &DataFolder, vault: &Vault) -> Repositories {
     let docker = &config.docker;
     Repositories::new(RepositoryOptions {
         folder: folder.join("repositories"),
@@ -153,7 +156,27 @@ pub(super) fn repositories(config: &Config, folder: &DataFolder) -> Repositories
         image: docker.image.clone().unwrap_or_default(),
         user: docker.user.clone(),
         mounts: docker.mounts.clone(),
-        credentials: no_credentials(),
+        credentials: credentials(vault),
+    })
+}
+
+/// Returns what finds the tokens that repositories' servers are shown.
+fn credentials(vault: &Vault) -> Credentials {
+    let vault = vault.clone();
+    Arc::new(move |workspace, repository| {
+        let (vault, owner) = (vault.clone(), workspace.owner.clone());
+        let shown = (repository.token.clone(), repository.credentials());
+        Box::pin(async move {
+            let (Some(name), Shown::Token { user, .. }) = shown else {
+                return None;
+            };
+            let found = vault.find(&owner, &name).await;
+            let token = found.unwrap_or_else(|failure| {
+                error!(%name, failure = chain(&failure), "a secret can't be read");
+                None
+            });
+            token.map(|token| Credential { user, token })
+        })
     })
 }
 

@@ -472,6 +472,8 @@ impl Inner {
             rebuilds,
             image: image.or(built.map(Image::Built)),
             startup: template.startup,
+            readiness: template.readiness,
+            secrets: template.secrets,
             sleep: template.sleep,
             host_labels: template.host_labels,
             home: None,

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::path::{Component, Path};
 
+use devgate_protocol::config::token_server;
 use toml::de::{DeTable, DeValue};
 
 use super::template::Template;
 use crate::config::rules::{is_image, is_name, is_user, variable};
 use crate::config::{BindMount, Size};
 use crate::repositories::{address, is_branch};
-use crate::workspaces::DevcontainerChoice;
+use crate::workspaces::{DevcontainerChoice, Repository};
 
 /// Least memory that an engine gives a container, and that an agent needs.
 const MIN_MEMORY: Size = Size::kib(64 << 10);
@@ -19,6 +20,9 @@ const MIN_PIDS: u32 = 32;
 
 /// Most ports of a template.
 const MAX_PORTS: usize = 50;
+
+/// Most secrets of a template.
+const MAX_SECRETS: usize = 50;
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +109,10 @@ fn check(template: &Template) -> Result<(), Finding> {
     {
         return wrong(&["startup", "script"], "write a command line".to_owned());
     }
+    if template.secrets.len() > MAX_SECRETS {
+        return wrong(&["secrets"], format!("there are more than {MAX_SECRETS}"));
+    }
+    readiness(template)?;
     resources(template)?;
     for (name, value) in &template.environment {
         if let Err(problem) = variable(name, value) {
@@ -113,6 +121,24 @@ fn check(template: &Template) -> Result<(), Finding> {
     }
     ports(template)?;
     repository(template)
+}
+
+fn readiness(template: &Template) -> Result<(), Finding> {
+    let Some(readiness) = &template.readiness else {
+        return Ok(());
+    };
+    let wrong = |path: &[&str], problem: &str| {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        Err((path, problem.to_owned()))
+    };
+    match (&readiness.command, readiness.port) {
+        (None, None) => wrong(&["readiness"], "write a command, a port, or both"),
+        (Some(line), _) if line.trim().is_empty() || line.contains('\0') => {
+            wrong(&["readiness", "command"], "write a command line")
+        }
+        (_, Some(0)) => wrong(&["readiness", "port"], "write a port from 1 to 65535"),
+        _ => Ok(()),
+    }
 }
 
 fn repository(template: &Template) -> Result<(), Finding> {
@@ -143,6 +169,33 @@ fn repository(template: &Template) -> Result<(), Finding> {
     {
         let problem = "write true, false, or the name of a folder in .devcontainer".to_owned();
         return wrong("devcontainer", problem);
+    }
+    credentials(repository).or_else(|(key, problem)| wrong(key, problem.to_owned()))
+}
+
+/// Checks what a repository's server is shown.
+fn credentials(repository: &Repository) -> Result<(), (&'static str, &'static str)> {
+    let is_read = repository.devcontainer != DevcontainerChoice::Off;
+    if repository.token.is_some() && repository.forwarded_agent {
+        return Err(("token", "there is forwarded-agent beside it: choose one"));
+    }
+    if repository.token.is_some() && token_server(&repository.url).is_none() {
+        return Err((
+            "token",
+            "a token is shown over HTTPS alone: write an https:// address",
+        ));
+    }
+    if repository.token.is_none() && repository.token_user.is_some() {
+        return Err(("token-user", "there is no token that it goes with"));
+    }
+    let user = repository.token_user.as_deref();
+    if user.is_some_and(|user| user.is_empty() || user.contains(char::is_control)) {
+        return Err(("token-user", "write a user's name"));
+    }
+    if repository.forwarded_agent && is_read {
+        let problem = "it is read before anybody connects and forwards an agent: write \
+                       `devcontainer = false`, or name a token";
+        return Err(("devcontainer", problem));
     }
     Ok(())
 }
@@ -378,6 +431,25 @@ go = ["golang.go"]
                 3,
                 "",
             ),
+            (
+                "[repository]\nurl = \"git@git.example:api\"\ntoken = \"GIT\"\n",
+                3,
+                "https://",
+            ),
+            (
+                "[repository]\nurl = \"https://git.example/api\"\ntoken = \"G T\"\n",
+                3,
+                "name of a secret",
+            ),
+            (
+                "[repository]\nurl = \"git@git.example:api\"\nforwarded-agent = true\n\
+                 devcontainer = true\n",
+                4,
+                "before anybody connects",
+            ),
+            ("secrets = [\"A\", \"PATH\"]\n", 1, "name of a secret"),
+            ("\n[readiness]\ntimeout = \"1m\"\n", 2, "a command, a port"),
+            ("[readiness]\nport = 0\n", 2, "from 1 to 65535"),
             (
                 "mounts = [\n  \"/a:/b\",\n  \"nonsense\",\n]\n",
                 3,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
-use crate::workspaces::{PortRule, Repository, SleepRule, StartupScript};
+use crate::secrets::SecretName;
+use crate::workspaces::{PortRule, ReadinessRule, Repository, SleepRule, StartupScript};
 
 /// A template's file. What it doesn't say is as the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,11 @@ pub struct Template {
     /// The script that runs when a workspace starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub startup: Option<StartupScript>,
+    /// How it is found out that a workspace can be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<ReadinessRule>,
+    /// Secrets that programs find as variables.
+    pub secrets: Vec<SecretName>,
     /// When a workspace goes to sleep.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep: Option<SleepRule>,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::repository::{Devcontainer, DevcontainerChoice, LifecycleCommand, OwnMount, Repository};
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Period, Size};
 use crate::names::{SnapshotId, TemplateName};
+use crate::secrets::SecretName;
 use crate::store::Visibility;
 
 /// What a workspace is made of. It is decided when the workspace is made or rebuilt and
@@ -66,6 +67,10 @@ pub struct Blueprint {
     pub lifecycle: Vec<LifecycleCommand>,
     /// The script that runs when it starts, in place of that of all workspaces.
     pub startup: Option<StartupScript>,
+    /// How it is found out that it can be used.
+    pub readiness: Option<ReadinessRule>,
+    /// Secrets that programs find as variables, beside those of all workspaces.
+    pub secrets: Vec<SecretName>,
     /// When it goes to sleep, in place of what the configuration says.
     pub sleep: Option<SleepRule>,
     /// Settings of the editor.
@@ -88,6 +93,21 @@ pub struct StartupScript {
 
 const fn ten_minutes() -> Period {
     Period::seconds(10 * 60)
+}
+
+/// How it is found out that a workspace can be used: of what is given, all has to hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReadinessRule {
+    /// A command line that succeeds then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A TCP port of the workspace that takes connections then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How long that may take; 0 is for ever. Default: 10 min.
+    #[serde(default = "ten_minutes")]
+    pub timeout: Period,
 }
 
 /// When a workspace goes to sleep.
@@ -113,6 +133,16 @@ impl Blueprint {
         let repository = self.repository.as_ref()?;
         let is_wanted = repository.devcontainer != DevcontainerChoice::Off;
         (is_wanted && self.devcontainer.is_none()).then_some(repository)
+    }
+
+    /// Returns the secrets that a workspace of this needs, beside those of all.
+    pub fn needed_secrets(&self) -> impl Iterator<Item = &SecretName> {
+        self.secrets.iter().chain(self.token())
+    }
+
+    /// Returns the secret that only git needs, where programs don't need it as well.
+    pub fn token(&self) -> Option<&SecretName> {
+        self.repository.as_ref()?.token.as_ref()
     }
 
     /// Returns what isn't done of what the repository says.

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use devgate_protocol::config::{Credentials, token_user};
 use serde::{Deserialize, Serialize};
 
+use crate::secrets::SecretName;
+
 /// A repository of git's, as a template names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repository {
     /// Where it is: `https://…`, `ssh://…`, `USER@HOST:PATH` or `git://…`.
@@ -19,6 +22,17 @@ pub struct Repository {
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// The secret that its server is shown as a token, over HTTPS: the owner's, else the
+    /// installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretName>,
+    /// The user beside the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_user: Option<String>,
+    /// Whether its server is shown what the first SSH connection forwards of its
+    /// authentication agent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded_agent: bool,
     /// Whether its `devcontainer.json` counts, and which.
     #[serde(default, skip_serializing_if = "DevcontainerChoice::is_default")]
     pub devcontainer: DevcontainerChoice,
@@ -134,6 +148,18 @@ impl Repository {
         }
     }
 
+    /// Returns what its server is shown.
+    pub fn credentials(&self) -> Credentials {
+        match &self.token {
+            Some(secret) => Credentials::Token {
+                secret: secret.to_string(),
+                user: self.token_user.clone().unwrap_or_else(token_user),
+            },
+            None if self.forwarded_agent => Credentials::Agent,
+            None => Credentials::None,
+        }
+    }
+
     /// Returns its name: the last part of its address.
     fn name(&self) -> &str {
         let path = self.url.trim_end_matches('/');
@@ -192,9 +218,8 @@ mod tests {
         ] {
             let repository = Repository {
                 url: url.to_owned(),
-                branch: None,
                 folder: folder.map(PathBuf::from),
-                devcontainer: DevcontainerChoice::default(),
+                ..Repository::default()
             };
             assert_eq!(
                 repository.place(Path::new("/home/dev")),
@@ -213,9 +238,8 @@ mod tests {
         ] {
             let repository = Repository {
                 url: "https://git.example/api".to_owned(),
-                branch: None,
-                folder: None,
                 devcontainer: choice,
+                ..Repository::default()
             };
             let text = serde_json::to_string(&repository).unwrap();
             assert_eq!(

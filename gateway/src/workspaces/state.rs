@@ -427,6 +427,10 @@ impl FailureReason {
                 url: url.clone(),
                 detail: detail.clone(),
             },
+            ReadError::NoToken { url, secret } => Self::RepositoryUnreachable {
+                url: url.clone(),
+                detail: format!("there is no secret {secret}: `devgate secrets set {secret}`"),
+            },
             ReadError::Devcontainer(error) => Self::DevcontainerInvalid {
                 place: error.place.clone(),
                 detail: error.problem.clone(),

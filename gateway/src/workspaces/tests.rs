@@ -9,6 +9,7 @@ mod renamed;
 mod scripted;
 mod snapshots;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,7 +150,7 @@ async fn load(store: &Store, driver: &Arc<Scripted>, options: &LifecycleOptions)
         image: "debian".to_owned(),
         user: "1000".to_owned(),
         mounts: Vec::new(),
-        credentials: crate::repositories::no_credentials(),
+        credentials: Arc::new(|_, _| Box::pin(ready(None))),
     });
     let parts = (driver, repositories);
     Workspaces::load(store.clone(), parts, tunnels, options.clone())

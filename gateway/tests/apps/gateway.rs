@@ -16,7 +16,7 @@ use devgate::http::proxy::Proxy;
 use devgate::http::{Limits, Routes, Site, serve};
 use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
-use devgate::repositories::{Repositories, RepositoryOptions, no_credentials};
+use devgate::repositories::{Repositories, RepositoryOptions};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
 use devgate::tunnel::Tunnels;
 use devgate::workspaces::{Blueprint, Intent, LifecycleOptions, State, Workspaces};
@@ -83,7 +83,7 @@ impl Gateway {
             image: String::new(),
             user: String::new(),
             mounts: Vec::new(),
-            credentials: no_credentials(),
+            credentials: Arc::new(|_, _| Box::pin(std::future::ready(None))),
         });
         let parts: (Arc<dyn Driver>, _) = (Arc::new(driver), repositories);
         let workspaces = Workspaces::load(store.clone(), parts, tunnels, lifecycle)

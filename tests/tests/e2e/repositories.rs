@@ -14,11 +14,30 @@ use e2e::wait::{SOON, until};
 
 const FILE: &str = ".devcontainer/devcontainer.json";
 
+/// What a private repository's server is shown.
+const TOKEN: &str = "t0ken-f0r-the-test";
+
 /// Adds the template `api` of a repository.
 #[track_caller]
 fn add_template(target: &Target, url: &str) {
-    let file = target.path("api.toml");
     let text = format!("[repository]\nurl = \"{url}\"\nbranch = \"main\"\n");
+    add_template_of(target, &text);
+}
+
+/// Sets a secret of the owner's.
+#[track_caller]
+fn set_secret(target: &Target, name: &str, value: &str) {
+    let file = target.path("secret.value");
+    fs::write(&file, value).unwrap();
+    let file = file.display().to_string();
+    let args = ["secrets", "set", name, "--file", &file];
+    let _ = target.gateway().cli(&args).ok();
+}
+
+/// Adds the template `api`.
+#[track_caller]
+fn add_template_of(target: &Target, text: &str) {
+    let file = target.path("api.toml");
     fs::write(&file, text).unwrap();
     let file = file.display().to_string();
     let _ = target
@@ -120,6 +139,18 @@ fn a_repository_that_is_away_or_wrong_is_told_with_what_to_do_and_read_when_it_i
 }
 
 #[test]
+fn a_small_repository_that_unfolds_without_end_takes_no_memory_for_long() {
+    let target = Target::devgate(Reach::Unix);
+    let repository = Repository::start(target.folder(), &[("go.mod", "module api\n")]);
+    repository.commit_bomb();
+    add_template(&target, &repository.url());
+    let create = ["create", "api", "--template", "api"];
+    assert_ne!(target.gateway().cli(&create).code(), 0);
+    let told = status(target.gateway());
+    assert!(told.contains("it is too large"), "{told}");
+}
+
+#[test]
 fn reading_is_told_ends_with_a_stop_and_is_done_anew_after_a_kill() {
     let mut target = Target::devgate(Reach::Unix);
     // One that takes connections and says nothing.
@@ -181,6 +212,68 @@ fn a_repository_is_cloned_and_its_commands_run_in_their_order() {
     until(SOON, "the second start's commands", || order() == second);
     let cloned = target.ssh().user("api").run("git -C api log --format=%s");
     assert_eq!(cloned.ok().out(), "Change\n");
+}
+
+#[test]
+fn a_private_repository_is_read_and_cloned_with_a_secret_of_the_owners() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let files = [
+        ("go.mod", "module api\n"),
+        (FILE, "{\"containerEnv\": {\"STAGE\": \"private\"}}"),
+    ];
+    let repository = Repository::start(target.folder(), &files);
+    let server = repository.serve_privately(&format!("bot:{TOKEN}"));
+    let text = format!(
+        "secrets = [\"NPM_TOKEN\"]\n[repository]\nurl = \"{}\"\nbranch = \"main\"\n\
+         token = \"GIT_TOKEN\"\ntoken-user = \"bot\"\n",
+        server.url()
+    );
+    add_template_of(&target, &text);
+
+    assert_ne!(
+        gateway.cli(&["create", "api", "--template", "api"]).code(),
+        0
+    );
+    let told = status(gateway);
+    assert!(told.contains("repository-unreachable"), "{told}");
+    assert!(told.contains("devgate secrets set GIT_TOKEN"), "{told}");
+
+    set_secret(&target, "GIT_TOKEN", "not-the-one");
+    assert_ne!(gateway.cli(&["start", "api"]).code(), 0);
+    let told = status(gateway);
+    assert!(told.contains("repository-unreachable"), "{told}");
+    assert!(!told.contains("not-the-one"), "{told}");
+
+    set_secret(&target, "GIT_TOKEN", TOKEN);
+    set_secret(&target, "NPM_TOKEN", "for-programs");
+    let _ = gateway.cli(&["start", "api"]).ok();
+    let ssh = |command: &str| target.ssh().user("api").run(command);
+    until(SOON, "the clone", || ssh("cat api/go.mod").code() == 0);
+    let said = ssh("echo $STAGE $NPM_TOKEN \"<$GIT_TOKEN>\"; cat api/.git/config").ok();
+    let said = said.out();
+    assert!(said.starts_with("private for-programs <>\n"), "{said}");
+    assert!(!said.contains(TOKEN), "{said}");
+    let log = gateway.cli(&["logs", "--startup", "api"]).out();
+    assert!(!log.contains(TOKEN), "{log}");
+}
+
+#[test]
+fn a_template_says_how_it_is_found_out_that_its_workspaces_are_ready() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let with = |readiness: &str| {
+        let text = format!("[startup]\nscript = \"sleep 2; echo up > up\"\n{readiness}");
+        add_template_of(&target, &text);
+    };
+    with("[readiness]\ncommand = \"test -e up\"\n");
+    let _ = gateway.cli(&["create", "api", "--template", "api"]).ok();
+    assert_eq!(target.ssh().user("api").run("cat up").ok().out(), "up\n");
+
+    with("[readiness]\nport = 1\ntimeout = \"1s\"\n");
+    let _ = gateway.cli(&["rebuild", "api", "--yes"]);
+    let told = status(gateway);
+    assert!(told.contains("port 1"), "{told}");
 }
 
 #[test]

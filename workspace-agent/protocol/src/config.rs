@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use startup::{
     Command, Credentials, OnFailure, Readiness, Repository, Runs, Single, Startup, Step,
+    token_server, token_user,
 };
 
 /// Scrollback that a terminal keeps where nothing else is configured, in lines.

@@ -151,8 +151,24 @@ pub enum Credentials {
     },
 }
 
-fn token_user() -> String {
+/// Returns the user that a token is shown for where none is named.
+pub fn token_user() -> String {
     TOKEN_USER.to_owned()
+}
+
+/// Returns scheme and host of a URL by which a token can be sent: HTTPS, or HTTP that
+/// doesn't leave the machine.
+pub fn token_server(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let is_own = ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| {
+        host.strip_prefix(own)
+            .is_some_and(|port| port.is_empty() || port.starts_with(':'))
+    });
+    let scheme = scheme.to_ascii_lowercase();
+    let safe = scheme == "https" || (scheme == "http" && is_own);
+    (safe && !host.is_empty()).then(|| format!("{scheme}://{host}"))
 }
 
 /// How it is found out that the workspace can be used. It is asked again and again, once
@@ -188,6 +204,24 @@ impl From<Single> for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_sent_where_nobody_listens() {
+        for (url, host) in [
+            ("https://git.example/a/b.git", Some("https://git.example")),
+            (
+                "https://me@git.example:8443/a",
+                Some("https://git.example:8443"),
+            ),
+            ("http://127.0.0.1:3000/a", Some("http://127.0.0.1:3000")),
+            ("http://127.0.0.1.evil.example/a", None),
+            ("http://git.example/a", None),
+            ("ssh://git@git.example/a", None),
+            ("git@git.example:a", None),
+        ] {
+            assert_eq!(token_server(url).as_deref(), host, "{url}");
+        }
+    }
 
     #[test]
     fn commands_are_written_as_in_a_devcontainer() {
