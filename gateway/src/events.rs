@@ -197,7 +197,6 @@ impl NewEvent {
             data: Map::new(),
         };
         event.says("snapshot", snapshot.name.as_str());
-        event.says("snapshot-id", snapshot.id.as_str());
         event
     }
 

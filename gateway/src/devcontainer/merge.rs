@@ -25,7 +25,15 @@ pub(super) fn merge(
     if purpose.driver == DriverName::Process {
         not_for_processes(&said, notes);
     } else {
-        merged.image = image.or(merged.image);
+        match image {
+            Some(_) if !may_bring_image(template, purpose) => {
+                let why = "it isn't used: the workspace has folders of the server's host, and \
+                           whose files are whose would be the image's to say: the template's \
+                           `user` has to be UID:GID";
+                notes.note(0, "image", why);
+            }
+            image => merged.image = image.or(merged.image),
+        }
         user(&mut merged, &said, purpose, notes);
         let mounts = features.iter().map(|it| &it.common).chain([&said.common]);
         merged.own_mounts = own_mounts(template, mounts, purpose, notes);
@@ -70,13 +78,29 @@ pub(super) fn merge(
     Ok(merged)
 }
 
+/// Tells whether a workspace has folders of the server's host.
+fn has_host_folders(template: &Blueprint, purpose: Purpose<'_>) -> bool {
+    let mut mounts = purpose.mounts.iter().chain(&template.mounts);
+    mounts.any(|mount| mount.source().starts_with('/'))
+}
+
+/// Tells whether a repository's image can't decide as whom the host's files are reached: a
+/// name would be a number as its `/etc/passwd` says, and so would be a number's groups.
+fn may_bring_image(template: &Blueprint, purpose: Purpose<'_>) -> bool {
+    let user = template.user.as_deref().unwrap_or(purpose.user);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_decided = user
+        .split_once(':')
+        .is_some_and(|(user, group)| is_number(user) && is_number(group));
+    is_decided || !has_host_folders(template, purpose)
+}
+
 /// Takes the repository's user, unless that could reach the host's files as somebody else.
 fn user(merged: &mut Blueprint, said: &Said, purpose: Purpose<'_>, notes: &mut Notes) {
     let Some((line, user)) = said.user() else {
         return;
     };
-    let mut mounts = purpose.mounts.iter().chain(&merged.mounts);
-    if mounts.any(|mount| mount.source().starts_with('/') && !mount.is_read_only()) {
+    if has_host_folders(merged, purpose) {
         let why = "it isn't used: the workspace has folders of the server's host, where users are \
                    known by their numbers";
         notes.note(line, "remoteUser", why);

@@ -8,6 +8,9 @@ use super::ports::Ports;
 use super::{DevcontainerError, Notes, Purpose};
 use crate::config::rules::{is_image, is_user};
 
+/// What the names of images begin with that devgate makes.
+const OURS: &str = "devgate-";
+
 /// Most features.
 const MAX_FEATURES: usize = 50;
 
@@ -102,6 +105,11 @@ impl Said {
                     let problem =
                         format!("{image:?} is not the name of an image, as in \"debian:12\"");
                     return Err(notes.wrong(line, "image", &problem));
+                }
+                if image.starts_with(OURS) {
+                    let problem = "images of devgate's own, such as snapshots, are taken by \
+                                   `devgate create --snapshot`";
+                    return Err(notes.wrong(line, "image", problem));
                 }
                 self.image = Some((line, image.to_owned()));
             }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::store::Visibility;
-use crate::workspaces::{
-    DevcontainerChoice, Image, LifecycleRun, OwnMountKind, PortRule, Repository, Runs,
-};
+use crate::workspaces::{Image, LifecycleRun, OwnMountKind, PortRule, Repository, Runs};
 
 /// A repository's files, and the template that it is read with.
 struct Case {
@@ -28,9 +26,7 @@ impl Case {
         }
         let repository = Repository {
             url: "https://git.example/team/api".to_owned(),
-            branch: None,
-            folder: None,
-            devcontainer: DevcontainerChoice::WhereThere,
+            ..Repository::default()
         };
         Self {
             root,
@@ -220,7 +216,7 @@ fn a_template_wins_where_it_is_about_what_a_workspace_may_do() {
             "customizations": {"vscode": {"extensions": ["a.b", "c.d", "-e.f"]}}}"#,
     );
     case.template.image = Some(Image::Named("debian".to_owned()));
-    case.template.user = Some("1000".to_owned());
+    case.template.user = Some("1000:1000".to_owned());
     case.template.cpus = Some("2".parse().unwrap());
     case.template.mounts = vec!["/srv/data:/srv".parse().unwrap()];
     case.template
@@ -252,15 +248,43 @@ fn a_template_wins_where_it_is_about_what_a_workspace_may_do() {
     assert_eq!(made.extensions, ["a.b", "c.d"]);
     assert!(made.own_mounts.is_empty(), "{:?}", made.own_mounts);
     // A folder of the host is reached as whoever the workspace's user is.
-    assert_eq!(made.user.as_deref(), Some("1000"));
+    assert_eq!(made.user.as_deref(), Some("1000:1000"));
     assert!(
         notices
             .iter()
             .any(|it| it.contains("remoteUser: it isn't used")),
         "{notices:#?}"
     );
+    // Its files may be somebody's alone.
     case.template.mounts = vec!["/srv/data:/data:ro".parse().unwrap()];
+    assert_eq!(case.made().0.user.as_deref(), Some("1000:1000"));
+    case.template.mounts = vec!["cache:/data".parse().unwrap()];
     assert_eq!(case.made().0.user.as_deref(), Some("root"));
+}
+
+#[test]
+fn a_repositorys_image_does_not_say_who_reaches_the_hosts_files() {
+    let mut case = Case::of(r#"{"image": "node"}"#);
+    case.template.mounts = vec!["/srv/data:/srv:ro".parse().unwrap()];
+    for (user, is_used) in [
+        ("1000:1000", true),
+        ("1000", false),
+        ("dev:dev", false),
+        ("1000:dev", false),
+    ] {
+        case.template.user = Some(user.to_owned());
+        let (made, notices) = case.made();
+        assert_eq!(made.image.is_some(), is_used, "{user}");
+        let is_told = notices.iter().any(|it| it.contains("image: it isn't used"));
+        assert_ne!(is_told, is_used, "{notices:#?}");
+    }
+}
+
+#[test]
+fn images_of_devgates_own_are_none_of_a_repositorys() {
+    let case = Case::of(r#"{"image": "devgate-0a1b2c3d/snapshot:e4f5"}"#);
+    let refused = case.read().unwrap_err();
+    assert!(refused.problem.contains("devgate's own"), "{refused}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
     /// Makes what the workspace keeps while it is stopped: its home; from a snapshot where
     /// it is made of one. A home that was there before is kept until that is in its place.
+    /// Gets what a start needs and may take its time, such as an image.
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>>;
 
     /// Starts the workspace's agent, unless it runs. Doesn't wait until it can be

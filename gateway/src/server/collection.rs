@@ -14,6 +14,10 @@ use crate::workspaces::{SnapshotError, Workspaces};
 /// How often it is looked for, whatever happens.
 const PERIOD: Duration = Duration::from_hours(1);
 
+/// When it is looked for a second time; from then on, the time doubles up to [`PERIOD`]. An
+/// engine may still be making what a gateway asked it for that is gone.
+const SECOND: Duration = Duration::from_secs(10);
+
 /// Pause between two looks: one costs some requests to the engine, and the files of
 /// templates' builds are read for it.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -24,6 +28,7 @@ const AFTER_FAILURE: Duration = Duration::from_mins(1);
 /// Looks for it at once, then whenever there may be something, until `stop`.
 pub(super) async fn run(workspaces: Workspaces, templates: Templates, stop: CancellationToken) {
     let work = async {
+        let mut period = SECOND;
         loop {
             let pause = match remove(&workspaces, &templates).await {
                 Ok(()) => PAUSE,
@@ -37,7 +42,8 @@ pub(super) async fn run(workspaces: Workspaces, templates: Templates, stop: Canc
                 }
             };
             sleep(pause).await;
-            let _ = timeout(PERIOD, workspaces.may_have_unneeded()).await;
+            let _ = timeout(period, workspaces.may_have_unneeded()).await;
+            period = (period * 2).min(PERIOD);
         }
     };
     tokio::select! {

@@ -73,11 +73,12 @@ async fn answering(shared: &Shared, workspace: &Workspace) -> Result<u32, StartF
         let _waits = shared.snapshots.note_wait(workspace);
         snapshots::wait_for(shared, workspace).await?;
     }
-    // A closed semaphore is one more that doesn't limit; ours is never closed.
-    let _turn = shared.starts.acquire().await.ok();
     let turn = shared.snapshots.turn(&workspace.id);
     let held = turn.lock().await;
+    // Homes and images may take their time: nobody else's start waits for them.
     shared.driver.create(workspace).await?;
+    // A closed semaphore is one more that doesn't limit; ours is never closed.
+    let _turn = shared.starts.acquire().await.ok();
     let started = shared.driver.start(workspace).await?;
     drop(held);
     let id = &workspace.id;

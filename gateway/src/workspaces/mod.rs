@@ -29,6 +29,7 @@ mod startup;
 mod state;
 mod tenure;
 mod victims;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,9 +55,11 @@ use decide::Verb;
 use limits::Ledger;
 use snapshots::Going;
 use tenure::Owner;
+use whole::to_the_end;
 
 pub use blueprint::{
-    Blueprint, Build, Choices, HomeOf, Image, PortRule, SleepRule, StartupScript, TemplateUse,
+    Blueprint, Build, Choices, HomeOf, Image, PortRule, ReadinessRule, SleepRule, StartupScript,
+    TemplateUse,
 };
 pub use error::{CommandError, OpenError, SnapshotError};
 pub use limits::{Allowance, Demand, Limits, Usage};
@@ -273,17 +276,34 @@ impl Workspaces {
         if self.inner.shared.stop.is_cancelled() {
             return Err(CommandError::ShuttingDown);
         }
-        let shared = &self.inner.shared;
-        let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
-        let store = &shared.store;
-        let record = store.add_workspace(owner, name, blueprint, intent).await?;
-        place.taken_by(&record.workspace);
-        self.begin(&record, None).await?;
-        Ok(record)
+        let (workspaces, owner, name) = (self.clone(), owner.clone(), name.clone());
+        to_the_end(async move {
+            let shared = &workspaces.inner.shared;
+            let place = shared.ledger.admit(&owner, &name, (&blueprint, intent))?;
+            let added = shared.store.add_workspace(&owner, &name, blueprint, intent);
+            let record = added.await?;
+            place.taken_by(&record.workspace);
+            workspaces.begin(&record, None).await?;
+            Ok(record)
+        })
+        .await
     }
 
     /// Opens the ports of a new workspace, tells of it, and gives it its task.
     async fn begin(&self, record: &Record, of: Option<&WorkspaceName>) -> Result<(), StoreError> {
+        let opened = self.open_ports(record).await;
+        let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
+        if let Some(of) = of {
+            about.says("clone-of", of.as_str());
+        }
+        self.inner.shared.events.record(about);
+        // It is there, whatever became of its ports.
+        self.adopt(record.clone());
+        opened
+    }
+
+    /// Opens the ports that a new workspace's blueprint opens.
+    async fn open_ports(&self, record: &Record) -> Result<(), StoreError> {
         for rule in &record.workspace.blueprint.ports {
             let open = OpenPort {
                 port: rule.port,
@@ -295,12 +315,6 @@ impl Workspaces {
                 self.inner.shared.store.set_port(id, &open).await?;
             }
         }
-        let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
-        if let Some(of) = of {
-            about.says("clone-of", of.as_str());
-        }
-        self.inner.shared.events.record(about);
-        self.adopt(record.clone());
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use tracing::info_span;
 use super::error::{CommandError, SnapshotError};
 use super::snapshot::{NewSnapshot, Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 use super::state::{Intent, Record, Workspace};
+use super::whole::to_the_end;
 use super::{Order, Verb, Workspaces};
 use crate::config::rules::is_image;
 use crate::drivers::Credentials;
@@ -56,9 +57,13 @@ impl Workspaces {
             workspace: Some(workspace.clone()),
             from: None,
         };
-        let snapshot = self.inner.shared.store.add_snapshot(new).await?;
-        self.make(snapshot.clone(), Work::Take);
-        Ok(snapshot)
+        let workspaces = self.clone();
+        to_the_end(async move {
+            let snapshot = workspaces.inner.shared.store.add_snapshot(new).await?;
+            workspaces.make(snapshot.clone(), Work::Take);
+            Ok(snapshot)
+        })
+        .await
     }
 
     /// Makes workspaces from a snapshot of one that is taken for them: `PREFIX-1` and so on.
@@ -92,12 +97,27 @@ impl Workspaces {
             workspace: Some(workspace.clone()),
             from: None,
         };
+        let (workspaces, of) = (self.clone(), workspace.clone());
+        to_the_end(async move { workspaces.begin_clones(new, (&owner, &names), &of).await }).await
+    }
+
+    /// Records a passing snapshot and the workspaces that are made from it, and begins with
+    /// them.
+    async fn begin_clones(
+        &self,
+        snapshot: NewSnapshot,
+        (owner, names): (&User, &[WorkspaceName]),
+        of: &Workspace,
+    ) -> Result<Vec<Record>, SnapshotError> {
+        let shared = &self.inner.shared;
         let _deciding = shared.snapshots.deciding.lock().await;
-        let blueprint = &*workspace.blueprint;
-        let admit = |name| shared.ledger.admit(&owner, name, (blueprint, Intent::Run));
+        let admit = |name| {
+            let demand = (&*of.blueprint, Intent::Run);
+            shared.ledger.admit(owner, name, demand)
+        };
         let places: Result<Vec<_>, _> = names.iter().map(admit).collect();
         let places = places.map_err(CommandError::from)?;
-        let (snapshot, records) = shared.store.add_clones(new, &owner, &names).await?;
+        let (snapshot, records) = shared.store.add_clones(snapshot, owner, names).await?;
         for (place, record) in places.into_iter().zip(&records) {
             place.taken_by(&record.workspace);
         }
@@ -106,7 +126,7 @@ impl Workspaces {
         let mut begun = Ok(());
         // What is recorded is taken up, whatever became of one.
         for record in &records {
-            begun = begun.and(self.begin(record, Some(&workspace.name)).await);
+            begun = begun.and(self.begin(record, Some(&of.name)).await);
         }
         begun?;
         Ok(records)
@@ -121,19 +141,22 @@ impl Workspaces {
         intent: Intent,
     ) -> Result<Record, SnapshotError> {
         self.goes_on()?;
-        let shared = &self.inner.shared;
-        let _deciding = shared.snapshots.deciding.lock().await;
-        let snapshot = self.usable(snapshot, &owner.id).await?;
-        let blueprint = snapshot.blueprint.restored(&snapshot.id);
-        let place = shared.ledger.admit(owner, name, (&blueprint, intent));
-        let place = place.map_err(CommandError::from)?;
-        let record = shared
-            .store
-            .add_workspace(owner, name, blueprint, intent)
-            .await?;
-        place.taken_by(&record.workspace);
-        self.begin(&record, None).await?;
-        Ok(record)
+        let (workspaces, snapshot) = (self.clone(), snapshot.clone());
+        let (owner, name) = (owner.clone(), name.clone());
+        to_the_end(async move {
+            let shared = &workspaces.inner.shared;
+            let _deciding = shared.snapshots.deciding.lock().await;
+            let snapshot = workspaces.usable(&snapshot, &owner.id).await?;
+            let blueprint = snapshot.blueprint.restored(&snapshot.id);
+            let place = shared.ledger.admit(&owner, &name, (&blueprint, intent));
+            let place = place.map_err(CommandError::from)?;
+            let added = shared.store.add_workspace(&owner, &name, blueprint, intent);
+            let record = added.await?;
+            place.taken_by(&record.workspace);
+            workspaces.begin(&record, None).await?;
+            Ok(record)
+        })
+        .await
     }
 
     /// Ends what runs in a workspace, and makes it anew from a snapshot of the same

@@ -20,6 +20,9 @@ use crate::workspaces::Build;
 /// How long a step of a build may say nothing.
 const PATIENCE: Duration = Duration::from_mins(30);
 
+/// How long a build may take.
+const TIME: Duration = Duration::from_hours(2);
+
 /// Most of a build's output that is told when it fails, in characters.
 const TOLD: usize = 600;
 
@@ -56,6 +59,13 @@ pub(super) async fn build(
         detail: tail(&format!("{said}{detail}")),
     };
     loop {
+        if since.elapsed() > TIME {
+            let hours = TIME.as_secs() / 3600;
+            return Err(failed(
+                &said,
+                &format!("it takes longer than {hours} hours"),
+            ));
+        }
         let step = timeout(PATIENCE, steps.next()).await;
         let step = step.map_err(|_| {
             let minutes = PATIENCE.as_secs() / 60;

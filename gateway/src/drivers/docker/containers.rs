@@ -169,10 +169,7 @@ impl Containers {
             }
             let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();
-            let (engine, installation) = (&self.engine, &self.installation);
-            self.check_snapshot(image).await?;
-            let had = self.images.have(engine, installation, (id, image, build));
-            if let Some(id) = had.await? {
+            if let Some(id) = self.have_image(id, image, build).await? {
                 let labels = wanted.labels.get_or_insert_default();
                 labels.insert(spec::IMAGE.to_owned(), id);
             }
@@ -192,6 +189,21 @@ impl Containers {
                 Err(error) => return Err(self.engine.failed("make the container", error)),
             }
         }
+    }
+
+    /// Pulls or builds an image, unless the engine has it. Returns its id.
+    pub(super) async fn have_image(
+        &self,
+        id: &WorkspaceId,
+        image: &str,
+        build: Option<&Build>,
+    ) -> Result<Option<String>, DriverError> {
+        self.check_snapshot(image).await?;
+        let _doing = self.doings.begin(image, "getting the image");
+        let (engine, installation) = (&self.engine, &self.installation);
+        self.images
+            .have(engine, installation, (id, image, build))
+            .await
     }
 
     /// Tells whether a container was made with these settings and of this image.

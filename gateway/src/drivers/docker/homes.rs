@@ -105,7 +105,7 @@ impl DockerDriver {
 }
 
 impl Containers {
-    /// Returns the volumes that a workspace has: its home, and another one while that is
+    /// Returns the volumes that are a workspace's home: one, and another one while that is
     /// restored.
     pub(super) async fn homes(&self, id: &WorkspaceId) -> Result<Vec<String>, DriverError> {
         let labels = [
@@ -118,8 +118,9 @@ impl Containers {
         let found = client.list_volumes(Some(options)).await;
         let found =
             found.map_err(|error| self.engine().failed("look for the home's volume", error))?;
-        let volumes = found.volumes.unwrap_or_default();
-        Ok(volumes.into_iter().map(|volume| volume.name).collect())
+        let volumes = found.volumes.unwrap_or_default().into_iter();
+        let names = volumes.map(|volume| volume.name);
+        Ok(names.filter(|name| spec::is_home(id, name)).collect())
     }
 
     /// Tells whether a workspace has the home that it should have.

@@ -46,6 +46,19 @@ pub(super) fn reach(gateways: &[String]) -> Reach {
     }
 }
 
+/// Puts nothing in the place of an identity, where there is one: what is made of the
+/// container's files then isn't known to the gateway.
+pub(super) fn pack_nothing(files: &mut Files, options: &DockerOptions) -> io::Result<()> {
+    match &options.reach {
+        DockerReach::Folder => return Ok(()),
+        DockerReach::Dial { .. } => files.folder(IDENTITY, 0o700, (0, 0))?,
+    }
+    for name in [CERTIFICATE, KEY] {
+        files.file(&format!("{IDENTITY}/{name}"), 0o600, b"")?;
+    }
+    Ok(())
+}
+
 impl Wanted {
     /// Makes it. Blocks.
     pub(super) fn issue(self) -> Result<Identity, DriverError> {

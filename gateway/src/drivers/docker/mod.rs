@@ -30,6 +30,7 @@ mod registry;
 mod snapshots;
 mod spec;
 mod transfer;
+mod unneeded;
 mod usage;
 
 use std::collections::{BTreeMap, HashMap};
@@ -238,7 +239,19 @@ impl DockerDriver {
 
 impl Driver for DockerDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(self.have_home(workspace))
+        Box::pin(async move {
+            self.have_home(workspace).await?;
+            if self.containers.find(&workspace.id).await?.is_some() {
+                return Ok(());
+            }
+            let installation = self.containers.installation();
+            let options = self.options.of(&workspace.blueprint, installation);
+            let (id, build) = (&workspace.id, options.build.as_ref());
+            self.containers
+                .have_image(id, &options.image, build)
+                .await?;
+            Ok(())
+        })
     }
 
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {

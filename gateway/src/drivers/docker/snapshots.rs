@@ -6,22 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig, ImageSummary};
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
-use time::OffsetDateTime;
+use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
 use tracing::{info, warn};
 
 use super::containers::{Containers, PATIENCE, Prepared};
 use super::files::{self, Files};
 use super::flatten::{MAX_LAYERS, flat, layers};
-use super::{DockerDriver, agent_config, exit, image, spec, transfer};
+use super::{
+    DockerDriver, DockerOptions, DockerReach, agent_config, exit, identity, image, spec, transfer,
+};
 use crate::chain::chain;
 use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken, blocking};
 use crate::names::SnapshotId;
 use crate::workspaces::Workspace;
-
-/// How old an image without a name is that nobody makes any more, in seconds.
-const ABANDONED: i64 = 3600;
 
 impl DockerDriver {
     async fn take_one(
@@ -128,7 +125,8 @@ impl DockerDriver {
         })
     }
 
-    /// Commits a container without the agent and what it is told, which may be secret.
+    /// Commits a container without the agent, what it is told, which may be secret, and
+    /// what the gateway knows it by.
     async fn commit_without_ours(
         &self,
         workspace: &Workspace,
@@ -136,44 +134,55 @@ impl DockerDriver {
         image: (&str, &str),
     ) -> Result<(), DriverError> {
         let engine = self.containers.engine();
-        self.put(source, None).await?;
+        let options = self
+            .options
+            .of(&workspace.blueprint, self.containers.installation());
+        let mut nothing = Files::new();
+        let packed = pack_nothing(&mut nothing, &options);
+        packed.map_err(|source| not_packed(source))?;
+        nothing.upload(engine, &source.name).await?;
         let committed = self
             .containers
             .commit(&source.name, image, ContainerConfig::default());
         let committed = committed.await;
-        if source.runs {
-            // The agent that runs needs neither; a start puts them in anyway.
-            let installation = self.containers.installation();
-            let options = self.options.of(&workspace.blueprint, installation);
-            let config = agent_config(workspace, &options, &BTreeMap::new())?;
-            if let Err(error) = self.put(source, Some(config)).await {
-                let error = chain(&error);
-                warn!(error, socket = ?engine, "can't put the agent back");
-            }
+        // A start puts them in anyway.
+        if source.runs
+            && let Err(error) = self.put_back(workspace, source, options).await
+        {
+            let error = chain(&error);
+            warn!(error, socket = ?engine, "can't put the agent back");
         }
         committed
     }
 
-    /// Puts the agent and what it is told into a container, or nothing in their place.
-    async fn put(&self, source: &Source, config: Option<String>) -> Result<(), DriverError> {
-        let agent = self.options.agent.clone();
+    /// Puts the agent, what it is told and its identity back into a container that runs.
+    async fn put_back(
+        &self,
+        workspace: &Workspace,
+        source: &Source,
+        options: DockerOptions,
+    ) -> Result<(), DriverError> {
+        let config = agent_config(workspace, &options, &BTreeMap::new())?;
+        let owner = match options.reach {
+            DockerReach::Folder => (0, 0),
+            DockerReach::Dial { .. } => {
+                let (account, _) = self.account(&source.name, &options).await?;
+                (account.uid, account.gid)
+            }
+        };
+        let identity = identity::of(&workspace.id, &options);
         let packed = blocking(move || {
-            let (agent, config) = match config {
-                Some(config) => (files::agent(&agent)?, config),
-                None => (Vec::new(), String::new()),
-            };
+            let agent = files::agent(&options.agent)?;
+            let identity = identity.issue()?;
             let pack = || {
                 let mut files = Files::new();
                 files.folder(spec::FOLDER, 0o755, (0, 0))?;
                 files.file(spec::AGENT, 0o755, &agent)?;
                 files.file(spec::CONFIG, 0o644, config.as_bytes())?;
+                identity.pack(&mut files, owner)?;
                 Ok(files)
             };
-            pack().map_err(|source| DriverError::File {
-                action: "pack",
-                path: spec::AGENT.into(),
-                source,
-            })
+            pack().map_err(|source| not_packed(source))
         });
         let packed = packed.await?;
         packed.upload(self.containers.engine(), &source.name).await
@@ -203,25 +212,14 @@ impl DockerDriver {
     async fn kept_images(&self) -> Result<Vec<SnapshotId>, DriverError> {
         let containers = &self.containers;
         let installation = containers.installation();
-        let engine = containers.engine();
         let repository = spec::snapshots(installation);
         let images = self.images("reference", &repository).await?;
         let prefix = format!("{repository}:");
         let tags = images.iter().flat_map(|image| &image.repo_tags);
         let tags = tags.filter_map(|name| name.strip_prefix(&prefix));
-        let label = format!("{}={installation}", spec::INSTALLATION);
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let found = engine.client().await?.list_containers(Some(options)).await;
-        let found = found.map_err(|error| engine.failed("list the containers", error))?;
-        let helpers = format!("/{}", spec::helpers(installation));
-        let names = found
-            .iter()
-            .flat_map(|container| container.names.iter().flatten());
-        let names = names.filter_map(|name| name.strip_prefix(&helpers));
+        let helpers = self.helpers().await?;
+        let prefix = spec::helpers(installation);
+        let names = helpers.iter().filter_map(|name| name.strip_prefix(&prefix));
         let ids = tags.chain(names);
         // A helper may be a workspace's, too: nothing of that id is found then.
         let ids: BTreeSet<SnapshotId> = ids
@@ -240,46 +238,21 @@ impl DockerDriver {
         }
         Ok(kept)
     }
+}
 
-    async fn images(&self, filter: &str, value: &str) -> Result<Vec<ImageSummary>, DriverError> {
-        let engine = self.containers.engine();
-        let filters = HashMap::from([(filter, vec![value])]);
-        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let found = engine.client().await?.list_images(Some(options)).await;
-        found.map_err(|error| engine.failed("list the images", error))
-    }
+/// Packs nothing in the place of all that is put into a container.
+fn pack_nothing(files: &mut Files, options: &DockerOptions) -> std::io::Result<()> {
+    files.folder(spec::FOLDER, 0o755, (0, 0))?;
+    files.file(spec::AGENT, 0o755, b"")?;
+    files.file(spec::CONFIG, 0o644, b"")?;
+    identity::pack_nothing(files, options)
+}
 
-    /// Removes the installation's images that were built and that nothing needs, and those
-    /// without a name that nobody makes any more.
-    async fn remove_unneeded(&self, needed: &[String]) -> Result<Vec<String>, DriverError> {
-        let installation = self.containers.installation();
-        let label = format!("{}={installation}", spec::INSTALLATION);
-        let prefix = format!("devgate-{installation}:");
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        let mut removed = Vec::new();
-        for image in self.images("label", &label).await? {
-            let names: Vec<_> = image
-                .repo_tags
-                .iter()
-                .filter(|tag| *tag != "<none>:<none>")
-                .collect();
-            if names.is_empty() && now - image.created > ABANDONED {
-                if self.containers.remove_image(&image.id).await? {
-                    removed.push(image.id);
-                }
-                continue;
-            }
-            for name in names {
-                let Some(digest) = name.strip_prefix(&prefix) else {
-                    continue;
-                };
-                let is_needed = needed.iter().any(|needed| needed == digest);
-                if !is_needed && self.containers.remove_image(name).await? {
-                    removed.push(name.clone());
-                }
-            }
-        }
-        Ok(removed)
+fn not_packed(source: std::io::Error) -> DriverError {
+    DriverError::File {
+        action: "pack",
+        path: spec::AGENT.into(),
+        source,
     }
 }
 

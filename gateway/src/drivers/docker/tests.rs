@@ -286,8 +286,7 @@ async fn an_image_that_is_nowhere_is_named() {
     let mut it = real_containers();
     it.options.image = "127.0.0.1:1/nowhere".to_owned();
     let (driver, workspace) = (it.docker_driver(), workspace());
-    driver.create(&workspace).await.unwrap();
-    let error = within(driver.start(&workspace)).await.unwrap_err();
+    let error = within(driver.create(&workspace)).await.unwrap_err();
     let DriverError::ImageMissing { image, detail } = &error else {
         panic!("{error:?}");
     };

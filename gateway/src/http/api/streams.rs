@@ -1,6 +1,7 @@
 //! Logs and events: what there is, and live.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Json;
@@ -82,7 +83,7 @@ pub(super) async fn startup(
     Named(id): Named<WorkspaceId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let _overseen = api.identity.oversee(&caller.user, &id).await?;
+    let overseen = api.identity.oversee(&caller.user, &id).await?;
     let shown = |status: Option<Status>| Startup::from(status.unwrap_or_else(Status::none));
     if !wants_events(&headers) {
         let status = api.workspaces.startup(&id);
@@ -99,18 +100,24 @@ pub(super) async fn startup(
         let event = sse::Event::default().event("startup").data(data);
         Some((Ok(event), followed))
     });
+    let events = while_owned(&api, &caller, &overseen, Box::pin(events));
     Ok(live(&api, &caller, events))
 }
 
-/// Ends a log once the workspace is somebody else's; administrators see them whosever
+/// Ends a log or events once the workspace is somebody else's; administrators see them whosever
 /// they are.
-fn while_owned(api: &Api, caller: &Caller, overseen: &Oversight, logs: Logs) -> Logs {
+fn while_owned<T: 'static>(
+    api: &Api,
+    caller: &Caller,
+    overseen: &Oversight,
+    stream: Pin<Box<dyn Stream<Item = T> + Send>>,
+) -> Pin<Box<dyn Stream<Item = T> + Send>> {
     match caller.user.role {
         Role::Member => {
             let tenure = api.workspaces.tenure(overseen.workspace());
-            Box::pin(logs.take_until(tenure.cancelled_owned()))
+            Box::pin(stream.take_until(tenure.cancelled_owned()))
         }
-        Role::Admin => logs,
+        Role::Admin => stream,
     }
 }
 

@@ -249,6 +249,9 @@ async fn take(shared: &Shared, snapshot: &Snapshot) -> Made {
         if record.intent == Intent::Delete {
             return Err(gone());
         }
+        if record.workspace.owner != snapshot.owner {
+            return Err("the workspace has another owner meanwhile".to_owned());
+        }
         let label = Label {
             name: snapshot.name.to_string(),
             description: snapshot.description.clone(),

@@ -107,6 +107,24 @@ async fn what_is_somebody_elses_makes_no_workspace() {
 }
 
 #[tokio::test]
+async fn what_is_somebody_elses_meanwhile_is_not_taken() {
+    let it = Installation::new().await;
+    let id = it.filled("api", "adas").await;
+    it.driver.set_fault(Fault::Away);
+    let taken = it.take(&id, "first").await;
+    let bob = "bob".parse().unwrap();
+    let bob = it.store.add_user(&bob, Role::Member).await.unwrap();
+    let owner = Some(bob);
+    let change = Change { name: None, owner };
+    it.workspaces.change(&id, change).await.unwrap();
+    it.driver.write(&id, "bobs");
+    it.driver.set_fault(Fault::None);
+    let state = it.done(&taken).await.state;
+    let why = state.failure().expect("it failed");
+    assert!(why.contains("another owner"), "{why}");
+}
+
+#[tokio::test]
 async fn five_clones_wait_for_one_snapshot_which_goes_with_the_last_of_them() {
     let it = Installation::new().await;
     let id = it.filled("api", "text").await;

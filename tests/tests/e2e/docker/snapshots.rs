@@ -9,7 +9,7 @@ use e2e::docker::{BUSYBOX, Containers};
 use e2e::process::Finished;
 use e2e::registry::{Asks, PASSWORD, Registry, USER};
 use e2e::survivors::Folder;
-use e2e::wait::{eventually, until};
+use e2e::wait::{eventually_ok, until};
 use serde_json::Value;
 
 /// How long what goes on may take until it is done.
@@ -41,15 +41,16 @@ fn states(it: &Containers) -> Vec<(String, String)> {
 
 /// Waits until every workspace runs and every snapshot is there.
 fn converged(it: &Containers) {
-    eventually(
+    eventually_ok(
         DONE,
         "workspaces that run and snapshots that are there",
         || {
-            let run = states(it).iter().all(|(_, state)| state == "running");
+            let states = states(it);
+            let run = states.iter().all(|(_, state)| state == "running");
             let snapshots = json(cli(it, &["snapshots", "list", "--json"]));
             let mut made = snapshots.as_array().unwrap().iter();
             let ready = made.all(|one| one["state"] == "ready");
-            (run && ready).then_some(())
+            (run && ready).then_some(()).ok_or((states, snapshots))
         },
     );
 }
@@ -270,9 +271,43 @@ fn a_gateway_that_is_killed_while_it_takes_snapshots_finishes_them() {
     );
     let _ = cli(&it, &["create", "other", "--snapshot", "s-3"]).ok();
     assert_eq!(say(&it, "other", "md5sum -c sum"), "big: OK");
-    until(DONE, "nothing but snapshots", || {
-        it.images().len() == 7 && it.all("container").len() == 2
+    eventually_ok(DONE, "nothing but snapshots", || {
+        let (images, containers) = (it.images(), it.all("container"));
+        let done = images.len() == 7 && containers.len() == 2;
+        done.then_some(()).ok_or((images, containers))
     });
+}
+
+#[test]
+fn what_an_engine_makes_for_a_gateway_that_is_gone_is_removed() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let _ = cli(&it, &["snapshots", "create", "default", "kept"]).ok();
+    let images = it.images();
+    let [snapshot] = images.as_slice() else {
+        panic!("other images than the snapshot's: {images:?}");
+    };
+    let container = it.container("default").unwrap();
+    let half = format!("{snapshot}-base");
+    let _ = it.engine().run(&["commit", &container, &half]).ok();
+    let change = ["commit", "--change", "ENV LATE=1", &container];
+    let _ = it.engine().run(&change).ok();
+    let (installation, id) = snapshot.split_once("/snapshot:").unwrap();
+    let helper = format!("{installation}-for-{id}");
+    let label = format!(
+        "devgate.installation={}",
+        installation.strip_prefix("devgate-").unwrap()
+    );
+    let make = [
+        "create", "--name", &helper, "--label", &label, snapshot, "none",
+    ];
+    let _ = it.engine().run(&make).ok();
+    eventually_ok(DONE, "nothing but the snapshot", || {
+        let (images, containers) = (it.images(), it.all("container"));
+        let done = images.len() == 1 && containers.len() == 1;
+        done.then_some(()).ok_or((images, containers))
+    });
+    assert_eq!(it.images(), images);
+    assert_eq!(it.container("default"), Some(container));
 }
 
 #[test]
@@ -300,9 +335,11 @@ fn a_gateway_that_is_killed_while_it_clones_and_deletes_leaves_nothing_behind() 
     );
     it.gateway_mut().kill();
     it.gateway_mut().start_again();
-    until(DONE, "nothing but the first workspace", || {
-        let left = [it.all("container").len(), it.all("volume").len()];
-        left == [1, 1] && it.images().is_empty() && states(&it).len() == 1
+    eventually_ok(DONE, "nothing but the first workspace", || {
+        let left = [it.all("container"), it.all("volume"), it.images()];
+        let counts = left.each_ref().map(Vec::len);
+        let done = counts == [1, 1, 0] && states(&it).len() == 1;
+        done.then_some(()).ok_or(left)
     });
     assert_eq!(say(&it, "default", "md5sum -c sum"), "big: OK");
 }

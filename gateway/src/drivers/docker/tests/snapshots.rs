@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
 
+use devgate_certs::Authority;
+
 use super::installation::{Installation, real_containers};
 use super::*;
-use crate::drivers::Snapshots as _;
 use crate::drivers::contract::{home, label, restored};
+use crate::drivers::{AgentCredentials, Issue, Snapshots as _};
 use crate::names::SnapshotId;
+use crate::workspaces::OwnMount;
 
 fn docker(it: &Installation, args: &[&str]) -> Output {
     let socket = format!("unix://{}", it.options.engine);
@@ -66,6 +69,72 @@ async fn a_snapshot_has_what_the_container_changed_and_nothing_of_ours() {
     let labels = labels.unwrap();
     assert_eq!(labels[spec::SNAPSHOT_DESCRIPTION], label().description);
     assert_eq!(labels[spec::WORKSPACE], "");
+}
+
+#[tokio::test]
+async fn a_snapshot_of_a_workspace_that_dials_in_has_no_key_of_it() {
+    let mut it = real_containers();
+    let authority = Authority::open(&it.folder.path().join("certs")).unwrap();
+    let issue: Issue = Arc::new(move |id| {
+        Ok(AgentCredentials {
+            identity: authority.issue_agent(id.as_str())?,
+            ca_pem: authority.ca_pem().to_owned(),
+        })
+    });
+    // Nobody is there; it goes on trying.
+    let gateways = vec!["192.0.2.1:443".to_owned()];
+    it.options.reach = DockerReach::Dial { gateways, issue };
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    driver.create(&workspace).await.unwrap();
+    let pid = driver.start(&workspace).await.unwrap().pid();
+    let key = format!("/proc/{pid}/root{}/agent.key", spec::IDENTITY);
+    let before = std::fs::read_to_string(&key).unwrap();
+    let about = std::fs::metadata(&key).unwrap();
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    let saved = docker(&it, &["save", &image(&driver, &id)]);
+    assert!(saved.status.success());
+    let mark = b"PRIVATE KEY";
+    let mut parts = saved.stdout.windows(mark.len());
+    assert!(!parts.any(|part| part == mark), "a key is in the image");
+    // The agent has one again, and it is its own.
+    let after = std::fs::read_to_string(&key).unwrap();
+    assert!(after.contains("PRIVATE KEY") && after != before);
+    let put_back = std::fs::metadata(&key).unwrap();
+    assert_eq!(
+        (put_back.uid(), put_back.mode()),
+        (about.uid(), about.mode())
+    );
+}
+
+#[tokio::test]
+async fn a_restored_workspace_keeps_its_own_volumes_from_start_to_start() {
+    let it = real_containers();
+    let (driver, mut workspace) = (it.docker_driver(), workspace());
+    let blueprint = Arc::make_mut(&mut workspace.blueprint);
+    blueprint.own_mounts = vec![OwnMount {
+        kind: OwnMountKind::Volume {
+            name: "modules".to_owned(),
+        },
+        target: "/opt/modules".into(),
+        read_only: false,
+    }];
+    up(&driver, &workspace).await;
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let (volume, layer) = ("opt/modules/file", "installed");
+    for place in [volume, layer] {
+        std::fs::write(format!("/proc/{pid}/root/{place}"), "text").unwrap();
+    }
+    driver.stop(&back.id, GRACE).await.unwrap();
+    let pid = up(&driver, &back).await;
+    for place in [volume, layer] {
+        let kept = std::fs::read_to_string(format!("/proc/{pid}/root/{place}"));
+        assert_eq!(kept.unwrap(), "text", "{place}");
+    }
 }
 
 #[tokio::test]
