@@ -1,5 +1,5 @@
 //! The benchmark: devgate against OpenSSH's server and its `ProxyJump`, and against
-//! nginx, on one machine and in one run.
+//! nginx and `docker` by hand, on one machine and in one run.
 //!
 //! Absolute numbers say little on a machine that others use too, so peers take
 //! turns and what counts are the ratios of their medians. Nothing is asserted:
@@ -7,6 +7,7 @@
 
 mod bulk;
 mod connect;
+mod containers;
 mod echo;
 mod editor;
 mod forward;
@@ -68,10 +69,11 @@ const MEASUREMENTS: &[Measurement] = &[
     ("many", many::measure),
     ("http", http::measure),
     ("editor", editor::measure),
+    ("containers", containers::measure),
 ];
 
 /// Those of them that bring what they are measured against.
-const BY_HTTP: &[&str] = &["http", "editor"];
+const WITH_PEERS: &[&str] = &["http", "editor", "containers"];
 
 /// A run of the benchmark.
 struct Bench {
@@ -140,7 +142,7 @@ pub fn run() -> ExitCode {
         eprintln!("bench: nothing has such a name; bench --list shows the names");
         return ExitCode::FAILURE;
     }
-    let by_ssh = chosen.iter().any(|(name, _)| !BY_HTTP.contains(name));
+    let by_ssh = chosen.iter().any(|(name, _)| !WITH_PEERS.contains(name));
     let peers = if by_ssh { Kind::ALL.as_slice() } else { &[] };
     let mut bench = Bench {
         options,

@@ -29,6 +29,10 @@ pub(super) enum Kind {
     Nginx,
     /// The web application, with nothing before it.
     Direct,
+    /// `docker`, as one would run it by hand.
+    ByHand,
+    /// devgate, its workspaces in containers.
+    Docker,
 }
 
 impl Kind {
@@ -38,6 +42,9 @@ impl Kind {
     /// Those that carry HTTP.
     pub(super) const BY_HTTP: [Self; 3] = [Self::Direct, Self::Nginx, Self::Unix];
 
+    /// Those that run workspaces.
+    pub(super) const WITH_WORKSPACES: [Self; 3] = [Self::ByHand, Self::Docker, Self::Unix];
+
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Sshd => "sshd",
@@ -46,6 +53,8 @@ impl Kind {
             Self::Dial => "devgate TLS",
             Self::Nginx => "nginx",
             Self::Direct => "direct",
+            Self::ByHand => "docker by hand",
+            Self::Docker => "devgate Docker",
         }
     }
 }
@@ -77,7 +86,9 @@ impl Peer {
             Kind::Jump => jump(folder.path()),
             Kind::Unix => devgate(folder.path(), Reach::Unix),
             Kind::Dial => devgate(folder.path(), Reach::Dial),
-            Kind::Nginx | Kind::Direct => panic!("{} carries no SSH", kind.label()),
+            Kind::Nginx | Kind::Direct | Kind::ByHand | Kind::Docker => {
+                panic!("{} carries no SSH", kind.label())
+            }
         };
         Self {
             kind,

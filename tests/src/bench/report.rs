@@ -75,9 +75,11 @@ impl Row {
 
     /// Whom the row compares.
     fn kinds(&self) -> &'static [Kind] {
-        let by_http = [Kind::Nginx, Kind::Direct];
-        if by_http.iter().any(|kind| self.samples.contains_key(kind)) {
+        let has = |kinds: [Kind; 2]| kinds.iter().any(|kind| self.samples.contains_key(kind));
+        if has([Kind::Nginx, Kind::Direct]) {
             &Kind::BY_HTTP
+        } else if has([Kind::ByHand, Kind::Docker]) {
+            &Kind::WITH_WORKSPACES
         } else {
             &Kind::ALL
         }
@@ -183,7 +185,8 @@ impl Report {
 
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
-        for kinds in [&Kind::ALL[..], &Kind::BY_HTTP[..]] {
+        let groups = [&Kind::ALL[..], &Kind::BY_HTTP, &Kind::WITH_WORKSPACES];
+        for kinds in groups {
             let rows = self.rows.iter().filter(|row| row.kinds() == kinds);
             let rows: Vec<_> = rows.collect();
             if !rows.is_empty() {

@@ -1,0 +1,225 @@
+//! Workspaces in containers: how soon they can be used, what many of them cost that do
+//! nothing, and what snapshots and clones take, against `docker` by hand.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::docker::{BUSYBOX, Containers, Engine};
+use crate::gateway::Gateway;
+use crate::memory::pss_kib;
+use crate::reach::Reach;
+use crate::survivors::Folder;
+use crate::target::Target;
+
+use super::peers::Kind;
+use super::report::Better;
+use super::{Aim, Bench, Row};
+
+/// What a snapshot's workspace has in its home, in bytes.
+const HOME: u32 = 20_000_000;
+
+/// How many clones are made at a time.
+const CLONES: usize = 5;
+
+/// How many workspaces do nothing.
+const MANY: u32 = 50;
+
+/// How long they are watched.
+const WATCHED: Duration = Duration::from_secs(20);
+
+/// Hundredths of a second: what `/proc/PID/stat` counts CPU time in.
+const TICKS: f64 = 100.0;
+
+pub(super) fn measure(bench: &mut Bench) {
+    let containers = Containers::start(BUSYBOX, &[]);
+    let (folder, reach) = (Folder::new(), Reach::Unix);
+    let processes = Target::devgate_in(folder, reach, &[]);
+    first_shells(bench, &containers, &processes);
+    snapshots(bench, &containers);
+    clones(bench, &containers);
+    at_rest(bench, &containers, &processes);
+}
+
+/// From nothing to a command's end in a new workspace, or container.
+fn first_shells(bench: &mut Bench, containers: &Containers, processes: &Target) {
+    let rounds = bench.rounds(10);
+    let mut row = against_hand("workspace, create to first shell", 1.5);
+    eprintln!("{} …", row.name());
+    for round in 0..rounds {
+        let name = format!("bench-{round}");
+        row.add(
+            Kind::ByHand,
+            [timed(|| run_by_hand(containers.engine(), &name))],
+        );
+        for (kind, target) in [(Kind::Docker, containers.target()), (Kind::Unix, processes)] {
+            let first = || {
+                let _ = target.gateway().cli(&["create", &name]).ok();
+                let _ = target.ssh().user(&name).run("true").ok();
+            };
+            row.add(kind, [timed(first)]);
+            delete(target.gateway(), &name);
+        }
+        remove_by_hand(containers.engine(), &name);
+    }
+    bench.report.add(row);
+}
+
+/// A workspace's files, its home included, into an image.
+fn snapshots(bench: &mut Bench, containers: &Containers) {
+    let mut row = against_hand("snapshot of 20 MB", 2.0);
+    eprintln!("{} …", row.name());
+    let (engine, gateway) = (containers.engine(), containers.target().gateway());
+    let fill = format!("head -c {HOME} /dev/urandom > file");
+    let _ = containers.target().ssh().run(fill.clone()).ok();
+    run_by_hand(engine, "filled");
+    let _ = engine.run(&["exec", "filled", "sh", "-c", &fill]).ok();
+    for round in 0..bench.rounds(5) {
+        let name = format!("snapshot-{round}");
+        let image = format!("devgate-bench/{name}");
+        row.add(
+            Kind::ByHand,
+            [timed(|| {
+                let _ = engine.run(&["commit", "filled", &image]).ok();
+            })],
+        );
+        row.add(
+            Kind::Docker,
+            [timed(|| {
+                let _ = gateway.cli(&["snapshots", "create", "default", &name]).ok();
+            })],
+        );
+        let _ = engine.run(&["image", "rm", &image]).ok();
+        let _ = gateway.cli(&["snapshots", "delete", &name, "--yes"]).ok();
+    }
+    bench.report.add(row);
+}
+
+/// Several workspaces like one, until all of them run.
+fn clones(bench: &mut Bench, containers: &Containers) {
+    let mut row = against_hand(&format!("{CLONES} clones of 20 MB"), 3.0);
+    eprintln!("{} …", row.name());
+    let (engine, gateway) = (containers.engine(), containers.target().gateway());
+    let image = "devgate-bench/clones";
+    for round in 0..bench.rounds(3) {
+        let names: Vec<_> = (1..=CLONES)
+            .map(|number| format!("clone-{round}-{number}"))
+            .collect();
+        row.add(
+            Kind::ByHand,
+            [timed(|| {
+                let _ = engine.run(&["commit", "filled", image]).ok();
+                for name in &names {
+                    let run = ["run", "--detach", "--name", name, image, "sleep", "1d"];
+                    let _ = engine.run(&run).ok();
+                }
+            })],
+        );
+        row.add(
+            Kind::Docker,
+            [timed(|| {
+                let (count, prefix) = (CLONES.to_string(), format!("clone-{round}"));
+                let clone = ["clone", "default", "--count", &count, "--name", &prefix];
+                let _ = gateway.cli(&clone).ok();
+            })],
+        );
+        for name in &names {
+            remove_by_hand(engine, name);
+            delete(gateway, name);
+        }
+        let _ = engine.run(&["image", "rm", image]).ok();
+    }
+    remove_by_hand(engine, "filled");
+    bench.report.add(row);
+}
+
+/// What workspaces cost in which nothing goes on: the agents, and the gateway.
+fn at_rest(bench: &mut Bench, containers: &Containers, processes: &Target) {
+    let lower = |name: &str, unit| Row::new(name, unit, Better::Lower, Vec::new());
+    let count = bench.size(MANY);
+    let mut memory = lower(&format!("{count} workspaces at rest, agents' memory"), "MB");
+    let mut whole = lower(
+        &format!("{count} workspaces at rest, gateway's memory"),
+        "MB",
+    );
+    let mut cpu = lower(&format!("{count} workspaces at rest, CPU"), "% of one");
+    eprintln!("{} …", memory.name());
+    for (kind, target) in [(Kind::Docker, containers.target()), (Kind::Unix, processes)] {
+        let gateway = target.gateway();
+        let names: Vec<_> = (1..count).map(|number| format!("rest-{number}")).collect();
+        for name in &names {
+            let _ = gateway.cli(&["create", name]).ok();
+        }
+        let agents: Vec<u32> = match kind {
+            Kind::Docker => {
+                let first = std::iter::once("default");
+                let all = first.chain(names.iter().map(String::as_str));
+                all.map(|name| containers.agent(name)).collect()
+            }
+            _ => gateway.agents().iter().map(|agent| agent.pid).collect(),
+        };
+        assert_eq!(agents.len(), names.len() + 1);
+        let gateways = gateway.ready().pid;
+        memory.add(kind, [agents.iter().map(|&agent| megabytes(agent)).sum()]);
+        whole.add(kind, [megabytes(gateways)]);
+        let spent = || agents.iter().chain([&gateways]).map(|&one| seconds(one));
+        let before: f64 = spent().sum();
+        sleep(WATCHED);
+        let after: f64 = spent().sum();
+        cpu.add(kind, [(after - before) / WATCHED.as_secs_f64() * 100.0]);
+        for name in &names {
+            delete(gateway, name);
+        }
+    }
+    for row in [memory, whole, cpu] {
+        bench.report.add(row);
+    }
+}
+
+fn against_hand(name: &str, limit: f64) -> Row {
+    let aim = Aim {
+        of: Kind::Docker,
+        against: Some(Kind::ByHand),
+        limit,
+    };
+    Row::new(name, "ms", Better::Lower, vec![aim])
+}
+
+/// Returns how long something takes, in milliseconds.
+fn timed(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// Starts a container, and runs a command in it.
+#[track_caller]
+fn run_by_hand(engine: &Engine, name: &str) {
+    let run = ["run", "--detach", "--name", name, BUSYBOX, "sleep", "1d"];
+    let _ = engine.run(&run).ok();
+    let _ = engine.run(&["exec", name, "true"]).ok();
+}
+
+#[track_caller]
+fn remove_by_hand(engine: &Engine, name: &str) {
+    let _ = engine.run(&["rm", "--force", name]).ok();
+}
+
+#[track_caller]
+fn delete(gateway: &Gateway, name: &str) {
+    let _ = gateway.cli(&["delete", "--purge", "--yes", name]).ok();
+}
+
+fn megabytes(process: u32) -> f64 {
+    let kib = u32::try_from(pss_kib(process)).unwrap_or(u32::MAX);
+    f64::from(kib) * 1.024e-3
+}
+
+/// Returns the CPU time that a process has had (proc(5), `stat`).
+fn seconds(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let mut times = fields.split_whitespace().skip(11).take(2);
+    let mut next = || times.next().and_then(|field| field.parse::<f64>().ok());
+    (next().unwrap_or_default() + next().unwrap_or_default()) / TICKS
+}
