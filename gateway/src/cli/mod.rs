@@ -32,8 +32,8 @@ use client::Client;
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let source = cli.source;
     match cli.command {
-        Command::Up(command) => serve::up(&source, command).await,
-        Command::Serve(command) => serve::serve(&source, command).await,
+        Command::Up(command) => Box::pin(serve::up(&source, command)).await,
+        Command::Serve(command) => Box::pin(serve::serve(&source, command)).await,
         Command::Config(command) => configuration::run(&source, &command),
         Command::List(command) => workspaces::list(&mut client(&source)?, command).await,
         Command::Create(command) => workspaces::create(&mut client(&source)?, command).await,

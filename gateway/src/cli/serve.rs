@@ -29,7 +29,7 @@ pub(super) async fn up(source: &Source, command: Up) -> Result<(), Failure> {
         first_run: Some(first_run),
         ready_file: command.ready_file,
     };
-    run(start, greeting::up).await
+    Box::pin(run(start, greeting::up)).await
 }
 
 /// Runs the server of an installation.
@@ -44,7 +44,7 @@ pub(super) async fn serve(source: &Source, command: Serve) -> Result<(), Failure
         first_run: None,
         ready_file: command.ready_file,
     };
-    run(start, |running, _| greeting::serve(running)).await
+    Box::pin(run(start, |running, _| greeting::serve(running))).await
 }
 
 async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> Result<(), Failure> {

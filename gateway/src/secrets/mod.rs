@@ -247,7 +247,7 @@ fn length(told: &Told) -> usize {
 mod tests {
     use super::*;
     use crate::identity::Role;
-    use crate::workspaces::Intent;
+    use crate::workspaces::{Blueprint, Intent};
 
     async fn vault(folder: &std::path::Path, wanted: &[&str]) -> Vault {
         let store = Store::open(&folder.join("devgate.db")).await.unwrap();
@@ -265,7 +265,7 @@ mod tests {
         let ada = ada.unwrap();
         let name = "api".parse().unwrap();
         let record = store
-            .add_workspace(&ada, &name, Default::default(), Intent::Stop)
+            .add_workspace(&ada, &name, Blueprint::default(), Intent::Stop)
             .await;
         let id = record.unwrap().workspace.id;
         let own = Holder::User(ada.id.clone());
@@ -304,7 +304,7 @@ mod tests {
         let ada = store.add_user(&"ada".parse().unwrap(), Role::Admin).await;
         let (ada, name) = (ada.unwrap(), "api".parse().unwrap());
         let record = store
-            .add_workspace(&ada, &name, Default::default(), Intent::Stop)
+            .add_workspace(&ada, &name, Blueprint::default(), Intent::Stop)
             .await;
         let id = record.unwrap().workspace.id;
         let long = Secret::new("x".repeat(MAX_VALUE));

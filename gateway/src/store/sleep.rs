@@ -202,7 +202,7 @@ fn schedule(row: &AnyRow) -> Result<(WorkspaceId, ScheduleText), StoreError> {
 mod tests {
     use super::*;
     use crate::identity::Role;
-    use crate::workspaces::Intent;
+    use crate::workspaces::{Blueprint, Intent};
 
     #[tokio::test]
     async fn leases_schedules_and_last_activity_are_kept_and_go_with_their_workspace() {
@@ -213,7 +213,7 @@ mod tests {
         let ada = store.add_user(&name, Role::Admin).await.unwrap();
         let name = "api".parse().unwrap();
         let record = store
-            .add_workspace(&ada, &name, Default::default(), Intent::Run)
+            .add_workspace(&ada, &name, Blueprint::default(), Intent::Run)
             .await
             .unwrap();
         let id = record.workspace.id;

@@ -144,9 +144,9 @@ mod tests {
         String::from_utf8(taken.concat()).unwrap()
     }
 
-    fn at(second: u8) -> Option<OffsetDateTime> {
+    fn at(second: u8) -> OffsetDateTime {
         let text = format!("2026-11-29T10:00:{second:02}Z");
-        Some(OffsetDateTime::parse(&text, &Rfc3339).unwrap())
+        OffsetDateTime::parse(&text, &Rfc3339).unwrap()
     }
 
     const LOG: [&str; 4] = [
@@ -160,20 +160,20 @@ mod tests {
     async fn lines_of_a_time_are_taken_with_those_that_belong_to_them() {
         for (since, until, lines, expected) in [
             (
-                at(2),
-                at(2),
+                Some(at(2)),
+                Some(at(2)),
                 100,
                 "2026-11-29T10:00:02Z second\n  of two lines\n",
             ),
             (
-                at(2),
+                Some(at(2)),
                 None,
                 2,
                 "2026-11-29T11:00:03+01:00 third\n2026-11-29T10:00:04Z fourth",
             ),
-            (None, at(1), 100, ""),
-            (None, at(2), 1, "  of two lines\n"),
-            (at(5), None, 100, ""),
+            (None, Some(at(1)), 100, ""),
+            (None, Some(at(2)), 1, "  of two lines\n"),
+            (Some(at(5)), None, 100, ""),
         ] {
             let wanted = LogPart {
                 lines,
@@ -189,7 +189,7 @@ mod tests {
     async fn what_follows_is_taken_as_it_comes() {
         let wanted = LogPart {
             lines: 0,
-            since: at(3),
+            since: Some(at(3)),
             until: None,
             follow: Follow::Yes,
         };

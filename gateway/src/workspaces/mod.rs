@@ -277,7 +277,7 @@ impl Workspaces {
             return Err(CommandError::ShuttingDown);
         }
         let (workspaces, owner, name) = (self.clone(), owner.clone(), name.clone());
-        to_the_end(async move {
+        let begun = to_the_end(&mut self.inner.actors(), async move {
             let shared = &workspaces.inner.shared;
             let place = shared.ledger.admit(&owner, &name, (&blueprint, intent))?;
             let added = shared.store.add_workspace(&owner, &name, blueprint, intent);
@@ -285,8 +285,8 @@ impl Workspaces {
             place.taken_by(&record.workspace);
             workspaces.begin(&record, None).await?;
             Ok(record)
-        })
-        .await
+        });
+        begun.await
     }
 
     /// Opens the ports of a new workspace, tells of it, and gives it its task.

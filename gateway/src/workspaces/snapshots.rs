@@ -58,12 +58,12 @@ impl Workspaces {
             from: None,
         };
         let workspaces = self.clone();
-        to_the_end(async move {
+        let begun = to_the_end(&mut self.inner.actors(), async move {
             let snapshot = workspaces.inner.shared.store.add_snapshot(new).await?;
             workspaces.make(snapshot.clone(), Work::Take);
             Ok(snapshot)
-        })
-        .await
+        });
+        begun.await
     }
 
     /// Makes workspaces from a snapshot of one that is taken for them: `PREFIX-1` and so on.
@@ -98,7 +98,10 @@ impl Workspaces {
             from: None,
         };
         let (workspaces, of) = (self.clone(), workspace.clone());
-        to_the_end(async move { workspaces.begin_clones(new, (&owner, &names), &of).await }).await
+        let begun = to_the_end(&mut self.inner.actors(), async move {
+            workspaces.begin_clones(new, (&owner, &names), &of).await
+        });
+        begun.await
     }
 
     /// Records a passing snapshot and the workspaces that are made from it, and begins with
@@ -143,7 +146,7 @@ impl Workspaces {
         self.goes_on()?;
         let (workspaces, snapshot) = (self.clone(), snapshot.clone());
         let (owner, name) = (owner.clone(), name.clone());
-        to_the_end(async move {
+        let begun = to_the_end(&mut self.inner.actors(), async move {
             let shared = &workspaces.inner.shared;
             let _deciding = shared.snapshots.deciding.lock().await;
             let snapshot = workspaces.usable(&snapshot, &owner.id).await?;
@@ -155,8 +158,8 @@ impl Workspaces {
             place.taken_by(&record.workspace);
             workspaces.begin(&record, None).await?;
             Ok(record)
-        })
-        .await
+        });
+        begun.await
     }
 
     /// Ends what runs in a workspace, and makes it anew from a snapshot of the same

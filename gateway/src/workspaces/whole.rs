@@ -1,37 +1,47 @@
 //! What is done whole once it is begun, whatever becomes of who asked.
 
 use std::future::pending;
-use std::panic::resume_unwind;
 
-/// Does that to its end, even if the call is dropped: what is recorded is taken up.
-pub(super) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and this with it.
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// Does that among those tasks, to its end even if nobody waits for it: what is recorded is
+/// taken up.
+pub(super) fn to_the_end<T, W>(
+    tasks: &mut JoinSet<()>,
+    work: W,
+) -> impl Future<Output = T> + use<T, W>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
+    let (done, is_done) = oneshot::channel();
+    tasks.spawn(async move {
+        // Nobody waits any more.
+        let _ = done.send(work.await);
+    });
+    async {
+        match is_done.await {
+            Ok(done) => done,
+            // The tasks have ended, and who asked with them.
             Err(_) => pending().await,
-        },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
-
     use super::*;
 
     #[tokio::test]
     async fn it_goes_on_without_who_asked() {
-        let (begin, begun) = oneshot::channel::<()>();
+        let mut tasks = JoinSet::new();
+        let (begin, may_begin) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
-        let mut asking = Box::pin(to_the_end(async move {
-            begun.await.ok();
+        let asking = to_the_end(&mut tasks, async move {
+            may_begin.await.ok();
             end.send("whole").ok();
-        }));
-        assert!(futures_util::poll!(&mut asking).is_pending());
+        });
         drop(asking);
         begin.send(()).unwrap();
         assert_eq!(ended.await.unwrap(), "whole");

@@ -139,7 +139,7 @@ impl DockerDriver {
             .of(&workspace.blueprint, self.containers.installation());
         let mut nothing = Files::new();
         let packed = pack_nothing(&mut nothing, &options);
-        packed.map_err(|source| not_packed(source))?;
+        packed.map_err(not_packed)?;
         nothing.upload(engine, &source.name).await?;
         let committed = self
             .containers
@@ -182,7 +182,7 @@ impl DockerDriver {
                 identity.pack(&mut files, owner)?;
                 Ok(files)
             };
-            pack().map_err(|source| not_packed(source))
+            pack().map_err(not_packed)
         });
         let packed = packed.await?;
         packed.upload(self.containers.engine(), &source.name).await

@@ -243,14 +243,7 @@ fn workspaces() -> Vec<Operation> {
             )
             .body::<RebuildWorkspace>()
             .errors(&[404, 422]),
-        Operation::new(Get, "/limits", "showLimits", "Show what one may have, and has")
-            .about(
-                "Of workspaces, of what those may use that run, and of disk. What would exceed \
-                 it is refused with 409 and a code that ends with `-limit`.",
-            )
-            .query::<LimitsQuery>()
-            .answers::<LimitsView>(StatusCode::OK, "what one may have, and has")
-            .errors(&[404]),
+        limits(),
         act("/workspaces/{id}/sleep", "sleepWorkspace", "Put a workspace to sleep"),
         Operation::new(Get, "/workspaces/{id}/logs", "readLogs", "Read what the agent logged")
             .about(
@@ -262,6 +255,22 @@ fn workspaces() -> Vec<Operation> {
             .answers_plainly(StatusCode::OK, &[TEXT, EVENTS], "the lines"),
     ];
     tagged(operations, "workspaces")
+}
+
+fn limits() -> Operation {
+    Operation::new(
+        Get,
+        "/limits",
+        "showLimits",
+        "Show what one may have, and has",
+    )
+    .about(
+        "Of workspaces, of what those may use that run, and of disk. What would exceed \
+                 it is refused with 409 and a code that ends with `-limit`.",
+    )
+    .query::<LimitsQuery>()
+    .answers::<LimitsView>(StatusCode::OK, "what one may have, and has")
+    .errors(&[404])
 }
 
 fn templates() -> Vec<Operation> {

@@ -376,8 +376,8 @@ impl Inside {
                 }
             })
             .collect();
-        let shared = shares.iter().map(|share| share.port);
-        for port in shared.chain(rules.iter().map(|rule| rule.port)) {
+        let opened = shares.iter().map(|share| share.port);
+        for port in opened.chain(rules.iter().map(|rule| rule.port)) {
             if ports.iter().any(|known| known.port == port) {
                 continue;
             }

@@ -165,7 +165,7 @@ async fn a_user_with_deleted_workspaces_stays_until_they_are_purged() {
     let name = "api".parse().unwrap();
     let record = it
         .workspaces
-        .create(&bob, &name, Default::default(), Intent::Stop)
+        .create(&bob, &name, Blueprint::default(), Intent::Stop)
         .await;
     let id = record.unwrap().workspace.id;
     it.workspaces.delete(&id).await.unwrap();

@@ -35,7 +35,7 @@ async fn what_would_run_too_much_is_refused_however_it_is_started() {
     let three = "three".parse().unwrap();
     let created = it
         .workspaces
-        .create(&it.owner, &three, Default::default(), Intent::Run)
+        .create(&it.owner, &three, Blueprint::default(), Intent::Run)
         .await;
     assert_eq!(reached(created), Resource::Running);
     assert_eq!(it.intent("three").await, None);
@@ -99,7 +99,7 @@ async fn fifty_starts_and_creations_at_once_go_no_further_than_the_limit() {
             }
             let name = format!("new{index}").parse().unwrap();
             workspaces
-                .create(&owner, &name, Default::default(), Intent::Run)
+                .create(&owner, &name, Blueprint::default(), Intent::Run)
                 .await
                 .is_ok()
         });
@@ -147,7 +147,7 @@ async fn a_transfer_counts_against_its_new_owner() {
     let api = it.create("api", Intent::Stop).await;
     let name = "web".parse().unwrap();
     it.workspaces
-        .create(&bob, &name, Default::default(), Intent::Stop)
+        .create(&bob, &name, Blueprint::default(), Intent::Stop)
         .await
         .unwrap();
     let change = Change {

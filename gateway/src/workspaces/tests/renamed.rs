@@ -84,7 +84,7 @@ async fn a_transfer_to_who_has_that_name_or_is_gone_changes_nothing() {
     let name_of_both = "api".parse().unwrap();
     let theirs = it
         .workspaces
-        .create(&bob, &name_of_both, Default::default(), Intent::Stop)
+        .create(&bob, &name_of_both, Blueprint::default(), Intent::Stop)
         .await;
     let theirs = theirs.unwrap().workspace.id;
     let to = |owner: &User| Change {
