@@ -3,11 +3,13 @@
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout};
 
 use crate::chain::chain;
 use crate::drivers::DriverError;
@@ -15,6 +17,15 @@ use crate::drivers::DriverError;
 /// Longest wait for an answer to begin, in seconds. Making fifty containers at once
 /// takes a busy disk a minute.
 const TIMEOUT: u64 = 180;
+
+/// Longest wait for the first answer of all, which costs the engine nothing.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait for a sign of life.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an engine is taken to be away after it was waited for in vain.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Longest wait for the answer to what copies whole homes and images.
 const PATIENCE: Duration = Duration::from_hours(24);
@@ -45,6 +56,9 @@ pub enum Endpoint {
 pub(super) struct Engine {
     endpoint: Endpoint,
     client: OnceCell<Docker>,
+    /// Until when it is taken to be away.
+    silent: Mutex<Option<Instant>>,
+    first_timeout: Duration,
 }
 
 impl fmt::Display for Endpoint {
@@ -61,6 +75,8 @@ impl Engine {
         Self {
             endpoint,
             client: OnceCell::new(),
+            silent: Mutex::default(),
+            first_timeout: FIRST_TIMEOUT,
         }
     }
 
@@ -73,26 +89,72 @@ impl Engine {
     /// engine that was away is found again.
     pub(super) async fn client(&self) -> Result<&Docker, DriverError> {
         let connect = || async {
-            let client = match &self.endpoint {
-                Endpoint::Socket(path) => {
-                    let path = path.to_string_lossy();
-                    Docker::connect_with_unix(&path, TIMEOUT, API_DEFAULT_VERSION)?
-                }
-                Endpoint::Tls {
-                    address,
-                    ca,
-                    certificate,
-                    key,
-                } => {
-                    let address = format!("tcp://{address}");
-                    let version = API_DEFAULT_VERSION;
-                    Docker::connect_with_ssl(&address, key, certificate, ca, TIMEOUT, version)?
-                }
-            };
-            client.negotiate_version().await
+            // Others have waited before this one: not each for as long again.
+            if self.is_silent() {
+                return Err(Error::RequestTimeoutError);
+            }
+            let connected = timeout(self.first_timeout, self.connect()).await;
+            connected.unwrap_or_else(|_| {
+                self.note_silence();
+                Err(Error::RequestTimeoutError)
+            })
         };
         let client = self.client.get_or_try_init(connect).await;
         client.map_err(|error| self.failed("tell its version", error))
+    }
+
+    async fn connect(&self) -> Result<Docker, Error> {
+        let client = match &self.endpoint {
+            Endpoint::Socket(path) => {
+                let path = path.to_string_lossy();
+                Docker::connect_with_unix(&path, TIMEOUT, API_DEFAULT_VERSION)?
+            }
+            Endpoint::Tls {
+                address,
+                ca,
+                certificate,
+                key,
+            } => {
+                let address = format!("tcp://{address}");
+                let version = API_DEFAULT_VERSION;
+                Docker::connect_with_ssl(&address, key, certificate, ca, TIMEOUT, version)?
+            }
+        };
+        client.negotiate_version().await
+    }
+
+    /// Waits a short time for a sign of life; none at all where there was none a moment ago.
+    ///
+    /// # Errors
+    /// `EngineUnreachable` where it gives none.
+    pub(super) async fn answers(&self) -> Result<(), DriverError> {
+        if self.is_silent() {
+            return Err(self.away());
+        }
+        let asked = async {
+            let answered = self.client().await?.ping().await;
+            answered.map_err(|error| self.failed("answer", error))
+        };
+        if let Ok(answered) = timeout(ANSWER_TIMEOUT, asked).await {
+            return answered.map(drop);
+        }
+        self.note_silence();
+        Err(self.away())
+    }
+
+    /// Returns the error of having waited for it in vain.
+    pub(super) fn away(&self) -> DriverError {
+        self.failed("answer", Error::RequestTimeoutError)
+    }
+
+    fn is_silent(&self) -> bool {
+        let until = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn note_silence(&self) {
+        let mut until = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + SILENCE);
     }
 
     /// Returns what talks to the engine and waits for answers that take as long as what
@@ -176,7 +238,51 @@ fn status(error: &Error) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use futures_util::future::join_all;
+
     use super::*;
+
+    /// Returns an engine that takes connections and never answers, and its socket.
+    fn silent(folder: &std::path::Path) -> (Engine, UnixListener) {
+        let path = folder.join("docker.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        (Engine::new(Endpoint::Socket(path)), listener)
+    }
+
+    /// Counts the connections that came since it was asked last.
+    fn connections(listener: &UnixListener) -> usize {
+        std::iter::from_fn(|| listener.accept().ok()).count()
+    }
+
+    #[tokio::test]
+    async fn many_who_wait_for_an_engine_that_never_answers_wait_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut engine, listener) = silent(folder.path());
+        engine.first_timeout = Duration::from_millis(100);
+        for client in join_all((0..20).map(|_| engine.client())).await {
+            let error = client.unwrap_err();
+            assert!(
+                matches!(error, DriverError::EngineUnreachable { .. }),
+                "{error:?}"
+            );
+        }
+        assert_eq!(connections(&listener), 1);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_never_answers_is_not_waited_for_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, listener) = silent(folder.path());
+        let error = engine.answers().await.unwrap_err();
+        assert!(chain(&error).contains("it takes too long"), "{error:?}");
+        assert_eq!(connections(&listener), 1);
+        engine.answers().await.unwrap_err();
+        engine.client().await.unwrap_err();
+        assert_eq!(connections(&listener), 0);
+    }
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_told_with_its_socket() {

@@ -1,6 +1,6 @@
 //! The contract with real agents in a real engine, and what is special to containers.
 
-mod installation;
+pub(super) mod installation;
 mod snapshots;
 mod startup;
 

@@ -374,10 +374,10 @@ impl Snapshots for Scripted {
     }
 
     fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>> {
-        Box::pin(async move {
+        Box::pin(self.call(async move {
             self.is_there()?;
             Ok(self.inner().snapshots.keys().cloned().collect())
-        })
+        }))
     }
 
     fn needed_by<'a>(

@@ -1,5 +1,7 @@
 //! Snapshots and clones, and gateways that are killed in the middle of them.
 
+use std::pin::pin;
+
 use super::*;
 use crate::names::SnapshotName;
 
@@ -224,6 +226,27 @@ async fn what_a_workspace_is_made_of_stays_after_its_snapshot_was_deleted() {
     it.settled(&id).await;
     it.collect().await;
     assert_eq!(it.driver.snapshots(), []);
+}
+
+#[tokio::test]
+async fn a_driver_that_takes_its_time_to_tell_or_to_remove_holds_up_nobodys_commands() {
+    for call in 0..2 {
+        let it = Installation::new().await;
+        let id = it.filled("api", "text").await;
+        let [old, kept] = [it.take(&id, "old").await, it.take(&id, "kept").await];
+        it.done(&old).await;
+        it.done(&kept).await;
+        it.workspaces.delete_snapshot(&old.id).await.unwrap();
+        it.driver.set_fault(Fault::Hangs { call, after: false });
+        let mut collecting = pin!(it.workspaces.remove_unneeded(None));
+        tokio::select! {
+            done = &mut collecting => panic!("{done:?}"),
+            () = within(it.driver.hung()) => {}
+        }
+        let restored = it.workspaces.restore_snapshot(&id, &kept.id);
+        within(restored).await.unwrap();
+        assert_eq!(it.settled(&id).await, Some(State::Running));
+    }
 }
 
 #[tokio::test]

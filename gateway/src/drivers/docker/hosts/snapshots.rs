@@ -13,7 +13,8 @@ use crate::workspaces::{Image, Workspace};
 impl DockerHosts {
     /// Returns the host that has something of a snapshot.
     async fn of_snapshot(&self, id: &SnapshotId) -> Result<Option<&Host>, DriverError> {
-        let asked = self.hosts.iter().map(|host| host.driver.kept_snapshots());
+        let hosts = self.hosts.iter();
+        let asked = hosts.map(|host| host.ask(host.driver.kept_snapshots()));
         let mut away = None;
         for (host, kept) in self.hosts.iter().zip(join_all(asked).await) {
             match kept {
@@ -82,7 +83,7 @@ impl Snapshots for DockerHosts {
     ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
         Box::pin(async move {
             match self.of(&workspace.id).await? {
-                Some(driver) => driver.needed_by(workspace).await,
+                Some(host) => host.driver.needed_by(workspace).await,
                 // Nothing of it is anywhere: what it is to be made from is needed.
                 None => self.first()?.driver.needed_by(workspace).await,
             }

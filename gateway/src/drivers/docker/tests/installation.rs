@@ -22,14 +22,14 @@ const CLEAN: &str = "
     docker image ls -q --filter label=devgate.installation=$1 | sort -u | xargs -r docker image rm -f";
 
 /// An installation of a test's own, whose containers and homes go with it.
-pub(super) struct Installation {
-    pub(super) folder: TempDir,
-    pub(super) options: DockerOptions,
+pub(in crate::drivers::docker) struct Installation {
+    pub(in crate::drivers::docker) folder: TempDir,
+    pub(in crate::drivers::docker) options: DockerOptions,
     clean: Child,
 }
 
 impl Installation {
-    pub(super) fn docker_driver(&self) -> DockerDriver {
+    pub(in crate::drivers::docker) fn docker_driver(&self) -> DockerDriver {
         DockerDriver::open(self.options.clone()).unwrap()
     }
 }
@@ -64,7 +64,7 @@ fn socket() -> PathBuf {
 }
 
 /// Makes one in the tests' own engine, with an image that has nothing but a shell.
-pub(super) fn real_containers() -> Installation {
+pub(in crate::drivers::docker) fn real_containers() -> Installation {
     let agent = contract::agent();
     let folder = tempfile::tempdir().unwrap();
     let options = DockerOptions {
@@ -109,7 +109,7 @@ pub(super) fn real_containers() -> Installation {
 }
 
 /// Returns options that nothing runs with.
-pub(super) fn plain_options() -> DockerOptions {
+pub(in crate::drivers::docker) fn plain_options() -> DockerOptions {
     DockerOptions {
         folder: "/f".into(),
         engine: Endpoint::Socket("/s".into()),

@@ -1,0 +1,77 @@
+//! Several hosts, of which one is the tests' own engine and others don't answer.
+
+use std::os::unix::net::UnixListener;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::drivers::contract::{within, workspace};
+use crate::drivers::docker::Endpoint;
+use crate::drivers::docker::tests::installation::{Installation, real_containers};
+
+/// The index of the host that doesn't answer.
+const AWAY: usize = 0;
+
+/// The index of the host that does.
+const HERE: usize = 1;
+
+/// An engine that takes connections and never answers.
+struct Silent {
+    folder: TempDir,
+    _listener: UnixListener,
+}
+
+impl Silent {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("docker.sock")).unwrap();
+        Self {
+            folder,
+            _listener: listener,
+        }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Socket(self.folder.path().join("docker.sock"))
+    }
+}
+
+/// Returns two hosts of an installation: one that doesn't answer, and its own engine.
+fn hosts(it: &Installation, away: Endpoint) -> DockerHosts {
+    let host = |name: &str, engine| DockerHost {
+        name: name.to_owned(),
+        labels: Vec::new(),
+        options: DockerOptions {
+            engine,
+            ..it.options.clone()
+        },
+    };
+    let here = it.options.engine.clone();
+    let hosts = vec![host("away", away), host("here", here)];
+    DockerHosts::open(it.options.folder.clone(), hosts).unwrap()
+}
+
+fn is_away(error: &DriverError) -> bool {
+    matches!(error, DriverError::EngineUnreachable { .. })
+}
+
+#[tokio::test]
+async fn a_host_that_never_answers_holds_up_no_start_on_another() {
+    let (it, silent) = (real_containers(), Silent::new());
+    let hosts = hosts(&it, silent.endpoint());
+    let (known, lost) = (workspace(), workspace());
+    hosts.write(&known.id, HERE).await.unwrap();
+    hosts.write(&lost.id, AWAY).await.unwrap();
+    {
+        let _chosen_elsewhere = hosts.choosing.lock().await;
+        within(hosts.create(&known)).await.unwrap();
+    }
+    let error = within(hosts.create(&lost)).await.unwrap_err();
+    assert!(is_away(&error), "{error:?}");
+    // A new one goes where a host answers.
+    let new = workspace();
+    within(hosts.create(&new)).await.unwrap();
+    assert_eq!(hosts.written(&new.id).unwrap(), Some(HERE));
+    let found = within(hosts.inspect(&new.id)).await.unwrap();
+    assert_eq!(found, Presence::Stopped);
+}
