@@ -261,15 +261,15 @@ pub(crate) async fn logs_are_there_whether_the_agent_runs_or_not(subject: &impl 
 
 pub(crate) async fn what_is_kept_is_told(subject: &impl Subject) {
     let (driver, workspace) = (subject.driver(), workspace());
-    assert_eq!(driver.kept().await.unwrap(), []);
+    assert_eq!(driver.kept().await.unwrap().workspaces, []);
     driver.create(&workspace).await.unwrap();
     let only = std::slice::from_ref(&workspace.id);
-    assert_eq!(driver.kept().await.unwrap(), only);
+    assert_eq!(driver.kept().await.unwrap().workspaces, only);
     up(&*driver, &workspace).await;
-    assert_eq!(driver.kept().await.unwrap(), only);
+    assert_eq!(driver.kept().await.unwrap().workspaces, only);
     driver.stop(&workspace.id, GRACE).await.unwrap();
     driver.remove(&workspace.id).await.unwrap();
-    assert_eq!(driver.kept().await.unwrap(), []);
+    assert_eq!(driver.kept().await.unwrap().workspaces, []);
 }
 
 pub(crate) async fn a_release_keeps_the_home_and_the_next_start_makes_the_rest_anew(

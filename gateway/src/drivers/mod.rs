@@ -84,7 +84,7 @@ pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
     fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>>;
 
     /// Tells of which workspaces anything is kept, whatever state it is in.
-    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>>;
+    fn kept(&self) -> Pending<'_, Result<Kept, DriverError>>;
 
     /// Measures the homes: those that it can, which takes its time.
     fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>>;
@@ -137,6 +137,15 @@ pub enum Presence {
         /// The agent's process id, as the host sees it.
         pid: u32,
     },
+}
+
+/// The workspaces of which anything is kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// Those that are known of, each once.
+    pub workspaces: Vec<WorkspaceId>,
+    /// Why there may be others.
+    pub unknown: Option<DriverError>,
 }
 
 /// What a home takes up.
@@ -353,6 +362,16 @@ pub enum DriverError {
     /// No certificate can be made for the agent.
     #[error("can't make the agent's certificate")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Kept {
+    /// Returns that there are these and no others.
+    pub fn all(workspaces: Vec<WorkspaceId>) -> Self {
+        Self {
+            workspaces,
+            unknown: None,
+        }
+    }
 }
 
 impl Started {

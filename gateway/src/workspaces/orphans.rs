@@ -4,6 +4,7 @@
 //! records were lost or put back from an older copy. What can be made anew is ended and
 //! removed; homes are somebody's work, and only told of.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,25 +28,27 @@ pub(super) async fn release(shared: Arc<Shared>) {
     }
 }
 
-/// Tries until nothing is left to do.
+/// Tries until nothing is left to do, also where that can only be told later.
 async fn release_all(shared: &Shared) {
     let mut pause = shared.options.recovery_pause;
-    let mut kept = loop {
-        match shared.driver.kept().await {
-            Ok(kept) => break kept,
+    let mut done = HashSet::new();
+    loop {
+        let kept = match shared.driver.kept().await {
+            Ok(kept) => kept,
             // Told of by whoever needs it.
             Err(DriverError::EngineUnreachable { .. }) => {
                 sleep(shared.options.recovery_pause).await;
+                continue;
             }
             Err(error) => {
                 warn!(error = chain(&error), "can't look for what workspaces left");
                 rest(&mut pause).await;
+                continue;
             }
-        }
-    };
-    loop {
-        kept = release_some(shared, kept).await;
-        if kept.is_empty() {
+        };
+        release_some(shared, &kept.workspaces, &mut done).await;
+        let is_done = kept.workspaces.iter().all(|id| done.contains(id));
+        if is_done && kept.unknown.is_none() {
             return;
         }
         rest(&mut pause).await;
@@ -58,30 +61,34 @@ async fn rest(pause: &mut Duration) {
     *pause = pause.saturating_mul(2).min(MAX_PAUSE);
 }
 
-/// Returns those of which it has failed.
-async fn release_some(shared: &Shared, kept: Vec<WorkspaceId>) -> Vec<WorkspaceId> {
-    let mut left = Vec::new();
+/// Adds those to `done` of which nothing is left to do.
+async fn release_some(shared: &Shared, kept: &[WorkspaceId], done: &mut HashSet<WorkspaceId>) {
     for id in kept {
+        if done.contains(id) {
+            continue;
+        }
         // A record is there before anything else is, and ids aren't used again: what
         // has none now will have none.
-        match shared.store.workspace(&id).await {
-            Ok(Some(_)) => {}
-            Ok(None) => match release_one(shared, &id).await {
-                Ok(()) => warn!(workspace = %id, "a home without a workspace is kept"),
-                Err(error) => {
-                    let error = chain(&error);
-                    warn!(workspace = %id, error, "can't remove what a workspace left");
-                    left.push(id);
-                }
-            },
+        let released = match shared.store.workspace(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                let released = release_one(shared, id).await;
+                released.map(|()| warn!(workspace = %id, "a home without a workspace is kept"))
+            }
             Err(error) => {
                 let error = chain(&error);
                 warn!(workspace = %id, error, "can't look for what workspaces left");
-                left.push(id);
+                continue;
+            }
+        };
+        match released {
+            Ok(()) => drop(done.insert(id.clone())),
+            Err(error) => {
+                let error = chain(&error);
+                warn!(workspace = %id, error, "can't remove what a workspace left");
             }
         }
     }
-    left
 }
 
 async fn release_one(shared: &Shared, id: &WorkspaceId) -> Result<(), DriverError> {

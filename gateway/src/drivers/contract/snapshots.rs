@@ -96,7 +96,7 @@ pub(crate) async fn a_snapshot_brings_a_home_back_in_its_place_and_elsewhere(
     driver.remove_snapshot(&id).await.unwrap();
     driver.remove_snapshot(&id).await.unwrap();
     assert_eq!(driver.kept_snapshots().await.unwrap(), []);
-    assert_eq!(driver.kept().await.unwrap(), []);
+    assert_eq!(driver.kept().await.unwrap().workspaces, []);
 }
 
 pub(crate) async fn a_snapshot_that_nobody_waits_for_is_taken_anew_or_removed(
@@ -148,7 +148,7 @@ pub(crate) async fn a_restoring_that_nobody_waits_for_is_finished_by_the_next_ca
     driver.stop(&back.id, GRACE).await.unwrap();
     driver.remove(&back.id).await.unwrap();
     driver.remove_snapshot(&id).await.unwrap();
-    assert_eq!(driver.kept().await.unwrap(), []);
+    assert_eq!(driver.kept().await.unwrap().workspaces, []);
 }
 
 pub(crate) async fn a_snapshot_that_is_not_there_is_named(subject: &impl Subject) {

@@ -7,7 +7,7 @@
 mod places;
 mod snapshots;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -16,12 +16,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use self::places::Places;
 use super::{DockerDriver, DockerOptions};
+use crate::chain::chain;
 use crate::drivers::{
-    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
+    Driver, DriverError, Exit, Follow, HomeSize, Kept, Logs, Pending, Presence, Reach, Started,
+    blocking,
 };
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -57,6 +59,14 @@ struct Host {
     name: String,
     labels: Vec<String>,
     driver: DockerDriver,
+}
+
+/// What hosts say.
+struct Answers<T> {
+    /// The answers of those that answer.
+    said: Vec<T>,
+    /// Why one of the others doesn't.
+    unsaid: Option<DriverError>,
 }
 
 impl Host {
@@ -96,6 +106,38 @@ impl DockerHosts {
             places: Mutex::default(),
             choosing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Asks all hosts.
+    ///
+    /// # Errors
+    /// Where none answers.
+    async fn ask_all<'a, T, F>(
+        &'a self,
+        question: impl Fn(&'a Host) -> F,
+    ) -> Result<Answers<T>, DriverError>
+    where
+        F: Future<Output = Result<T, DriverError>>,
+    {
+        let asked = self.hosts.iter().map(question);
+        let mut answers = Answers {
+            said: Vec::new(),
+            unsaid: None,
+        };
+        for (host, answer) in self.hosts.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(said) => answers.said.push(said),
+                Err(error) => {
+                    let reason = chain(&error);
+                    debug!(host = host.name, reason, "a host doesn't tell what it has");
+                    answers.unsaid = Some(error);
+                }
+            }
+        }
+        match answers.unsaid {
+            Some(error) if answers.said.is_empty() => Err(error),
+            _ => Ok(answers),
+        }
     }
 }
 
@@ -183,16 +225,15 @@ impl Driver for DockerHosts {
         })
     }
 
-    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+    fn kept(&self) -> Pending<'_, Result<Kept, DriverError>> {
         Box::pin(async move {
-            let asked = self.hosts.iter().map(|host| host.driver.kept());
-            let mut ids = HashSet::new();
-            for kept in join_all(asked).await {
-                ids.extend(kept?);
-            }
-            let mut ids: Vec<_> = ids.into_iter().collect();
-            ids.sort();
-            Ok(ids)
+            let all = self.ask_all(|host| host.ask(host.driver.kept())).await?;
+            let ids = all.said.into_iter().flat_map(|kept| kept.workspaces);
+            let ids: BTreeSet<_> = ids.collect();
+            Ok(Kept {
+                workspaces: ids.into_iter().collect(),
+                unknown: all.unsaid,
+            })
         })
     }
 

@@ -52,8 +52,8 @@ pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
 pub use self::options::{DockerOptions, DockerReach};
 use super::{
-    Driver, DriverError, Exit, Follow, HomeSize, Logs, Pending, Presence, Reach, Started, blocking,
-    startup,
+    Driver, DriverError, Exit, Follow, HomeSize, Kept, Logs, Pending, Presence, Reach, Started,
+    blocking, startup,
 };
 use crate::chain::chain;
 use crate::config::Size;
@@ -303,8 +303,8 @@ impl Driver for DockerDriver {
         Box::pin(self.containers.exited(id))
     }
 
-    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
-        Box::pin(self.containers.kept())
+    fn kept(&self) -> Pending<'_, Result<Kept, DriverError>> {
+        Box::pin(async { self.containers.kept().await.map(Kept::all) })
     }
 
     fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {

@@ -301,7 +301,7 @@ async fn what_belongs_to_another_installation_is_left_alone() {
     let driver = it.docker_driver();
     let pid = up(&driver, &workspace).await;
     let other = other.docker_driver();
-    assert_eq!(other.kept().await.unwrap(), []);
+    assert_eq!(other.kept().await.unwrap().workspaces, []);
     for error in [
         other.create(&workspace).await.unwrap_err(),
         other.start(&workspace).await.unwrap_err(),

@@ -31,8 +31,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, warn};
 
 use super::{
-    Driver, DriverError, Exit, Follow, HomeSize, Issue, Logs, Pending, Presence, Reach, Started,
-    blocking,
+    Driver, DriverError, Exit, Follow, HomeSize, Issue, Kept, Logs, Pending, Presence, Reach,
+    Started, blocking,
 };
 use crate::names::WorkspaceId;
 use crate::open_files;
@@ -370,9 +370,9 @@ impl Driver for ProcessDriver {
         })
     }
 
-    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+    fn kept(&self) -> Pending<'_, Result<Kept, DriverError>> {
         let all = self.options.folder.clone();
-        Box::pin(blocking(move || folder::kept(&all)))
+        Box::pin(blocking(move || folder::kept(&all).map(Kept::all)))
     }
 
     fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>> {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::drivers::{
-    Credentials, Driver, DriverError, Exit, Follow, HomeSize, Label, Logs, Pending, Presence,
+    Credentials, Driver, DriverError, Exit, Follow, HomeSize, Kept, Label, Logs, Pending, Presence,
     Reach, Snapshots, Started, Taken,
 };
 use crate::names::{SnapshotId, WorkspaceId};
@@ -70,6 +70,8 @@ struct Inner {
     /// Images that were built.
     builds: Vec<String>,
     released: Vec<WorkspaceId>,
+    /// Whether there may be workspaces that can't be told of.
+    hides: bool,
     next: u32,
     /// Of each home, in bytes.
     size: u64,
@@ -102,6 +104,7 @@ impl Scripted {
                 snapshots: HashMap::new(),
                 builds: Vec::new(),
                 released: Vec::new(),
+                hides: false,
                 next: 100,
                 size: 0,
             }),
@@ -193,10 +196,7 @@ impl Scripted {
 
     fn is_there(&self) -> Result<(), DriverError> {
         match self.inner().fault {
-            Fault::Away => Err(DriverError::EngineUnreachable {
-                engine: "/nowhere".to_owned(),
-                source: "it is away".into(),
-            }),
+            Fault::Away => Err(away()),
             _ => Ok(()),
         }
     }
@@ -204,6 +204,15 @@ impl Scripted {
     /// Has something be kept of a workspace that nobody knows.
     pub(super) fn keep(&self, id: &WorkspaceId) {
         self.inner().kept.insert(id.clone(), None);
+    }
+
+    /// Can't tell of all that is kept from now on.
+    pub(super) fn hide_some(&self) {
+        self.inner().hides = true;
+    }
+
+    pub(super) fn tell_all(&self) {
+        self.inner().hides = false;
     }
 
     pub(super) fn keeps(&self, id: &WorkspaceId) -> bool {
@@ -299,6 +308,13 @@ impl Scripted {
         }
         self.starts.send_modify(|starts| *starts += 1);
         Started::New(pid)
+    }
+}
+
+fn away() -> DriverError {
+    DriverError::EngineUnreachable {
+        engine: "/nowhere".to_owned(),
+        source: "it is away".into(),
     }
 }
 
@@ -507,10 +523,14 @@ impl Driver for Scripted {
         })
     }
 
-    fn kept(&self) -> Pending<'_, Result<Vec<WorkspaceId>, DriverError>> {
+    fn kept(&self) -> Pending<'_, Result<Kept, DriverError>> {
         Box::pin(async move {
             self.is_there()?;
-            Ok(self.inner().kept.keys().cloned().collect())
+            let inner = self.inner();
+            Ok(Kept {
+                workspaces: inner.kept.keys().cloned().collect(),
+                unknown: inner.hides.then(away),
+            })
         })
     }
 

@@ -68,10 +68,10 @@ impl Snapshots for DockerHosts {
 
     fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>> {
         Box::pin(async move {
-            let asked = self.hosts.iter().map(|host| host.driver.kept_snapshots());
             let mut ids = BTreeSet::new();
-            for kept in join_all(asked).await {
-                ids.extend(kept?);
+            let all = self.ask_all(|host| host.ask(host.driver.kept_snapshots()));
+            for kept in all.await?.said {
+                ids.extend(kept);
             }
             Ok(ids.into_iter().collect())
         })
@@ -81,13 +81,9 @@ impl Snapshots for DockerHosts {
         &'a self,
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
-        Box::pin(async move {
-            match self.of(&workspace.id).await? {
-                Some(host) => host.driver.needed_by(workspace).await,
-                // Nothing of it is anywhere: what it is to be made from is needed.
-                None => self.first()?.driver.needed_by(workspace).await,
-            }
-        })
+        // What it is made from doesn't depend on where it is, or whether that is there.
+        let needed = workspace.blueprint.snapshots().cloned().collect();
+        Box::pin(std::future::ready(Ok(needed)))
     }
 
     fn snapshot_progress(&self, id: &SnapshotId) -> Option<String> {
@@ -129,10 +125,8 @@ impl Snapshots for DockerHosts {
 
     fn end_transfer<'a>(&'a self, image: &'a str) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(async move {
-            let asked = self
-                .hosts
-                .iter()
-                .map(|host| host.driver.end_transfer(image));
+            let hosts = self.hosts.iter();
+            let asked = hosts.map(|host| host.ask(host.driver.end_transfer(image)));
             join_all(asked).await.into_iter().collect()
         })
     }
@@ -142,15 +136,11 @@ impl Snapshots for DockerHosts {
         needed: &'a [String],
     ) -> Pending<'a, Result<Vec<String>, DriverError>> {
         Box::pin(async move {
-            let asked = self
-                .hosts
-                .iter()
-                .map(|host| host.driver.remove_builds(needed));
-            let mut removed = Vec::new();
-            for names in join_all(asked).await {
-                removed.extend(names?);
-            }
-            Ok(removed)
+            let all = self.ask_all(|host| async move {
+                host.answers().await?;
+                host.driver.remove_builds(needed).await
+            });
+            Ok(all.await?.said.into_iter().flatten().collect())
         })
     }
 }

@@ -5,9 +5,11 @@ use std::os::unix::net::UnixListener;
 use tempfile::TempDir;
 
 use super::*;
-use crate::drivers::contract::{within, workspace};
+use crate::drivers::Snapshots as _;
+use crate::drivers::contract::{label, restored, within, workspace};
 use crate::drivers::docker::Endpoint;
 use crate::drivers::docker::tests::installation::{Installation, real_containers};
+use crate::names::SnapshotId;
 
 /// The index of the host that doesn't answer.
 const AWAY: usize = 0;
@@ -51,6 +53,10 @@ fn hosts(it: &Installation, away: Endpoint) -> DockerHosts {
     DockerHosts::open(it.options.folder.clone(), hosts).unwrap()
 }
 
+fn nowhere() -> Endpoint {
+    Endpoint::Socket("/nowhere/docker.sock".into())
+}
+
 fn is_away(error: &DriverError) -> bool {
     matches!(error, DriverError::EngineUnreachable { .. })
 }
@@ -74,4 +80,43 @@ async fn a_host_that_never_answers_holds_up_no_start_on_another() {
     assert_eq!(hosts.written(&new.id).unwrap(), Some(HERE));
     let found = within(hosts.inspect(&new.id)).await.unwrap();
     assert_eq!(found, Presence::Stopped);
+}
+
+#[tokio::test]
+async fn what_nothing_needs_is_found_while_another_host_is_away_or_gone() {
+    let it = real_containers();
+    let hosts = hosts(&it, nowhere());
+    let here = workspace();
+    hosts.write(&here.id, HERE).await.unwrap();
+    hosts.create(&here).await.unwrap();
+    let id = SnapshotId::random();
+    hosts.take(&here, &id, &label()).await.unwrap();
+    let kept = hosts.kept_snapshots().await.unwrap();
+    assert_eq!(kept, std::slice::from_ref(&id));
+    let removed = hosts.remove_builds(&[]).await.unwrap();
+    assert_eq!(removed, [""; 0]);
+    let kept = hosts.kept().await.unwrap();
+    assert_eq!(kept.workspaces, std::slice::from_ref(&here.id));
+    assert!(kept.unknown.is_some_and(|error| is_away(&error)));
+    // What a workspace is made from is needed wherever that is.
+    for host in ["away", "taken out of the configuration"] {
+        let there = restored(&workspace(), &id);
+        let folder = it.options.folder.join(there.id.as_str());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("host"), host).unwrap();
+        let needed = hosts.needed_by(&there).await.unwrap();
+        assert!(needed.contains(&id), "{host}");
+    }
+    hosts.remove_snapshot(&id).await.unwrap();
+    assert_eq!(hosts.kept_snapshots().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_told_where_no_host_answers() {
+    let it = real_containers();
+    let mut hosts = hosts(&it, nowhere());
+    hosts.hosts.truncate(1);
+    assert!(hosts.kept().await.is_err_and(|error| is_away(&error)));
+    let kept = hosts.kept_snapshots().await;
+    assert!(kept.is_err_and(|error| is_away(&error)));
 }
