@@ -11,7 +11,8 @@ use std::sync::{MutexGuard, PoisonError};
 use futures_util::future::join_all;
 use tracing::{info, warn};
 
-use super::super::Capacity;
+use super::super::folder::Folder;
+use super::super::{Capacity, spec};
 use super::{DockerHosts, Host};
 use crate::chain::chain;
 use crate::drivers::{Driver as _, DriverError, Presence, blocking};
@@ -106,20 +107,27 @@ impl DockerHosts {
         Ok(host)
     }
 
-    /// Finds the host of a workspace of which nothing is written down, or chooses one, and
-    /// writes it down.
+    /// Finds the host of a workspace of which nothing is written down, or chooses one for
+    /// what never had a home, and writes it down.
     async fn find_place(&self, workspace: &Workspace) -> Result<usize, DriverError> {
         let id = &workspace.id;
-        let bound = self.bound(workspace).await?;
-        match (self.search(id).await, bound) {
-            (Ok(Some(index)), _) | (Ok(None), Some(index)) => {
-                self.write(id, index).await?;
-                return Ok(index);
-            }
-            // New ones needn't wait for a host that is away: nothing of them is anywhere,
-            // or it would be written down.
-            (Ok(None) | Err(DriverError::EngineUnreachable { .. }), _) => {}
-            (Err(error), _) => return Err(error),
+        let had_home = self.had_home(id).await?;
+        let found = match self.search(id).await {
+            Ok(Some(index)) => Some(index),
+            Err(error) if had_home => return Err(error),
+            // New ones needn't wait for a host that is away: nothing of them is anywhere.
+            Ok(None) | Err(DriverError::EngineUnreachable { .. }) => self.bound(workspace).await?,
+            Err(error) => return Err(error),
+        };
+        if let Some(index) = found {
+            self.write(id, index).await?;
+            return Ok(index);
+        }
+        if had_home {
+            // Its host isn't among these: chosen now, it would never be looked for again.
+            return Err(DriverError::HomeMissing {
+                volume: spec::volume(workspace),
+            });
         }
         let _turn = self.choosing.lock().await;
         let index = self.choose(workspace).await?;
@@ -127,15 +135,20 @@ impl DockerHosts {
         Ok(index)
     }
 
+    /// Tells whether a workspace ever had a home, on whichever host.
+    async fn had_home(&self, id: &WorkspaceId) -> Result<bool, DriverError> {
+        // What is on the gateway's own disk is in one folder for all hosts.
+        let folder = Folder::new(&self.folder, id);
+        blocking(move || folder.had_home()).await
+    }
+
     pub(super) async fn write(&self, id: &WorkspaceId, index: usize) -> Result<(), DriverError> {
         let path = self.note(id);
         let name = self.hosts.get(index).map(|host| host.name.clone());
         let name = name.unwrap_or_default();
-        let driver = self.hosts.get(index).map(|host| host.driver.folder(id));
+        let folder = Folder::new(&self.folder, id);
         let written = blocking(move || {
-            if let Some(folder) = driver {
-                folder.create()?;
-            }
+            folder.create()?;
             replace(&path, name.as_bytes()).map_err(|source| DriverError::File {
                 action: "write",
                 path,

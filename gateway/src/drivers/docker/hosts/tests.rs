@@ -8,6 +8,7 @@ use super::*;
 use crate::drivers::Snapshots as _;
 use crate::drivers::contract::{label, restored, within, workspace};
 use crate::drivers::docker::Endpoint;
+use crate::drivers::docker::folder::Folder;
 use crate::drivers::docker::tests::installation::{Installation, real_containers};
 use crate::names::SnapshotId;
 
@@ -119,4 +120,32 @@ async fn nothing_is_told_where_no_host_answers() {
     assert!(hosts.kept().await.is_err_and(|error| is_away(&error)));
     let kept = hosts.kept_snapshots().await;
     assert!(kept.is_err_and(|error| is_away(&error)));
+}
+
+#[tokio::test]
+async fn what_has_a_home_on_a_host_that_is_away_waits_for_it_and_is_placed_nowhere_else() {
+    let it = real_containers();
+    let old = workspace();
+    // It began without several hosts.
+    let folder = Folder::new(&it.options.folder, &old.id);
+    folder.create().unwrap();
+    folder.note_home().unwrap();
+    let some = hosts(&it, nowhere());
+    let error = some.create(&old).await.unwrap_err();
+    assert!(is_away(&error), "{error:?}");
+    let new = workspace();
+    some.create(&new).await.unwrap();
+    assert_eq!(some.written(&new.id).unwrap(), Some(HERE));
+    // Where all answer and none has its home, it isn't made anew elsewhere.
+    let all = hosts(&it, it.options.engine.clone());
+    let error = all.create(&old).await.unwrap_err();
+    assert!(
+        matches!(error, DriverError::HomeMissing { .. }),
+        "{error:?}"
+    );
+    assert_eq!(all.written(&old.id).unwrap(), None);
+    let containers = &it.docker_driver().containers;
+    containers.make_home(&old).await.unwrap();
+    all.create(&old).await.unwrap();
+    assert!(all.written(&old.id).unwrap().is_some());
 }
