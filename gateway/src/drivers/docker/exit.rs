@@ -8,7 +8,7 @@ use bollard::query_parameters::WaitContainerOptionsBuilder;
 use futures_util::StreamExt as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::engine::Engine;
@@ -16,6 +16,10 @@ use crate::drivers::{DriverError, Exit};
 
 /// Pause before the engine is asked again that was gone.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the engine's word is waited for before it is asked: a connection to another host
+/// may be cut without a word.
+const WATCH: Duration = Duration::from_secs(30);
 
 /// Statuses from here on are a signal's number more (docker-run(1), "Exit Status").
 const SIGNALLED: i64 = 128;
@@ -70,6 +74,19 @@ pub(super) async fn wait<F>(
 where
     F: Future<Output = Result<Option<ContainerState>, DriverError>>,
 {
+    wait_and_ask(engine, name, WATCH, state).await
+}
+
+/// Waits as [`wait`] does, and asks after that time at the latest.
+async fn wait_and_ask<F>(
+    engine: &Engine,
+    name: &str,
+    watch: Duration,
+    state: impl Fn() -> F,
+) -> Result<Exit, DriverError>
+where
+    F: Future<Output = Result<Option<ContainerState>, DriverError>>,
+{
     let mut agent: Option<(u32, OwnedFd)> = None;
     let mut away = false;
     loop {
@@ -107,8 +124,9 @@ where
         let client = engine.client().await?;
         let mut ended = std::pin::pin!(client.wait_container(name, Some(options)));
         // What it says, an error included, is looked up: the state has more to tell.
-        if !matches!(ended.next().await, Some(Ok(_))) {
-            sleep(PAUSE / 10).await;
+        match timeout(watch, ended.next()).await {
+            Ok(Some(Ok(_))) | Err(_) => {}
+            Ok(Some(Err(_)) | None) => sleep(PAUSE / 10).await,
         }
     }
 }
@@ -127,7 +145,58 @@ fn lives(process: &OwnedFd) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+    use tokio::task::JoinSet;
+
     use super::*;
+    use crate::drivers::docker::Endpoint;
+
+    /// Answers what an engine's version is, and nothing else.
+    async fn tell_version(listener: UnixListener) {
+        let mut open = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            open.spawn(async move {
+                let mut request = vec![0; 4096];
+                let length = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..length]);
+                if request.lines().next().unwrap().contains("/version") {
+                    let body = r#"{"ApiVersion":"1.41"}"#;
+                    let length = body.len();
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+                let _ = stream.read(&mut [0; 1]).await;
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_noticed_although_the_engine_never_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let mut serving = JoinSet::new();
+        serving.spawn(tell_version(UnixListener::bind(&path).unwrap()));
+        let engine = Engine::new(Endpoint::Socket(path));
+        let asked = AtomicU32::new(0);
+        let state = || async {
+            let is_running = asked.fetch_add(1, Ordering::Relaxed) < 3;
+            Ok(Some(ContainerState {
+                started_at: Some("2026-01-01T00:00:00Z".to_owned()),
+                running: Some(is_running),
+                exit_code: Some(7),
+                ..ContainerState::default()
+            }))
+        };
+        let watch = Duration::from_millis(10);
+        let ended = wait_and_ask(&engine, "name", watch, state);
+        let ended = timeout(Duration::from_mins(1), ended).await.unwrap();
+        assert_eq!(ended.unwrap(), Exit::Status(7));
+    }
 
     #[test]
     fn a_status_is_a_signal_a_lack_of_memory_or_itself() {
