@@ -6,6 +6,7 @@
 //! set goes on.
 
 mod count;
+mod disk;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,7 @@ pub struct Allowance {
     pub nano_cpus: Option<u64>,
     /// Memory of those that run, in bytes.
     pub memory: Option<u64>,
-    /// What the homes may take up, in bytes.
+    /// What homes and snapshots may take up, in bytes.
     pub disk: Option<u64>,
 }
 
@@ -70,7 +71,7 @@ pub struct Usage {
     pub nano_cpus: u64,
     /// Memory of these, in bytes.
     pub memory: u64,
-    /// What the homes take up, those of deleted workspaces too, in bytes.
+    /// What homes take up, those of deleted workspaces too, and snapshots, in bytes.
     pub disk: u64,
     /// When the first of the homes was measured; absent: none was.
     pub measured: Option<OffsetDateTime>,
@@ -81,6 +82,8 @@ pub struct Usage {
 pub(super) struct Ledger {
     limits: Limits,
     entries: Mutex<HashMap<WorkspaceId, Entry>>,
+    /// What each owner's snapshots take up, in bytes.
+    snapshots: Mutex<HashMap<UserId, u64>>,
     /// Who had too much on disk when it was last looked at.
     over: Mutex<HashSet<UserId>>,
 }
@@ -125,6 +128,7 @@ impl Ledger {
         Self {
             limits,
             entries: Mutex::default(),
+            snapshots: Mutex::default(),
             over: Mutex::default(),
         }
     }
@@ -265,37 +269,16 @@ impl Ledger {
         }
     }
 
-    /// Notes what a home takes up.
-    pub(super) fn measured(&self, id: &WorkspaceId, size: HomeSize) {
-        if let Some(entry) = self.entries().get_mut(id) {
-            entry.home = Some(size);
-        }
-    }
-
-    /// Returns who has too much on disk since this was last asked.
-    pub(super) fn newly_over(&self) -> Vec<Workspace> {
-        let Some(limit) = self.limits.user.disk else {
-            return Vec::new();
-        };
-        let entries = self.entries();
-        let mut owners: HashMap<&UserId, (&Workspace, u64)> = HashMap::new();
-        for entry in entries.values() {
-            let size = entry.home.map_or(0, |home| home.bytes);
-            let owner = &entry.workspace.owner;
-            owners.entry(owner).or_insert((&entry.workspace, 0)).1 += size;
-        }
-        owners.retain(|_, (_, used)| *used > limit);
-        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        over.retain(|owner| owners.contains_key(owner));
-        let new = owners.into_values();
-        new.filter(|(workspace, _)| over.insert(workspace.owner.clone()))
-            .map(|(workspace, _)| workspace.clone())
-            .collect()
-    }
-
     /// Returns what a user has, or all have.
     pub(super) fn usage(&self, owner: Option<&UserId>) -> Usage {
-        usage(&self.limits, &self.entries(), owner)
+        self.all(&self.entries(), owner)
+    }
+
+    /// Returns what a user has, or all have: homes and snapshots.
+    fn all(&self, entries: &HashMap<WorkspaceId, Entry>, owner: Option<&UserId>) -> Usage {
+        let mut all = usage(&self.limits, entries, owner);
+        all.disk = all.disk.saturating_add(self.snapshots(owner));
+        all
     }
 
     fn wanted(&self, workspace: &Workspace, new: bool, runs: bool) -> Wanted {
@@ -329,7 +312,7 @@ impl Ledger {
         allowed: &Allowance,
         owner: Option<&UserId>,
     ) -> Result<(), Box<LimitReached>> {
-        let has = usage(&self.limits, entries, owner);
+        let has = self.all(entries, owner);
         let found = [
             (
                 Resource::Workspaces,

@@ -1,4 +1,4 @@
-//! Looks now and then at what the homes take up.
+//! Looks now and then at what homes and snapshots take up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) async fn measure(shared: Arc<Shared>) {
 async fn measure_all(shared: &Shared) -> std::convert::Infallible {
     loop {
         let since = Instant::now();
+        count_snapshots(shared).await;
         match shared.driver.sizes().await {
             Ok(sizes) => {
                 debug!(homes = sizes.len(), elapsed = ?since.elapsed(), "homes measured");
@@ -42,12 +43,24 @@ async fn measure_all(shared: &Shared) -> std::convert::Infallible {
     }
 }
 
+/// Counts what snapshots take up, as their records say.
+pub(super) async fn count_snapshots(shared: &Shared) {
+    match shared.store.snapshots().await {
+        Ok(snapshots) => {
+            let sizes = snapshots.into_iter();
+            let sizes = sizes.map(|one| (one.owner, one.size.unwrap_or_default()));
+            shared.ledger.kept(sizes);
+        }
+        Err(error) => warn!(error = chain(&error), "the snapshots can't be counted"),
+    }
+}
+
 /// Tells of people who have too much.
 fn tell(shared: &Shared) {
     for workspace in shared.ledger.newly_over() {
         let usage = shared.ledger.usage(Some(&workspace.owner));
         let limit = shared.ledger.limits().user.disk.unwrap_or_default();
-        warn!(owner = %workspace.owner_name, used = usage.disk, limit, "homes are larger than the limit");
+        warn!(owner = %workspace.owner_name, used = usage.disk, limit, "homes and snapshots are larger than the limit");
         let mut about = NewEvent::of_workspace(Kind::DiskLimitExceeded, &workspace);
         // It is about all that they have.
         about.workspace = None;

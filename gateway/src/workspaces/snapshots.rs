@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use tracing::info_span;
 
 use super::error::{CommandError, SnapshotError};
+use super::measure::count_snapshots;
 use super::snapshot::{NewSnapshot, Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 use super::state::{Intent, Record, Workspace};
 use super::whole::to_the_end;
@@ -39,7 +40,8 @@ impl Workspaces {
     /// [`Self::snapshot_settled`] waits for its end.
     ///
     /// # Errors
-    /// `Store(SnapshotExists)` where the owner has one of that name.
+    /// `Store(SnapshotExists)` where the owner has one of that name; `Limit` where they have
+    /// too much on disk.
     pub async fn snapshot(
         &self,
         workspace: &Workspace,
@@ -48,6 +50,8 @@ impl Workspaces {
     ) -> Result<Snapshot, SnapshotError> {
         self.goes_on()?;
         check_description(&description)?;
+        let allowed = self.inner.shared.ledger.may_keep(workspace);
+        allowed.map_err(CommandError::from)?;
         let new = NewSnapshot {
             owner: workspace.owner.clone(),
             owner_name: workspace.owner_name.clone(),
@@ -205,6 +209,7 @@ impl Workspaces {
             return Err(SnapshotError::Busy(snapshot.name));
         }
         shared.store.remove_snapshot(id).await?;
+        count_snapshots(shared).await;
         let about = NewEvent::of_snapshot(Kind::SnapshotDeleted, &snapshot);
         shared.events.record(about);
         shared.snapshots.look_for_unneeded();

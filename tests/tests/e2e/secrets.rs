@@ -77,31 +77,6 @@ fn a_secret_reaches_programs_over_tls_and_no_file() {
 }
 
 #[test]
-fn a_secret_is_neither_in_a_container_nor_in_its_settings() {
-    let it = Containers::start(BUSYBOX, &SETTINGS);
-    let target = it.target();
-    check(target);
-    let container = it.container("default").unwrap();
-    let inspected = it.engine().run(&["inspect", &container]).ok().out();
-    assert!(inspected.contains("devgate.workspace"));
-    assert!(!inspected.contains(VALUE));
-    let logs = it.engine().run(&["logs", &container]).ok();
-    assert!(!logs.out().contains(VALUE) && !logs.err().contains(VALUE));
-    let folder = target.path("exported");
-    std::fs::create_dir(&folder).unwrap();
-    let file = folder.join("container.tar").display().to_string();
-    let _ = it.engine().run(&["export", "-o", &file, &container]).ok();
-    assert!(std::fs::metadata(&file).unwrap().len() > 100_000);
-    is_nowhere_below(&folder);
-    // Nor in what the workspace keeps.
-    let found = target
-        .ssh()
-        .run(format!("grep -r {VALUE} . /.devgate /etc; echo $?"));
-    let last = found.out().lines().last().map(str::to_owned);
-    assert_ne!(last.as_deref(), Some("0"), "{found:?}");
-}
-
-#[test]
 fn a_changed_secret_counts_with_the_next_start_and_a_removed_one_is_gone() {
     let target = Target::devgate_with(Reach::Unix, &SETTINGS);
     let gateway = target.gateway();
@@ -136,4 +111,34 @@ fn a_secret_is_there_after_the_gateway_and_the_agent_were_killed() {
     let shown = || target.ssh().run("echo $NPM_TOKEN").out();
     until(SOON, "the secret", || shown() == format!("{VALUE}\n"));
     is_nowhere_below(target.gateway().data());
+}
+
+/// With a network of the workspace's own: apart from the browsers, as `docker` is.
+mod docker {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_neither_in_a_container_nor_in_its_settings() {
+        let it = Containers::start(BUSYBOX, &SETTINGS);
+        let target = it.target();
+        check(target);
+        let container = it.container("default").unwrap();
+        let inspected = it.engine().run(&["inspect", &container]).ok().out();
+        assert!(inspected.contains("devgate.workspace"));
+        assert!(!inspected.contains(VALUE));
+        let logs = it.engine().run(&["logs", &container]).ok();
+        assert!(!logs.out().contains(VALUE) && !logs.err().contains(VALUE));
+        let folder = target.path("exported");
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("container.tar").display().to_string();
+        let _ = it.engine().run(&["export", "-o", &file, &container]).ok();
+        assert!(std::fs::metadata(&file).unwrap().len() > 100_000);
+        is_nowhere_below(&folder);
+        // Nor in what the workspace keeps.
+        let found = target
+            .ssh()
+            .run(format!("grep -r {VALUE} . /.devgate /etc; echo $?"));
+        let last = found.out().lines().last().map(str::to_owned);
+        assert_ne!(last.as_deref(), Some("0"), "{found:?}");
+    }
 }

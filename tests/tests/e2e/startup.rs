@@ -55,13 +55,6 @@ fn a_script_runs_over_tls() {
 }
 
 #[test]
-fn a_script_runs_in_a_container() {
-    let script = format!("{NOT_FIRST}{RUNS}");
-    let it = Containers::start(BUSYBOX, &[("DEVGATE_STARTUP_SCRIPT", script.as_str())]);
-    a_script_runs_at_each_start_and_its_log_is_shown(it.target());
-}
-
-#[test]
 fn whoever_waits_for_a_script_is_told_and_let_in_afterwards() {
     for reach in [Reach::Unix, Reach::Dial] {
         let script = "until test -e ../../../go; do sleep 0.05; done";
@@ -168,4 +161,16 @@ fn a_followed_log_goes_on() {
     log.wait_for("running script", SOON);
     let _ = target.ssh().user("api").run("touch go").ok();
     log.wait_for("[script] the end", SOON);
+}
+
+/// With a network of the workspace's own: apart from the browsers, as `docker` is.
+mod docker {
+    use super::*;
+
+    #[test]
+    fn a_script_runs_in_a_container() {
+        let script = format!("{NOT_FIRST}{RUNS}");
+        let it = Containers::start(BUSYBOX, &[("DEVGATE_STARTUP_SCRIPT", script.as_str())]);
+        a_script_runs_at_each_start_and_its_log_is_shown(it.target());
+    }
 }

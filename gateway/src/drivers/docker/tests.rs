@@ -273,6 +273,10 @@ async fn a_new_container_leaves_the_homes_mode_and_time_alone() {
     };
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(home(pid), mode).unwrap();
+    // What the agent's own files are in: it makes that where it isn't there.
+    let own = format!("{}/.local", home(pid));
+    std::fs::create_dir(&own).unwrap();
+    std::os::unix::fs::chown(&own, Some(1000), Some(1000)).unwrap();
     let before = facts(pid);
     driver.stop(&workspace.id, GRACE).await.unwrap();
     it.options.pids = 300;

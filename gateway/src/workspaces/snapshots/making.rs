@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::super::Shared;
 use super::super::blueprint::Blueprint;
+use super::super::measure::count_snapshots;
 use super::super::snapshot::{Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 use super::super::state::{Intent, State, Workspace};
 use crate::chain::chain;
@@ -219,6 +220,7 @@ async fn do_work(shared: &Shared, snapshot: &Snapshot, work: Work) -> SnapshotSt
         return SnapshotState::Failed("it can't be recorded: the log tells why".to_owned());
     }
     info!(state = state.as_str(), size, "snapshot");
+    count_snapshots(shared).await;
     if snapshot.purpose == Purpose::Passing && state == SnapshotState::Ready {
         // Its clones tell of themselves.
         return state;
@@ -251,6 +253,11 @@ async fn take(shared: &Shared, snapshot: &Snapshot) -> Made {
         }
         if record.workspace.owner != snapshot.owner {
             return Err("the workspace has another owner meanwhile".to_owned());
+        }
+        if snapshot.purpose == Purpose::Kept {
+            // Those before it, which waited with it, count by now.
+            let allowed = shared.ledger.may_keep(&record.workspace);
+            allowed.map_err(|reached| reached.to_string())?;
         }
         let label = Label {
             name: snapshot.name.to_string(),

@@ -117,6 +117,33 @@ async fn fifty_starts_and_creations_at_once_go_no_further_than_the_limit() {
 }
 
 #[tokio::test]
+async fn snapshots_count_as_disk_and_no_more_are_kept_beyond_the_limit() {
+    let allowed = Allowance {
+        disk: Some(2),
+        ..Allowance::default()
+    };
+    let it = limited(allowed, Allowance::default()).await;
+    let id = it.create("api", Intent::Stop).await;
+    let workspace = it.workspaces.get(&id).await.unwrap().unwrap().workspace;
+    let take = async |name: &str| {
+        let taken = it
+            .workspaces
+            .snapshot(&workspace, name.parse().unwrap(), String::new());
+        let taken = taken.await?;
+        within(it.workspaces.snapshot_settled(&taken.id)).await;
+        it.workspaces.snapshot_of(&taken.id).await
+    };
+    let first = take("first").await.unwrap();
+    assert_eq!(it.workspaces.usage(Some(&it.owner.id)).disk, 1);
+    take("second").await.unwrap();
+    let refused = take("third").await.unwrap_err();
+    assert!(refused.to_string().contains("disk"), "{refused}");
+    it.workspaces.delete_snapshot(&first.id).await.unwrap();
+    take("third").await.unwrap();
+    assert_eq!(it.workspaces.usage(None).disk, 2);
+}
+
+#[tokio::test]
 async fn deleted_ones_make_room_and_come_back_only_where_there_is() {
     let allowed = Allowance {
         workspaces: Some(1),

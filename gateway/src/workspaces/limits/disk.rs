@@ -1,0 +1,82 @@
+//! What homes and snapshots take up: it counts as disk of their owners.
+
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::{Demand, Ledger, LimitReached, Wanted};
+use crate::drivers::HomeSize;
+use crate::names::{UserId, WorkspaceId};
+use crate::workspaces::state::Workspace;
+
+impl Ledger {
+    /// Notes what a home takes up.
+    pub(in super::super) fn measured(&self, id: &WorkspaceId, size: HomeSize) {
+        if let Some(entry) = self.entries().get_mut(id) {
+            entry.home = Some(size);
+        }
+    }
+
+    /// Returns who has too much on disk since this was last asked.
+    pub(in super::super) fn newly_over(&self) -> Vec<Workspace> {
+        let Some(limit) = self.limits.user.disk else {
+            return Vec::new();
+        };
+        let entries = self.entries();
+        let mut owners: HashMap<&UserId, (&Workspace, u64)> = HashMap::new();
+        for entry in entries.values() {
+            let size = entry.home.map_or(0, |home| home.bytes);
+            let owner = &entry.workspace.owner;
+            owners.entry(owner).or_insert((&entry.workspace, 0)).1 += size;
+        }
+        owners.retain(|owner, (_, used)| {
+            *used = used.saturating_add(self.snapshots(Some(owner)));
+            *used > limit
+        });
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.retain(|owner| owners.contains_key(owner));
+        let new = owners.into_values();
+        new.filter(|(workspace, _)| over.insert(workspace.owner.clone()))
+            .map(|(workspace, _)| workspace.clone())
+            .collect()
+    }
+
+    /// Notes what each owner's snapshots take up, in bytes.
+    pub(in super::super) fn kept(&self, sizes: impl Iterator<Item = (UserId, u64)>) {
+        let mut sums = HashMap::new();
+        for (owner, size) in sizes {
+            let sum: &mut u64 = sums.entry(owner).or_default();
+            *sum = sum.saturating_add(size);
+        }
+        *self.sums() = sums;
+    }
+
+    /// Returns what a user's snapshots take up, or all.
+    pub(super) fn snapshots(&self, owner: Option<&UserId>) -> u64 {
+        let sums = self.sums();
+        match owner {
+            Some(owner) => sums.get(owner).copied().unwrap_or_default(),
+            None => sums.values().fold(0, |sum, size| sum.saturating_add(*size)),
+        }
+    }
+
+    /// Tells whether a workspace's owner may keep a snapshot of it: how large it gets isn't
+    /// known before.
+    pub(in super::super) fn may_keep(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<(), Box<LimitReached>> {
+        let nothing = Wanted {
+            workspaces: 0,
+            running: 0,
+            each: Demand::default(),
+        };
+        self.check(&self.entries(), workspace, nothing)
+    }
+
+    fn sums(&self) -> MutexGuard<'_, HashMap<UserId, u64>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
