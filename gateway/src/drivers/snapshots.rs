@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{DriverError, Pending};
-use crate::names::SnapshotId;
+use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
 
 /// Keeps snapshots: what a workspace has, its home included, as it was at one time.
@@ -31,7 +31,23 @@ pub trait Snapshots {
     /// Tells of which snapshots anything is kept, whether they are whole or not.
     fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>>;
 
-    /// Tells which snapshots a workspace needs from now on, of those that it is made from.
+    /// Fails where a workspace that is there can't be restored from a snapshot now:
+    /// `SnapshotMissing` where that isn't kept where the workspace is.
+    fn can_restore<'a>(
+        &'a self,
+        workspace: &'a WorkspaceId,
+        id: &'a SnapshotId,
+    ) -> Pending<'a, Result<(), DriverError>>;
+
+    /// Tells whether the home that a workspace has is the one that it is made with. Asks
+    /// nothing that may be away.
+    fn home_is_in_place<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<bool, DriverError>>;
+
+    /// Tells which snapshots a workspace needs from now on, of those that it is made from
+    /// or may be made from again.
     fn needed_by<'a>(
         &'a self,
         workspace: &'a Workspace,

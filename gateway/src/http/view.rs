@@ -76,6 +76,7 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::NoHost { .. } => "no-host",
         FailureReason::ImageMissing { .. } => "image-missing",
         FailureReason::SnapshotMissing { .. } => "snapshot-missing",
+        FailureReason::RestoreFailed { .. } => "restore-failed",
         FailureReason::BuildFailed { .. } => "build-failed",
         FailureReason::RepositoryUnreachable { .. } => "repository-unreachable",
         FailureReason::DevcontainerInvalid { .. } => "devcontainer-invalid",

@@ -249,6 +249,8 @@ impl Refusal for SnapshotError {
             Self::Gone => GONE,
             Self::Busy(_) => row(Status::CONFLICT, "snapshot-busy", Prohibited),
             Self::Failed { .. } => row(Status::CONFLICT, "snapshot-failed", Prohibited),
+            Self::NotThere { .. } => row(Status::CONFLICT, "snapshot-not-there", Prohibited),
+            Self::Unseen { .. } => FAILED,
             Self::Description => row(Status::UNPROCESSABLE_ENTITY, "description", Prohibited),
             Self::Reference(_) => row(
                 Status::UNPROCESSABLE_ENTITY,

@@ -5,6 +5,7 @@
 //! once in every state and may end the work.
 
 mod orders;
+mod restoring;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -221,20 +222,25 @@ impl Actor {
         let told = self.startup.clone();
         told.send_replace(None);
         let work = bring_up::start(&shared, &workspace, after, &told);
-        match self.beside(work).await {
-            Ok(next) => next,
-            Err(Ok(pid)) => {
+        let end = match self.beside(work).await {
+            Ok(next) => return next,
+            Err(end) => end,
+        };
+        self.forget_before().await;
+        match end {
+            Ok(pid) => {
                 info!(pid, elapsed = ?since.elapsed(), "workspace ready");
                 shared.snapshots.look_for_unneeded();
                 self.enter(State::Running).await
             }
-            Err(Err(StartFailure::Ended(exit))) => self.crashed(exit).await,
-            Err(Err(StartFailure::TimedOut)) => {
+            Err(StartFailure::Ended(exit)) => self.crashed(exit).await,
+            Err(StartFailure::TimedOut) => {
                 let seconds = shared.options.start_timeout.as_secs();
                 self.fail(FailureReason::AgentTimeout { seconds }).await
             }
-            Err(Err(StartFailure::Driver(error))) => {
-                self.fail(FailureReason::of_start(&error)).await
+            Err(StartFailure::Driver(error)) => {
+                let reason = self.start_failed(&error).await;
+                self.fail(reason).await
             }
         }
     }

@@ -206,6 +206,9 @@ pub struct HomeOf {
     pub snapshot: SnapshotId,
     /// Tells this restoring from others, also of the same snapshot.
     pub restoring: SnapshotId,
+    /// What the workspace was made of until then; kept until this home is in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Blueprint>>,
 }
 
 impl Blueprint {
@@ -218,8 +221,48 @@ impl Blueprint {
         blueprint.home = Some(HomeOf {
             snapshot: snapshot.clone(),
             restoring: SnapshotId::random(),
+            before: None,
         });
         blueprint
+    }
+
+    /// Returns this for a workspace that was made of `before`, which it may go back to while
+    /// the home isn't in its place that this one says.
+    #[must_use]
+    pub(super) fn after(&self, before: &Self) -> Self {
+        let mut blueprint = self.clone();
+        if let Some(home) = &mut blueprint.home {
+            home.before = match &before.home {
+                Some(same) if same.restoring == home.restoring => same.before.clone(),
+                Some(_) | None => Some(Box::new(before.clone())),
+            };
+        }
+        blueprint
+    }
+
+    /// Returns what the workspace was made of before this, while it may go back to that.
+    pub(super) fn before(&self) -> Option<&Self> {
+        self.home.as_ref()?.before.as_deref()
+    }
+
+    /// Returns this and all that the workspace may go back to, the latest first.
+    pub(super) fn with_before(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |blueprint| blueprint.before())
+    }
+
+    /// Returns this without anything to go back to.
+    #[must_use]
+    pub(super) fn without_before(&self) -> Self {
+        let mut blueprint = self.clone();
+        if let Some(home) = &mut blueprint.home {
+            home.before = None;
+        }
+        blueprint
+    }
+
+    /// Returns the snapshots that a workspace of this needs, or may need again.
+    pub fn all_snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        self.with_before().flat_map(Self::snapshots)
     }
 
     /// Returns the snapshots that a workspace needs that is made of this.

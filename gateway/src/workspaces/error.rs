@@ -84,6 +84,26 @@ pub enum SnapshotError {
         /// Why it failed.
         reason: String,
     },
+    /// It isn't where the workspace is that is to be restored from it.
+    #[error(
+        "the snapshot {name} isn't where the workspace is ({detail}): restore another one, or make \
+         another workspace from this one, which goes where it is (`devgate create NAME \
+         --snapshot {name}`)"
+    )]
+    NotThere {
+        /// Its name.
+        name: SnapshotName,
+        /// What is missing.
+        detail: String,
+    },
+    /// It can't be told whether it is there.
+    #[error("can't look for the snapshot {name} where the workspace is: {reason}")]
+    Unseen {
+        /// Its name.
+        name: SnapshotName,
+        /// Why.
+        reason: FailureReason,
+    },
     /// A description is too long, or has control characters.
     #[error("a description is at most {MAX_DESCRIPTION} printable characters: write another one")]
     Description,

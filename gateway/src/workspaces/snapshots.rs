@@ -16,11 +16,11 @@ use tracing::info_span;
 use super::error::{CommandError, SnapshotError};
 use super::measure::count_snapshots;
 use super::snapshot::{NewSnapshot, Purpose, Snapshot, SnapshotState, Transfer, TransferState};
-use super::state::{Intent, Record, Workspace};
+use super::state::{FailureReason, Intent, Record, Workspace};
 use super::whole::to_the_end;
 use super::{Order, Verb, Workspaces};
 use crate::config::rules::is_image;
-use crate::drivers::Credentials;
+use crate::drivers::{Credentials, DriverError};
 use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{SnapshotId, SnapshotName, UserId, UserName, WorkspaceId, WorkspaceName};
@@ -174,9 +174,15 @@ impl Workspaces {
         snapshot: &SnapshotId,
     ) -> Result<(), SnapshotError> {
         let shared = &self.inner.shared;
+        let before = || async {
+            let record = shared.store.workspace(workspace).await?;
+            Ok::<_, SnapshotError>(record.ok_or(SnapshotError::Gone)?.workspace)
+        };
+        let owner = before().await?.owner;
+        self.check_there(workspace, self.usable(snapshot, &owner).await?)
+            .await?;
         let _deciding = shared.snapshots.deciding.lock().await;
-        let record = shared.store.workspace(workspace).await?;
-        let before = record.ok_or(SnapshotError::Gone)?.workspace;
+        let before = before().await?;
         let snapshot = self.usable(snapshot, &before.owner).await?;
         let mut blueprint = snapshot.blueprint.restored(&snapshot.id);
         blueprint.rebuilds = before.blueprint.rebuilds.saturating_add(1);
@@ -288,6 +294,25 @@ impl Workspaces {
             .saying("command", command)
             .saying("by", by);
         self.inner.shared.events.record(about);
+    }
+
+    /// Fails where a snapshot isn't where that workspace is. Nobody else is to wait for the
+    /// answer.
+    async fn check_there(
+        &self,
+        workspace: &WorkspaceId,
+        snapshot: Snapshot,
+    ) -> Result<(), SnapshotError> {
+        let driver = &self.inner.shared.driver;
+        let there = driver.can_restore(workspace, &snapshot.id).await;
+        let name = snapshot.name;
+        there.map_err(|error| match error {
+            DriverError::SnapshotMissing { detail, .. } => SnapshotError::NotThere { name, detail },
+            error => SnapshotError::Unseen {
+                name,
+                reason: FailureReason::of_start(&error),
+            },
+        })
     }
 
     /// Returns a snapshot that workspaces of that user can be made from.

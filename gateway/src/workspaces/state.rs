@@ -218,11 +218,21 @@ pub enum FailureReason {
     /// The snapshot that the workspace is made from isn't there.
     #[error(
         "the snapshot that the workspace is made from isn't there ({detail}): restore another one \
-         (`devgate snapshots restore`), or delete the workspace"
+         (`devgate snapshots restore`), rebuild the workspace if it ran before, which keeps its \
+         home (`devgate rebuild`), or delete it"
     )]
     SnapshotMissing {
         /// Its id.
         snapshot: SnapshotId,
+        /// Why, as far as that is known.
+        detail: String,
+    },
+    /// The snapshot that the workspace was to be restored from isn't there any more.
+    #[error(
+        "the workspace can't be restored, as the snapshot isn't there any more ({detail}), and is \
+         what it was before: start it again (`devgate start`), or restore another snapshot"
+    )]
+    RestoreFailed {
         /// Why, as far as that is known.
         detail: String,
     },

@@ -34,6 +34,12 @@ pub(crate) fn label() -> Label {
     }
 }
 
+/// Checks which of two is as the workspace's home is.
+async fn has_home_of(driver: &dyn Driver, is: &Workspace, is_not: &Workspace) {
+    assert!(driver.home_is_in_place(is).await.unwrap());
+    assert!(!driver.home_is_in_place(is_not).await.unwrap());
+}
+
 pub(crate) async fn a_snapshot_brings_a_home_back_in_its_place_and_elsewhere(
     subject: &impl Subject,
 ) {
@@ -73,8 +79,11 @@ pub(crate) async fn a_snapshot_brings_a_home_back_in_its_place_and_elsewhere(
     };
     driver.stop(&workspace.id, GRACE).await.unwrap();
     let back = restored(&workspace, &id);
+    driver.can_restore(&workspace.id, &id).await.unwrap();
+    has_home_of(&*driver, &workspace, &back).await;
     let pid = up(&*driver, &back).await;
     check(&*driver, &back, pid);
+    has_home_of(&*driver, &back, &workspace).await;
     // What is written later stays.
     let later = home(&*driver, &back, pid).join("later");
     std::fs::write(&later, "later").unwrap();
@@ -158,12 +167,18 @@ pub(crate) async fn a_snapshot_that_is_not_there_is_named(subject: &impl Subject
     std::fs::write(file, "kept").unwrap();
     driver.stop(&workspace.id, GRACE).await.unwrap();
     let id = SnapshotId::random();
-    let error = driver.create(&restored(&workspace, &id)).await.unwrap_err();
-    let DriverError::SnapshotMissing { snapshot, .. } = &error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(*snapshot, id);
+    let back = restored(&workspace, &id);
+    for missing in [
+        driver.can_restore(&workspace.id, &id).await,
+        driver.create(&back).await,
+    ] {
+        let Err(DriverError::SnapshotMissing { snapshot, .. }) = &missing else {
+            panic!("{missing:?}");
+        };
+        assert_eq!(*snapshot, id);
+    }
     // The home is what it was.
+    has_home_of(&*driver, &workspace, &back).await;
     let pid = up(&*driver, &workspace).await;
     let file = home(&*driver, &workspace, pid).join("file");
     assert_eq!(std::fs::read_to_string(file).unwrap(), "kept");

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::chain::chain;
 use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken, blocking};
-use crate::names::SnapshotId;
+use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
 
 impl DockerDriver {
@@ -282,11 +282,32 @@ impl Snapshots for DockerDriver {
         Box::pin(self.kept_images())
     }
 
+    fn can_restore<'a>(
+        &'a self,
+        _: &'a WorkspaceId,
+        id: &'a SnapshotId,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            let image = spec::snapshot(self.containers.installation(), id);
+            self.containers.check_snapshot(&image).await
+        })
+    }
+
+    fn home_is_in_place<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<bool, DriverError>> {
+        let folder = self.folder(&workspace.id);
+        let home = workspace.blueprint.home.as_ref();
+        let wanted = home.map_or("", |home| home.restoring.as_str()).to_owned();
+        Box::pin(blocking(move || Ok(folder.home_of()? == Some(wanted))))
+    }
+
     fn needed_by<'a>(
         &'a self,
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
-        let needed = workspace.blueprint.snapshots().cloned().collect();
+        let needed = workspace.blueprint.all_snapshots().cloned().collect();
         Box::pin(std::future::ready(Ok(needed)))
     }
 

@@ -121,6 +121,34 @@ impl Snapshots for ProcessDriver {
         Box::pin(blocking(move || kept(&all)))
     }
 
+    fn can_restore<'a>(
+        &'a self,
+        _: &'a WorkspaceId,
+        id: &'a SnapshotId,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        let (folder, id) = (self.snapshots().join(id.as_str()), id.clone());
+        Box::pin(blocking(move || {
+            if exists(&folder)? {
+                return Ok(());
+            }
+            Err(missing(&id))
+        }))
+    }
+
+    fn home_is_in_place<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<bool, DriverError>> {
+        let folder = self.folder(&workspace.id);
+        let home = workspace.blueprint.home.as_ref();
+        let wanted = home.map_or("", |home| home.restoring.as_str()).to_owned();
+        Box::pin(blocking(move || {
+            let note = home_of(&folder)?;
+            // A swap that was begun is always finished.
+            Ok(note.strip_suffix(SWAPPING).unwrap_or(&note) == wanted)
+        }))
+    }
+
     fn needed_by<'a>(
         &'a self,
         workspace: &'a Workspace,
@@ -235,10 +263,7 @@ fn restore(
         }
         let snapshot = all.join(home.snapshot.as_str());
         if !exists(&snapshot)? {
-            return Err(DriverError::SnapshotMissing {
-                snapshot: home.snapshot.clone(),
-                detail: "its folder is gone".to_owned(),
-            });
+            return Err(missing(&home.snapshot));
         }
         copy(&snapshot, &new, progress)?;
         rename(&new, &ready)?;
@@ -247,6 +272,13 @@ fn restore(
         write(&of, wanted.as_bytes())?;
     }
     clear(&before)
+}
+
+fn missing(id: &SnapshotId) -> DriverError {
+    DriverError::SnapshotMissing {
+        snapshot: id.clone(),
+        detail: "its folder is gone".to_owned(),
+    }
 }
 
 /// Puts a home in the place of another one, as far as that wasn't done before.

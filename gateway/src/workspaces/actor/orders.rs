@@ -45,7 +45,7 @@ impl Actor {
         let changes = discriminant(&state) != discriminant(&*self.state.borrow());
         let before = Arc::clone(&self.workspace.blueprint);
         if let Verb::Rebuild(blueprint) = &verb {
-            self.workspace.blueprint = Arc::clone(blueprint);
+            self.workspace.blueprint = Arc::new(blueprint.after(&before));
         }
         let is_rebuilt = matches!(verb, Verb::Rebuild(_));
         if is_rebuilt && let Err(error) = self.shared.ledger.rebuild(&self.workspace) {

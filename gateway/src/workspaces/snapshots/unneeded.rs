@@ -74,8 +74,9 @@ impl Workspaces {
                 snapshots.insert(snapshot.id);
             }
         }
-        let images = records.iter();
-        let images = images.filter_map(|record| record.workspace.blueprint.image.as_ref());
+        let blueprints = records.iter();
+        let blueprints = blueprints.flat_map(|record| record.workspace.blueprint.with_before());
+        let images = blueprints.filter_map(|blueprint| blueprint.image.as_ref());
         let builds = images.filter_map(|image| match image {
             Image::Built(build) => Some(build.digest.clone()),
             Image::Named(_) | Image::Snapshot(_) => None,

@@ -1,6 +1,6 @@
 //! A driver whose agents run in the test and go wrong on demand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -63,8 +63,8 @@ struct Inner {
     kept: HashMap<WorkspaceId, Option<Agent>>,
     /// What each home has in it.
     homes: HashMap<WorkspaceId, String>,
-    /// Restorings that are in place.
-    restored: HashSet<SnapshotId>,
+    /// The restorings that are in place.
+    restored: HashMap<WorkspaceId, SnapshotId>,
     /// Snapshots, and what each has in it; `None`: half of one.
     snapshots: HashMap<SnapshotId, Option<String>>,
     /// Images that were built.
@@ -100,7 +100,7 @@ impl Scripted {
                 fault: Fault::None,
                 kept: HashMap::new(),
                 homes: HashMap::new(),
-                restored: HashSet::new(),
+                restored: HashMap::new(),
                 snapshots: HashMap::new(),
                 builds: Vec::new(),
                 released: Vec::new(),
@@ -180,18 +180,29 @@ impl Scripted {
         let Some(home) = &workspace.blueprint.home else {
             return Ok(());
         };
-        let mut inner = self.inner();
-        if inner.restored.contains(&home.restoring) {
+        if self.inner().restored.get(&workspace.id) == Some(&home.restoring) {
             return Ok(());
         }
-        let found = inner.snapshots.get(&home.snapshot).cloned().flatten();
-        let text = found.ok_or_else(|| DriverError::SnapshotMissing {
-            snapshot: home.snapshot.clone(),
-            detail: "there is none".to_owned(),
-        })?;
+        let text = self.content(&home.snapshot)?;
+        let mut inner = self.inner();
         inner.homes.insert(workspace.id.clone(), text);
-        inner.restored.insert(home.restoring.clone());
+        let restoring = home.restoring.clone();
+        inner.restored.insert(workspace.id.clone(), restoring);
         Ok(())
+    }
+
+    /// Returns what a snapshot has in it.
+    fn content(&self, id: &SnapshotId) -> Result<String, DriverError> {
+        let found = self.inner().snapshots.get(id).cloned().flatten();
+        found.ok_or_else(|| DriverError::SnapshotMissing {
+            snapshot: id.clone(),
+            detail: "there is none".to_owned(),
+        })
+    }
+
+    /// Has a snapshot be gone, as by somebody else's hand.
+    pub(super) fn lose(&self, id: &SnapshotId) {
+        self.inner().snapshots.remove(id);
     }
 
     fn is_there(&self) -> Result<(), DriverError> {
@@ -396,11 +407,32 @@ impl Snapshots for Scripted {
         }))
     }
 
+    fn can_restore<'a>(
+        &'a self,
+        _: &'a WorkspaceId,
+        id: &'a SnapshotId,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            self.is_there()?;
+            self.content(id).map(drop)
+        })
+    }
+
+    fn home_is_in_place<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<bool, DriverError>> {
+        let home = workspace.blueprint.home.as_ref();
+        let wanted = home.map(|home| &home.restoring);
+        let is_it = self.inner().restored.get(&workspace.id) == wanted;
+        Box::pin(std::future::ready(Ok(is_it)))
+    }
+
     fn needed_by<'a>(
         &'a self,
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
-        let needed = workspace.blueprint.snapshots().cloned().collect();
+        let needed = workspace.blueprint.all_snapshots().cloned().collect();
         Box::pin(std::future::ready(Ok(needed)))
     }
 

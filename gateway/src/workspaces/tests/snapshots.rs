@@ -72,6 +72,78 @@ async fn a_workspace_is_restored_to_what_its_snapshot_has() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_is_not_where_the_workspace_is_is_refused_and_nothing_stopped() {
+    let it = Installation::new().await;
+    let id = it.filled("api", "now").await;
+    let taken = it.take(&id, "first").await;
+    let snapshot = it.done(&taken).await;
+    it.driver.set_fault(Fault::Away);
+    let refused = it.workspaces.restore_snapshot(&id, &snapshot.id).await;
+    let Err(SnapshotError::Unseen { reason, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(reason.to_string().contains("doesn't answer"), "{reason}");
+    it.driver.set_fault(Fault::None);
+    it.driver.lose(&snapshot.id);
+    let refused = it.workspaces.restore_snapshot(&id, &snapshot.id).await;
+    let Err(error @ SnapshotError::NotThere { .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(error.to_string().contains("first"), "{error}");
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.driver.starts(), 1);
+}
+
+#[tokio::test]
+async fn a_workspace_whose_snapshot_is_lost_before_its_home_is_there_is_what_it_was() {
+    let it = Installation::new().await;
+    let id = it.filled("api", "then").await;
+    let taken = it.take(&id, "first").await;
+    let first = it.done(&taken).await;
+    it.workspaces
+        .restore_snapshot(&id, &first.id)
+        .await
+        .unwrap();
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    let before = it.workspace(&id).await.blueprint;
+    it.driver.write(&id, "now");
+    let taken = it.take(&id, "second").await;
+    let second = it.done(&taken).await;
+    // Nobody wants the first any more, but the workspace may go back to it.
+    it.workspaces.delete_snapshot(&first.id).await.unwrap();
+    it.driver.set_fault(Fault::Hangs {
+        call: 0,
+        after: false,
+    });
+    let mut it = it;
+    for _ in 0..2 {
+        let restored = it.workspaces.restore_snapshot(&id, &second.id);
+        restored.await.unwrap();
+    }
+    within(it.driver.hung()).await;
+    let pending = it.workspace(&id).await.blueprint;
+    assert!(pending.all_snapshots().any(|needed| *needed == first.id));
+    it.driver.lose(&second.id);
+    it = it.kill().await;
+    let state = it.settled(&id).await.unwrap();
+    let State::Failed(reason @ FailureReason::RestoreFailed { .. }) = state else {
+        panic!("{state:?}");
+    };
+    assert!(reason.to_string().contains("devgate start"), "{reason}");
+    assert_eq!(it.workspace(&id).await.blueprint, before);
+    it.collect().await;
+    it.workspaces.start(&id).await.unwrap();
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.driver.read(&id).as_deref(), Some("now"));
+    it.workspaces
+        .rebuild(&id, Blueprint::default())
+        .await
+        .unwrap();
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.driver.read(&id).as_deref(), Some("now"));
+}
+
+#[tokio::test]
 async fn a_stopped_workspace_and_one_that_never_ran_can_be_taken() {
     let it = Installation::new().await;
     let id = it.create("api", Intent::Stop).await;

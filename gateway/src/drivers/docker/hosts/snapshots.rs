@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::{DockerHosts, Host};
 use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken};
-use crate::names::SnapshotId;
+use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::{Image, Workspace};
 
 impl DockerHosts {
@@ -77,12 +77,46 @@ impl Snapshots for DockerHosts {
         })
     }
 
+    fn can_restore<'a>(
+        &'a self,
+        workspace: &'a WorkspaceId,
+        id: &'a SnapshotId,
+    ) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            let missing = |detail| DriverError::SnapshotMissing {
+                snapshot: id.clone(),
+                detail,
+            };
+            if let Some(host) = self.of(workspace).await? {
+                let asked = host.ask(host.driver.can_restore(workspace, id)).await;
+                return asked.map_err(|error| match error {
+                    DriverError::SnapshotMissing { .. } => {
+                        missing(format!("the Docker host {} has no image of it", host.name))
+                    }
+                    error => error,
+                });
+            }
+            let found = self.of_snapshot(id).await?;
+            found
+                .map(drop)
+                .ok_or_else(|| missing("no host has it".to_owned()))
+        })
+    }
+
+    fn home_is_in_place<'a>(
+        &'a self,
+        workspace: &'a Workspace,
+    ) -> Pending<'a, Result<bool, DriverError>> {
+        // What tells that is on the gateway's own disk, in one folder for all hosts.
+        Box::pin(async move { self.first()?.driver.home_is_in_place(workspace).await })
+    }
+
     fn needed_by<'a>(
         &'a self,
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<Vec<SnapshotId>, DriverError>> {
         // What it is made from doesn't depend on where it is, or whether that is there.
-        let needed = workspace.blueprint.snapshots().cloned().collect();
+        let needed = workspace.blueprint.all_snapshots().cloned().collect();
         Box::pin(std::future::ready(Ok(needed)))
     }
 

@@ -99,6 +99,10 @@ async fn what_nothing_needs_is_found_while_another_host_is_away_or_gone() {
     let kept = hosts.kept().await.unwrap();
     assert_eq!(kept.workspaces, std::slice::from_ref(&here.id));
     assert!(kept.unknown.is_some_and(|error| is_away(&error)));
+    hosts.can_restore(&here.id, &id).await.unwrap();
+    let other = SnapshotId::random();
+    let missing = hosts.can_restore(&here.id, &other).await.unwrap_err();
+    assert!(missing.to_string().contains("host here"), "{missing}");
     // What a workspace is made from is needed wherever that is.
     for host in ["away", "taken out of the configuration"] {
         let there = restored(&workspace(), &id);
