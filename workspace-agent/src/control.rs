@@ -52,12 +52,13 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
         Ok(Ok(Some(FromGateway::Welcome {
             protocol,
             version,
+            environment,
             secrets,
             missing,
             ..
         }))) => {
             info!(protocol, version, "gateway connected");
-            agent.secrets().take(secrets, missing);
+            agent.secrets().take(environment, secrets, missing);
         }
         Ok(Ok(other)) => {
             warn!(answer = ?other, "the gateway's first message is not a welcome");
@@ -83,6 +84,15 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
         match message {
             Some(FromGateway::Ping { number }) => {
                 control::write(&mut writer, &FromAgent::Pong { number }).await?;
+            }
+            Some(FromGateway::Tell {
+                number,
+                environment,
+                secrets,
+                missing,
+            }) => {
+                agent.secrets().take(environment, secrets, missing);
+                control::write(&mut writer, &FromAgent::Known { number }).await?;
             }
             // The others concern agents that dial; a later version's are ignored.
             Some(_) => {}

@@ -1,8 +1,10 @@
-//! Secrets that the gateway tells, for the workspace's programs.
+//! Secrets and variables that the gateway tells, for the workspace's programs.
 //!
-//! Invariant: they are in memory alone, and in the environment of programs. A gateway
+//! Invariant: secrets are in memory alone, and in the environment of programs. A gateway
 //! tells all of them each time that it welcomes the agent, and what it doesn't tell any
 //! more is forgotten.
+
+use std::collections::BTreeMap;
 
 use devgate_protocol::Secret;
 use devgate_protocol::control::Told;
@@ -24,6 +26,7 @@ pub struct Secrets(watch::Sender<Known>);
 struct Known {
     /// Whether one has told at all.
     is_told: bool,
+    environment: BTreeMap<String, String>,
     secrets: Vec<Told>,
     missing: Vec<String>,
 }
@@ -36,9 +39,15 @@ impl Default for Secrets {
 
 impl Secrets {
     /// Takes what a gateway tells in place of what was told before.
-    pub(crate) fn take(&self, secrets: Vec<Told>, missing: Vec<String>) {
+    pub(crate) fn take(
+        &self,
+        environment: BTreeMap<String, String>,
+        secrets: Vec<Told>,
+        missing: Vec<String>,
+    ) {
         self.0.send_replace(Known {
             is_told: true,
+            environment,
             secrets,
             missing,
         });
@@ -55,8 +64,13 @@ impl Secrets {
         self.0.borrow().missing.clone()
     }
 
-    /// Returns the variables that programs find.
-    pub(crate) fn variables(&self) -> Vec<(String, Secret<String>)> {
+    /// Returns the variables that programs find and that are no secrets.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        self.0.borrow().environment.clone()
+    }
+
+    /// Returns the variables that programs find secrets in.
+    pub fn variables(&self) -> Vec<(String, Secret<String>)> {
         let known = self.0.borrow();
         let told = known.secrets.iter();
         told.filter_map(|told| Some((told.variable.clone()?, told.value.clone())))
@@ -100,6 +114,7 @@ mod tests {
     async fn what_is_told_later_takes_the_place_of_all_before() {
         let secrets = Secrets::default();
         secrets.take(
+            BTreeMap::from([("OWNER".to_owned(), "ada".to_owned())]),
             vec![told("A", Some("A"), "first"), told("B", None, "b")],
             vec!["C".into()],
         );
@@ -107,15 +122,18 @@ mod tests {
         assert_eq!(secrets.variables().len(), 1);
         assert_eq!(secrets.value("B").unwrap().expose(), "b");
         assert_eq!(secrets.missing(), ["C"]);
+        assert_eq!(secrets.environment()["OWNER"], "ada");
         assert!(!format!("{secrets:?}").contains("first"));
-        secrets.take(Vec::new(), Vec::new());
+        secrets.take(BTreeMap::new(), Vec::new(), Vec::new());
         assert!(secrets.value("A").is_none() && secrets.missing().is_empty());
+        assert!(secrets.environment().is_empty());
     }
 
     #[test]
     fn values_are_masked_line_by_line_and_short_ones_left() {
         let secrets = Secrets::default();
         secrets.take(
+            BTreeMap::new(),
             vec![
                 told("KEY", None, "-----BEGIN\nabcdefgh\n-----END"),
                 told("PIN", None, "12"),

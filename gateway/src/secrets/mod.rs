@@ -6,6 +6,7 @@
 mod name;
 mod seal;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use devgate_protocol::Secret;
@@ -60,6 +61,8 @@ pub struct Wanted {
 /// What a workspace gets.
 #[derive(Clone, Debug, Default)]
 pub struct Supply {
+    /// Variables that tell its programs how it is called, and whose it is.
+    pub environment: BTreeMap<String, String>,
     /// The secrets.
     pub told: Vec<Told>,
     /// Names of those that there aren't.
@@ -170,12 +173,13 @@ impl Vault {
             Ok(Some(record)) => record,
             Ok(None) => return supply,
             Err(failure) => {
-                error!(%workspace, failure = chain(&failure), "what a workspace needs can't be read");
+                error!(%workspace, failure = chain(&failure), "what a workspace gets can't be read");
                 let names = self.0.wanted.iter().map(|wanted| wanted.name.to_string());
                 supply.missing.extend(names);
                 return supply;
             }
         };
+        supply.environment = record.workspace.variables();
         let mut room = MAX_TOLD;
         for wanted in &self.wanted_by(&record.workspace) {
             let found = self.find(&record.workspace.owner, &wanted.name).await;

@@ -10,7 +10,7 @@ use devgate_protocol::websocket::{self, WebSocket};
 use devgate_protocol::{FEATURE_SECRETS, ReadHalf, Stream, VERSION, WriteHalf};
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
@@ -97,28 +97,38 @@ impl Writer {
     }
 }
 
-/// Returns the answer to an agent's hello, with the secrets that its workspace gets.
+/// Returns what an agent is told for its workspace's programs.
+pub(super) async fn supply(vault: Option<&Vault>, id: &WorkspaceId, agent: &AgentInfo) -> Supply {
+    let Some(vault) = vault else {
+        return Supply::default();
+    };
+    let mut supply = vault.supply(id).await;
+    if !agent.features.iter().any(|name| name == FEATURE_SECRETS) {
+        (supply.told, supply.missing) = (Vec::new(), Vec::new());
+    }
+    supply
+}
+
+/// Returns the answer to an agent's hello, with what its workspace's programs get.
 pub(super) async fn welcome(
     vault: Option<&Vault>,
     id: &WorkspaceId,
     agent: &AgentInfo,
 ) -> FromGateway {
-    let takes_secrets = agent.features.iter().any(|name| name == FEATURE_SECRETS);
-    let supply = match vault {
-        Some(vault) if takes_secrets => vault.supply(id).await,
-        _ => Supply::default(),
-    };
+    let supply = supply(vault, id, agent).await;
     FromGateway::Welcome {
         protocol: VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+        environment: supply.environment,
         secrets: supply.told,
         missing: supply.missing,
     }
 }
 
 /// Runs a control connection until it breaks, the agent falls silent, or
-/// `outgoing` has no sender any more. Returns why, for the log.
+/// `outgoing` has no sender any more. What the agent tells by itself, and what it knows
+/// of what it was told, goes to `told`. Returns why, for the log.
 ///
 /// Dropping the future closes the connection.
 pub(super) async fn run(
@@ -127,12 +137,12 @@ pub(super) async fn run(
     (authority, liveness): (&Authority, Liveness),
     replies: mpsc::Sender<FromGateway>,
     outgoing: mpsc::Receiver<FromGateway>,
-    notices: &Notices,
+    told: (&Notices, &watch::Sender<u64>),
 ) -> &'static str {
     let heard = Mutex::new(Instant::now());
     let Link { reader, writer } = link;
     tokio::select! {
-        why = listen(reader, id, authority, (replies, notices), &heard) => why,
+        why = listen(reader, id, authority, (replies, told), &heard) => why,
         why = speak(writer, outgoing, &heard, liveness) => why,
     }
 }
@@ -141,7 +151,7 @@ async fn listen(
     mut reader: Reader,
     id: &WorkspaceId,
     authority: &Authority,
-    (replies, notices): (mpsc::Sender<FromGateway>, &Notices),
+    (replies, (notices, known)): (mpsc::Sender<FromGateway>, (&Notices, &watch::Sender<u64>)),
     heard: &Mutex<Instant>,
 ) -> &'static str {
     let mut last_certificate: Option<Instant> = None;
@@ -159,6 +169,10 @@ async fn listen(
             FromAgent::CertificateRequest { request } => request,
             FromAgent::OutOfMemory { program, pid } => {
                 notices.tell(id, Victim::new(program.as_deref(), pid));
+                continue;
+            }
+            FromAgent::Known { number } => {
+                known.send_replace(number);
                 continue;
             }
             FromAgent::Hello { .. } | FromAgent::Pong { .. } | FromAgent::Unknown => continue,

@@ -36,6 +36,8 @@ pub(super) struct Tunnel {
     pub(super) info: AgentInfo,
     pub(super) reach: Reach,
     pub(super) outgoing: mpsc::Sender<FromGateway>,
+    /// Number of the last message for programs that the agent knows.
+    pub(super) known: watch::Sender<u64>,
     /// Cancelled when the control connection ends, or to end it.
     pub(super) stop: CancellationToken,
     pub(super) going_away: AtomicBool,

@@ -1,7 +1,7 @@
 //! Which agents are connected.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ use crate::secrets::Vault;
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest wait until an agent knows what it is told while it is connected.
+const TELL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Messages that wait for a control connection; a sender waits when it is full.
 const OUTGOING: usize = 64;
 
@@ -49,6 +52,8 @@ struct Registry {
     going_away: AtomicBool,
     /// What agents are told of secrets, once that is known.
     vault: OnceLock<Vault>,
+    /// Messages to agents for their programs so far.
+    tellings: AtomicU64,
 }
 
 /// Why an offered data connection isn't taken.
@@ -74,6 +79,7 @@ impl Tunnels {
             stop: CancellationToken::new(),
             going_away: AtomicBool::new(false),
             vault: OnceLock::new(),
+            tellings: AtomicU64::new(0),
         }))
     }
 
@@ -220,6 +226,35 @@ impl Tunnels {
         }
     }
 
+    /// Tells a workspace's agent anew what it was told when it connected. Once this
+    /// returns, programs that start know it.
+    ///
+    /// # Errors
+    /// Where no agent is connected, or it doesn't say in time that it knows.
+    pub async fn tell(&self, id: &WorkspaceId) -> Result<(), TunnelError> {
+        let tunnel = self.newest(id).ok_or(TunnelError::NotConnected)?;
+        let supply = control::supply(self.vault(), id, &tunnel.info).await;
+        let number = self.0.tellings.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut known = tunnel.known.subscribe();
+        let telling = async {
+            let message = FromGateway::Tell {
+                number,
+                environment: supply.environment,
+                secrets: supply.told,
+                missing: supply.missing,
+            };
+            let sent = tunnel.outgoing.send(message).await;
+            sent.map_err(|_| TunnelError::NotConnected)?;
+            tokio::select! {
+                // The sender is in the tunnel, so it can't be gone.
+                _ = known.wait_for(|known| *known == number) => Ok(()),
+                () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
+            }
+        };
+        let told = timeout(TELL_TIMEOUT, telling).await;
+        told.map_err(|_| TunnelError::TimedOut)?
+    }
+
     /// Closes all tunnels of a workspace that stops.
     pub fn forget(&self, id: &WorkspaceId) {
         let mut workspaces = self.0.lock();
@@ -293,6 +328,7 @@ impl Tunnels {
             info,
             reach,
             outgoing: outgoing.clone(),
+            known: watch::Sender::new(0),
             stop: self.0.stop.child_token(),
             going_away: AtomicBool::new(false),
         });
@@ -322,7 +358,7 @@ impl Tunnels {
             let span = info_span!("tunnel", workspace = %id);
             span.in_scope(|| info!(version = tunnel.info.version, "an agent is connected"));
             let why = tokio::select! {
-                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued, &registry.notices) => why,
+                why = control::run(link, id, (&registry.authority, registry.liveness), outgoing, queued, (&registry.notices, &tunnel.known)) => why,
                 () = tunnel.stop.cancelled() => "the gateway closes it",
             };
             span.in_scope(|| info!(why, "an agent is disconnected"));

@@ -1,5 +1,6 @@
 //! Where a workspace is, and where it is wanted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -37,6 +38,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Returns the variables that tell its programs how it is called, and whose it is.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        [
+            ("DEVGATE_WORKSPACE", self.name.to_string()),
+            ("DEVGATE_OWNER", self.owner_name.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
     /// Returns it as people name it, wherever they are: `WORKSPACE.OWNER`.
     pub fn target(&self) -> Target {
         Target {

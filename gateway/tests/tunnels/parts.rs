@@ -130,8 +130,11 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new() -> Self {
+        Self::of(WorkspaceId::random())
+    }
+
+    fn of(id: WorkspaceId) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let id = WorkspaceId::random();
         let runtime = folder.path().join("run");
         let config = AgentConfig {
             workspace: id.to_string(),
@@ -196,7 +199,11 @@ impl Workspace {
     }
 
     pub(crate) async fn connect(gateway: &Gateway, kind: Kind) -> Self {
-        let mut workspace = Self::new();
+        Self::connect_as(WorkspaceId::random(), gateway, kind).await
+    }
+
+    pub(crate) async fn connect_as(id: WorkspaceId, gateway: &Gateway, kind: Kind) -> Self {
+        let mut workspace = Self::of(id);
         match kind {
             Kind::Local => {
                 let socket = LocalSocket {

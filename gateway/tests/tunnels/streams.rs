@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use devgate::identity::Role;
+use devgate::secrets::{Holder, Seal, SecretName, Vault, Wanted};
+use devgate::store::Store;
 use devgate::tunnel::TunnelError;
+use devgate::workspaces::{Blueprint, Intent};
 use devgate_certs::{Authority, Clock, client_config, validity};
 use devgate_protocol::config::DataTransport;
-use devgate_protocol::{Answer, Open, RefusalReason, Stream};
+use devgate_protocol::{Answer, Open, RefusalReason, Secret, Stream};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -54,6 +58,36 @@ async fn streams_carry_bytes_and_half_closes_both_ways_over_every_kind_of_tunnel
             }
             other => panic!("{other:?}"),
         }
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_knows_what_it_is_told_anew_over_every_kind_of_tunnel() {
+    let root = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(authority(root.path()), "127.0.0.1:0").await;
+    let store = Store::open(&root.path().join("devgate.db")).await.unwrap();
+    let ada = store.add_user(&"ada".parse().unwrap(), Role::Admin).await;
+    let ada = ada.unwrap();
+    let token: SecretName = "TOKEN".parse().unwrap();
+    let wanted = vec![Wanted::as_variable(token.clone())];
+    let vault = Vault::new(store.clone(), Seal::open(root.path()).unwrap(), wanted);
+    gateway.tunnels.tell_secrets_of(vault.clone());
+    for (number, kind) in KINDS.into_iter().enumerate() {
+        let name = format!("w{number}").parse().unwrap();
+        let made = store.add_workspace(&ada, &name, Blueprint::default(), Intent::Stop);
+        let id = made.await.unwrap().workspace.id;
+        let told = soon(gateway.tunnels.tell(&id)).await;
+        assert!(matches!(told, Err(TunnelError::NotConnected)), "{told:?}");
+        let workspace = Workspace::connect_as(id, &gateway, kind).await;
+        let value = Secret::new(format!("value-{number}"));
+        let holder = Holder::User(ada.id.clone());
+        vault.set(&holder, &token, &value).await.unwrap();
+        soon(gateway.tunnels.tell(&workspace.id)).await.unwrap();
+        let known = workspace.agent.secrets();
+        assert_eq!(known.variables()[0].1, value, "{kind:?}");
+        assert_eq!(known.environment()["DEVGATE_OWNER"], "ada");
+        assert_eq!(known.environment()["DEVGATE_WORKSPACE"], name.as_str());
     }
     gateway.end().await;
 }

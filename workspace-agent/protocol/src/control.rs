@@ -4,6 +4,7 @@
 //! and a length of four bytes (big-endian) followed by the text on a `control`
 //! stream. Unknown message types are ignored.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::de::DeserializeOwned;
@@ -52,6 +53,11 @@ pub enum FromAgent {
         #[serde(default)]
         pid: Option<u32>,
     },
+    /// Answers [`FromGateway::Tell`]: programs that start from here on know it.
+    Known {
+        /// The message's number.
+        number: u64,
+    },
     /// A type that this version doesn't know; to be ignored.
     #[serde(other)]
     Unknown,
@@ -70,11 +76,29 @@ pub enum FromGateway {
         /// Names of optional capabilities.
         #[serde(default)]
         features: Vec<String>,
+        /// Variables that programs find, which win over those of the agent's configuration.
+        /// All of them, each time.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        environment: BTreeMap<String, String>,
         /// What the workspace's programs are to know, for agents that name the feature
         /// [`crate::FEATURE_SECRETS`]. All of them, each time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         secrets: Vec<Told>,
         /// Names of the secrets that the workspace was to get and that there aren't.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
+    },
+    /// Tells anew what a welcome told, in place of all that.
+    Tell {
+        /// Number to answer with.
+        number: u64,
+        /// As of a welcome.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        environment: BTreeMap<String, String>,
+        /// As of a welcome.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<Told>,
+        /// As of a welcome.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },

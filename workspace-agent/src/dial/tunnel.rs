@@ -24,6 +24,7 @@ use super::Dial;
 use super::connect::{ConnectError, Protocol, connect};
 use super::identity::Identity;
 use super::spares::Spares;
+use crate::secrets::Secrets;
 
 /// Optional capabilities of this agent, told to the gateway.
 const FEATURES: &[&str] = &[
@@ -122,7 +123,7 @@ where
         let spares = Spares::new(self, identity, name);
         let dead_after = self.dial.dead_after;
         let end = tokio::select! {
-            end = listen(&mut reader, identity, (&outgoing, &requests), dead_after) => end,
+            end = listen(&mut reader, (identity, &self.dial.secrets), (&outgoing, &requests), dead_after) => end,
             end = speak(&mut writer, &mut queued, dead_after) => end,
             end = renew(identity, &outgoing) => end,
             end = spares.keep(wanted) => end,
@@ -147,12 +148,13 @@ where
             Ok(Ok(Some(FromGateway::Welcome {
                 protocol,
                 version,
+                environment,
                 secrets,
                 missing,
                 ..
             }))) => {
                 if (OLDEST_VERSION..=VERSION).contains(&protocol) {
-                    self.dial.secrets.take(secrets, missing);
+                    self.dial.secrets.take(environment, secrets, missing);
                     Ok(version)
                 } else {
                     Err(DialError::Version(protocol))
@@ -167,7 +169,7 @@ where
 
 async fn listen(
     reader: &mut SplitStream<WebSocket>,
-    identity: &Identity<'_>,
+    (identity, told): (&Identity<'_>, &Secrets),
     (outgoing, requests): (&mpsc::Sender<FromAgent>, &mpsc::Sender<u32>),
     dead_after: Duration,
 ) -> End {
@@ -181,6 +183,17 @@ async fn listen(
         match message {
             FromGateway::Ping { number } => {
                 if outgoing.send(FromAgent::Pong { number }).await.is_err() {
+                    return End::Closed;
+                }
+            }
+            FromGateway::Tell {
+                number,
+                environment,
+                secrets,
+                missing,
+            } => {
+                told.take(environment, secrets, missing);
+                if outgoing.send(FromAgent::Known { number }).await.is_err() {
                     return End::Closed;
                 }
             }

@@ -1,8 +1,8 @@
 //! The environment of a session's program.
 //!
 //! Later wins: the agent's own (a few variables; in a container all of them, because
-//! the image's are among them), the workspace's configuration, what the gateway adds, its
-//! secrets, what the client sends, and what the session itself decides.
+//! the image's are among them), the workspace's configuration, what the gateway told since,
+//! what it adds for the session, the workspace's secrets, what the client sends, and what the session itself decides.
 //!
 //! A client may set anything but what starts with `LD_`, which would change every
 //! program of the session before its first instruction, and `DEVGATE_`, which is ours.
@@ -48,7 +48,9 @@ impl Environment {
         let mut variables = Self(inherited(&which));
         variables.default("PATH", DEFAULT_PATH);
         variables.default("LANG", DEFAULT_LANG);
-        for (name, value) in agent.config().environment.iter().chain(&open.environment) {
+        let told = agent.secrets().environment();
+        let configured = agent.config().environment.iter();
+        for (name, value) in configured.chain(&told).chain(&open.environment) {
             variables.put(name, value);
         }
         for (name, value) in agent.secrets().variables() {

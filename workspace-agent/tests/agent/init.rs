@@ -264,6 +264,7 @@ async fn a_control_stream_greets_and_answers_pings_and_several_are_fine() {
             protocol: devgate_protocol::VERSION,
             version: "test".into(),
             features: Vec::new(),
+            environment: BTreeMap::new(),
             secrets: Vec::new(),
             missing: Vec::new(),
         };

@@ -101,6 +101,7 @@ async fn welcome(workspace: &Workspace, secrets: Vec<Told>, missing: Vec<String>
         protocol: devgate_protocol::VERSION,
         version: "test".into(),
         features: Vec::new(),
+        environment: BTreeMap::new(),
         secrets,
         missing,
     };
@@ -425,6 +426,24 @@ async fn secrets_reach_steps_and_sessions_and_no_file() {
     while text != "gone\n" {
         text = workspace.run("echo ${TOKEN-gone}").await.text();
     }
+}
+
+#[tokio::test]
+async fn what_a_gateway_tells_anew_is_what_the_next_program_finds() {
+    let configured = BTreeMap::from([("OWNER".to_owned(), "nobody".to_owned())]);
+    let workspace = Workspace::configured(configured, |_| {}).await;
+    let mut gateway = welcome(&workspace, Vec::new(), Vec::new()).await;
+    let tell = FromGateway::Tell {
+        number: 7,
+        environment: BTreeMap::from([("OWNER".to_owned(), "ada".to_owned())]),
+        secrets: vec![told("TOKEN", Some("TOKEN"), "value")],
+        missing: Vec::new(),
+    };
+    control::write(&mut gateway, &tell).await.unwrap();
+    let known: FromAgent = within(control::read(&mut gateway)).await.unwrap().unwrap();
+    assert_eq!(known, FromAgent::Known { number: 7 });
+    let found = workspace.run("echo $OWNER $TOKEN").await.text();
+    assert_eq!(found, "ada value\n");
 }
 
 #[tokio::test]

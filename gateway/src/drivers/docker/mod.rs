@@ -381,8 +381,7 @@ fn agent_config(
         };
         environment.insert(name.clone(), with_container(value, known));
     }
-    environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
-    environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
+    environment.extend(workspace.variables());
     let config = AgentConfig {
         workspace: workspace.id.to_string(),
         home: options.home.clone(),

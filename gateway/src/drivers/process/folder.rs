@@ -193,8 +193,7 @@ fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<Stri
         let value = with_container(value, known);
         environment.insert(name.clone(), value);
     }
-    environment.insert("DEVGATE_WORKSPACE".into(), workspace.name.to_string());
-    environment.insert("DEVGATE_OWNER".into(), workspace.owner_name.to_string());
+    environment.extend(workspace.variables());
     environment
 }
 

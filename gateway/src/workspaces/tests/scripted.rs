@@ -356,9 +356,12 @@ async fn serve(listener: UnixListener, id: WorkspaceId) {
                 };
                 let _ = control::write(&mut stream, &hello).await;
                 while let Ok(Some(message)) = control::read(&mut stream).await {
-                    if let control::FromGateway::Ping { number } = message {
-                        let _ = control::write(&mut stream, &FromAgent::Pong { number }).await;
-                    }
+                    let answer = match message {
+                        control::FromGateway::Ping { number } => FromAgent::Pong { number },
+                        control::FromGateway::Tell { number, .. } => FromAgent::Known { number },
+                        _ => continue,
+                    };
+                    let _ = control::write(&mut stream, &answer).await;
                 }
             }
         });
