@@ -247,8 +247,13 @@ impl Events {
         }))
     }
 
-    /// Tells of something. Doesn't wait.
+    /// Tells of something, unless it is about nobody. Doesn't wait.
     pub fn record(&self, event: NewEvent) {
+        let nobody = UserId::nobody();
+        if event.user.as_ref().is_some_and(|(user, _)| *user == nobody) {
+            // Nobody wants to know.
+            return;
+        }
         let kind = event.kind.as_str();
         if self.0.queue.try_send(event).is_err() {
             warn!(kind, "an event goes unrecorded");

@@ -22,7 +22,7 @@ pub struct InvalidName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspaceName(String);
 
-/// Names one user, by the same rules as a workspace.
+/// Names one user, by the same rules as a workspace; or nobody, whom no text names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
@@ -42,7 +42,7 @@ pub struct SnapshotName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspaceId(String);
 
-/// Id of a user, of the same form.
+/// Id of a user, of the same form; or nobody's, who has what belongs to no user yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
@@ -157,6 +157,36 @@ random_id!(
 
 const ID_LENGTH: usize = 16;
 
+/// How many letters and digits tell workspaces apart that nobody has named.
+const DISTINCT: usize = 8;
+
+impl WorkspaceName {
+    /// Returns a name for a workspace of a template that nobody has named.
+    pub fn unnamed(template: &TemplateName) -> Self {
+        let begin: String = template.0.chars().take(MAX_NAME - DISTINCT - 1).collect();
+        let distinct = WorkspaceId::random()
+            .0
+            .chars()
+            .take(DISTINCT)
+            .collect::<String>();
+        Self(format!("{}-{distinct}", begin.trim_end_matches('-')))
+    }
+}
+
+impl UserId {
+    /// Returns the id of nobody, whose row the records have.
+    pub fn nobody() -> Self {
+        Self("warmpoolofnobody".to_owned())
+    }
+}
+
+impl UserName {
+    /// Returns what nobody is called: no user can be called so, and no text asks for it.
+    pub fn nobody() -> Self {
+        Self("~nobody".to_owned())
+    }
+}
+
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len())
         && text
@@ -203,6 +233,24 @@ mod tests {
     fn a_refused_name_is_quoted_in_bounded_length() {
         let error = "../".repeat(1000).parse::<UserName>().unwrap_err();
         assert!(error.to_string().len() < 300);
+    }
+
+    #[test]
+    fn a_workspace_that_nobody_has_named_has_a_name() {
+        for template in [
+            "go",
+            &"x".repeat(40),
+            &format!("{}-xxxxxxxxx", "x".repeat(30)),
+        ] {
+            let name = WorkspaceName::unnamed(&template.parse().unwrap());
+            assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        }
+    }
+
+    #[test]
+    fn no_text_names_nobody_and_their_id_is_an_id() {
+        assert!(UserName::nobody().as_str().parse::<UserName>().is_err());
+        assert_eq!(UserId::nobody().as_str().parse(), Ok(UserId::nobody()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod first_run;
 mod folder;
 mod limits;
 mod listen;
+mod pools;
 mod ports;
 mod ready;
 mod web;

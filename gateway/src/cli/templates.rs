@@ -14,7 +14,7 @@ use crate::names::TemplateName;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the templates
+    /// List the templates, and how many workspaces of each are ready of how many
     #[command(visible_alias = "ls")]
     List(List),
     /// Show a template, as its file says it
@@ -93,15 +93,29 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
         let rows: Vec<_> = templates
             .iter()
             .map(|it| {
-                let about = match &it.problem {
-                    Some(problem) => format!("! line {}: {}", problem.line, problem.detail),
-                    None => it.description.clone(),
+                let (ready, problem) = pool(it);
+                let about = match (&it.problem, problem) {
+                    (Some(problem), _) => format!("! line {}: {}", problem.line, problem.detail),
+                    (None, Some(problem)) => format!("! pool: {problem}"),
+                    (None, None) => it.description.clone(),
                 };
-                [it.name.to_string(), it.version.clone(), printable(&about)]
+                let version = it.version.clone();
+                [it.name.to_string(), version, ready, printable(&about)]
             })
             .collect();
-        table(["NAME", "VERSION", "DESCRIPTION"], &rows)
+        table(["NAME", "VERSION", "READY", "DESCRIPTION"], &rows)
     })
+}
+
+/// Tells how many workspaces are kept ready of how many, and what is wrong.
+fn pool(template: &TemplateView) -> (String, Option<&str>) {
+    match &template.pool {
+        None => ("-".to_owned(), None),
+        Some(pool) => {
+            let ready = format!("{}/{}", pool.ready, pool.wanted);
+            (ready, pool.problem.as_deref())
+        }
+    }
 }
 
 async fn show(client: &mut Client, command: Show) -> Result<(), Failure> {

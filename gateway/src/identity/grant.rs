@@ -84,7 +84,10 @@ pub(super) async fn oversee(
 ) -> Result<Oversight, Denied> {
     match store.workspace(id).await? {
         // One on its way out is still to be seen: its removal may fail.
-        Some(record) if record.workspace.owner == user.id || user.role == Role::Admin => {
+        Some(record)
+            if record.workspace.owner == user.id
+                || (user.role == Role::Admin && !record.workspace.is_pooled()) =>
+        {
             Ok(Oversight {
                 user: user.clone(),
                 workspace: record.workspace,

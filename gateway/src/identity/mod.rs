@@ -47,6 +47,17 @@ pub struct User {
     pub role: Role,
 }
 
+impl User {
+    /// Returns nobody, who has what belongs to no user yet, and can't sign in.
+    pub fn nobody() -> Self {
+        Self {
+            id: UserId::nobody(),
+            name: UserName::nobody(),
+            role: Role::Member,
+        }
+    }
+}
+
 /// What a user may administer. Nobody's role opens others' workspaces, but
 /// administrators see, start, stop and delete them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

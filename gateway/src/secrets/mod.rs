@@ -299,6 +299,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_nobodys_gets_the_installations_until_it_is_somebodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = vault(folder.path(), &["TOKEN", "OTHER"]).await;
+        let store = vault.0.store.clone();
+        let ada = store.add_user(&"ada".parse().unwrap(), Role::Admin).await;
+        let (ada, name) = (ada.unwrap(), "go-1".parse().unwrap());
+        for (holder, name) in [
+            (&Holder::User(ada.id.clone()), "TOKEN"),
+            (&Holder::Installation, "OTHER"),
+        ] {
+            let value = Secret::new("value".to_owned());
+            vault
+                .set(holder, &name.parse().unwrap(), &value)
+                .await
+                .unwrap();
+        }
+        let nobody = crate::identity::User::nobody();
+        let made = store.add_workspace(&nobody, &name, Blueprint::default(), Intent::Run);
+        let mut workspace = made.await.unwrap().workspace;
+        let supply = vault.supply(&workspace.id).await;
+        assert_eq!(supply.missing, ["TOKEN"]);
+        assert_eq!(supply.told[0].name, "OTHER");
+        assert!(supply.environment.is_empty());
+        (workspace.owner, workspace.owner_name) = (ada.id, ada.name);
+        workspace.name = "api".parse().unwrap();
+        assert!(store.claim_workspace(&workspace).await.unwrap());
+        assert!(!store.claim_workspace(&workspace).await.unwrap());
+        let supply = vault.supply(&workspace.id).await;
+        assert_eq!((supply.told.len(), supply.missing.len()), (2, 0));
+        assert_eq!(supply.environment["DEVGATE_WORKSPACE"], "api");
+        assert_eq!(supply.environment["DEVGATE_OWNER"], "ada");
+    }
+
+    #[tokio::test]
     async fn what_no_message_holds_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let names: Vec<_> = (0..10).map(|number| format!("S{number}")).collect();

@@ -19,7 +19,9 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
-use super::{Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, web};
+use super::{
+    Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, pools, web,
+};
 use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
@@ -100,7 +102,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     };
     let templates = config.workspaces.templates.clone();
     let templates = templates.unwrap_or_else(|| folder.join("templates"));
-    let templates = Templates::new(templates, config.workspaces.driver);
+    let poolable = pools::poolable(&config.startup);
+    let templates = Templates::new(templates, config.workspaces.driver, poolable);
     let sleep = Sleep::load(sleep::Parts {
         store: store.clone(),
         workspaces: workspaces.clone(),
@@ -159,6 +162,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     part(&mut parts, "the watch over idle workspaces", watch);
     let collect = collection::run(workspaces.clone(), templates.clone(), stop.child_token());
     part(&mut parts, "the removal of what nothing needs", collect);
+    let keep = pools::run(workspaces.clone(), templates.clone(), stop.child_token());
+    part(&mut parts, "the pools of workspaces", keep);
     let house = web::keep_house(store.clone(), given, stop.child_token());
     part(&mut parts, "the housekeeping", house);
 

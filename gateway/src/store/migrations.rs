@@ -31,6 +31,10 @@ pub(super) fn all() -> Migrator {
             "snapshots",
             include_str!("../../migrations/0006_snapshots.sql"),
         ),
+        (
+            "workspaces that are nobody's",
+            include_str!("../../migrations/0007_pools.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

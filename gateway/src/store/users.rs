@@ -74,7 +74,7 @@ impl Store {
 
     /// Returns all users, by name.
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
-        sqlx::query("SELECT id, name, role FROM users ORDER BY name")
+        sqlx::query("SELECT id, name, role FROM users WHERE role <> 'nobody' ORDER BY name")
             .fetch_all(&self.reader)
             .await?
             .iter()
@@ -109,12 +109,14 @@ impl Store {
 
     /// Returns all accounts, by name.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        sqlx::query(accounts!("ORDER BY users.name"))
-            .fetch_all(&self.reader)
-            .await?
-            .iter()
-            .map(account)
-            .collect()
+        sqlx::query(accounts!(
+            "WHERE users.role <> 'nobody' ORDER BY users.name"
+        ))
+        .fetch_all(&self.reader)
+        .await?
+        .iter()
+        .map(account)
+        .collect()
     }
 
     /// Returns the account of that name.

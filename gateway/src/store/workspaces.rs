@@ -43,7 +43,7 @@ impl Store {
         insert(&mut connection, owner, name, blueprint, intent).await
     }
 
-    /// Returns all workspaces that live, by owner and name.
+    /// Returns all workspaces that live, nobody's included, by owner and name.
     pub async fn workspaces(&self) -> Result<Vec<Record>, StoreError> {
         sqlx::query(select!(
             "WHERE workspaces.deleted IS NULL ORDER BY users.name, workspaces.name"
@@ -55,7 +55,8 @@ impl Store {
         .collect()
     }
 
-    /// Returns all deleted workspaces of which something is left, by owner, name and id.
+    /// Returns all deleted workspaces of which something is left, nobody's included, by
+    /// owner, name and id.
     pub async fn deleted_workspaces(&self) -> Result<Vec<Record>, StoreError> {
         sqlx::query(select!(
             "WHERE workspaces.deleted IS NOT NULL \
@@ -183,13 +184,31 @@ impl Store {
         .bind(workspace.id.as_str())
         .execute(&self.writer)
         .await
-        .map_err(|error| match error.as_database_error() {
-            Some(cause) if cause.is_foreign_key_violation() => {
-                StoreError::NoSuchUser(workspace.owner_name.clone())
-            }
-            _ => taken(error, &workspace.name),
-        })?;
+        .map_err(|error| not_given(error, workspace))?;
         Ok(())
+    }
+
+    /// Gives a workspace that is nobody's to its first owner, as of `created`. Tells whether
+    /// it was nobody's still.
+    ///
+    /// # Errors
+    /// `WorkspaceExists` where that owner has another one of that name; `NoSuchUser` where
+    /// the owner was removed meanwhile.
+    pub(crate) async fn claim_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
+        // One statement decides and gives, so that nobody else gets it.
+        let given = sqlx::query(
+            "UPDATE workspaces SET name = $1, owner_id = $2, created = $3 \
+             WHERE id = $4 AND owner_id = $5 AND deleted IS NULL",
+        )
+        .bind(workspace.name.as_str())
+        .bind(workspace.owner.as_str())
+        .bind(milliseconds(workspace.created))
+        .bind(workspace.id.as_str())
+        .bind(UserId::nobody().as_str())
+        .execute(&self.writer)
+        .await
+        .map_err(|error| not_given(error, workspace))?;
+        Ok(given.rows_affected() > 0)
     }
 
     /// Records what a workspace is made of.
@@ -301,13 +320,29 @@ fn taken(error: sqlx::Error, name: &WorkspaceName) -> StoreError {
     }
 }
 
+/// Says why a workspace can't be what it would be called, and whose it would be.
+fn not_given(error: sqlx::Error, workspace: &Workspace) -> StoreError {
+    match error.as_database_error() {
+        Some(cause) if cause.is_foreign_key_violation() => {
+            StoreError::NoSuchUser(workspace.owner_name.clone())
+        }
+        _ => taken(error, &workspace.name),
+    }
+}
+
 fn record(row: &AnyRow) -> Result<Record, StoreError> {
+    let owner: UserId = parsed(row, "owner_id")?;
+    let owner_name = if owner == UserId::nobody() {
+        UserName::nobody()
+    } else {
+        parsed(row, "owner_name")?
+    };
     Ok(Record {
         workspace: Workspace {
             id: parsed(row, "id")?,
             name: parsed(row, "name")?,
-            owner: parsed::<UserId>(row, "owner_id")?,
-            owner_name: parsed(row, "owner_name")?,
+            owner,
+            owner_name,
             created: time(row, "created")?,
             blueprint: Arc::new(blueprint(row)?),
         },

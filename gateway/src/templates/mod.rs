@@ -23,10 +23,12 @@ use crate::build_context::Sources;
 use crate::config::DriverName;
 use crate::files::replace;
 use crate::names::TemplateName;
-use crate::workspaces::{Blueprint, Build, Choices, Image, TemplateUse};
+use crate::workspaces::{Blueprint, Build, Choices, Image, TemplateUse, WantedPool};
+
+use read::{pool_refused, without_pool};
 
 pub use read::{TemplateError, read};
-pub use template::{BuildRecipe, Resources, Template};
+pub use template::{BuildRecipe, Pool, Resources, Template};
 
 /// Ending of a template's file.
 const ENDING: &str = "toml";
@@ -47,6 +49,7 @@ pub struct Templates {
 struct Inner {
     folder: PathBuf,
     driver: DriverName,
+    poolable: Poolable,
     /// Held while a file is written.
     writing: Mutex<()>,
     /// The versions of a moment ago.
@@ -59,6 +62,19 @@ pub type Versions = BTreeMap<TemplateName, String>;
 /// How long it is remembered which versions there are: lists of workspaces tell which are
 /// behind, and files of builds are read for that.
 const REMEMBERED: Duration = Duration::from_secs(2);
+
+/// Which templates may keep workspaces ready: before these are anybody's, scripts would
+/// run in them without their owners' secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Poolable {
+    /// Any: workspaces get no secrets.
+    #[default]
+    Any,
+    /// Those that have no start-up script: workspaces get secrets.
+    WithoutScript,
+    /// None: workspaces get secrets, and all run a script.
+    None,
+}
 
 /// A template as it is now.
 #[derive(Clone, Debug)]
@@ -141,11 +157,12 @@ pub enum TemplatesError {
 impl Templates {
     /// Takes templates from a folder, which needn't be there, for workspaces of that
     /// driver.
-    pub fn new(folder: PathBuf, driver: DriverName) -> Self {
+    pub fn new(folder: PathBuf, driver: DriverName, poolable: Poolable) -> Self {
         Self {
             inner: Arc::new(Inner {
                 folder,
                 driver,
+                poolable,
                 writing: Mutex::default(),
                 versions: Mutex::default(),
             }),
@@ -160,6 +177,11 @@ impl Templates {
     /// Tells what versions there are, or were a moment ago.
     pub async fn versions(&self) -> Result<Arc<Versions>, TemplatesError> {
         self.blocking(Inner::versions).await
+    }
+
+    /// Returns what templates want to be kept ready, by name.
+    pub async fn pools(&self) -> Result<Vec<WantedPool>, TemplatesError> {
+        self.blocking(Inner::pools).await
     }
 
     /// Returns a template.
@@ -310,7 +332,39 @@ impl Inner {
         *remembered = None;
     }
 
+    fn pools(&self) -> Result<Vec<WantedPool>, TemplatesError> {
+        let mut pools = Vec::new();
+        for name in self.names()? {
+            let text = match self.text(&name) {
+                Ok(text) => text,
+                Err(TemplatesError::NoSuchTemplate(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let ready = read(&text).map(|template| template.ready());
+            let of = match ready {
+                Ok(0) => continue,
+                Ok(ready) => {
+                    let blueprint = self.blueprint(&name, Choices::default(), 0);
+                    let ready = usize::try_from(ready).unwrap_or(usize::MAX);
+                    blueprint.ok().map(|blueprint| (ready, blueprint))
+                }
+                // Not worth ending what is ready.
+                Err(_) => None,
+            };
+            pools.push(WantedPool { template: name, of });
+        }
+        Ok(pools)
+    }
+
     fn list(&self) -> Result<Vec<Found>, TemplatesError> {
+        let found = self.names()?;
+        let found = found.iter().map(|name| self.get(name));
+        // One that goes at this moment isn't there.
+        let there = found.filter(|it| !matches!(it, Err(TemplatesError::NoSuchTemplate(_))));
+        there.collect()
+    }
+
+    fn names(&self) -> Result<Vec<TemplateName>, TemplatesError> {
         let failed = |source| TemplatesError::File {
             action: "read",
             path: self.folder.clone(),
@@ -332,32 +386,49 @@ impl Inner {
         }
         names.sort();
         names.truncate(MAX_TEMPLATES);
-        let found = names.iter().map(|name| self.get(name));
-        // One that goes at this moment isn't there.
-        let there = found.filter(|it| !matches!(it, Err(TemplatesError::NoSuchTemplate(_))));
-        there.collect()
+        Ok(names)
     }
 
     fn get(&self, name: &TemplateName) -> Result<Found, TemplatesError> {
-        let path = self.path(name);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(TemplatesError::NoSuchTemplate(name.clone()));
-            }
-            Err(source) => {
-                return Err(TemplatesError::File {
-                    action: "read",
-                    path,
-                    source,
-                });
-            }
-        };
+        let text = self.text(name)?;
         Ok(self.found(name, text))
+    }
+
+    fn text(&self, name: &TemplateName) -> Result<String, TemplatesError> {
+        let path = self.path(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(TemplatesError::NoSuchTemplate(name.clone()))
+            }
+            Err(source) => Err(TemplatesError::File {
+                action: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Refuses a pool whose workspaces would miss something.
+    fn check_pool(&self, text: &str, template: &Template) -> Result<(), TemplateError> {
+        let problem = match (self.poolable, &template.startup) {
+            (Poolable::None, _) if template.ready() > 0 => {
+                "the start-up script of all workspaces (startup.script) gets their owners' \
+                 secrets (startup.secrets), and those that are kept ready have no owner yet: \
+                 leave the pool out"
+            }
+            (Poolable::WithoutScript, Some(_)) if template.ready() > 0 => {
+                "the start-up script gets its owner's secrets (startup.secrets), and workspaces \
+                 that are kept ready have no owner yet: leave out one of the two"
+            }
+            _ => return Ok(()),
+        };
+        Err(pool_refused(text, problem))
     }
 
     fn found(&self, name: &TemplateName, text: String) -> Found {
         let template = read(&text).and_then(|template| {
+            self.check_pool(&text, &template)?;
             // A folder that isn't there is found now, and not by the first build.
             match &template.build {
                 Some(recipe) => self.build(recipe).map(|build| (template, Some(build))),
@@ -524,7 +595,8 @@ fn allowed<T: Copy + PartialOrd + std::fmt::Display>(
 
 fn version(text: &str, build: Option<&Build>) -> String {
     let mut hash = Sha256::new();
-    hash.update(text);
+    // How many are kept ready is no reason to rebuild any.
+    hash.update(without_pool(text));
     if let Some(build) = build {
         hash.update([0]);
         hash.update(&build.digest);

@@ -24,6 +24,9 @@ const MAX_PORTS: usize = 50;
 /// Most secrets of a template.
 const MAX_SECRETS: usize = 50;
 
+/// Most workspaces that a template keeps ready.
+const MAX_READY: u32 = 20;
+
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
@@ -120,7 +123,57 @@ fn check(template: &Template) -> Result<(), Finding> {
         }
     }
     ports(template)?;
-    repository(template)
+    repository(template)?;
+    pool(template)
+}
+
+fn pool(template: &Template) -> Result<(), Finding> {
+    let wrong = |problem: String| Err((vec!["pool".to_owned(), "ready".to_owned()], problem));
+    if template.ready() > MAX_READY {
+        return wrong(format!("write at most {MAX_READY}"));
+    }
+    if template.ready() > 0 && template.repository.is_some() {
+        let problem = "a repository is cloned for its workspace's owner, whom one that is kept \
+                       ready doesn't have yet: leave out one of the two";
+        return wrong(problem.to_owned());
+    }
+    Ok(())
+}
+
+/// Says what is wrong with the pool of a template with that text.
+pub(super) fn pool_refused(text: &str, problem: &str) -> TemplateError {
+    let path = ["pool".to_owned(), "ready".to_owned()];
+    TemplateError {
+        line: line_of(text, find(text, &path)),
+        problem: format!("pool.ready: {problem}"),
+    }
+}
+
+/// Returns a template's text without what it says of its pool, of which no workspace is
+/// made.
+pub(super) fn without_pool(text: &str) -> String {
+    let Some(said) = pool_lines(text) else {
+        return text.to_owned();
+    };
+    let before = text.get(..said.start).unwrap_or_default();
+    let after = text.get(said.end..).unwrap_or_default();
+    let before = before.trim_end_matches(char::is_whitespace);
+    if before.is_empty() {
+        return after.trim_start().to_owned();
+    }
+    format!("{before}\n{after}")
+}
+
+/// Returns where the lines are that a template says of its pool.
+fn pool_lines(text: &str) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let (name, value) = entry(table.get_ref(), "pool")?;
+    let entries = value.as_table().into_iter().flatten();
+    let ends = entries.map(|(key, value)| key.span().end.max(value.span().end));
+    let end = ends.max().unwrap_or(0).max(name.end);
+    let start = text.get(..name.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let rest = text.get(end..)?.find('\n');
+    Some(start..rest.map_or(text.len(), |at| end + at + 1))
 }
 
 fn readiness(template: &Template) -> Result<(), Finding> {
@@ -431,6 +484,14 @@ go = ["golang.go"]
                 3,
                 "",
             ),
+            ("[pool]\nready = 21\n", 2, "at most 20"),
+            ("[pool]\nready = -1\n", 2, ""),
+            ("[pool]\n", 1, "ready"),
+            (
+                "[repository]\nurl = \"https://git.example/api\"\n[pool]\n\nready = 1\n",
+                5,
+                "repository",
+            ),
             (
                 "[repository]\nurl = \"git@git.example:api\"\ntoken = \"GIT\"\n",
                 3,
@@ -459,6 +520,21 @@ go = ["golang.go"]
             let (at, problem) = refused(text);
             assert_eq!(at, line, "{text}: {problem}");
             assert!(problem.contains(words), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_pool_is_found_wherever_it_stands() {
+        let plain = "image = \"a\"\n[environment]\nA = \"[pool]\"\n";
+        for text in [
+            "image = \"a\"\n[environment]\nA = \"[pool]\"\n\n[pool]\n# Some.\nready = 2\n",
+            "image = \"a\"\n\n[pool]\nready = 2 # two\n[environment]\nA = \"[pool]\"\n",
+            "pool = { ready = 2 }\n\nimage = \"a\"\n[environment]\nA = \"[pool]\"\n",
+            "image = \"a\"\npool.ready = 2\n[environment]\nA = \"[pool]\"\n",
+            plain,
+        ] {
+            assert!(read(text).is_ok(), "{text}");
+            assert_eq!(without_pool(text), plain, "{text}");
         }
     }
 }

@@ -53,8 +53,19 @@ pub struct Template {
     /// When a workspace goes to sleep.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep: Option<SleepRule>,
+    /// Workspaces that are kept ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
     /// Extensions of the editor, in groups that have a name.
     pub extensions: BTreeMap<String, Vec<String>>,
+}
+
+/// Workspaces that are kept ready for whoever makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pool {
+    /// How many.
+    pub ready: u32,
 }
 
 /// How a template's image is built.
@@ -102,6 +113,11 @@ pub struct Resources {
 }
 
 impl Template {
+    /// Returns how many workspaces are kept ready.
+    pub fn ready(&self) -> u32 {
+        self.pool.map_or(0, |pool| pool.ready)
+    }
+
     /// Names the first thing in it that only containers have.
     pub fn needs_containers(&self) -> Option<&'static str> {
         let resources = &self.resources;

@@ -4,7 +4,7 @@ use super::*;
 
 fn templates(driver: DriverName) -> (tempfile::TempDir, Templates) {
     let folder = tempfile::tempdir().unwrap();
-    let templates = Templates::new(folder.path().join("templates"), driver);
+    let templates = Templates::new(folder.path().join("templates"), driver, Poolable::Any);
     (folder, templates)
 }
 
@@ -92,6 +92,56 @@ async fn a_choice_stays_within_what_the_template_allows() {
         .blueprint(None, choose(None, Some("1GiB")), None)
         .await;
     assert!(matches!(refused, Err(TemplatesError::NoTemplate(_))));
+}
+
+#[tokio::test]
+async fn a_pool_is_no_part_of_what_workspaces_are_made_of() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    let go = name("go");
+    let plain = templates.put(&go, GO.to_owned()).await.unwrap();
+    assert_eq!(templates.pools().await.unwrap(), []);
+    let text = |ready: u32| format!("{GO}\n[pool]\nready = {ready}\n");
+    for ready in [2, 3] {
+        let found = templates.put(&go, text(ready)).await.unwrap();
+        assert_eq!(found.version, plain.version);
+        let made = templates.blueprint(Some(&go), Choices::default(), None);
+        let of = Some((usize::try_from(ready).unwrap(), made.await.unwrap()));
+        let wanted = WantedPool {
+            template: go.clone(),
+            of,
+        };
+        assert_eq!(templates.pools().await.unwrap(), [wanted]);
+    }
+    templates.put(&go, text(0)).await.unwrap();
+    assert_eq!(templates.pools().await.unwrap(), []);
+    fs::write(templates.inner.path(&go), "imag = 1\n[pool]\nready = 1\n").unwrap();
+    let unreadable = WantedPool {
+        template: go,
+        of: None,
+    };
+    assert_eq!(templates.pools().await.unwrap(), [unreadable]);
+}
+
+#[tokio::test]
+async fn no_script_runs_in_a_pool_that_would_miss_its_owners_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = "[pool]\nready = 1\n";
+    let script = "[startup]\nscript = \"make\"\n[pool]\nready = 1\n";
+    for (poolable, text, line) in [
+        (Poolable::Any, script, None),
+        (Poolable::WithoutScript, plain, None),
+        (Poolable::WithoutScript, script, Some(4)),
+        (Poolable::None, plain, Some(2)),
+        (Poolable::None, "[pool]\nready = 0\n", None),
+    ] {
+        let templates = Templates::new(folder.path().to_owned(), DriverName::Docker, poolable);
+        let found = templates.check(&name("go"), text.to_owned()).await.unwrap();
+        let at = found.template.err().map(|error| {
+            assert!(error.problem.contains("startup.secrets"), "{error}");
+            error.line
+        });
+        assert_eq!(at, line, "{poolable:?} {text}");
+    }
 }
 
 #[tokio::test]

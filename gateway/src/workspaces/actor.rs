@@ -5,6 +5,7 @@
 //! once in every state and may end the work.
 
 mod orders;
+mod pooled;
 mod restoring;
 
 use std::collections::VecDeque;
@@ -370,6 +371,10 @@ impl Actor {
                 shared.ledger.gone(&id);
                 shared.killed().remove(&id);
                 shared.snapshots.look_for_unneeded();
+                if self.workspace.is_pooled() {
+                    // There is room for another one.
+                    shared.ledger.look_at_pools();
+                }
                 Lifecycle::Ended
             }
             Err(Err(reason)) => self.fail(reason).await,
@@ -429,6 +434,9 @@ impl Actor {
         }
         self.shared.ledger.seen(&self.workspace.id, &state);
         self.state.send_replace(state);
+        if self.workspace.is_pooled() {
+            self.shared.ledger.look_at_pools();
+        }
         self.shared.events.record(about);
     }
 

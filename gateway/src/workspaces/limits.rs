@@ -7,11 +7,13 @@
 
 mod count;
 mod disk;
+mod pooled;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 use super::blueprint::Blueprint;
 use super::reached::{LimitReached, Resource};
@@ -20,7 +22,7 @@ use crate::config::Size;
 use crate::drivers::HomeSize;
 use crate::identity::User;
 use crate::names::{UserId, WorkspaceId, WorkspaceName};
-use count::{holds, named, usage};
+use count::{Whose, holds, named, usage};
 
 /// Billionths of a processor in a thousandth.
 const NANOS: u64 = 1_000_000;
@@ -86,6 +88,8 @@ pub(super) struct Ledger {
     snapshots: Mutex<HashMap<UserId, u64>>,
     /// Who had too much on disk when it was last looked at.
     over: Mutex<HashSet<UserId>>,
+    /// Told when there may be something to do about pools.
+    pools: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +134,7 @@ impl Ledger {
             entries: Mutex::default(),
             snapshots: Mutex::default(),
             over: Mutex::default(),
+            pools: Notify::new(),
         }
     }
 
@@ -254,7 +259,12 @@ impl Ledger {
         if entry.workspace.owner != changed.owner {
             let wanted = self.wanted(changed, true, entry.runs);
             let limits = &self.limits.user;
-            self.check_one(&entries, changed, wanted, limits, Some(&changed.owner))?;
+            self.check_one(
+                &entries,
+                changed,
+                wanted,
+                (limits, Whose::One(&changed.owner)),
+            )?;
         }
         if let Some(entry) = entries.get_mut(&changed.id) {
             entry.workspace = changed.clone();
@@ -271,13 +281,14 @@ impl Ledger {
 
     /// Returns what a user has, or all have.
     pub(super) fn usage(&self, owner: Option<&UserId>) -> Usage {
-        self.all(&self.entries(), owner)
+        let whose = owner.map_or(Whose::All, Whose::One);
+        self.all(&self.entries(), whose)
     }
 
-    /// Returns what a user has, or all have: homes and snapshots.
-    fn all(&self, entries: &HashMap<WorkspaceId, Entry>, owner: Option<&UserId>) -> Usage {
-        let mut all = usage(&self.limits, entries, owner);
-        all.disk = all.disk.saturating_add(self.snapshots(owner));
+    /// Returns what somebody has: homes and snapshots.
+    fn all(&self, entries: &HashMap<WorkspaceId, Entry>, whose: Whose<'_>) -> Usage {
+        let mut all = usage(&self.limits, entries, whose);
+        all.disk = all.disk.saturating_add(self.snapshots(whose));
         all
     }
 
@@ -300,8 +311,18 @@ impl Ledger {
         wanted: Wanted,
     ) -> Result<(), Box<LimitReached>> {
         let (user, total) = (&self.limits.user, &self.limits.total);
-        self.check_one(entries, workspace, wanted, user, Some(&workspace.owner))?;
-        self.check_one(entries, workspace, wanted, total, None)
+        let all = self.check_one(entries, workspace, wanted, (total, Whose::All));
+        if workspace.is_pooled() {
+            return all;
+        }
+        let own = (user, Whose::One(&workspace.owner));
+        self.check_one(entries, workspace, wanted, own)?;
+        // Pools make room.
+        self.check_one(entries, workspace, wanted, (total, Whose::People))?;
+        if all.is_err() {
+            self.pools.notify_one();
+        }
+        Ok(())
     }
 
     fn check_one(
@@ -309,10 +330,9 @@ impl Ledger {
         entries: &HashMap<WorkspaceId, Entry>,
         workspace: &Workspace,
         wanted: Wanted,
-        allowed: &Allowance,
-        owner: Option<&UserId>,
+        (allowed, whose): (&Allowance, Whose<'_>),
     ) -> Result<(), Box<LimitReached>> {
-        let has = self.all(entries, owner);
+        let has = self.all(entries, whose);
         let found = [
             (
                 Resource::Workspaces,
@@ -344,10 +364,10 @@ impl Ledger {
         for (resource, limit, used, wanted) in found {
             let Some(limit) = limit else { continue };
             if wanted > 0 && used.saturating_add(wanted) > limit {
-                let (by, more) = named(entries, owner, resource);
+                let (by, more) = named(entries, whose, resource);
                 return Err(Box::new(LimitReached {
                     resource,
-                    owner: owner.map(|_| workspace.owner_name.clone()),
+                    owner: matches!(whose, Whose::One(_)).then(|| workspace.owner_name.clone()),
                     limit,
                     used,
                     wanted,

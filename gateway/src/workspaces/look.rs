@@ -33,13 +33,14 @@ impl Workspaces {
         self.handle(id).map(|handle| handle.state)
     }
 
-    /// Returns all workspaces that live, by owner and name.
+    /// Returns all workspaces that live and are somebody's, by owner and name.
     pub async fn list(&self) -> Result<Vec<Record>, StoreError> {
         let records = self.inner.shared.store.workspaces().await?;
         Ok(self.all_live(records))
     }
 
-    /// Returns all deleted workspaces of which something is left, by owner, name and id.
+    /// Returns all deleted workspaces of which something is left and that were somebody's,
+    /// by owner, name and id.
     pub async fn list_deleted(&self) -> Result<Vec<Record>, StoreError> {
         let records = self.inner.shared.store.deleted_workspaces().await?;
         Ok(self.all_live(records))
@@ -55,9 +56,10 @@ impl Workspaces {
         Ok(record.map(|record| self.live(record)))
     }
 
-    /// Returns the workspace of that id.
+    /// Returns the workspace of that id, where it is somebody's.
     pub async fn get(&self, id: &WorkspaceId) -> Result<Option<Record>, StoreError> {
         let record = self.inner.shared.store.workspace(id).await?;
+        let record = record.filter(|record| !record.workspace.is_pooled());
         Ok(record.map(|record| self.live(record)))
     }
 
@@ -145,8 +147,9 @@ impl Workspaces {
     }
 
     fn all_live(&self, records: Vec<Record>) -> Vec<Record> {
-        let live = records.into_iter().map(|record| self.live(record));
-        live.collect()
+        let seen = records.into_iter();
+        let seen = seen.filter(|record| !record.workspace.is_pooled());
+        seen.map(|record| self.live(record)).collect()
     }
 
     /// Returns a record with the state of this moment.

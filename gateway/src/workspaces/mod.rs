@@ -20,6 +20,7 @@ mod look;
 mod measure;
 mod open;
 mod orphans;
+mod pool;
 mod reached;
 mod renaming;
 mod repository;
@@ -45,7 +46,7 @@ use crate::activity::Activity;
 use crate::drivers::Driver;
 use crate::events::{Events, Kind, NewEvent};
 use crate::identity::User;
-use crate::names::{WorkspaceId, WorkspaceName};
+use crate::names::{TemplateName, WorkspaceId, WorkspaceName};
 use crate::repositories::Repositories;
 use crate::store::{OpenPort, Store, StoreError, Visibility};
 use crate::tunnel::Tunnels;
@@ -64,6 +65,7 @@ pub use blueprint::{
 pub use error::{CommandError, OpenError, SnapshotError};
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
+pub use pool::{PoolStanding, WantedPool};
 pub use reached::{LimitReached, Resource};
 pub use repository::{
     Devcontainer, DevcontainerChoice, LifecycleCommand, LifecycleRun, OwnMount, OwnMountKind,
@@ -154,6 +156,8 @@ struct Shared {
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
     /// The last program of each workspace that was killed for want of memory.
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
+    /// How the filling of templates' pools goes.
+    pools: Mutex<HashMap<TemplateName, pool::Filling>>,
     snapshots: Going,
     stop: CancellationToken,
 }
@@ -185,6 +189,10 @@ enum Order {
     Restore(Option<WorkspaceName>),
     /// That it is called something else, or somebody else's.
     Change(Change),
+    /// That it is theirs from now on, under that name, where it is nobody's and runs.
+    Claim(User, WorkspaceName),
+    /// That nothing of it is left, where it is nobody's.
+    Dismiss,
 }
 
 /// What is to be another about a workspace that lives; absent: as it is.
@@ -238,6 +246,7 @@ impl Workspaces {
             starts,
             handles: Mutex::new(HashMap::new()),
             killed: Mutex::new(killed),
+            pools: Mutex::default(),
             snapshots: Going::default(),
             stop: CancellationToken::new(),
         });
@@ -261,7 +270,8 @@ impl Workspaces {
         Ok(workspaces)
     }
 
-    /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once.
+    /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once,
+    /// or is one that a pool has ready.
     ///
     /// # Errors
     /// `Store(WorkspaceExists)` where the owner has one of that name; `Limit` where there
@@ -278,15 +288,30 @@ impl Workspaces {
         }
         let (workspaces, owner, name) = (self.clone(), owner.clone(), name.clone());
         let begun = to_the_end(&mut self.inner.actors(), async move {
-            let shared = &workspaces.inner.shared;
-            let place = shared.ledger.admit(&owner, &name, (&blueprint, intent))?;
-            let added = shared.store.add_workspace(&owner, &name, blueprint, intent);
-            let record = added.await?;
-            place.taken_by(&record.workspace);
-            workspaces.begin(&record, None).await?;
-            Ok(record)
+            if intent == Intent::Run
+                && let Some(record) = workspaces.claim(&owner, &name, &blueprint).await?
+            {
+                return Ok(record);
+            }
+            workspaces.make_new(&owner, &name, blueprint, intent).await
         });
         begun.await
+    }
+
+    async fn make_new(
+        &self,
+        owner: &User,
+        name: &WorkspaceName,
+        blueprint: Blueprint,
+        intent: Intent,
+    ) -> Result<Record, CommandError> {
+        let shared = &self.inner.shared;
+        let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
+        let store = &shared.store;
+        let record = store.add_workspace(owner, name, blueprint, intent).await?;
+        place.taken_by(&record.workspace);
+        self.begin(&record, None).await?;
+        Ok(record)
     }
 
     /// Opens the ports of a new workspace, tells of it, and gives it its task.
@@ -477,6 +502,11 @@ impl Shared {
     fn killed(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Killed>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pools(&self) -> MutexGuard<'_, HashMap<TemplateName, pool::Filling>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Handle>> {

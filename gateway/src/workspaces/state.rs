@@ -16,8 +16,8 @@ use crate::identity::Target;
 use crate::names::{SnapshotId, UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::repositories::ReadError;
 
-/// A workspace, as it is called and whose it is. Its id and its age never change; a copy's
-/// name and owner are those of its moment ([`Workspaces::tenure`] tells when the owner is
+/// A workspace, as it is called and whose it is. Its id never changes; a copy's name and
+/// owner are those of its moment ([`Workspaces::tenure`] tells when the owner is
 /// another).
 ///
 /// [`Workspaces::tenure`]: super::Workspaces::tenure
@@ -31,15 +31,23 @@ pub struct Workspace {
     pub owner: UserId,
     /// Their name.
     pub owner_name: UserName,
-    /// When it was made.
+    /// When it was made, or handed out of a pool.
     pub created: OffsetDateTime,
     /// What it is made of.
     pub blueprint: Arc<Blueprint>,
 }
 
 impl Workspace {
+    /// Tells whether it is nobody's yet: a member of its template's pool.
+    pub fn is_pooled(&self) -> bool {
+        self.owner == UserId::nobody()
+    }
+
     /// Returns the variables that tell its programs how it is called, and whose it is.
     pub fn variables(&self) -> BTreeMap<String, String> {
+        if self.is_pooled() {
+            return BTreeMap::new();
+        }
         [
             ("DEVGATE_WORKSPACE", self.name.to_string()),
             ("DEVGATE_OWNER", self.owner_name.to_string()),

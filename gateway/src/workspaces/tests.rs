@@ -4,6 +4,7 @@
 mod deleted;
 mod killed;
 mod limits;
+mod pool;
 mod reasons;
 mod renamed;
 mod scripted;

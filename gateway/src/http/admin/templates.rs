@@ -12,14 +12,14 @@ use super::wire::{PutQuery, PutTemplate, TemplateView};
 use super::{Admin, body, query};
 use crate::http::problem::Problem;
 use crate::names::TemplateName;
-use crate::templates::TemplatesError;
+use crate::templates::{Found, TemplatesError};
 
 /// `GET /templates`
 pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
 ) -> Result<Json<Vec<TemplateView>>, Problem> {
     let found = admin.templates.list().await?;
-    let shown = found.into_iter().map(|it| TemplateView::of(it, None));
+    let shown = found.into_iter().map(|it| whole(&admin, it, None));
     Ok(Json(shown.collect()))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn show(
     let name: TemplateName = name.parse()?;
     let found = admin.templates.get(&name).await?;
     let text = Some(found.text.clone());
-    Ok(Json(TemplateView::of(found, text)))
+    Ok(Json(whole(&admin, found, text)))
 }
 
 /// `PUT /templates/{template}?check=false`
@@ -52,7 +52,7 @@ pub(super) async fn put(
     } else {
         admin.templates.put(&name, new.text).await?
     };
-    Ok(Json(TemplateView::of(found, None)))
+    Ok(Json(whole(&admin, found, None)))
 }
 
 /// `DELETE /templates/{template}`
@@ -63,4 +63,9 @@ pub(super) async fn remove(
     let name: TemplateName = name.parse()?;
     admin.templates.remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn whole(admin: &Admin, found: Found, text: Option<String>) -> TemplateView {
+    let pool = admin.workspaces.pool(&found.name, &found.version);
+    TemplateView::whole(found, text, pool)
 }

@@ -9,20 +9,21 @@ use super::extract::{Administrator, Asked, Body, Named, Signed};
 use super::page::page;
 use super::wire::{Page, Paging, PutTemplate, Template};
 use crate::http::problem::Problem;
-use crate::identity::Role;
+use crate::identity::{Caller, Role};
 use crate::names::TemplateName;
 use crate::templates::{Found, TemplatesError};
 
 /// `GET /templates`
 pub(super) async fn list(
     State(api): State<Api>,
-    Signed(_): Signed,
+    Signed(caller): Signed,
     Asked(paging): Asked<Paging>,
 ) -> Result<Json<Page<Template>>, Problem> {
     let found = api.templates.list().await?;
     let by = |found: &Found| found.name.to_string();
     let found = page(found, by, paging.limit, paging.cursor.as_deref())?;
-    let items = found.items.into_iter().map(|it| Template::of(it, None));
+    let items = found.items.into_iter();
+    let items = items.map(|it| shown(&api, &caller, it));
     Ok(Json(Page {
         items: items.collect(),
         next: found.next,
@@ -38,7 +39,8 @@ pub(super) async fn show(
     let found = api.templates.get(&name).await?;
     // What it says may hold what is for administrators: mounts of the host, for one.
     let text = (caller.user.role == Role::Admin).then(|| found.text.clone());
-    Ok(Json(Template::of(found, text)))
+    let template = shown(&api, &caller, found);
+    Ok(Json(Template { text, ..template }))
 }
 
 /// `PUT /templates/{name}`
@@ -50,7 +52,7 @@ pub(super) async fn put(
 ) -> Result<Json<Template>, Problem> {
     let found = api.templates.put(&name, new.text).await?;
     let text = Some(found.text.clone());
-    Ok(Json(Template::of(found, text)))
+    Ok(Json(whole(&api, found, text)))
 }
 
 /// `POST /templates/{name}/check`
@@ -64,7 +66,7 @@ pub(super) async fn check(
     if let Err(error) = found.template {
         return Err(TemplatesError::Invalid { name, error }.into());
     }
-    Ok(Json(Template::of(found, None)))
+    Ok(Json(whole(&api, found, None)))
 }
 
 /// `DELETE /templates/{name}`
@@ -75,4 +77,17 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     api.templates.remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows a template to whoever asks, without its text.
+fn shown(api: &Api, caller: &Caller, found: Found) -> Template {
+    match caller.user.role {
+        Role::Admin => whole(api, found, None),
+        Role::Member => Template::of(found, None),
+    }
+}
+
+fn whole(api: &Api, found: Found, text: Option<String>) -> Template {
+    let pool = api.workspaces.pool(&found.name, &found.version);
+    Template::whole(found, text, pool)
 }

@@ -28,6 +28,17 @@ impl Actor {
                 let _ = reply.send(self.change(change).await);
                 return None;
             }
+            Order::Claim(owner, name) => {
+                let claimed = self.claim(owner, name).await;
+                let next = claimed.is_ok().then_some(Lifecycle::Running);
+                let _ = reply.send(claimed);
+                return next;
+            }
+            Order::Dismiss if self.workspace.is_pooled() => (Verb::Purge, None),
+            Order::Dismiss => {
+                let _ = reply.send(Err(CommandError::Gone));
+                return None;
+            }
         };
         let decision = decide(&self.state.borrow(), self.intent, &verb);
         // Where nobody waits for the reply any more, the command still counts.

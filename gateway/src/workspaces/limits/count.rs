@@ -7,6 +7,19 @@ use crate::names::{UserId, WorkspaceId, WorkspaceName};
 use crate::workspaces::reached::Resource;
 use crate::workspaces::state::{FailureReason, State};
 
+/// Whose workspaces are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose<'a> {
+    /// A user's.
+    One(&'a UserId),
+    /// Those that are somebody's.
+    People,
+    /// Those, and pools' members but for such as are on their way out.
+    Staying,
+    /// All.
+    All,
+}
+
 /// Workspaces that an error names.
 const NAMED: usize = 5;
 
@@ -25,10 +38,10 @@ pub(super) fn holds(state: &State) -> bool {
 pub(super) fn usage(
     limits: &Limits,
     entries: &HashMap<WorkspaceId, Entry>,
-    owner: Option<&UserId>,
+    whose: Whose<'_>,
 ) -> Usage {
     let mut sum = Usage::default();
-    for entry in of(entries, owner) {
+    for entry in of(entries, whose) {
         sum.workspaces += u64::from(entry.lives);
         if entry.runs {
             let each = demand(limits, &entry.workspace);
@@ -48,10 +61,10 @@ pub(super) fn usage(
 /// Names who uses a resource, the most first, for their owner: others' aren't named.
 pub(super) fn named(
     entries: &HashMap<WorkspaceId, Entry>,
-    owner: Option<&UserId>,
+    whose: Whose<'_>,
     resource: Resource,
 ) -> (Vec<WorkspaceName>, usize) {
-    if owner.is_none() {
+    if !matches!(whose, Whose::One(_)) {
         return (Vec::new(), 0);
     }
     let counts = |entry: &&Entry| match resource {
@@ -59,7 +72,7 @@ pub(super) fn named(
         Resource::Running | Resource::Cpus | Resource::Memory => entry.runs,
         Resource::Disk => entry.home.is_some_and(|home| home.bytes > 0),
     };
-    let mut users: Vec<_> = of(entries, owner).filter(counts).collect();
+    let mut users: Vec<_> = of(entries, whose).filter(counts).collect();
     users.sort_by_key(|entry| {
         let size = entry.home.map_or(0, |home| home.bytes);
         let size = if resource == Resource::Disk { size } else { 0 };
@@ -73,8 +86,13 @@ pub(super) fn named(
 
 fn of<'a>(
     entries: &'a HashMap<WorkspaceId, Entry>,
-    owner: Option<&'a UserId>,
+    whose: Whose<'a>,
 ) -> impl Iterator<Item = &'a Entry> {
     let all = entries.values();
-    all.filter(move |entry| owner.is_none_or(|owner| entry.workspace.owner == *owner))
+    all.filter(move |entry| match whose {
+        Whose::One(owner) => entry.workspace.owner == *owner,
+        Whose::People => !entry.workspace.is_pooled(),
+        Whose::Staying => !entry.workspace.is_pooled() || entry.lives,
+        Whose::All => true,
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
+use super::count::Whose;
 use super::{Demand, Ledger, LimitReached, Wanted};
 use crate::drivers::HomeSize;
 use crate::names::{UserId, WorkspaceId};
@@ -23,13 +24,13 @@ impl Ledger {
         };
         let entries = self.entries();
         let mut owners: HashMap<&UserId, (&Workspace, u64)> = HashMap::new();
-        for entry in entries.values() {
+        for entry in entries.values().filter(|it| !it.workspace.is_pooled()) {
             let size = entry.home.map_or(0, |home| home.bytes);
             let owner = &entry.workspace.owner;
             owners.entry(owner).or_insert((&entry.workspace, 0)).1 += size;
         }
         owners.retain(|owner, (_, used)| {
-            *used = used.saturating_add(self.snapshots(Some(owner)));
+            *used = used.saturating_add(self.snapshots(Whose::One(owner)));
             *used > limit
         });
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,12 +51,14 @@ impl Ledger {
         *self.sums() = sums;
     }
 
-    /// Returns what a user's snapshots take up, or all.
-    pub(super) fn snapshots(&self, owner: Option<&UserId>) -> u64 {
+    /// Returns what somebody's snapshots take up; pools have none.
+    pub(super) fn snapshots(&self, whose: Whose<'_>) -> u64 {
         let sums = self.sums();
-        match owner {
-            Some(owner) => sums.get(owner).copied().unwrap_or_default(),
-            None => sums.values().fold(0, |sum, size| sum.saturating_add(*size)),
+        match whose {
+            Whose::One(owner) => sums.get(owner).copied().unwrap_or_default(),
+            Whose::People | Whose::Staying | Whose::All => {
+                sums.values().fold(0, |sum, size| sum.saturating_add(*size))
+            }
         }
     }
 

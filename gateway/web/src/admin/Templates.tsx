@@ -90,7 +90,9 @@ function Row({ one }: { one: Template }) {
           {one.problem
             ? `Line ${one.problem.line}: ${one.problem.detail}`
             : one.description || "No description"}
-          {one.image ? ` · ${one.image}` : ""} · version <code>{one.version}</code>
+          {one.image ? ` · ${one.image}` : ""}
+          {one.pool ? ` · ${one.pool.ready} of ${one.pool.wanted} ready` : ""}
+          {one.pool?.problem ? ` (${one.pool.problem})` : ""} · version <code>{one.version}</code>
         </span>
       </div>
       <Menu position="bottom-end" width={180} shadow="md">

@@ -2098,6 +2098,7 @@ export interface components {
             memory: string | null;
             /** @description Its name. */
             name: components["schemas"]["TemplateName"];
+            pool: components["schemas"]["TemplatePool"] | null;
             /** @description Ports that its applications listen on. */
             ports: components["schemas"]["TemplatePort"][];
             problem: components["schemas"]["TemplateProblem"] | null;
@@ -2111,6 +2112,18 @@ export interface components {
             items: components["schemas"]["Template"][];
             /** @description `cursor` of the next page; null: this is the last one */
             next: string | null;
+        };
+        /** @description Workspaces that are kept ready for whoever makes one from a template. */
+        TemplatePool: {
+            /** @description Why there aren't more, where something is wrong. */
+            problem: string | null;
+            /** @description How many there are. */
+            ready: number;
+            /**
+             * Format: int32
+             * @description How many there are to be.
+             */
+            wanted: number;
         };
         /** @description A port that an application listens on. */
         TemplatePort: {

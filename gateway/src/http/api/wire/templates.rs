@@ -7,6 +7,7 @@ use super::VisibilityName;
 use crate::config::{Cpus, Size};
 use crate::names::TemplateName;
 use crate::templates;
+use crate::workspaces::PoolStanding;
 
 /// What workspaces can be made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,9 +38,24 @@ pub struct Template {
     pub max_memory: Option<Size>,
     /// Ports that its applications listen on.
     pub ports: Vec<TemplatePort>,
+    /// What of it is kept ready; for administrators, null: nothing.
+    #[schema(required = true)]
+    pub pool: Option<TemplatePool>,
     /// Its text, TOML; for administrators, of a single template.
     #[schema(required = true)]
     pub text: Option<String>,
+}
+
+/// Workspaces that are kept ready for whoever makes one from a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TemplatePool {
+    /// How many there are to be.
+    pub wanted: u32,
+    /// How many there are.
+    pub ready: usize,
+    /// Why there aren't more, where something is wrong.
+    #[schema(required = true)]
+    pub problem: Option<String>,
 }
 
 /// What is wrong with a template.
@@ -125,7 +141,25 @@ impl Template {
             memory: said.resources.memory,
             max_memory: said.resources.max_memory,
             ports: ports.collect(),
+            pool: None,
             text,
+        }
+    }
+
+    /// Shows a template as administrators see it, with what of it is kept ready.
+    pub fn whole(found: templates::Found, text: Option<String>, pool: PoolStanding) -> Self {
+        let wanted = found
+            .template
+            .as_ref()
+            .map_or(0, templates::Template::ready);
+        let pool = (wanted > 0).then_some(TemplatePool {
+            wanted,
+            ready: pool.ready,
+            problem: pool.problem,
+        });
+        Self {
+            pool,
+            ..Self::of(found, text)
         }
     }
 }
