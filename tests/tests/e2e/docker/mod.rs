@@ -4,6 +4,7 @@ mod devcontainer;
 mod engine;
 mod hosts;
 mod limits;
+mod pools;
 mod snapshots;
 mod templates;
 
