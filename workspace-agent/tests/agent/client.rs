@@ -236,10 +236,23 @@ impl Session {
     }
 
     /// Reads to the end of the stream. Nothing may follow the exit.
-    pub(crate) async fn outcome(mut self) -> Outcome {
+    pub(crate) async fn outcome(self) -> Outcome {
+        self.read_to_end(|outcome| {
+            assert!(outcome.status.is_none() && outcome.signal.is_none());
+        })
+        .await
+    }
+
+    /// Does the same where stdout is read past the stream: the exit is told at once, and
+    /// what is left of stderr follows it.
+    pub(crate) async fn outcome_beside_pipes(self) -> Outcome {
+        self.read_to_end(|_| ()).await
+    }
+
+    async fn read_to_end(mut self, check: impl Fn(&Outcome)) -> Outcome {
         let mut outcome = Outcome::default();
         while let Some(frame) = self.frame().await {
-            assert!(outcome.status.is_none() && outcome.signal.is_none());
+            check(&outcome);
             match frame {
                 Frame::Data(bytes) => outcome.stdout.extend_from_slice(&bytes),
                 Frame::Stderr(bytes) => outcome.stderr.extend_from_slice(&bytes),

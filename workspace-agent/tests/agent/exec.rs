@@ -316,7 +316,7 @@ async fn what_goes_through_pipes_of_the_gateways_is_not_framed() {
     session.exec(line).await;
     to_stdin.write_all(b"through\n").unwrap();
     drop(to_stdin);
-    let outcome = session.outcome().await;
+    let outcome = session.outcome_beside_pipes().await;
     assert_eq!(outcome.status, Some(3));
     assert!(outcome.eof && outcome.stdout.is_empty(), "{outcome:?}");
     assert_eq!(outcome.stderr, b"less\n");
