@@ -5,12 +5,15 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::docker::{BUSYBOX, Containers, Engine};
 use crate::gateway::Gateway;
 use crate::memory::pss_kib;
 use crate::reach::Reach;
 use crate::survivors::Folder;
 use crate::target::Target;
+use crate::wait::until;
 
 use super::peers::Kind;
 use super::report::Better;
@@ -25,6 +28,10 @@ const CLONES: usize = 5;
 /// How many workspaces do nothing.
 const MANY: u32 = 50;
 
+/// The template that keeps workspaces ready, and how long one may take to be.
+const TEMPLATE: &str = "warm";
+const FILLED: Duration = Duration::from_mins(1);
+
 /// How long they are watched.
 const WATCHED: Duration = Duration::from_secs(20);
 
@@ -38,14 +45,26 @@ pub(super) fn measure(bench: &mut Bench) {
     first_shells(bench, &containers, &processes);
     snapshots(bench, &containers);
     clones(bench, &containers);
+    // Its member would count.
+    let _ = containers
+        .target()
+        .gateway()
+        .cli(&["templates", "remove", TEMPLATE, "--yes"])
+        .ok();
     at_rest(bench, &containers, &processes);
 }
 
 /// From nothing to a command's end in a new workspace, or container.
 fn first_shells(bench: &mut Bench, containers: &Containers, processes: &Target) {
     let rounds = bench.rounds(10);
-    let mut row = against_hand("workspace, create to first shell", 1.5);
+    let warm = Aim {
+        of: Kind::Warm,
+        against: None,
+        limit: 1000.0,
+    };
+    let mut row = against_hand("workspace, create to first shell", 1.5).aiming(warm);
     eprintln!("{} …", row.name());
+    keep_one_ready(containers.target());
     for round in 0..rounds {
         let name = format!("bench-{round}");
         row.add(
@@ -60,9 +79,38 @@ fn first_shells(bench: &mut Bench, containers: &Containers, processes: &Target) 
             row.add(kind, [timed(first)]);
             delete(target.gateway(), &name);
         }
+        wait_for_a_ready_one(containers.target());
+        row.add(
+            Kind::Warm,
+            [timed(|| {
+                let create = ["create", &name, "--template", TEMPLATE];
+                let _ = containers.target().gateway().cli(&create).ok();
+                let _ = containers.target().ssh().user(&name).run("true").ok();
+            })],
+        );
+        delete(containers.target().gateway(), &name);
         remove_by_hand(containers.engine(), &name);
     }
     bench.report.add(row);
+}
+
+/// Has a template keep one workspace ready.
+#[track_caller]
+fn keep_one_ready(target: &Target) {
+    let file = target.path("warm.toml");
+    fs::write(&file, "[pool]\nready = 1\n").expect("the folder is writable");
+    let file = file.display().to_string();
+    let add = ["templates", "add", TEMPLATE, &file];
+    let _ = target.gateway().cli(&add).ok();
+}
+
+#[track_caller]
+fn wait_for_a_ready_one(target: &Target) {
+    until(FILLED, "a workspace of the pool", || {
+        let listed = target.gateway().cli(&["templates", "list", "--json"]);
+        let templates: Value = serde_json::from_slice(&listed.ok().stdout).expect("it is JSON");
+        templates[0]["pool"]["ready"] == 1
+    });
 }
 
 /// A workspace's files, its home included, into an image.

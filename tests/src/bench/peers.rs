@@ -33,6 +33,8 @@ pub(super) enum Kind {
     ByHand,
     /// devgate, its workspaces in containers.
     Docker,
+    /// devgate, its workspaces in containers of a warm pool.
+    Warm,
 }
 
 impl Kind {
@@ -43,7 +45,8 @@ impl Kind {
     pub(super) const BY_HTTP: [Self; 3] = [Self::Direct, Self::Nginx, Self::Unix];
 
     /// Those that run workspaces.
-    pub(super) const WITH_WORKSPACES: [Self; 3] = [Self::ByHand, Self::Docker, Self::Unix];
+    pub(super) const WITH_WORKSPACES: [Self; 4] =
+        [Self::ByHand, Self::Docker, Self::Warm, Self::Unix];
 
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -55,6 +58,7 @@ impl Kind {
             Self::Direct => "direct",
             Self::ByHand => "docker by hand",
             Self::Docker => "devgate Docker",
+            Self::Warm => "devgate warm pool",
         }
     }
 }
@@ -86,7 +90,7 @@ impl Peer {
             Kind::Jump => jump(folder.path()),
             Kind::Unix => devgate(folder.path(), Reach::Unix),
             Kind::Dial => devgate(folder.path(), Reach::Dial),
-            Kind::Nginx | Kind::Direct | Kind::ByHand | Kind::Docker => {
+            Kind::Nginx | Kind::Direct | Kind::ByHand | Kind::Docker | Kind::Warm => {
                 panic!("{} carries no SSH", kind.label())
             }
         };

@@ -65,6 +65,12 @@ impl Row {
         }
     }
 
+    /// Adds an aim.
+    pub(super) fn aiming(mut self, aim: Aim) -> Self {
+        self.aims.push(aim);
+        self
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
