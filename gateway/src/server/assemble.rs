@@ -102,8 +102,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     };
     let templates = config.workspaces.templates.clone();
     let templates = templates.unwrap_or_else(|| folder.join("templates"));
-    let poolable = pools::poolable(&config.startup);
-    let templates = Templates::new(templates, config.workspaces.driver, poolable);
+    let at_start = pools::at_start(&config.startup);
+    let templates = Templates::new(templates, config.workspaces.driver, at_start);
     let sleep = Sleep::load(sleep::Parts {
         store: store.clone(),
         workspaces: workspaces.clone(),

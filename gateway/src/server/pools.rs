@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::chain::chain;
 use crate::config::StartupConfig;
-use crate::templates::{Poolable, Templates};
+use crate::templates::{AtStart, Templates};
 use crate::workspaces::Workspaces;
 
 /// Pause between two looks: templates' files are read for each.
@@ -17,14 +17,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Pause after one that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-/// Tells which templates may keep workspaces ready.
-pub(super) fn poolable(startup: &StartupConfig) -> Poolable {
-    if startup.secrets.is_empty() {
-        Poolable::Any
-    } else if startup.script.is_none() {
-        Poolable::WithoutScript
-    } else {
-        Poolable::None
+/// Returns what all workspaces get and run.
+pub(super) fn at_start(startup: &StartupConfig) -> AtStart {
+    AtStart {
+        secrets: !startup.secrets.is_empty(),
+        script: startup.script.is_some(),
     }
 }
 
@@ -33,6 +30,7 @@ pub(super) async fn run(workspaces: Workspaces, templates: Templates, stop: Canc
     // In a box: keeping them takes a large future.
     let work = Box::pin(async {
         loop {
+            workspaces.make_room().await;
             let pause = match templates.pools().await {
                 Ok(wanted) => workspaces.keep_pools(&wanted).await,
                 Err(error) => {

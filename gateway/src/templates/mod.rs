@@ -5,27 +5,25 @@
 //! reads what is there now. A workspace keeps what its template said when it was made
 //! ([`Blueprint`]); the template's version, a digest, tells when that is behind.
 
+mod check;
+mod files;
+mod made;
 mod read;
 mod template;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
-use crate::build_context::Sources;
 use crate::config::DriverName;
-use crate::files::replace;
 use crate::names::TemplateName;
-use crate::workspaces::{Blueprint, Build, Choices, Image, TemplateUse, WantedPool};
+use crate::workspaces::{Blueprint, Choices, WantedPool};
 
-use read::{pool_refused, without_pool};
+use files::fits;
 
 pub use read::{TemplateError, read};
 pub use template::{BuildRecipe, Pool, Resources, Template};
@@ -49,7 +47,7 @@ pub struct Templates {
 struct Inner {
     folder: PathBuf,
     driver: DriverName,
-    poolable: Poolable,
+    at_start: AtStart,
     /// Held while a file is written.
     writing: Mutex<()>,
     /// The versions of a moment ago.
@@ -63,17 +61,13 @@ pub type Versions = BTreeMap<TemplateName, String>;
 /// behind, and files of builds are read for that.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// Which templates may keep workspaces ready: before these are anybody's, scripts would
-/// run in them without their owners' secrets.
+/// What all workspaces get and run when they start, whatever their template says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Poolable {
-    /// Any: workspaces get no secrets.
-    #[default]
-    Any,
-    /// Those that have no start-up script: workspaces get secrets.
-    WithoutScript,
-    /// None: workspaces get secrets, and all run a script.
-    None,
+pub struct AtStart {
+    /// Whether they get secrets.
+    pub secrets: bool,
+    /// Whether a script runs in them.
+    pub script: bool,
 }
 
 /// A template as it is now.
@@ -157,12 +151,12 @@ pub enum TemplatesError {
 impl Templates {
     /// Takes templates from a folder, which needn't be there, for workspaces of that
     /// driver.
-    pub fn new(folder: PathBuf, driver: DriverName, poolable: Poolable) -> Self {
+    pub fn new(folder: PathBuf, driver: DriverName, at_start: AtStart) -> Self {
         Self {
             inner: Arc::new(Inner {
                 folder,
                 driver,
-                poolable,
+                at_start,
                 writing: Mutex::default(),
                 versions: Mutex::default(),
             }),
@@ -306,306 +300,6 @@ fn inner_failed(folder: &Path, failure: &tokio::task::JoinError) -> TemplatesErr
         path: folder.to_owned(),
         source: io::Error::other(failure.to_string()),
     }
-}
-
-impl Inner {
-    fn path(&self, name: &TemplateName) -> PathBuf {
-        self.folder.join(format!("{name}.{ENDING}"))
-    }
-
-    fn versions(&self) -> Result<Arc<Versions>, TemplatesError> {
-        // Held while they are looked for: who comes meanwhile takes the same.
-        let mut remembered = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, versions)) = &*remembered
-            && at.elapsed() < REMEMBERED
-        {
-            return Ok(Arc::clone(versions));
-        }
-        let usable = self.list()?.into_iter().filter(|it| it.template.is_ok());
-        let versions = Arc::new(usable.map(|it| (it.name, it.version)).collect());
-        *remembered = Some((Instant::now(), Arc::clone(&versions)));
-        Ok(versions)
-    }
-
-    fn forget_versions(&self) {
-        let mut remembered = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        *remembered = None;
-    }
-
-    fn pools(&self) -> Result<Vec<WantedPool>, TemplatesError> {
-        let mut pools = Vec::new();
-        for name in self.names()? {
-            let text = match self.text(&name) {
-                Ok(text) => text,
-                Err(TemplatesError::NoSuchTemplate(_)) => continue,
-                Err(error) => return Err(error),
-            };
-            let ready = read(&text).map(|template| template.ready());
-            let of = match ready {
-                Ok(0) => continue,
-                Ok(ready) => {
-                    let blueprint = self.blueprint(&name, Choices::default(), 0);
-                    let ready = usize::try_from(ready).unwrap_or(usize::MAX);
-                    blueprint.ok().map(|blueprint| (ready, blueprint))
-                }
-                // Not worth ending what is ready.
-                Err(_) => None,
-            };
-            pools.push(WantedPool { template: name, of });
-        }
-        Ok(pools)
-    }
-
-    fn list(&self) -> Result<Vec<Found>, TemplatesError> {
-        let found = self.names()?;
-        let found = found.iter().map(|name| self.get(name));
-        // One that goes at this moment isn't there.
-        let there = found.filter(|it| !matches!(it, Err(TemplatesError::NoSuchTemplate(_))));
-        there.collect()
-    }
-
-    fn names(&self) -> Result<Vec<TemplateName>, TemplatesError> {
-        let failed = |source| TemplatesError::File {
-            action: "read",
-            path: self.folder.clone(),
-            source,
-        };
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            let is_template = path.extension().is_some_and(|ending| ending == ENDING);
-            if let (true, Some(Ok(name))) = (is_template, stem.map(str::parse)) {
-                names.push(name);
-            }
-        }
-        names.sort();
-        names.truncate(MAX_TEMPLATES);
-        Ok(names)
-    }
-
-    fn get(&self, name: &TemplateName) -> Result<Found, TemplatesError> {
-        let text = self.text(name)?;
-        Ok(self.found(name, text))
-    }
-
-    fn text(&self, name: &TemplateName) -> Result<String, TemplatesError> {
-        let path = self.path(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(TemplatesError::NoSuchTemplate(name.clone()))
-            }
-            Err(source) => Err(TemplatesError::File {
-                action: "read",
-                path,
-                source,
-            }),
-        }
-    }
-
-    /// Refuses a pool whose workspaces would miss something.
-    fn check_pool(&self, text: &str, template: &Template) -> Result<(), TemplateError> {
-        let problem = match (self.poolable, &template.startup) {
-            (Poolable::None, _) if template.ready() > 0 => {
-                "the start-up script of all workspaces (startup.script) gets their owners' \
-                 secrets (startup.secrets), and those that are kept ready have no owner yet: \
-                 leave the pool out"
-            }
-            (Poolable::WithoutScript, Some(_)) if template.ready() > 0 => {
-                "the start-up script gets its owner's secrets (startup.secrets), and workspaces \
-                 that are kept ready have no owner yet: leave out one of the two"
-            }
-            _ => return Ok(()),
-        };
-        Err(pool_refused(text, problem))
-    }
-
-    fn found(&self, name: &TemplateName, text: String) -> Found {
-        let template = read(&text).and_then(|template| {
-            self.check_pool(&text, &template)?;
-            // A folder that isn't there is found now, and not by the first build.
-            match &template.build {
-                Some(recipe) => self.build(recipe).map(|build| (template, Some(build))),
-                None => Ok((template, None)),
-            }
-        });
-        let (template, build) = match template {
-            Ok((template, build)) => (Ok(template), build),
-            Err(error) => (Err(error), None),
-        };
-        let version = version(&text, build.as_ref());
-        Found {
-            name: name.clone(),
-            text,
-            template,
-            version,
-            build: build.map(|build| build.digest),
-        }
-    }
-
-    fn put(&self, name: &TemplateName, text: &str) -> Result<Found, TemplatesError> {
-        fits(text)?;
-        let found = self.found(name, text.to_owned());
-        if let Err(error) = found.template {
-            let name = name.clone();
-            return Err(TemplatesError::Invalid { name, error });
-        }
-        let path = self.path(name);
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let written =
-            fs::create_dir_all(&self.folder).and_then(|()| replace(&path, text.as_bytes()));
-        written.map_err(|source| TemplatesError::File {
-            action: "write",
-            path,
-            source,
-        })?;
-        self.forget_versions();
-        Ok(found)
-    }
-
-    fn remove(&self, name: &TemplateName) -> Result<(), TemplatesError> {
-        let path = self.path(name);
-        match fs::remove_file(&path) {
-            Ok(()) => {
-                self.forget_versions();
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(TemplatesError::NoSuchTemplate(name.clone()))
-            }
-            Err(source) => Err(TemplatesError::File {
-                action: "remove",
-                path,
-                source,
-            }),
-        }
-    }
-
-    fn build(&self, recipe: &BuildRecipe) -> Result<Build, TemplateError> {
-        let context = recipe.context.as_ref().map(|path| self.folder.join(path));
-        let sources = Sources {
-            dockerfile: &recipe.dockerfile,
-            context: context.as_deref(),
-            folders: &BTreeMap::new(),
-            arguments: &recipe.arguments,
-            target: recipe.target.as_deref(),
-        };
-        let digest = sources.digest().map_err(|error| TemplateError {
-            line: 1,
-            problem: format!("build.context: can't read the files there: {error}"),
-        })?;
-        Ok(Build {
-            digest,
-            dockerfile: recipe.dockerfile.clone(),
-            context,
-            folders: BTreeMap::new(),
-            arguments: recipe.arguments.clone(),
-            target: recipe.target.clone(),
-        })
-    }
-
-    fn blueprint(
-        &self,
-        name: &TemplateName,
-        choices: Choices,
-        rebuilds: u32,
-    ) -> Result<Blueprint, TemplatesError> {
-        let found = self.get(name)?;
-        let invalid = |error| TemplatesError::Invalid {
-            name: name.clone(),
-            error,
-        };
-        let template = found.template.map_err(invalid)?;
-        if self.driver == DriverName::Process
-            && let Some(key) = template.needs_containers()
-        {
-            let name = name.clone();
-            return Err(TemplatesError::NeedsContainers { name, key });
-        }
-        let resources = &template.resources;
-        allowed(name, "cpus", choices.cpus, resources.max_cpus)?;
-        allowed(name, "memory", choices.memory, resources.max_memory)?;
-        let built = template.build.as_ref().map(|recipe| self.build(recipe));
-        let built = built.transpose().map_err(invalid)?;
-        let image = template.image.map(Image::Named);
-        Ok(Blueprint {
-            template: Some(TemplateUse {
-                name: name.clone(),
-                version: found.version,
-            }),
-            choices,
-            rebuilds,
-            image: image.or(built.map(Image::Built)),
-            startup: template.startup,
-            readiness: template.readiness,
-            secrets: template.secrets,
-            sleep: template.sleep,
-            host_labels: template.host_labels,
-            home: None,
-            user: template.user,
-            shell: template.shell,
-            cpus: choices.cpus.or(resources.cpus),
-            memory: choices.memory.or(resources.memory),
-            pids: resources.pids,
-            tmp_size: resources.tmp_size,
-            gpus: resources.gpus,
-            mounts: template.mounts,
-            extra_hosts: template.extra_hosts,
-            environment: template.environment,
-            extensions: template.extensions.into_values().flatten().collect(),
-            ports: template.ports,
-            repository: template.repository,
-            ..Blueprint::default()
-        })
-    }
-}
-
-/// Refuses a text that is too long.
-fn fits(text: &str) -> Result<(), TemplatesError> {
-    if text.chars().count() > MAX_TEXT {
-        return Err(TemplatesError::TooLong);
-    }
-    Ok(())
-}
-
-/// Refuses what is more than a template allows.
-fn allowed<T: Copy + PartialOrd + std::fmt::Display>(
-    name: &TemplateName,
-    what: &'static str,
-    chosen: Option<T>,
-    most: Option<T>,
-) -> Result<(), TemplatesError> {
-    let name = name.clone();
-    match (chosen, most) {
-        (Some(_), None) => Err(TemplatesError::NoChoice { name, what }),
-        (Some(chosen), Some(most)) if chosen > most => Err(TemplatesError::TooMuch {
-            name,
-            what,
-            most: most.to_string(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn version(text: &str, build: Option<&Build>) -> String {
-    let mut hash = Sha256::new();
-    // How many are kept ready is no reason to rebuild any.
-    hash.update(without_pool(text));
-    if let Some(build) = build {
-        hash.update([0]);
-        hash.update(&build.digest);
-    }
-    let digest = hash.finalize();
-    digest.iter().take(6).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

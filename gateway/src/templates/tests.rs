@@ -1,10 +1,12 @@
 //! Templates in a folder, and what workspaces get of them.
 
+use std::fs;
+
 use super::*;
 
 fn templates(driver: DriverName) -> (tempfile::TempDir, Templates) {
     let folder = tempfile::tempdir().unwrap();
-    let templates = Templates::new(folder.path().join("templates"), driver, Poolable::Any);
+    let templates = Templates::new(folder.path().join("templates"), driver, AtStart::default());
     (folder, templates)
 }
 
@@ -119,28 +121,45 @@ async fn a_pool_is_no_part_of_what_workspaces_are_made_of() {
         template: go,
         of: None,
     };
-    assert_eq!(templates.pools().await.unwrap(), [unreadable]);
+    // One that can't be read at all is nobody else's concern.
+    fs::create_dir(templates.inner.path(&name("other"))).unwrap();
+    let other = WantedPool {
+        template: name("other"),
+        of: None,
+    };
+    assert_eq!(templates.pools().await.unwrap(), [unreadable, other]);
 }
 
 #[tokio::test]
 async fn no_script_runs_in_a_pool_that_would_miss_its_owners_secrets() {
     let folder = tempfile::tempdir().unwrap();
-    let plain = "[pool]\nready = 1\n";
-    let script = "[startup]\nscript = \"make\"\n[pool]\nready = 1\n";
-    for (poolable, text, line) in [
-        (Poolable::Any, script, None),
-        (Poolable::WithoutScript, plain, None),
-        (Poolable::WithoutScript, script, Some(4)),
-        (Poolable::None, plain, Some(2)),
-        (Poolable::None, "[pool]\nready = 0\n", None),
+    let pool = "[pool]\nready = 1\n";
+    let script = "[startup]\nscript = \"make\"\n";
+    let asks = "[readiness]\ncommand = \"make\"\n";
+    let secrets = "secrets = [\"TOKEN\"]\n";
+    for (secrets_of_all, script_of_all, before, is_refused) in [
+        (false, false, script.to_owned(), false),
+        (false, true, String::new(), false),
+        (true, false, String::new(), false),
+        (false, false, secrets.to_owned(), false),
+        (true, false, script.to_owned(), true),
+        (true, true, String::new(), true),
+        (true, false, asks.to_owned(), true),
+        (false, true, secrets.to_owned(), true),
+        (false, false, format!("{secrets}{script}"), true),
     ] {
-        let templates = Templates::new(folder.path().to_owned(), DriverName::Docker, poolable);
-        let found = templates.check(&name("go"), text.to_owned()).await.unwrap();
-        let at = found.template.err().map(|error| {
-            assert!(error.problem.contains("startup.secrets"), "{error}");
-            error.line
-        });
-        assert_eq!(at, line, "{poolable:?} {text}");
+        let at_start = AtStart {
+            secrets: secrets_of_all,
+            script: script_of_all,
+        };
+        let templates = Templates::new(folder.path().to_owned(), DriverName::Docker, at_start);
+        for (text, is_refused) in [(format!("{before}{pool}"), is_refused), (before, false)] {
+            let found = templates.check(&name("go"), text.clone()).await.unwrap();
+            let error = found.template.err();
+            assert_eq!(error.is_some(), is_refused, "{at_start:?} {text}");
+            let line = 2 + text.lines().take_while(|line| *line != "[pool]").count();
+            assert!(error.is_none_or(|it| it.line == line), "{text}");
+        }
     }
 }
 

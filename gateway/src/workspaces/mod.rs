@@ -316,7 +316,7 @@ impl Workspaces {
 
     /// Opens the ports of a new workspace, tells of it, and gives it its task.
     async fn begin(&self, record: &Record, of: Option<&WorkspaceName>) -> Result<(), StoreError> {
-        let opened = self.open_ports(record).await;
+        let opened = open_ports(&self.inner.shared, &record.workspace).await;
         let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
         if let Some(of) = of {
             about.says("clone-of", of.as_str());
@@ -325,22 +325,6 @@ impl Workspaces {
         // It is there, whatever became of its ports.
         self.adopt(record.clone());
         opened
-    }
-
-    /// Opens the ports that a new workspace's blueprint opens.
-    async fn open_ports(&self, record: &Record) -> Result<(), StoreError> {
-        for rule in &record.workspace.blueprint.ports {
-            let open = OpenPort {
-                port: rule.port,
-                visibility: rule.visibility,
-                expires: None,
-            };
-            if rule.visibility != Visibility::Private {
-                let id = &record.workspace.id;
-                self.inner.shared.store.set_port(id, &open).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Has a workspace run. Returns once that is recorded; [`Self::settled`] waits
@@ -513,6 +497,21 @@ impl Shared {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens the ports that a new workspace's blueprint opens.
+async fn open_ports(shared: &Shared, workspace: &Workspace) -> Result<(), StoreError> {
+    for rule in &workspace.blueprint.ports {
+        let open = OpenPort {
+            port: rule.port,
+            visibility: rule.visibility,
+            expires: None,
+        };
+        if rule.visibility != Visibility::Private {
+            shared.store.set_port(&workspace.id, &open).await?;
+        }
+    }
+    Ok(())
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::blueprint::{Blueprint, TemplateUse};
 use super::error::CommandError;
 use super::state::{FailureReason, Intent, Record, State, Workspace};
+use super::whole::to_the_end;
 use super::{Order, Workspaces};
 use crate::chain::chain;
 use crate::identity::User;
@@ -19,6 +21,9 @@ use crate::names::{TemplateName, WorkspaceId, WorkspaceName};
 
 /// How long pools aren't looked at where nothing seems to have changed.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a member may be on its way until others are made beside it.
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// Pause after a member couldn't be made; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -95,12 +100,11 @@ impl Filling {
 
 impl Workspaces {
     /// Brings pools nearer to what templates want: ends members that are too many, or made
-    /// of something else, makes room for people's workspaces, and begins to make a member
-    /// of each pool that lacks some and makes none. Returns how long nothing more is due
+    /// of something else, and begins to make a member of each pool that lacks some and
+    /// makes none. Returns how long nothing more is due
     /// unless [`Self::pools_to_look_at`] says so.
     pub async fn keep_pools(&self, wanted: &[WantedPool]) -> Duration {
         self.dismiss_unwanted(wanted).await;
-        self.make_room().await;
         self.inner
             .shared
             .pools()
@@ -188,18 +192,29 @@ impl Workspaces {
         }
     }
 
-    /// Tells whether a member failed for good, and takes note of that.
+    /// Tells whether a member failed for good, its start-up included, and takes note of
+    /// that.
     fn has_failed(&self, member: &Workspace) -> bool {
         let failure = self.failure(member).filter(|reason| !reason.passes());
-        let Some(reason) = failure else {
+        let failure = failure.map(|reason| reason.to_string());
+        let Some(reason) = failure.or_else(|| self.startup_failure(&member.id)) else {
             return false;
         };
         if let Some(used) = &member.blueprint.template {
             let mut pools = self.inner.shared.pools();
             let filling = pools.entry(used.name.clone()).or_default();
-            filling.failed(reason.to_string());
+            filling.failed(reason);
         }
         true
+    }
+
+    fn startup_failure(&self, id: &WorkspaceId) -> Option<String> {
+        let failure = self.startup(id)?.failure?;
+        let step = failure.step.as_deref().unwrap_or("readiness");
+        Some(format!(
+            "the start-up failed ({step}): {}",
+            failure.last_line
+        ))
     }
 
     fn failure(&self, member: &Workspace) -> Option<FailureReason> {
@@ -221,7 +236,7 @@ impl Workspaces {
     }
 
     /// Ends members until what is left isn't more than there may be.
-    async fn make_room(&self) {
+    pub async fn make_room(&self) {
         let mut members = self.inner.shared.ledger.members();
         members.sort_by_key(|member| self.is_ready(&member.id));
         for member in members {
@@ -236,7 +251,10 @@ impl Workspaces {
     async fn fill(&self, template: &TemplateName, count: usize, of: &Blueprint) -> Duration {
         let members = self.members_of(template);
         let ready = members.iter().filter(|it| self.is_ready(&it.id)).count();
-        let (settled, full) = (ready == members.len(), members.len() >= count);
+        let coming = members.iter().filter(|it| self.is_coming(it)).count();
+        // Those that are away with their host don't count, but are bounded, too.
+        let full = ready + coming >= count || members.len() >= count.saturating_mul(2);
+        let settled = coming == 0;
         {
             let mut pools = self.inner.shared.pools();
             let filling = pools.entry(template.clone()).or_default();
@@ -252,8 +270,11 @@ impl Workspaces {
             return LOOK;
         }
         let (nobody, name) = (User::nobody(), WorkspaceName::unnamed(template));
-        let made = self.make_new(&nobody, &name, of.clone(), Intent::Run);
-        let made = made.await;
+        let (workspaces, of) = (self.clone(), of.clone());
+        let making = to_the_end(&mut self.inner.actors(), async move {
+            workspaces.make_new(&nobody, &name, of, Intent::Run).await
+        });
+        let made = making.await;
         let mut pools = self.inner.shared.pools();
         let filling = pools.entry(template.clone()).or_default();
         match made {
@@ -277,11 +298,21 @@ impl Workspaces {
         members
     }
 
-    /// Tells whether a workspace runs and its agent is there.
+    /// Tells whether a workspace runs, nothing went wrong at its start, and its agent is
+    /// there, of this version.
     fn is_ready(&self, id: &WorkspaceId) -> bool {
         let runs = self
             .watch(id)
             .is_some_and(|state| *state.borrow() == State::Running);
-        runs && self.inner.shared.tunnels.agent(id).is_some()
+        let agent = self.inner.shared.tunnels.agent(id);
+        let is_ours = agent.is_some_and(|agent| agent.version == env!("CARGO_PKG_VERSION"));
+        runs && is_ours && self.startup_failure(id).is_none()
+    }
+
+    /// Tells whether a member is on its way, and not for too long.
+    fn is_coming(&self, member: &Workspace) -> bool {
+        let state = self.watch(&member.id).map(|state| state.borrow().clone());
+        let is_young = OffsetDateTime::now_utc() - member.created < PATIENCE;
+        is_young && matches!(state, Some(State::Created | State::Starting))
     }
 }

@@ -9,6 +9,7 @@ use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::WorkspaceName;
 use crate::workspaces::error::CommandError;
+use crate::workspaces::open_ports;
 use crate::workspaces::state::{Intent, State};
 
 impl Actor {
@@ -29,6 +30,8 @@ impl Actor {
         (claimed.name, claimed.created) = (name, OffsetDateTime::now_utc());
         (claimed.owner, claimed.owner_name) = (owner.id, owner.name);
         let (shared, id) = (&self.shared, &self.workspace.id);
+        // A gateway that made it may have ended before it opened them.
+        open_ports(shared, &self.workspace).await?;
         shared.ledger.claim(&claimed)?;
         let given = shared.store.claim_workspace(&claimed).await;
         if !matches!(given, Ok(true)) {

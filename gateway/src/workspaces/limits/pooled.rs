@@ -1,6 +1,6 @@
 //! What is nobody's: it counts in total alone, and makes room for what is somebody's.
 
-use super::count::{Whose, usage};
+use super::count::Whose;
 use super::{Ledger, LimitReached, Workspace};
 
 impl Ledger {
@@ -31,13 +31,14 @@ impl Ledger {
 
     /// Tells whether there is more than there may be as long as all pools' members stay.
     pub(in crate::workspaces) fn is_crowded(&self) -> bool {
-        let has = usage(&self.limits, &self.entries(), Whose::Staying);
+        let has = self.all(&self.entries(), Whose::Staying);
         let may = &self.limits.total;
         [
             (has.workspaces, may.workspaces),
             (has.running, may.running),
             (has.nano_cpus, may.nano_cpus),
             (has.memory, may.memory),
+            (has.disk, may.disk),
         ]
         .into_iter()
         .any(|(has, may)| may.is_some_and(|may| has > may))

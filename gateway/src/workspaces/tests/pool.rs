@@ -45,6 +45,7 @@ impl Installation {
     async fn keep(&self, wanted: &[WantedPool], done: impl Fn() -> bool) {
         within(async {
             loop {
+                self.workspaces.make_room().await;
                 let pause = self.workspaces.keep_pools(wanted).await;
                 if done() {
                     return;
@@ -252,6 +253,26 @@ async fn pools_make_room_for_people_and_take_none_of_it() {
     assert_eq!(it.workspaces.usage(None).running, 3);
     let more = it.make("more", "1").await;
     assert!(matches!(more, Err(CommandError::Limit(_))), "{more:?}");
+}
+
+#[tokio::test]
+async fn members_go_where_homes_take_up_too_much() {
+    let total = Allowance {
+        disk: Some(1000),
+        ..Allowance::default()
+    };
+    let it = Installation::with(LifecycleOptions {
+        limits: Limits {
+            total,
+            ..Limits::default()
+        },
+        measure_pause: Duration::from_millis(5),
+        ..options()
+    })
+    .await;
+    it.fill(2, "1").await;
+    it.driver.set_size(600);
+    it.keep(&wanted(2, "1"), || it.nobodys() == 1).await;
 }
 
 #[tokio::test]

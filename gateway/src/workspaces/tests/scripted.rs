@@ -349,7 +349,7 @@ async fn serve(listener: UnixListener, id: WorkspaceId) {
             if open == Open::Control {
                 let hello = FromAgent::Hello {
                     protocol: devgate_protocol::VERSION,
-                    version: "0.1.0".into(),
+                    version: env!("CARGO_PKG_VERSION").into(),
                     workspace: id.to_string(),
                     pid: 1,
                     features: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod devcontainer;
 mod engine;
+mod fire;
 mod hosts;
 mod limits;
 mod pools;
