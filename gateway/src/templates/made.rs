@@ -32,7 +32,7 @@ impl Inner {
             let of = match ready {
                 Ok(0) => continue,
                 Ok(ready) => {
-                    let blueprint = self.blueprint(&name, Choices::default(), 0);
+                    let blueprint = self.blueprint_of((&name, &text), Choices::default(), 0);
                     let ready = usize::try_from(ready).unwrap_or(usize::MAX);
                     blueprint.ok().map(|blueprint| (ready, blueprint))
                 }
@@ -74,11 +74,21 @@ impl Inner {
         rebuilds: u32,
     ) -> Result<Blueprint, TemplatesError> {
         let text = self.text(name)?;
+        self.blueprint_of((name, &text), choices, rebuilds)
+    }
+
+    /// Returns what workspaces are made of by a template's text.
+    fn blueprint_of(
+        &self,
+        (name, text): (&TemplateName, &str),
+        choices: Choices,
+        rebuilds: u32,
+    ) -> Result<Blueprint, TemplatesError> {
         let invalid = |error| TemplatesError::Invalid {
             name: name.clone(),
             error,
         };
-        let (template, built) = self.parsed(&text).map_err(invalid)?;
+        let (template, built) = self.parsed(text).map_err(invalid)?;
         if self.driver == DriverName::Process
             && let Some(key) = template.needs_containers()
         {
@@ -88,7 +98,7 @@ impl Inner {
         let resources = &template.resources;
         allowed(name, "cpus", choices.cpus, resources.max_cpus)?;
         allowed(name, "memory", choices.memory, resources.max_memory)?;
-        let version = version(&text, built.as_ref());
+        let version = version(text, built.as_ref());
         let image = template.image.map(Image::Named);
         Ok(Blueprint {
             template: Some(TemplateUse {

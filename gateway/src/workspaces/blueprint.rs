@@ -247,7 +247,19 @@ impl Blueprint {
 
     /// Returns this and all that the workspace may go back to, the latest first.
     pub(super) fn with_before(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |blueprint| blueprint.before())
+        std::iter::once(self).chain(self.all_before())
+    }
+
+    /// Returns all that the workspace may go back to, the latest first.
+    pub(super) fn all_before(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(self.before(), |blueprint| blueprint.before())
+    }
+
+    /// Returns the id of the restoring that its home is of; empty where it is of none.
+    pub fn restoring(&self) -> &str {
+        self.home
+            .as_ref()
+            .map_or("", |home| home.restoring.as_str())
     }
 
     /// Returns this without anything to go back to.

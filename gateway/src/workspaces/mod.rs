@@ -18,6 +18,7 @@ mod limits;
 mod logs;
 mod look;
 mod measure;
+mod new;
 mod open;
 mod orphans;
 mod pool;
@@ -44,11 +45,11 @@ use tracing::{Instrument as _, error, info_span};
 
 use crate::activity::Activity;
 use crate::drivers::Driver;
-use crate::events::{Events, Kind, NewEvent};
+use crate::events::{Events, Kind};
 use crate::identity::User;
 use crate::names::{TemplateName, WorkspaceId, WorkspaceName};
 use crate::repositories::Repositories;
-use crate::store::{OpenPort, Store, StoreError, Visibility};
+use crate::store::{Store, StoreError};
 use crate::tunnel::Tunnels;
 
 use actor::Actor;
@@ -56,7 +57,6 @@ use decide::Verb;
 use limits::Ledger;
 use snapshots::Going;
 use tenure::Owner;
-use whole::to_the_end;
 
 pub use blueprint::{
     Blueprint, Build, Choices, HomeOf, Image, PortRule, ReadinessRule, SleepRule, StartupScript,
@@ -270,63 +270,6 @@ impl Workspaces {
         Ok(workspaces)
     }
 
-    /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once,
-    /// or is one that a pool has ready.
-    ///
-    /// # Errors
-    /// `Store(WorkspaceExists)` where the owner has one of that name; `Limit` where there
-    /// would be more than there may be.
-    pub async fn create(
-        &self,
-        owner: &User,
-        name: &WorkspaceName,
-        blueprint: Blueprint,
-        intent: Intent,
-    ) -> Result<Record, CommandError> {
-        if self.inner.shared.stop.is_cancelled() {
-            return Err(CommandError::ShuttingDown);
-        }
-        let (workspaces, owner, name) = (self.clone(), owner.clone(), name.clone());
-        let begun = to_the_end(&mut self.inner.actors(), async move {
-            if intent == Intent::Run
-                && let Some(record) = workspaces.claim(&owner, &name, &blueprint).await?
-            {
-                return Ok(record);
-            }
-            workspaces.make_new(&owner, &name, blueprint, intent).await
-        });
-        begun.await
-    }
-
-    async fn make_new(
-        &self,
-        owner: &User,
-        name: &WorkspaceName,
-        blueprint: Blueprint,
-        intent: Intent,
-    ) -> Result<Record, CommandError> {
-        let shared = &self.inner.shared;
-        let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
-        let store = &shared.store;
-        let record = store.add_workspace(owner, name, blueprint, intent).await?;
-        place.taken_by(&record.workspace);
-        self.begin(&record, None).await?;
-        Ok(record)
-    }
-
-    /// Opens the ports of a new workspace, tells of it, and gives it its task.
-    async fn begin(&self, record: &Record, of: Option<&WorkspaceName>) -> Result<(), StoreError> {
-        let opened = open_ports(&self.inner.shared, &record.workspace).await;
-        let mut about = NewEvent::of_workspace(Kind::WorkspaceCreated, &record.workspace);
-        if let Some(of) = of {
-            about.says("clone-of", of.as_str());
-        }
-        self.inner.shared.events.record(about);
-        // It is there, whatever became of its ports.
-        self.adopt(record.clone());
-        opened
-    }
-
     /// Has a workspace run. Returns once that is recorded; [`Self::settled`] waits
     /// for the end of this and of the other commands.
     pub async fn start(&self, id: &WorkspaceId) -> Result<(), CommandError> {
@@ -497,21 +440,6 @@ impl Shared {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Opens the ports that a new workspace's blueprint opens.
-async fn open_ports(shared: &Shared, workspace: &Workspace) -> Result<(), StoreError> {
-    for rule in &workspace.blueprint.ports {
-        let open = OpenPort {
-            port: rule.port,
-            visibility: rule.visibility,
-            expires: None,
-        };
-        if rule.visibility != Visibility::Private {
-            shared.store.set_port(&workspace.id, &open).await?;
-        }
-    }
-    Ok(())
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
 use serde_json::Value;
 
 use crate::docker::{BUSYBOX, Containers, Engine};
@@ -34,9 +35,6 @@ const FILLED: Duration = Duration::from_mins(1);
 
 /// How long they are watched.
 const WATCHED: Duration = Duration::from_secs(20);
-
-/// Hundredths of a second: what `/proc/PID/stat` counts CPU time in.
-const TICKS: f64 = 100.0;
 
 pub(super) fn measure(bench: &mut Bench) {
     let containers = Containers::start(BUSYBOX, &[]);
@@ -263,11 +261,12 @@ fn megabytes(process: u32) -> f64 {
     f64::from(kib) * 1.024e-3
 }
 
-/// Returns the CPU time that a process has had (proc(5), `stat`).
+/// Returns the CPU time that a process has had, in seconds.
 fn seconds(process: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let mut times = fields.split_whitespace().skip(11).take(2);
-    let mut next = || times.next().and_then(|field| field.parse::<f64>().ok());
-    (next().unwrap_or_default() + next().unwrap_or_default()) / TICKS
+    let process = i32::try_from(process).expect("process ids are small");
+    let stat = Process::new(process).and_then(|process| process.stat());
+    let stat = stat.expect("it runs");
+    let ticks = u32::try_from(stat.utime + stat.stime).unwrap_or(u32::MAX);
+    let per_second = u32::try_from(procfs::ticks_per_second()).unwrap_or(u32::MAX);
+    f64::from(ticks) / f64::from(per_second)
 }

@@ -298,8 +298,7 @@ impl Snapshots for DockerDriver {
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<bool, DriverError>> {
         let folder = self.folder(&workspace.id);
-        let home = workspace.blueprint.home.as_ref();
-        let wanted = home.map_or("", |home| home.restoring.as_str()).to_owned();
+        let wanted = workspace.blueprint.restoring().to_owned();
         Box::pin(blocking(move || Ok(folder.home_of()? == Some(wanted))))
     }
 

@@ -140,8 +140,7 @@ impl Snapshots for ProcessDriver {
         workspace: &'a Workspace,
     ) -> Pending<'a, Result<bool, DriverError>> {
         let folder = self.folder(&workspace.id);
-        let home = workspace.blueprint.home.as_ref();
-        let wanted = home.map_or("", |home| home.restoring.as_str()).to_owned();
+        let wanted = workspace.blueprint.restoring().to_owned();
         Box::pin(blocking(move || {
             let note = home_of(&folder)?;
             // A swap that was begun is always finished.

@@ -9,7 +9,7 @@ use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::WorkspaceName;
 use crate::workspaces::error::CommandError;
-use crate::workspaces::open_ports;
+use crate::workspaces::new::open_ports;
 use crate::workspaces::state::{Intent, State};
 
 impl Actor {

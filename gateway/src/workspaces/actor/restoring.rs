@@ -39,7 +39,7 @@ impl Actor {
     /// Tells whether there was something to go back to.
     async fn go_back(&mut self) -> bool {
         let now = Arc::clone(&self.workspace.blueprint);
-        for before in now.with_before().skip(1) {
+        for before in now.all_before() {
             if self.has_home_of(before).await {
                 return self.make_of(before.without_before()).await;
             }
