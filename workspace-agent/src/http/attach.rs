@@ -4,6 +4,7 @@
 //! whole screen. Text messages are JSON: size, title and exit; the client's size and
 //! what it has drawn the other way.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,9 +98,14 @@ pub(super) async fn attach(
 
 async fn serve(socket: WebSocket, attachment: &Attachment, typed: &Typed) {
     let (mut sink, stream) = socket.split();
+    let mut received = pin!(receive(stream, attachment, typed));
     let ended = tokio::select! {
-        sent = send(&mut sink, attachment) => sent,
-        () = receive(stream, attachment, typed) => Ok(()),
+        sent = send(&mut sink, attachment) => {
+            // What was typed before the client went is still on its way.
+            let _ = timeout(CLOSE_TIMEOUT, received).await;
+            sent
+        }
+        () = &mut received => Ok(()),
         () = attachment.ended() => {
             let close = Message::Close(Some(CloseFrame {
                 code: close_code::NORMAL,
