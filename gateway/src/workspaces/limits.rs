@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use super::blueprint::Blueprint;
+use super::blueprint::{Blueprint, TemplateUse};
 use super::reached::{LimitReached, Resource};
 use super::state::{Intent, Record, State, Workspace};
 use crate::config::Size;
 use crate::drivers::HomeSize;
 use crate::identity::User;
-use crate::names::{UserId, WorkspaceId, WorkspaceName};
+use crate::names::{TemplateName, UserId, WorkspaceId, WorkspaceName};
 use count::{Whose, holds, named, usage};
 
 /// Billionths of a processor in a thousandth.
@@ -86,6 +86,8 @@ pub(super) struct Ledger {
     entries: Mutex<HashMap<WorkspaceId, Entry>>,
     /// What each owner's snapshots take up, in bytes.
     snapshots: Mutex<HashMap<UserId, u64>>,
+    /// The most that a home of a pool's member took up, in bytes, by its template.
+    members: Mutex<HashMap<TemplateName, (TemplateUse, u64)>>,
     /// Who had too much on disk when it was last looked at.
     over: Mutex<HashSet<UserId>>,
     /// Told when there may be something to do about pools.
@@ -115,6 +117,8 @@ struct Wanted {
     workspaces: u64,
     running: u64,
     each: Demand,
+    /// What its home takes up, as far as that is known, in bytes.
+    disk: u64,
 }
 
 /// Returns what a workspace is given while it runs.
@@ -133,6 +137,7 @@ impl Ledger {
             limits,
             entries: Mutex::default(),
             snapshots: Mutex::default(),
+            members: Mutex::default(),
             over: Mutex::default(),
             pools: Notify::new(),
         }
@@ -301,6 +306,7 @@ impl Ledger {
             } else {
                 Demand::default()
             },
+            disk: if new { self.expected(workspace) } else { 1 },
         }
     }
 
@@ -358,8 +364,7 @@ impl Ledger {
                 has.memory,
                 wanted.each.memory,
             ),
-            // No quota: who is beyond it makes and starts nothing more.
-            (Resource::Disk, allowed.disk, has.disk, 1),
+            (Resource::Disk, allowed.disk, has.disk, wanted.disk),
         ];
         for (resource, limit, used, wanted) in found {
             let Some(limit) = limit else { continue };

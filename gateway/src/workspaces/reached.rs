@@ -67,6 +67,11 @@ impl LimitReached {
                  takes {}",
                 self.amount(self.wanted)
             ),
+            Resource::Disk if self.used < self.limit => format!(
+                "{who}'s homes take up {used} of {limit}{unit}{by}, and this one is likely to \
+                 take {}",
+                self.amount(self.wanted)
+            ),
             Resource::Disk => format!("{who}'s homes take up {used} of {limit}{unit}{by}"),
         }
     }

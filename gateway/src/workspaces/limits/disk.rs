@@ -6,7 +6,8 @@ use std::sync::{MutexGuard, PoisonError};
 use super::count::Whose;
 use super::{Demand, Ledger, LimitReached, Wanted};
 use crate::drivers::HomeSize;
-use crate::names::{UserId, WorkspaceId};
+use crate::names::{TemplateName, UserId, WorkspaceId};
+use crate::workspaces::blueprint::TemplateUse;
 use crate::workspaces::state::Workspace;
 
 impl Ledger {
@@ -14,7 +15,45 @@ impl Ledger {
     pub(in super::super) fn measured(&self, id: &WorkspaceId, size: HomeSize) {
         if let Some(entry) = self.entries().get_mut(id) {
             entry.home = Some(size);
+            if entry.workspace.is_pooled() {
+                self.expect(&entry.workspace, size.bytes);
+            }
         }
+    }
+
+    /// Notes what the next member of a pool will take up: as much as the largest one so far.
+    fn expect(&self, member: &Workspace, bytes: u64) {
+        let Some(of) = &member.blueprint.template else {
+            return;
+        };
+        let mut members = self.expectations();
+        let known = members
+            .entry(of.name.clone())
+            .or_insert_with(|| (of.clone(), 0));
+        if known.0 != *of {
+            *known = (of.clone(), 0);
+        }
+        known.1 = known.1.max(bytes);
+    }
+
+    /// Returns what a workspace will take up that is made.
+    ///
+    /// There is no quota: who is beyond what he may have makes and starts nothing more. A
+    /// pool's member is made where it fits alone, or it would be ended as soon as it is
+    /// measured, and made again, for ever.
+    pub(super) fn expected(&self, workspace: &Workspace) -> u64 {
+        let of = workspace.blueprint.template.as_ref();
+        let Some(of) = of.filter(|_| workspace.is_pooled()) else {
+            return 1;
+        };
+        let members = self.expectations();
+        let known = members.get(&of.name).filter(|(known, _)| known == of);
+        known.map_or(1, |(_, bytes)| (*bytes).max(1))
+    }
+
+    fn expectations(&self) -> MutexGuard<'_, HashMap<TemplateName, (TemplateUse, u64)>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns who has too much on disk since this was last asked.
@@ -72,6 +111,7 @@ impl Ledger {
             workspaces: 0,
             running: 0,
             each: Demand::default(),
+            disk: 1,
         };
         self.check(&self.entries(), workspace, nothing)
     }

@@ -256,9 +256,15 @@ async fn pools_make_room_for_people_and_take_none_of_it() {
 }
 
 #[tokio::test]
-async fn members_go_where_homes_take_up_too_much() {
+async fn members_go_where_homes_take_up_too_much_and_dont_come_back() {
+    for (disk, left) in [(1000, 1), (500, 0)] {
+        members_go_and_stay_away(disk, left).await;
+    }
+}
+
+async fn members_go_and_stay_away(disk: u64, left: usize) {
     let total = Allowance {
-        disk: Some(1000),
+        disk: Some(disk),
         ..Allowance::default()
     };
     let it = Installation::with(LifecycleOptions {
@@ -272,7 +278,18 @@ async fn members_go_where_homes_take_up_too_much() {
     .await;
     it.fill(2, "1").await;
     it.driver.set_size(600);
-    it.keep(&wanted(2, "1"), || it.nobodys() == 1).await;
+    it.keep(&wanted(2, "1"), || it.nobodys() == left).await;
+    let starts = it.driver.starts();
+    for _ in 0..20 {
+        it.workspaces.make_room().await;
+        it.workspaces.keep_pools(&wanted(2, "1")).await;
+    }
+    assert_eq!((it.nobodys(), it.driver.starts()), (left, starts));
+    let problem = it.workspaces.pool(&go(), "1").problem.unwrap();
+    assert!(problem.contains("likely to take 600B"), "{problem}");
+    // Another version may take less.
+    it.driver.set_size(10);
+    it.fill(2, "2").await;
 }
 
 #[tokio::test]
