@@ -42,6 +42,10 @@ pub enum Kind {
     WorkspaceTransferred,
     /// Nothing goes on in a workspace, and it goes to sleep soon.
     WorkspaceSleepSoon,
+    /// A workspace's time to live is over soon, and it is deleted then.
+    WorkspaceExpiresSoon,
+    /// A workspace lives longer than it would have.
+    WorkspaceExtended,
     /// A workspace was deleted.
     WorkspaceDeleted,
     /// A deleted workspace lives again.
@@ -147,6 +151,8 @@ impl Kind {
             Self::WorkspaceRenamed => "workspace-renamed",
             Self::WorkspaceTransferred => "workspace-transferred",
             Self::WorkspaceSleepSoon => "workspace-sleep-soon",
+            Self::WorkspaceExpiresSoon => "workspace-expires-soon",
+            Self::WorkspaceExtended => "workspace-extended",
             Self::WorkspaceDeleted => "workspace-deleted",
             Self::WorkspaceRestored => "workspace-restored",
             Self::WorkspacePurged => "workspace-purged",

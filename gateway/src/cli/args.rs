@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, deleted, keys, limits, output, renaming, secrets, sleep, snapshots, templates,
-    users, workspaces,
+    configuration, deleted, keys, lifetime, limits, output, renaming, secrets, sleep, snapshots,
+    templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -114,6 +114,8 @@ pub(super) enum Command {
     Restore(deleted::Restore),
     /// Remove deleted workspaces for good
     Purge(deleted::Purge),
+    /// Have a workspace live longer whose template says a time to live
+    Extend(lifetime::Extend),
     /// Give a workspace another name; what runs in it goes on
     Rename(renaming::Rename),
     /// Give a workspace to another user; what runs in it goes on

@@ -8,6 +8,7 @@ mod deleted;
 mod failure;
 mod greeting;
 mod keys;
+mod lifetime;
 mod limits;
 mod output;
 mod renaming;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Delete(command) => deleted::delete(&mut client(&source)?, command).await,
         Command::Restore(command) => deleted::restore(&mut client(&source)?, command).await,
         Command::Purge(command) => deleted::purge(&mut client(&source)?, command).await,
+        Command::Extend(command) => lifetime::extend(&mut client(&source)?, command).await,
         Command::Rename(command) => renaming::rename(&mut client(&source)?, command).await,
         Command::Transfer(command) => renaming::transfer(&mut client(&source)?, command).await,
         Command::Sleep(command) => {

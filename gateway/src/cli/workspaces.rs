@@ -12,9 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::client::{Client, segment};
-use super::deleted;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
+use super::{deleted, lifetime};
 use crate::config::{Cpus, Period, Size};
 use crate::http::admin::wire::{
     AfterCreate, KilledProgram, NewWorkspace, RebuildWorkspace, ServerStatus, StateName,
@@ -323,6 +323,9 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
             text.extend(["\n", &printable(&failure.detail), "\n"]);
         } else if let Some(why) = startup_failure(view) {
             text.extend(["\n", &why, "\n"]);
+        }
+        if view.expires.is_some() {
+            text.extend(["\n", &lifetime::lives(view)]);
         }
         if let Some(killed) = &view.out_of_memory {
             text.extend(["\n", &out_of_memory(killed), "\n"]);

@@ -84,6 +84,7 @@ pub(crate) fn workspace() -> Workspace {
         owner: UserId::random(),
         owner_name: "ada".parse().unwrap(),
         created: OffsetDateTime::now_utc(),
+        expires: None,
         blueprint: Arc::default(),
     }
 }

@@ -177,6 +177,12 @@ impl Refusal for CommandError {
             Self::OldAgent => row(Status::CONFLICT, "old-agent", ConnectFailed),
             Self::Asleep => ASLEEP,
             Self::NotRunning(_) => row(Status::CONFLICT, "workspace-not-running", Prohibited),
+            Self::NoTimeToLive => row(Status::CONFLICT, "no-time-to-live", Prohibited),
+            Self::TimeToLive(_) => row(
+                Status::UNPROCESSABLE_ENTITY,
+                "time-to-live-too-long",
+                Prohibited,
+            ),
             Self::Failed(_) => FAILED,
             Self::Limit(reached) => reached.row(),
             Self::ShuttingDown => SHUTTING_DOWN,
@@ -194,6 +200,8 @@ impl Refusal for CommandError {
             | Self::Stopped
             | Self::Asleep
             | Self::NotRunning(_)
+            | Self::NoTimeToLive
+            | Self::TimeToLive(_)
             | Self::NoAgent
             | Self::OldAgent
             | Self::ShuttingDown => self.to_string(),

@@ -20,7 +20,8 @@ use super::folder::DataFolder;
 use super::listen::Port;
 use super::ports::LastPorts;
 use super::{
-    Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, pools, web,
+    Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, lifetimes,
+    pools, web,
 };
 use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::http::admin::wire::HostKey;
@@ -162,6 +163,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     part(&mut parts, "the watch over idle workspaces", watch);
     let collect = collection::run(workspaces.clone(), templates.clone(), stop.child_token());
     part(&mut parts, "the removal of what nothing needs", collect);
+    let end = lifetimes::run(workspaces.clone(), stop.child_token());
+    part(&mut parts, "the end of times to live", end);
     let keep = pools::run(workspaces.clone(), templates.clone(), stop.child_token());
     part(&mut parts, "the pools of workspaces", keep);
     let house = web::keep_house(store.clone(), given, stop.child_token());

@@ -35,6 +35,10 @@ pub(super) fn all() -> Migrator {
             "workspaces that are nobody's",
             include_str!("../../migrations/0007_pools.sql"),
         ),
+        (
+            "times to live",
+            include_str!("../../migrations/0008_times_to_live.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

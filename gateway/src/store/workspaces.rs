@@ -19,7 +19,7 @@ macro_rules! select {
              COALESCE(workspaces.former_name, workspaces.name) AS name, workspaces.owner_id, \
              users.name AS owner_name, workspaces.created, workspaces.intent, \
              workspaces.state, workspaces.failure, workspaces.changed, workspaces.blueprint, \
-             workspaces.deleted, workspaces.kept_until \
+             workspaces.deleted, workspaces.kept_until, workspaces.expires \
              FROM workspaces JOIN users ON users.id = workspaces.owner_id ",
             $condition
         )
@@ -97,23 +97,23 @@ impl Store {
     }
 
     /// Records what is wanted of a workspace, the state that this leads to, and what it
-    /// is to be made of from now on.
+    /// is made of from now on, and until when it lives.
     pub(crate) async fn set_intent(
         &self,
-        id: &WorkspaceId,
+        workspace: &Workspace,
         (intent, state): (Intent, &State),
-        blueprint: &Blueprint,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
-             blueprint = $5 WHERE id = $6",
+             blueprint = $5, expires = $6 WHERE id = $7",
         )
         .bind(intent.as_str())
         .bind(state.as_str())
         .bind(failure(state))
         .bind(now().1)
-        .bind(blueprint_text(blueprint))
-        .bind(id.as_str())
+        .bind(blueprint_text(&workspace.blueprint))
+        .bind(workspace.expires.map(milliseconds))
+        .bind(workspace.id.as_str())
         .execute(&self.writer)
         .await?;
         Ok(())
@@ -144,29 +144,30 @@ impl Store {
         Ok(())
     }
 
-    /// Records that a deleted workspace lives again, under that name.
+    /// Records that a deleted workspace lives again, as it is called and until when.
     ///
     /// # Errors
     /// `WorkspaceExists` where its owner has another one of that name.
     pub(crate) async fn restore_workspace(
         &self,
-        id: &WorkspaceId,
+        workspace: &Workspace,
         (intent, state): (Intent, &State),
-        name: &WorkspaceName,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE workspaces SET intent = $1, state = $2, failure = $3, changed = $4, \
-             name = $5, former_name = NULL, deleted = NULL, kept_until = NULL WHERE id = $6",
+             name = $5, expires = $6, former_name = NULL, deleted = NULL, kept_until = NULL \
+             WHERE id = $7",
         )
         .bind(intent.as_str())
         .bind(state.as_str())
         .bind(failure(state))
         .bind(now().1)
-        .bind(name.as_str())
-        .bind(id.as_str())
+        .bind(workspace.name.as_str())
+        .bind(workspace.expires.map(milliseconds))
+        .bind(workspace.id.as_str())
         .execute(&self.writer)
         .await
-        .map_err(|error| taken(error, name))?;
+        .map_err(|error| taken(error, &workspace.name))?;
         Ok(())
     }
 
@@ -197,12 +198,13 @@ impl Store {
     pub(crate) async fn claim_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
         // One statement decides and gives, so that nobody else gets it.
         let given = sqlx::query(
-            "UPDATE workspaces SET name = $1, owner_id = $2, created = $3 \
-             WHERE id = $4 AND owner_id = $5 AND deleted IS NULL",
+            "UPDATE workspaces SET name = $1, owner_id = $2, created = $3, expires = $4 \
+             WHERE id = $5 AND owner_id = $6 AND deleted IS NULL",
         )
         .bind(workspace.name.as_str())
         .bind(workspace.owner.as_str())
         .bind(milliseconds(workspace.created))
+        .bind(workspace.expires.map(milliseconds))
         .bind(workspace.id.as_str())
         .bind(UserId::nobody().as_str())
         .execute(&self.writer)
@@ -211,15 +213,22 @@ impl Store {
         Ok(given.rows_affected() > 0)
     }
 
-    /// Records what a workspace is made of.
-    pub(crate) async fn set_blueprint(
-        &self,
-        id: &WorkspaceId,
-        blueprint: &Blueprint,
-    ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE workspaces SET blueprint = $1 WHERE id = $2")
-            .bind(blueprint_text(blueprint))
-            .bind(id.as_str())
+    /// Records what a workspace is made of, and until when it lives.
+    pub(crate) async fn set_blueprint(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        sqlx::query("UPDATE workspaces SET blueprint = $1, expires = $2 WHERE id = $3")
+            .bind(blueprint_text(&workspace.blueprint))
+            .bind(workspace.expires.map(milliseconds))
+            .bind(workspace.id.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Records until when a workspace lives.
+    pub(crate) async fn set_expiry(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        sqlx::query("UPDATE workspaces SET expires = $1 WHERE id = $2 AND deleted IS NULL")
+            .bind(workspace.expires.map(milliseconds))
+            .bind(workspace.id.as_str())
             .execute(&self.writer)
             .await?;
         Ok(())
@@ -259,28 +268,32 @@ pub(super) async fn insert(
     blueprint: Blueprint,
     intent: Intent,
 ) -> Result<Record, StoreError> {
-    let (created, milliseconds) = now();
+    let (created, at) = now();
+    // Nobody's time begins once it is somebody's.
+    let lives = owner.id != UserId::nobody();
     let workspace = Workspace {
         id: WorkspaceId::random(),
         name: name.clone(),
         owner: owner.id.clone(),
         owner_name: owner.name.clone(),
         created,
+        expires: blueprint.end_of_life(created).filter(|_| lives),
         blueprint: Arc::new(blueprint),
     };
     sqlx::query(
         "INSERT INTO workspaces \
-         (id, owner_id, name, created, intent, state, changed, blueprint) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         (id, owner_id, name, created, intent, state, changed, blueprint, expires) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(workspace.id.as_str())
     .bind(workspace.owner.as_str())
     .bind(workspace.name.as_str())
-    .bind(milliseconds)
+    .bind(at)
     .bind(intent.as_str())
     .bind(State::Created.as_str())
-    .bind(milliseconds)
+    .bind(at)
     .bind(blueprint_text(&workspace.blueprint))
+    .bind(workspace.expires.map(milliseconds))
     .execute(connection)
     .await
     .map_err(|error| match error.as_database_error() {
@@ -344,6 +357,7 @@ fn record(row: &AnyRow) -> Result<Record, StoreError> {
             owner,
             owner_name,
             created: time(row, "created")?,
+            expires: optional_time(row, "expires")?,
             blueprint: Arc::new(blueprint(row)?),
         },
         intent: parsed(row, "intent")?,

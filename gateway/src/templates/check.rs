@@ -1,12 +1,13 @@
 //! Checks of a template beyond what its types say.
 
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use devgate_protocol::config::token_server;
 
 use super::template::Template;
-use crate::config::Size;
 use crate::config::rules::{is_image, is_name, is_user, variable};
+use crate::config::{Period, Size};
 use crate::repositories::{address, is_branch};
 use crate::workspaces::{DevcontainerChoice, Repository};
 
@@ -24,6 +25,9 @@ const MAX_SECRETS: usize = 50;
 
 /// Most workspaces that a template keeps ready.
 const MAX_READY: u32 = 20;
+
+/// Longest time to live.
+const MAX_LIFE: Duration = Duration::from_hours(3650 * 24);
 
 /// A part of a template, and what is wrong with it.
 pub(super) type Finding = (Vec<String>, String);
@@ -82,6 +86,13 @@ pub(super) fn check(template: &Template) -> Result<(), Finding> {
     }
     if template.secrets.len() > MAX_SECRETS {
         return wrong(&["secrets"], format!("there are more than {MAX_SECRETS}"));
+    }
+    let life = template.time_to_live.map(Period::get);
+    if life.is_some_and(|life| life.is_zero() || life > MAX_LIFE) {
+        return wrong(
+            &["time-to-live"],
+            "write at most 3650d, and more than 0s".to_owned(),
+        );
     }
     readiness(template)?;
     resources(template)?;

@@ -112,6 +112,7 @@ impl Inner {
             readiness: template.readiness,
             secrets: template.secrets,
             sleep: template.sleep,
+            time_to_live: template.time_to_live,
             host_labels: template.host_labels,
             home: None,
             user: template.user,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Size};
+use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Period, Size};
 use crate::secrets::SecretName;
 use crate::workspaces::{PortRule, ReadinessRule, Repository, SleepRule, StartupScript};
 
@@ -53,6 +53,9 @@ pub struct Template {
     /// When a workspace goes to sleep.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep: Option<SleepRule>,
+    /// How long a workspace lives, unless that is extended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_live: Option<Period>,
     /// Workspaces that are kept ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,

@@ -4,6 +4,7 @@
 //! work that takes long runs beside the mailbox, so that a command is answered at
 //! once in every state and may end the work.
 
+mod lifetime;
 mod orders;
 mod pooled;
 mod restoring;
@@ -193,11 +194,7 @@ impl Actor {
         let recorded = self
             .shared
             .store
-            .set_intent(
-                &self.workspace.id,
-                (Intent::Purge, &State::Stopping),
-                &self.workspace.blueprint,
-            )
+            .set_intent(&self.workspace, (Intent::Purge, &State::Stopping))
             .await;
         if let Err(failure) = recorded {
             // Not before it is recorded: nobody is to restore half a home.
@@ -261,16 +258,17 @@ impl Actor {
                 return Some(self.fail(reason).await);
             }
         };
-        if let Err(error) = shared.store.set_blueprint(&workspace.id, &blueprint).await {
+        let made = self.workspace.made_of(blueprint);
+        if let Err(error) = shared.store.set_blueprint(&made).await {
             let detail = chain(&error);
             return Some(self.fail(FailureReason::DriverFailed { detail }).await);
         }
-        for notice in blueprint.notices() {
+        for notice in made.blueprint.notices() {
             warn!(notice, "something in the repository isn't done");
             let about = NewEvent::of_workspace(Kind::WorkspaceNotice, &workspace);
             shared.events.record(about.saying("detail", notice));
         }
-        self.workspace.blueprint = Arc::new(blueprint);
+        self.workspace = made;
         None
     }
 

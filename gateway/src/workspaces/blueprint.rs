@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 
+use super::ending::as_recorded;
 use super::repository::{Devcontainer, DevcontainerChoice, LifecycleCommand, OwnMount, Repository};
 use crate::config::{BindMount, Cpus, ExtraHost, Gpus, Period, Size};
 use crate::names::{SnapshotId, TemplateName};
@@ -73,6 +75,8 @@ pub struct Blueprint {
     pub secrets: Vec<SecretName>,
     /// When it goes to sleep, in place of what the configuration says.
     pub sleep: Option<SleepRule>,
+    /// How long it lives, unless that is extended; absent: until somebody deletes it.
+    pub time_to_live: Option<Period>,
     /// Settings of the editor.
     pub editor_settings: Map<String, Value>,
 }
@@ -126,6 +130,12 @@ impl Blueprint {
     pub fn settings_of_editor(&self) -> Option<String> {
         let settings = &self.editor_settings;
         (!settings.is_empty()).then(|| Value::Object(settings.clone()).to_string())
+    }
+
+    /// Returns when the life of a workspace ends that is made of this and begins then.
+    pub fn end_of_life(&self, from: OffsetDateTime) -> Option<OffsetDateTime> {
+        let length = time::Duration::try_from(self.time_to_live?.get()).ok()?;
+        from.checked_add(length).map(as_recorded)
     }
 
     /// Returns the repository that is still to be looked at, if there is one.

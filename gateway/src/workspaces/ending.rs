@@ -30,16 +30,18 @@ impl Retries {
 
 /// Returns the deletion of a workspace that is deleted now.
 pub(super) fn deletion(intent: Intent, grace: Duration) -> Deletion {
-    let now = OffsetDateTime::now_utc();
-    // As exact as the records are.
-    let at = now
-        .replace_nanosecond(now.nanosecond() / 1_000_000 * 1_000_000)
-        .unwrap_or(now);
+    let at = as_recorded(OffsetDateTime::now_utc());
     let until = match intent {
         Intent::Delete => at + grace,
         Intent::Run | Intent::Stop | Intent::Sleep | Intent::Purge => at,
     };
     Deletion { at, until }
+}
+
+/// Returns a time as exact as the records are.
+pub(super) fn as_recorded(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000)
+        .unwrap_or(at)
 }
 
 /// Tells of a deletion, and until when it can be undone.

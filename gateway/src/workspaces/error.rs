@@ -5,6 +5,7 @@ use devgate_protocol::Refusal;
 use super::reached::LimitReached;
 use super::snapshots::{MAX_CLONES, MAX_DESCRIPTION};
 use super::state::{FailureReason, State, Workspace};
+use crate::config::Period;
 use crate::drivers::DriverError;
 use crate::identity::Target;
 use crate::names::{InvalidName, SnapshotName};
@@ -47,6 +48,12 @@ pub enum CommandError {
     /// The gateway ends.
     #[error("the gateway is shutting down: try again once it is back")]
     ShuttingDown,
+    /// It lives until somebody deletes it.
+    #[error("the workspace has no time to live: it stays until somebody deletes it")]
+    NoTimeToLive,
+    /// It can't live that much longer.
+    #[error("the workspace's template lets it live for up to {0} from now: ask for that, or less")]
+    TimeToLive(Period),
     /// There would be more than there may be.
     #[error(transparent)]
     Limit(#[from] Box<LimitReached>),
@@ -190,6 +197,8 @@ impl OpenError {
             | CommandError::NotDeleted => Self::Gone,
             CommandError::Stopped
             | CommandError::NotRunning(_)
+            | CommandError::NoTimeToLive
+            | CommandError::TimeToLive(_)
             | CommandError::NoAgent
             | CommandError::OldAgent => Self::Stopped(workspace.target()),
             CommandError::Asleep => Self::Asleep(workspace.target()),

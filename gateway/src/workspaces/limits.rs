@@ -7,6 +7,7 @@
 
 mod count;
 mod disk;
+mod lives;
 mod pooled;
 
 use std::collections::{HashMap, HashSet};
@@ -171,6 +172,7 @@ impl Ledger {
             owner: owner.id.clone(),
             owner_name: owner.name.clone(),
             created: OffsetDateTime::now_utc(),
+            expires: None,
             blueprint: Arc::new(blueprint.clone()),
         };
         let runs = intent == Intent::Run;

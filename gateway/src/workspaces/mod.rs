@@ -14,6 +14,7 @@ mod bring_up;
 mod decide;
 mod ending;
 mod error;
+mod lifetime;
 mod limits;
 mod logs;
 mod look;
@@ -38,6 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use devgate_protocol::startup::Status;
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -156,6 +158,8 @@ struct Shared {
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
     /// The last program of each workspace that was killed for want of memory.
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
+    /// The ends of workspaces' lives that people were warned of.
+    told_ends: Mutex<HashMap<WorkspaceId, OffsetDateTime>>,
     /// How the filling of templates' pools goes.
     pools: Mutex<HashMap<TemplateName, pool::Filling>>,
     snapshots: Going,
@@ -193,6 +197,10 @@ enum Order {
     Claim(User, WorkspaceName),
     /// That nothing of it is left, where it is nobody's.
     Dismiss,
+    /// That it lives for that time from now on, or for as long as its template says.
+    Extend(Option<Duration>),
+    /// That it is deleted, where its time to live is over.
+    Expire,
 }
 
 /// What is to be another about a workspace that lives; absent: as it is.
@@ -246,6 +254,7 @@ impl Workspaces {
             starts,
             handles: Mutex::new(HashMap::new()),
             killed: Mutex::new(killed),
+            told_ends: Mutex::default(),
             pools: Mutex::default(),
             snapshots: Going::default(),
             stop: CancellationToken::new(),
@@ -429,6 +438,13 @@ impl Shared {
     fn killed(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Killed>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told_ends(&self) -> MutexGuard<'_, HashMap<WorkspaceId, OffsetDateTime>> {
+        // A map is whole after every method: a panic elsewhere breaks nothing.
+        self.told_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pools(&self) -> MutexGuard<'_, HashMap<TemplateName, pool::Filling>> {

@@ -33,6 +33,8 @@ pub struct Workspace {
     pub owner_name: UserName,
     /// When it was made, or handed out of a pool.
     pub created: OffsetDateTime,
+    /// When its time to live is over and it is deleted by itself; absent: never.
+    pub expires: Option<OffsetDateTime>,
     /// What it is made of.
     pub blueprint: Arc<Blueprint>,
 }
@@ -41,6 +43,18 @@ impl Workspace {
     /// Tells whether it is nobody's yet: a member of its template's pool.
     pub fn is_pooled(&self) -> bool {
         self.owner == UserId::nobody()
+    }
+
+    /// Returns it made of something else; its time to live begins anew where that says
+    /// another one.
+    #[must_use]
+    pub(super) fn made_of(&self, blueprint: Blueprint) -> Self {
+        let mut made = self.clone();
+        if blueprint.time_to_live != self.blueprint.time_to_live {
+            made.expires = blueprint.end_of_life(OffsetDateTime::now_utc());
+        }
+        made.blueprint = Arc::new(blueprint);
+        made
     }
 
     /// Returns the variables that tell its programs how it is called, and whose it is.

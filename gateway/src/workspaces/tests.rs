@@ -3,6 +3,7 @@
 
 mod deleted;
 mod killed;
+mod lifetime;
 mod limits;
 mod pool;
 mod reasons;

@@ -133,6 +133,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/workspaces/{workspace}/stop", post(workspaces::stop))
         .route("/workspaces/{workspace}/restart", post(workspaces::restart))
         .route("/workspaces/{workspace}/rebuild", post(workspaces::rebuild))
+        .route("/workspaces/{workspace}/extend", post(workspaces::extend))
         .route("/workspaces/{workspace}/sleep", post(sleep::sleep))
         .route("/workspaces/{workspace}/why-running", get(sleep::why))
         .route(

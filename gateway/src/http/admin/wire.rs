@@ -9,9 +9,9 @@ use time::serde::rfc3339;
 
 use crate::config::{Cpus, Size};
 pub use crate::http::api::wire::{
-    CloneWorkspace, Event as EventView, PullSnapshot, PushSnapshot, PutTemplate, RebuildWorkspace,
-    Snapshot as SnapshotView, SnapshotStateName, TakeSnapshot, Template as TemplateView,
-    WorkspaceTemplate,
+    CloneWorkspace, Event as EventView, ExtendWorkspace, PullSnapshot, PushSnapshot, PutTemplate,
+    RebuildWorkspace, Snapshot as SnapshotView, SnapshotStateName, TakeSnapshot,
+    Template as TemplateView, WorkspaceTemplate,
 };
 pub use crate::http::wire::sleep;
 pub use crate::http::wire::{Failure, HostKey, KilledProgram, RoleName, SignInLink, StateName};
@@ -80,6 +80,13 @@ pub struct WorkspaceView {
     /// When it was created.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
+    /// When its time to live is over and it is deleted; absent: never.
+    #[serde(
+        default,
+        with = "rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expires: Option<OffsetDateTime>,
     /// When it was deleted, where it was.
     #[serde(
         default,

@@ -11,7 +11,8 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use super::wire::{
-    AfterCreate, ChangeWorkspace, NewWorkspace, RebuildWorkspace, Removal, Wait, WorkspaceView,
+    AfterCreate, ChangeWorkspace, ExtendWorkspace, NewWorkspace, RebuildWorkspace, Removal, Wait,
+    WorkspaceView,
 };
 use super::{Admin, body, query, snapshots, view};
 use crate::http::problem::{Problem, RequestRefused};
@@ -176,6 +177,22 @@ pub(super) async fn change(
     admin.workspaces.change(&id, Change { name, owner }).await?;
     let versions = admin.templates.versions().await?;
     let record = by_id(&admin, &id).await?;
+    Ok(Json(view::workspace(&record, &versions)))
+}
+
+/// `POST /workspaces/{workspace}/extend`
+pub(super) async fn extend(
+    State(admin): State<Arc<Admin>>,
+    Path(text): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<WorkspaceView>, Problem> {
+    let request: ExtendWorkspace = body(&bytes)?;
+    let workspace = find(&admin, &text).await?.workspace;
+    let length = request.seconds.map(Duration::from_secs);
+    admin.workspaces.extend(&workspace.id, length).await?;
+    note(&admin, &workspace, "extend");
+    let versions = admin.templates.versions().await?;
+    let record = by_id(&admin, &workspace.id).await?;
     Ok(Json(view::workspace(&record, &versions)))
 }
 

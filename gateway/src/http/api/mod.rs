@@ -156,6 +156,7 @@ fn routes() -> Router<Api> {
     routes.on("deleteWorkspace", workspaces::remove);
     routes.on("changeWorkspace", workspaces::change);
     routes.on("restoreWorkspace", workspaces::restore);
+    routes.on("extendWorkspace", workspaces::extend);
     routes.on("startWorkspace", workspaces::start);
     routes.on("stopWorkspace", workspaces::stop);
     routes.on("restartWorkspace", workspaces::restart);

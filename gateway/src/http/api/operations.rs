@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod inside;
+mod lifetime;
 mod sleep;
 mod snapshots;
 mod startup;
@@ -54,6 +55,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(snapshots::all(), "snapshots"),
         templates(),
         tagged(startup::all(), "workspaces"),
+        tagged(lifetime::all(), "workspaces"),
         tagged(sleep::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),

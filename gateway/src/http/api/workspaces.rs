@@ -12,8 +12,9 @@ use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
 use super::snapshots::changes;
 use super::wire::{
-    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace,
-    RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
+    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, ExtendWorkspace, MAX_WAIT, Page,
+    RebuildWorkspace, RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery,
+    WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
 use crate::config::Applications;
@@ -270,6 +271,23 @@ pub(super) async fn restore(
     reached(&api, &caller.user, &id, wait).await
 }
 
+/// `POST /workspaces/{id}/extend`
+pub(super) async fn extend(
+    extract::State(api): extract::State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<WorkspaceId>,
+    Body(asked): Body<ExtendWorkspace>,
+) -> Result<Json<Workspace>, Problem> {
+    let workspace = administers(&api, &caller, &id).await?;
+    let length = asked.seconds.map(Duration::from_secs);
+    api.workspaces.extend(&id, length).await?;
+    let by = caller.user.name.as_str();
+    api.workspaces.note(&workspace, "extend", by);
+    let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
+    let versions = api.templates.versions().await?;
+    Ok(Json(show(&api, &record, &caller.user, &versions)))
+}
+
 /// `POST /workspaces/{id}/start`
 pub(super) async fn start(
     api: extract::State<Api>,
@@ -447,6 +465,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
         notices: workspace.blueprint.notices().to_vec(),
         created: workspace.created,
         changed: record.changed,
+        expires_at: workspace.expires,
         deleted_at: record.deleted.map(|deletion| deletion.at),
         restorable_until: record.deleted.map(|deletion| deletion.until),
         agent,

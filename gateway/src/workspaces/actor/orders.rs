@@ -34,6 +34,15 @@ impl Actor {
                 let _ = reply.send(claimed);
                 return next;
             }
+            Order::Extend(length) => {
+                let _ = reply.send(self.extend(length).await);
+                return None;
+            }
+            Order::Expire if self.is_over() => (self.verb_of_expiry(), None),
+            Order::Expire => {
+                let _ = reply.send(Ok(()));
+                return None;
+            }
             Order::Dismiss if self.workspace.is_pooled() => (Verb::Purge, None),
             Order::Dismiss => {
                 let _ = reply.send(Err(CommandError::Gone));
@@ -54,20 +63,20 @@ impl Actor {
             Decision::Go(intent, state) => (intent, state),
         };
         let changes = discriminant(&state) != discriminant(&*self.state.borrow());
-        let before = Arc::clone(&self.workspace.blueprint);
+        let before = self.workspace.clone();
         if let Verb::Rebuild(blueprint) = &verb {
-            self.workspace.blueprint = Arc::new(blueprint.after(&before));
+            self.workspace = before.made_of(blueprint.after(&before.blueprint));
         }
         let is_rebuilt = matches!(verb, Verb::Rebuild(_));
         if is_rebuilt && let Err(error) = self.shared.ledger.rebuild(&self.workspace) {
-            self.workspace.blueprint = before;
+            self.workspace = before;
             let _ = reply.send(Err(error.into()));
             return None;
         }
         if (changes || intent != self.intent || is_rebuilt)
             && let Err(error) = self.take(intent, &state, name).await
         {
-            self.workspace.blueprint = before;
+            self.workspace = before;
             self.shared.ledger.renamed(&self.workspace);
             let _ = reply.send(Err(error));
             return None;
@@ -156,8 +165,7 @@ impl Actor {
         let (store, id) = (&self.shared.store, &self.workspace.id);
         match (self.deleted, intent.ends()) {
             (Some(_), true) | (None, false) => {
-                let blueprint = &self.workspace.blueprint;
-                store.set_intent(id, (intent, state), blueprint).await?;
+                store.set_intent(&self.workspace, (intent, state)).await?;
             }
             (None, true) => {
                 let deletion = ending::deletion(intent, self.shared.options.delete_grace);
@@ -172,10 +180,13 @@ impl Actor {
                     .record(ending::told(&self.workspace, intent, deletion));
             }
             (Some(_), false) => {
-                let name = name.unwrap_or_else(|| self.workspace.name.clone());
-                store.restore_workspace(id, (intent, state), &name).await?;
+                let mut restored = self.workspace.clone();
+                restored.name = name.unwrap_or(restored.name);
+                restored.expires = self.life_of_restored();
+                let recorded = store.restore_workspace(&restored, (intent, state));
+                recorded.await?;
                 self.deleted = None;
-                self.workspace.name = name;
+                self.workspace = restored;
                 self.shared.ledger.renamed(&self.workspace);
                 let about = NewEvent::of_workspace(Kind::WorkspaceRestored, &self.workspace);
                 self.shared.events.record(about);

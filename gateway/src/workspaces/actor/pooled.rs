@@ -29,6 +29,7 @@ impl Actor {
         let mut claimed = self.workspace.clone();
         (claimed.name, claimed.created) = (name, OffsetDateTime::now_utc());
         (claimed.owner, claimed.owner_name) = (owner.id, owner.name);
+        claimed.expires = claimed.blueprint.end_of_life(claimed.created);
         let (shared, id) = (&self.shared, &self.workspace.id);
         // A gateway that made it may have ended before it opened them.
         open_ports(shared, &self.workspace).await?;

@@ -63,13 +63,13 @@ impl Actor {
 
     /// Records what the workspace is made of from now on. Tells whether that was done.
     async fn make_of(&mut self, blueprint: Blueprint) -> bool {
-        let id = &self.workspace.id;
-        if let Err(failure) = self.shared.store.set_blueprint(id, &blueprint).await {
+        let made = self.workspace.made_of(blueprint);
+        if let Err(failure) = self.shared.store.set_blueprint(&made).await {
             let failure = chain(&failure);
             error!(failure, "what a workspace is made of is not recorded");
             return false;
         }
-        self.workspace.blueprint = Arc::new(blueprint);
+        self.workspace = made;
         self.shared.ledger.renamed(&self.workspace);
         true
     }

@@ -28,6 +28,7 @@ fn make(ledger: &Arc<Ledger>, owner: &User, name: &str) -> Result<Workspace, Lim
         owner: owner.id.clone(),
         owner_name: owner.name.clone(),
         created: OffsetDateTime::now_utc(),
+        expires: None,
         blueprint: Arc::default(),
     };
     place.taken_by(&workspace);

@@ -17,6 +17,8 @@ const EVENTS = [
   "out-of-memory",
   "disk-limit-exceeded",
   "workspace-sleep-soon",
+  "workspace-expires-soon",
+  "workspace-extended",
   "workspace-command",
   "snapshot-state",
   "snapshot-deleted",

@@ -733,6 +733,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a workspace live longer
+         * @description Where its template says a time to live. It never ends earlier by this than it would have.
+         */
+        post: operations["extendWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{id}/history": {
         parameters: {
             query?: never;
@@ -1359,7 +1379,8 @@ export interface components {
             /** @description Its id; later ones are greater as numbers. */
             id: string;
             /**
-             * @description What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`, `workspace-renamed`,
+             * @description What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`,
+             *     `workspace-expires-soon`, `workspace-extended`, `workspace-renamed`,
              *     `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
              *     `workspace-command`, `snapshot-state`, `snapshot-deleted`, `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
              *     `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`, `workspace-notice`;
@@ -1385,6 +1406,15 @@ export interface components {
             id: components["schemas"]["WorkspaceId"];
             /** @description Its name. */
             name: components["schemas"]["WorkspaceName"];
+        };
+        /** @description Has a workspace live longer. */
+        ExtendWorkspace: {
+            /**
+             * Format: int64
+             * @description For how many seconds from now on; default: its template's time to live, which is
+             *     the most, too.
+             */
+            seconds?: number | null;
         };
         /** @description Why a workspace failed. */
         Failure: {
@@ -2312,6 +2342,11 @@ export interface components {
              *     that is pulled, a script.
              */
             doing: string | null;
+            /**
+             * Format: date-time
+             * @description When its time to live is over and it is deleted; null: never.
+             */
+            expires_at: string | null;
             /** @description Its home directory, as its own programs see it. */
             home: string;
             /** @description Its id, which no other workspace will ever have. */
@@ -7225,6 +7260,132 @@ export interface operations {
             };
             /** @description Gateway Timeout */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extendWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the workspace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExtendWorkspace"];
+            };
+        };
+        responses: {
+            /** @description the workspace, with `expires_at` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

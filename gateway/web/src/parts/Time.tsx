@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { ago, duration, exactly } from "./format";
 
 /** Returns the time, again each `milliseconds`. */
-function useNow(milliseconds: number): Date {
+export function useNow(milliseconds: number): Date {
   const [now, setNow] = useState(() => new Date());
   useEffect(() => {
     const timer = window.setInterval(() => setNow(new Date()), milliseconds);

@@ -17,6 +17,7 @@ import { pathOf } from "../workspaces/path";
 import { StateMark } from "../workspaces/State";
 import { SleepSoon } from "./Awake";
 import type { WorkspaceContext } from "./context";
+import { Lifetime } from "./Lifetime";
 import classes from "./Page.module.css";
 
 export function WorkspacePage() {
@@ -74,6 +75,7 @@ export function WorkspacePage() {
       </header>
       {workspace.reason !== null && <Failed workspace={workspace} />}
       <SleepSoon workspace={workspace} />
+      <Lifetime workspace={workspace} />
       <nav className={classes.tabs} aria-label="Workspace">
         <NavLink to={path} end>
           Overview

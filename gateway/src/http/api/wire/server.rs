@@ -73,7 +73,8 @@ pub struct Event {
     /// When it happened.
     #[serde(with = "rfc3339")]
     pub time: OffsetDateTime,
-    /// What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`, `workspace-renamed`,
+    /// What happened: `workspace-created`, `workspace-state`, `workspace-sleep-soon`,
+    /// `workspace-expires-soon`, `workspace-extended`, `workspace-renamed`,
     /// `workspace-transferred`, `workspace-deleted`, `workspace-restored`, `workspace-purged`,
     /// `workspace-command`, `snapshot-state`, `snapshot-deleted`, `out-of-memory`, `disk-limit-exceeded`, `user-created`, `user-changed`, `user-deleted`, `key-added`, `key-removed`,
     /// `token-created`, `token-deleted`, `link-created`, `login`, `logout`, `port-changed`, `workspace-notice`;

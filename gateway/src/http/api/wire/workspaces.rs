@@ -55,6 +55,10 @@ pub struct Workspace {
     /// When its state last changed.
     #[serde(with = "rfc3339")]
     pub changed: OffsetDateTime,
+    /// When its time to live is over and it is deleted; null: never.
+    #[serde(with = "rfc3339::option")]
+    #[schema(required = true)]
+    pub expires_at: Option<OffsetDateTime>,
     /// When it was deleted, where it was.
     #[serde(with = "rfc3339::option")]
     #[schema(required = true)]
@@ -193,6 +197,17 @@ pub struct ChangeWorkspace {
     /// Whose it is from now on; for administrators alone.
     #[serde(default)]
     pub owner: Option<UserName>,
+}
+
+/// Has a workspace live longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendWorkspace {
+    /// For how many seconds from now on; default: its template's time to live, which is
+    /// the most, too.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub seconds: Option<u64>,
 }
 
 /// Has a deleted workspace live again.
