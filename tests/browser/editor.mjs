@@ -33,7 +33,7 @@ await flow("editor", async (arrive) => {
 
   await editor.keyboard.press("Control+Shift+Backquote");
   await editor.locator(".terminal-wrapper.active .xterm-helper-textarea").waitFor();
-  await editor.keyboard.type(`echo from-the-terminal > ${join(home, "ran.txt")}\n`);
+  await editor.keyboard.type(`echo from-the-terminal > ~/ran.txt\n`);
   await until("the command ran", SERVER, () => existsSync(join(home, "ran.txt")));
   await editor.screenshot({ path: join(required("DEVGATE_SCREENSHOTS"), "editor-workbench.png") });
   await editor.close();

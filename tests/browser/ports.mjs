@@ -1,5 +1,7 @@
 // Web applications: they appear, open on their own address, and are there for whom
 // they should be.
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { assert, echoed, flow, required, SOON, until, url } from "./lib.mjs";
@@ -41,7 +43,8 @@ await flow("ports", async (arrive) => {
   // A WebSocket through the proxy, byte for byte.
   await shell.page.bringToFront();
   const script = fileURLToPath(new URL("fixtures/echo.mjs", import.meta.url));
-  await shell.type(`node ${script} ${echo} &`);
+  copyFileSync(script, join(required("DEVGATE_HOME"), "echo.mjs"));
+  await shell.type(`node ~/echo.mjs ${echo} &`);
   const echoRow = list.locator(`[data-port="${echo}"]`);
   await list.bringToFront();
   await echoRow.waitFor();

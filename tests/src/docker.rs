@@ -100,6 +100,12 @@ impl Containers {
     /// the tests' user, and the test's own folder.
     #[track_caller]
     pub fn like_this_host() -> Self {
+        Self::like_this_host_with(&[])
+    }
+
+    /// The same, with further settings.
+    #[track_caller]
+    pub fn like_this_host_with(more: &[(&str, &str)]) -> Self {
         let engine = Engine::of_the_tests();
         let socket = engine.socket.display().to_string();
         let folder = Folder::new();
@@ -115,6 +121,7 @@ impl Containers {
             ("DEVGATE_DOCKER_NETWORK", "host"),
             ("DEVGATE_DOCKER_SHELL", "/bin/bash"),
         ];
+        let settings = [&settings, more].concat();
         Self::start_in(folder, engine, (&socket, HOST), &settings)
     }
 
@@ -210,6 +217,22 @@ impl Containers {
         ];
         let listed = self.engine.run(&args).ok().out();
         listed.lines().next().map(str::to_owned)
+    }
+
+    /// Returns where a workspace's home is on this host's disk, which only root may see.
+    #[track_caller]
+    pub fn home_on_disk(&self, workspace: &str) -> PathBuf {
+        let container = self.container(workspace).expect("there is a container");
+        let format =
+            r#"{{range .Mounts}}{{if eq .Type "volume"}}{{println .Source}}{{end}}{{end}}"#;
+        let inspected = self
+            .engine
+            .run(&["inspect", "--format", format, &container]);
+        let inspected = inspected.ok().out();
+        let mut volumes = inspected.lines().filter(|line| !line.is_empty());
+        let home = volumes.next().expect("a home is a volume");
+        assert_eq!(volumes.next(), None, "it is the only one");
+        PathBuf::from(home)
     }
 
     /// Returns the process id of a workspace's agent, 0 where none runs.

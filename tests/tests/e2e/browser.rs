@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::component::{code_server, program};
+use e2e::docker::Containers;
 use e2e::gateway::Gateway;
 use e2e::ports;
 use e2e::process::{Running, run};
@@ -45,34 +46,42 @@ impl Flow {
         let folder = TempDir::new().unwrap();
         let gateway = Gateway::start_with(folder.path(), Reach::Unix, settings);
         gateway.agent();
-        let users = gateway.cli(&["users", "list", "--json"]).ok().out();
-        let users: Vec<User> = serde_json::from_str(&users).unwrap();
-        let link = gateway.cli(&["users", "link", &users[0].name, "--json"]);
-        let link: Link = serde_json::from_str(&link.ok().out()).unwrap();
-        let (url, _) = link.url.split_once("/sign-in").unwrap();
-
-        let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
-        assert!(
-            browser.join("node_modules").is_dir(),
-            "the browser's tests lack their packages: sh scripts/setup-tests.sh"
-        );
-        let mut node = Command::new(program("node"));
-        node.arg(browser.join(name).with_extension("mjs"))
-            .env("CHROMIUM", program("chromium"))
-            .env("DEVGATE_URL", url)
-            .env("DEVGATE_LINK", &link.url)
-            .env("DEVGATE_HOME", gateway.home())
-            .env(
-                "DEVGATE_PORTS",
-                format!("{},{}", ports::free(), ports::free()),
-            )
-            .env("DEVGATE_SCREENSHOTS", screenshots());
+        let node = node(name, &gateway, &gateway.home());
         Self {
             gateway,
             node,
             _folder: folder,
         }
     }
+}
+
+/// Returns what runs a flow against a gateway whose workspace `default` has its home there,
+/// on this host's disk.
+#[track_caller]
+fn node(name: &str, gateway: &Gateway, home: &Path) -> Command {
+    let users = gateway.cli(&["users", "list", "--json"]).ok().out();
+    let users: Vec<User> = serde_json::from_str(&users).unwrap();
+    let link = gateway.cli(&["users", "link", &users[0].name, "--json"]);
+    let link: Link = serde_json::from_str(&link.ok().out()).unwrap();
+    let (url, _) = link.url.split_once("/sign-in").unwrap();
+
+    let browser = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    assert!(
+        browser.join("node_modules").is_dir(),
+        "the browser's tests lack their packages: sh scripts/setup-tests.sh"
+    );
+    let mut node = Command::new(program("node"));
+    node.arg(browser.join(name).with_extension("mjs"))
+        .env("CHROMIUM", program("chromium"))
+        .env("DEVGATE_URL", url)
+        .env("DEVGATE_LINK", &link.url)
+        .env("DEVGATE_HOME", home)
+        .env(
+            "DEVGATE_PORTS",
+            format!("{},{}", ports::free(), ports::free()),
+        )
+        .env("DEVGATE_SCREENSHOTS", screenshots());
+    node
 }
 
 /// Starts a gateway and runs a flow against it.
@@ -93,6 +102,16 @@ fn screenshots() -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+/// Runs a flow against a gateway whose workspaces are containers.
+#[track_caller]
+fn flow_in_a_container(name: &str, settings: &[(&str, &str)]) {
+    let it = Containers::like_this_host_with(settings);
+    let _ = it.target().ssh().run("true").ok();
+    let home = it.home_on_disk("default");
+    let mut node = node(name, it.target().gateway(), &home);
+    let _ = run(&mut node, b"", FLOW).ok();
 }
 
 #[test]
@@ -167,4 +186,25 @@ fn a_page_recovers_from_the_gateways_death_with_its_login_and_its_terminal() {
 #[test]
 fn every_page_can_be_used_by_everybody() {
     flow("pages", &[]);
+}
+
+mod docker {
+    use super::*;
+
+    #[test]
+    fn a_terminal_in_a_container_outlives_its_tab() {
+        program("vim");
+        flow_in_a_container("terminal", &[]);
+    }
+
+    #[test]
+    fn web_applications_in_a_container_open_on_addresses_of_their_own() {
+        flow_in_a_container("ports", &[]);
+    }
+
+    #[test]
+    fn the_editor_in_a_container_opens_saves_and_runs_commands() {
+        let program = code_server().display().to_string();
+        flow_in_a_container("editor", &[("DEVGATE_EDITOR_PROGRAM", &program)]);
+    }
 }
