@@ -53,6 +53,18 @@ impl FarEngine {
     /// Starts one, which has the image [`BUSYBOX`].
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_on(None)
+    }
+
+    /// Starts one whose images, containers and volumes have a disk of their own of that
+    /// size, in memory.
+    #[track_caller]
+    pub fn with_disk(size: &str) -> Self {
+        Self::start_on(Some(size))
+    }
+
+    #[track_caller]
+    fn start_on(disk: Option<&str>) -> Self {
         let folder = Folder::new();
         let own = folder.path().join("engine");
         fs::create_dir(&own).expect("the test's folder is writable");
@@ -60,6 +72,14 @@ impl FarEngine {
         certificates.args(["-c", CERTIFICATES, "sh"]).arg(&own);
         let _ = run(&mut certificates, b"", PATIENCE).ok();
         let end = at_the_end(END, &own).spawn().expect("/bin/sh runs");
+        if let Some(size) = disk {
+            let data = own.join("data");
+            fs::create_dir(&data).expect("the test's folder is writable");
+            let mut mount = Command::new("mount");
+            let size = format!("size={size}");
+            mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&data);
+            let _ = run(&mut mount, b"", PATIENCE).ok();
+        }
         let mut far = Self {
             folder,
             port: ports::free(),

@@ -7,25 +7,30 @@ use e2e::docker::{BUSYBOX, Containers, Engine};
 use e2e::survivors::Folder;
 use e2e::wait::{SOON, eventually, until};
 
+/// Starts a gateway whose workspaces are on those hosts.
+#[track_caller]
+fn on(hosts: &str, start_timeout: &str) -> (Containers, Folder) {
+    let folder = Folder::new();
+    let config = folder.path().join("devgate.toml");
+    fs::write(&config, format!("[docker]\nnetwork = \"host\"\n{hosts}")).unwrap();
+    let config = config.display().to_string();
+    let settings = [
+        ("DEVGATE_CONFIG", config.as_str()),
+        ("DEVGATE_WORKSPACES_START_TIMEOUT", start_timeout),
+    ];
+    (Containers::start(BUSYBOX, &settings), folder)
+}
+
 #[test]
 fn workspaces_are_placed_by_labels_and_a_host_that_is_down_takes_only_its_own_with_it() {
     let mut far = FarEngine::start();
     let engine = Engine::of_the_tests();
-    let folder = Folder::new();
-    let config = folder.path().join("devgate.toml");
-    let text = format!(
-        "[docker]\nnetwork = \"host\"\n\
-         [[docker.hosts]]\nname = \"here\"\nurl = \"unix://{}\"\n{}",
-        engine.socket().display(),
-        far.entry("far", "127.0.0.1:0"),
+    let here = format!(
+        "[[docker.hosts]]\nname = \"here\"\nurl = \"unix://{}\"\n",
+        engine.socket().display()
     );
-    fs::write(&config, text).unwrap();
-    let config = config.display().to_string();
-    let settings = [
-        ("DEVGATE_CONFIG", config.as_str()),
-        ("DEVGATE_WORKSPACES_START_TIMEOUT", "60s"),
-    ];
-    let mut it = Containers::start(BUSYBOX, &settings);
+    let hosts = here + &far.entry("far", "127.0.0.1:0");
+    let (mut it, _folder) = on(&hosts, "60s");
     let file = it.target().path("far.toml");
     fs::write(&file, "host-labels = [\"far\"]\n").unwrap();
     let file = file.display().to_string();
@@ -93,4 +98,44 @@ fn labels_that_no_host_has_are_told() {
     let done = gateway.cli(&["create", "two", "--template", "large"]);
     assert_eq!(done.code(), 1);
     assert!(done.err().contains("none has the labels gpu"), "{done:?}");
+}
+
+#[test]
+fn an_agent_that_never_dials_in_fails_its_workspace_and_leaves_nothing_running() {
+    let far = FarEngine::start();
+    // Nobody listens there.
+    let (it, _folder) = on(&far.entry("far", "127.0.0.1:1"), "5s");
+    let cli = |args: &[&str]| it.target().gateway().cli(args);
+    let done = cli(&["start", "default"]);
+    assert_eq!(done.code(), 1, "{done:?}");
+    assert!(done.err().contains("did not answer within 5 s"), "{done:?}");
+    let login = it.target().ssh().run("echo never");
+    assert_eq!((login.code(), login.out().as_str()), (255, ""), "{login:?}");
+    let _ = cli(&["delete", "default", "--purge", "--yes"]).ok();
+    let left = far.run(&["ps", "-aq"]).ok().out() + &far.run(&["volume", "ls", "-q"]).ok().out();
+    assert_eq!(left, "");
+}
+
+#[test]
+fn a_host_whose_disk_is_full_says_so_and_works_again_once_it_isnt() {
+    let far = FarEngine::with_disk("160m");
+    let (it, _folder) = on(&far.entry("far", "127.0.0.1:0"), "60s");
+    let cli = |args: &[&str]| it.target().gateway().cli(args);
+    let ssh = |command: &str| it.target().ssh().run(command);
+    let _ = ssh("echo kept > file").ok();
+    let full = ssh("dd if=/dev/zero of=big bs=1M");
+    assert!(full.err().contains("No space left"), "{full:?}");
+    // Who is in stays in, and others get in to make room.
+    assert_eq!(ssh("cat file").ok().out(), "kept\n");
+    let done = cli(&["snapshots", "create", "default", "full"]);
+    assert_ne!(done.code(), 0, "{done:?}");
+    assert!(done.err().contains("no space left"), "{done:?}");
+    let done = cli(&["create", "other"]);
+    assert_ne!(done.code(), 0, "{done:?}");
+    assert!(done.err().contains("disk"), "{done:?}");
+    assert_eq!(ssh("rm big && cat file").ok().out(), "kept\n");
+    let _ = cli(&["start", "other"]).ok();
+    let said = it.target().ssh().user("other").run("echo runs").ok();
+    assert_eq!(said.out(), "runs\n");
+    let _ = cli(&["snapshots", "create", "default", "again"]).ok();
 }
