@@ -26,6 +26,10 @@ pub struct Options {
     pub keepalive_interval: Duration,
     /// How many such questions may stay unanswered.
     pub keepalive_max: usize,
+    /// Data after which keys are exchanged anew, each way, in bytes (RFC 4253 §9).
+    pub rekey_after: usize,
+    /// Time after which they are.
+    pub rekey_interval: Duration,
 }
 
 /// Whether chacha20-poly1305 is offered.
@@ -40,11 +44,6 @@ pub enum Chacha20 {
 /// Keys that a client may offer before it is disconnected: people carry many in
 /// their authentication agents.
 const MAX_KEYS_OFFERED: usize = 20;
-
-/// Data after which keys are exchanged anew, each way, in bytes (RFC 4253 §9).
-const REKEY_AFTER: usize = 1 << 30;
-
-const REKEY_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Queue of a connection's outgoing messages; writers wait where it is full.
 const OUTGOING: usize = 64;
@@ -94,7 +93,7 @@ impl Options {
             maximum_packet_size: PACKET,
             channel_buffer_size: INCOMING,
             event_buffer_size: OUTGOING,
-            limits: Limits::new(REKEY_AFTER, REKEY_AFTER, REKEY_INTERVAL),
+            limits: Limits::new(self.rekey_after, self.rekey_after, self.rekey_interval),
             max_auth_attempts: MAX_KEYS_OFFERED,
             inactivity_timeout: None,
             keepalive_interval: Some(self.keepalive_interval),
