@@ -1,0 +1,6 @@
+//! Clients other than OpenSSH's, as they are: libraries, command lines, and what audits us.
+
+mod dropbear;
+mod libraries;
+mod putty;
+mod transfers;
