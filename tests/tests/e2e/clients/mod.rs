@@ -1,5 +1,6 @@
 //! Clients other than OpenSSH's, as they are: libraries, command lines, and what audits us.
 
+mod audit;
 mod dropbear;
 mod libraries;
 mod putty;

@@ -167,6 +167,7 @@ fn psftp_and_pscp_carry_files_there_and_back() {
             copy(&file.display().to_string(), "ws:copy");
             copy("ws:copy", &back.display().to_string());
             assert!(fs::read(back).unwrap() == content, "{protocol}");
+            let _ = target.ssh().run("rm copy").ok();
         }
     });
 }
