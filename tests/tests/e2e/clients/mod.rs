@@ -2,6 +2,7 @@
 
 mod audit;
 mod dropbear;
+mod jetbrains;
 mod libraries;
 mod putty;
 mod transfers;
