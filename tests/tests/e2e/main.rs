@@ -28,6 +28,7 @@ mod lifecycle;
 mod many_channels;
 mod rekeying;
 mod repositories;
+mod requirements;
 mod secrets;
 mod shell;
 mod sleep;
