@@ -100,6 +100,28 @@ async def forwards(connection):
     done("tcpip-forward")
 
 
+async def sockets(connection):
+    here, there = local("here"), local("there")
+    server = await asyncio.start_unix_server(answer, here)
+    await echo(*await connection.open_unix_connection(here))
+    server.close()
+    done("direct-streamlocal")
+    server = await asyncio.start_unix_server(answer, f"{here}-too")
+    listener = await connection.forward_remote_path(there, f"{here}-too")
+    await echo(*await asyncio.open_unix_connection(there))
+    listener.close()
+    await listener.wait_closed()
+    server.close()
+    done("streamlocal-forward")
+
+
+async def answer(reader, writer):
+    while part := await reader.read(MEBIBYTE):
+        writer.write(part)
+        await writer.drain()
+    writer.write_eof()
+
+
 async def main():
     async with connect() as connection:
         await commands(connection)
@@ -107,6 +129,7 @@ async def main():
         await files(connection)
         await copies(connection)
         await forwards(connection)
+        await sockets(connection)
         # Unanswered keep-alives would have ended this after a second.
         ended = await connection.run("sleep 2; echo alive", check=True)
         same(ended.stdout, "alive\n")

@@ -7,7 +7,7 @@ const assert = require("node:assert/strict");
 const { createHash } = require("node:crypto");
 const { once } = require("node:events");
 const { readFileSync } = require("node:fs");
-const { createConnection } = require("node:net");
+const { createConnection, createServer } = require("node:net");
 const { join } = require("node:path");
 const { promisify } = require("node:util");
 const { Client } = require("ssh2");
@@ -178,6 +178,7 @@ async function everyday(client) {
   await shell(client);
   await files(client);
   await forwards(client);
+  await sockets(client);
   // Keys change while everything is done once more. A client of ssh2 has no public way to ask
   // for it.
   const again = Promise.all([commands(client), files(client)]);
@@ -187,6 +188,23 @@ async function everyday(client) {
   // Unanswered keep-alives would have ended this after a second.
   assert.equal((await run(client, "sleep 2; echo alive")).out.toString(), "alive\n");
   done("keepalive");
+}
+
+async function sockets(client) {
+  const [here, there] = [join(it.folder, "here"), join(it.folder, "there")];
+  const server = createServer({ allowHalfOpen: true }, (stream) => stream.pipe(stream)).listen(here);
+  await once(server, "listening");
+  await echo(await promisify(client.openssh_forwardOutStreamLocal.bind(client))(here));
+  server.close();
+  done("direct-streamlocal");
+  client.once("unix connection", (_, accept) => {
+    const channel = accept();
+    channel.pipe(channel);
+  });
+  await promisify(client.openssh_forwardInStreamLocal.bind(client))(there);
+  await echo(createConnection({ path: there, allowHalfOpen: true }));
+  await promisify(client.openssh_unforwardInStreamLocal.bind(client))(there);
+  done("streamlocal-forward");
 }
 
 async function main() {

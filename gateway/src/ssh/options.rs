@@ -75,9 +75,10 @@ impl Options {
         let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
         Config {
             // OpenSSH's client tells a server of its kind alone when nobody wants the
-            // output any more (`eow@openssh.com`); without, `… | head` never ends.
+            // output any more (`eow@openssh.com`); without, `… | head` never ends. Node's
+            // ssh2 asks no server for a Unix socket that isn't OpenSSH 5 or newer.
             server_id: SshId::Standard(Cow::Borrowed(concat!(
-                "SSH-2.0-OpenSSH_compatible_devgate_",
+                "SSH-2.0-OpenSSH_9_compatible_devgate_",
                 env!("CARGO_PKG_VERSION")
             ))),
             methods,

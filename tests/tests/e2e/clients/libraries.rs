@@ -25,8 +25,9 @@ fn paramiko_does_all_that_a_workspace_is_for() {
 #[test]
 fn asyncssh_does_all_that_a_workspace_is_for_while_keys_change_with_every_mebibyte() {
     let first = ["exec", "shell", "sftp", "scp"];
-    let then = ["direct-tcpip", "refused", "tcpip-forward", "keepalive"];
-    let steps = [first, then].concat();
+    let then = ["direct-tcpip", "refused", "tcpip-forward"];
+    let last = ["direct-streamlocal", "streamlocal-forward", "keepalive"];
+    let steps = [&first[..], &then, &last].concat();
     check(Library::Python("asyncssh_client.py"), &steps);
 }
 
@@ -41,8 +42,9 @@ fn libssh2_does_all_that_a_workspace_is_for() {
 #[test]
 fn ssh2_of_node_does_all_that_a_workspace_is_for() {
     let first = ["exec", "shell", "sftp", "direct-tcpip", "refused"];
-    let then = ["tcpip-forward", "exec", "sftp", "rekeyed", "keepalive"];
-    let steps = [first, then].concat();
+    let sockets = ["tcpip-forward", "direct-streamlocal", "streamlocal-forward"];
+    let then = ["exec", "sftp", "rekeyed", "keepalive"];
+    let steps = [&first[..], &sockets, &then].concat();
     check(Library::Node("ssh2_client.cjs"), &steps);
 }
 
