@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
-    bash chromium curl diffutils fuse3 git iproute2 less \
-    openssh-client openssl procps python3 python3-venv rsync socat sshfs tmux vim x11-utils xauth xvfb \
+    bash chromium curl default-jdk-headless diffutils dropbear-bin fuse3 git iproute2 less lftp libjsch-java \
+    openssh-client openssl procps putty-tools python3 python3-venv rsync socat sshfs tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep wrk
 # The tests run these servers themselves.
 sh apt.sh --no-services caddy docker-registry nginx openssh-server
@@ -25,6 +25,23 @@ if [ ! -x "$python/bin/schemathesis" ]; then
     echo "installing schemathesis" >&2
     python3 -m venv "$python"
     "$python/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+fi
+# SSH clients that are libraries, and what audits us. The lists are copied last, so that what
+# was cut short is begun anew.
+clients=${DEVGATE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/devgate-tests}/clients
+wanted=../tests/clients
+if ! cmp -s $wanted/requirements.txt "$clients/requirements.txt"; then
+    echo "installing SSH clients for Python" >&2
+    rm -rf "$clients/python"
+    python3 -m venv "$clients/python"
+    "$clients/python/bin/pip" install --quiet --disable-pip-version-check -r $wanted/requirements.txt
+    cp $wanted/requirements.txt "$clients/"
+fi
+if ! cmp -s $wanted/package-lock.json "$clients/.installed"; then
+    echo "installing SSH clients for Node" >&2
+    cp $wanted/package.json $wanted/package-lock.json "$clients/"
+    (cd "$clients" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2
+    cp $wanted/package-lock.json "$clients/.installed"
 fi
 (
     cd ../tests/browser

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use ssh_key::private::{KeypairData, RsaKeypair};
-use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey};
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey};
 use tracing::info;
 
 use crate::CertsError;
@@ -13,7 +13,8 @@ use crate::files::{self, Access};
 /// Size of the RSA key, in bits.
 const RSA_BITS: usize = 3072;
 
-/// The gateway's SSH host keys: ed25519, and RSA for old clients.
+/// The gateway's SSH host keys: ed25519, RSA for old clients, and ECDSA for some that know
+/// neither ed25519 nor RSA with another hash than SHA-1.
 #[derive(Clone)]
 pub struct HostKeys {
     keys: Vec<PrivateKey>,
@@ -23,7 +24,12 @@ pub struct HostKeys {
 enum Kind {
     Ed25519,
     Rsa,
+    Ecdsa,
 }
+
+const ECDSA: Algorithm = Algorithm::Ecdsa {
+    curve: EcdsaCurve::NistP256,
+};
 
 impl HostKeys {
     /// Loads the keys from `folder`, or makes them (and it). Blocks on the disk,
@@ -33,6 +39,7 @@ impl HostKeys {
         let keys = vec![
             open_key(folder, Kind::Ed25519)?,
             open_key(folder, Kind::Rsa)?,
+            open_key(folder, Kind::Ecdsa)?,
         ];
         Ok(Self { keys })
     }
@@ -63,6 +70,7 @@ fn open_key(folder: &Path, kind: Kind) -> Result<PrivateKey, CertsError> {
     let name = match kind {
         Kind::Ed25519 => "ssh_host_ed25519_key",
         Kind::Rsa => "ssh_host_rsa_key",
+        Kind::Ecdsa => "ssh_host_ecdsa_key",
     };
     let path = folder.join(name);
     let public_path = folder.join(format!("{name}.pub"));
@@ -92,7 +100,9 @@ fn parse(path: &Path, text: &str, kind: Kind) -> Result<PrivateKey, CertsError> 
     let key = PrivateKey::from_openssh(text).map_err(|error| damaged(error.to_string()))?;
     match (kind, key.algorithm()) {
         _ if key.is_encrypted() => Err(damaged("it has a passphrase".into())),
-        (Kind::Ed25519, Algorithm::Ed25519) | (Kind::Rsa, Algorithm::Rsa { .. }) => Ok(key),
+        (Kind::Ed25519, Algorithm::Ed25519)
+        | (Kind::Rsa, Algorithm::Rsa { .. })
+        | (Kind::Ecdsa, ECDSA) => Ok(key),
         (_, other) => Err(damaged(format!("it is a key of another kind, {other}"))),
     }
 }
@@ -105,5 +115,6 @@ fn make(kind: Kind) -> Result<PrivateKey, CertsError> {
             let pair = RsaKeypair::random(&mut rng, RSA_BITS)?;
             PrivateKey::new(KeypairData::from(pair), "")?
         }
+        Kind::Ecdsa => PrivateKey::random(&mut rng, ECDSA)?,
     })
 }

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `ca.key`, `ca.pem` | the CA, made on first use |
 //! | `gateway.pem` | the gateway's TLS key and certificate, renewed before it expires |
-//! | `ssh_host_ed25519_key`, `ssh_host_rsa_key` and their `.pub` | the SSH host keys |
+//! | `ssh_host_ed25519_key`, `ssh_host_rsa_key`, `ssh_host_ecdsa_key` and their `.pub` | the SSH host keys |
 //!
 //! Agents' certificates are issued and not kept: an agent's identity is the URI
 //! `devgate://workspace/ID` in its certificate.

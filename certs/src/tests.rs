@@ -415,14 +415,16 @@ fn host_keys_are_made_once_private_and_in_openssh_format() {
         .iter()
         .map(|key| key.algorithm().to_string())
         .collect();
-    assert_eq!(kinds, ["ssh-ed25519", "ssh-rsa"]);
+    assert_eq!(kinds, ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"]);
     assert!(first.fingerprints()[0].1.starts_with("SHA256:"));
-    for name in ["ssh_host_ed25519_key", "ssh_host_rsa_key"] {
+    for kind in ["ed25519", "rsa", "ecdsa"] {
+        let name = format!("ssh_host_{kind}_key");
+        let name = name.as_str();
         assert_eq!(mode(&root.path().join(name)), 0o600);
         let private = std::fs::read_to_string(root.path().join(name)).unwrap();
         assert!(private.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
         let public = std::fs::read_to_string(root.path().join(format!("{name}.pub"))).unwrap();
-        assert!(public.starts_with("ssh-"));
+        assert!(public.starts_with("ssh-") || public.starts_with("ecdsa-"));
     }
 }
 

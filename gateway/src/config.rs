@@ -110,6 +110,10 @@ pub struct SshConfig {
     pub keepalive_interval: Period,
     /// Unanswered signs of life after which the peer is dead. Default: 6.
     pub keepalive_count: u32,
+    /// Data after which keys are exchanged anew, each way, in bytes. Default: 1 GiB.
+    pub rekey_after: Size,
+    /// Time after which they are. Default: 1 h.
+    pub rekey_interval: Period,
     /// When the cipher `chacha20-poly1305@openssh.com` is offered. Default:
     /// without AES hardware.
     pub chacha20: OfferChacha20,
@@ -333,6 +337,9 @@ impl Default for SshConfig {
             keepalive_interval: Period::seconds(15),
             // 6 × 15 s: a network that is gone for a minute is survived.
             keepalive_count: 6,
+            // What RFC 4253 §9 recommends.
+            rekey_after: Size::kib(1 << 20),
+            rekey_interval: Period::seconds(3600),
             chacha20: OfferChacha20::WithoutAesHardware,
         }
     }

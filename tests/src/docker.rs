@@ -103,9 +103,9 @@ impl Containers {
         Self::like_this_host_with(&[])
     }
 
-    /// The same, with further settings.
+    /// Does the same with further settings.
     #[track_caller]
-    pub fn like_this_host_with(more: &[(&str, &str)]) -> Self {
+    pub fn like_this_host_with(settings: &[(&str, &str)]) -> Self {
         let engine = Engine::of_the_tests();
         let socket = engine.socket.display().to_string();
         let folder = Folder::new();
@@ -115,14 +115,14 @@ impl Containers {
             "/usr:/usr:ro,/etc/alternatives:/etc/alternatives:ro,{cache}:{cache}:ro,{own}:{own}"
         );
         let user = format!("{}:{}", geteuid(), getegid());
-        let settings = [
+        let mut all = vec![
             ("DEVGATE_DOCKER_MOUNTS", mounts.as_str()),
             ("DEVGATE_DOCKER_USER", &user),
             ("DEVGATE_DOCKER_NETWORK", "host"),
             ("DEVGATE_DOCKER_SHELL", "/bin/bash"),
         ];
-        let settings = [&settings, more].concat();
-        Self::start_in(folder, engine, (&socket, HOST), &settings)
+        all.extend_from_slice(settings);
+        Self::start_in(folder, engine, (&socket, HOST), &all)
     }
 
     /// Starts a gateway that looks for the engine at another socket.

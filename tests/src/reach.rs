@@ -97,6 +97,37 @@ macro_rules! everywhere {
     };
 }
 
+/// Makes of each function a module with one test for each [`Reach`] and one in a
+/// container, of a gateway with settings: for what sshd is no measure of.
+#[macro_export]
+macro_rules! everywhere_with {
+    ($settings:expr; $(fn $name:ident($target:ident: $type:ty) $body:block)+) => {
+        $(mod $name {
+            use super::*;
+
+            fn check($target: $type) $body
+
+            #[test]
+            fn over_a_unix_socket() {
+                let reach = $crate::reach::Reach::Unix;
+                check(&$crate::target::Target::devgate_with(reach, &$settings));
+            }
+
+            #[test]
+            fn over_tls() {
+                let reach = $crate::reach::Reach::Dial;
+                check(&$crate::target::Target::devgate_with(reach, &$settings));
+            }
+
+            #[test]
+            fn in_a_container() {
+                let it = $crate::docker::Containers::like_this_host_with(&$settings);
+                check(it.target());
+            }
+        })+
+    };
+}
+
 /// What the macros above have in common.
 #[doc(hidden)]
 #[macro_export]

@@ -119,6 +119,22 @@ impl Target {
         }
     }
 
+    /// Lets a further key in, by the file of its public half.
+    #[track_caller]
+    pub fn admit(&self, public: &Path) {
+        match &self.server {
+            Server::Devgate(gateway) => {
+                let added = gateway.cli(&["keys", "add", &public.display().to_string()]);
+                assert_eq!(added.code(), 0, "{added:?}");
+            }
+            Server::Sshd(sshd) => {
+                let known = crate::keys::public(&sshd.access().identity);
+                let both = [known.as_path(), public].map(|file| fs::read_to_string(file).unwrap());
+                fs::write(known, both.concat()).expect("the test's folder is writable");
+            }
+        }
+    }
+
     /// Returns the processes whose memory a stalled client must not fill.
     #[track_caller]
     pub fn carriers(&self) -> Vec<u32> {

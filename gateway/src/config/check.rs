@@ -29,6 +29,13 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
     size("ssh.window", ssh.window, Size::kib(64), Size::kib(64 << 10))?;
     period("ssh.keepalive-interval", ssh.keepalive_interval, 1, 3600)?;
     count("ssh.keepalive-count", ssh.keepalive_count, 1000)?;
+    size(
+        "ssh.rekey-after",
+        ssh.rekey_after,
+        Size::kib(1 << 10),
+        Size::kib(1 << 20),
+    )?;
+    period("ssh.rekey-interval", ssh.rekey_interval, 1, DAY)?;
     http(config)?;
     count("lockout.failures", config.lockout.failures, 1_000_000)?;
     period("lockout.period", config.lockout.period, 1, DAY)?;

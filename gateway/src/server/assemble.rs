@@ -414,5 +414,7 @@ fn ssh_options(config: &Config) -> ssh::Options {
         max_unauthenticated: usize::try_from(ssh.max_unauthenticated).unwrap_or(usize::MAX),
         keepalive_interval: ssh.keepalive_interval.get(),
         keepalive_max: usize::try_from(ssh.keepalive_count).unwrap_or(usize::MAX),
+        rekey_after: usize::try_from(ssh.rekey_after.bytes()).unwrap_or(usize::MAX),
+        rekey_interval: ssh.rekey_interval.get(),
     }
 }

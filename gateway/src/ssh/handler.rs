@@ -12,7 +12,7 @@ use russh::keys::{HashAlg, ssh_key};
 use russh::server::{
     self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, Pty};
+use russh::{Channel, ChannelId, Offer, Pty};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Span, debug, error, info};
@@ -160,8 +160,8 @@ impl Handler {
 impl server::Handler for Handler {
     type Error = russh::Error;
 
-    fn client_ciphers(&mut self, ciphers: &str) -> Option<Arc<server::Config>> {
-        Some(Arc::clone(self.gateway.configs.for_ciphers(ciphers)))
+    fn client_offer(&mut self, offer: &Offer) -> Option<Arc<server::Config>> {
+        Some(Arc::clone(self.gateway.configs.for_client(offer)))
     }
 
     async fn auth_none(&mut self, name: &str) -> Result<Auth, Self::Error> {

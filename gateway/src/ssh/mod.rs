@@ -17,6 +17,7 @@ mod session;
 mod signals;
 mod socket;
 mod splice;
+mod suites;
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -43,8 +44,8 @@ use crate::workspaces::Workspaces;
 use connection::Connection;
 use handler::Handler;
 use login::Login;
-use options::Configs;
 use socket::Socket;
+use suites::Configs;
 
 pub use options::{Chacha20, Options};
 

@@ -1,12 +1,13 @@
-//! What the operator may choose of SSH, and the algorithms on offer.
+//! What the operator may choose of SSH.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
+use russh::keys::PrivateKey;
 use russh::server::Config;
-use russh::{Limits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
+use russh::{Limits, MethodKind, MethodSet, SshId};
+
+use super::suites::{Configs, Fastest};
 
 /// Options of the SSH side.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct Options {
     pub keepalive_interval: Duration,
     /// How many such questions may stay unanswered.
     pub keepalive_max: usize,
+    /// Data after which keys are exchanged anew, each way, in bytes (RFC 4253 §9).
+    pub rekey_after: usize,
+    /// Time after which they are.
+    pub rekey_interval: Duration,
 }
 
 /// Whether chacha20-poly1305 is offered.
@@ -40,11 +45,6 @@ pub enum Chacha20 {
 /// their authentication agents.
 const MAX_KEYS_OFFERED: usize = 20;
 
-/// Data after which keys are exchanged anew, each way, in bytes (RFC 4253 §9).
-const REKEY_AFTER: usize = 1 << 30;
-
-const REKEY_INTERVAL: Duration = Duration::from_hours(1);
-
 /// Queue of a connection's outgoing messages; writers wait where it is full.
 const OUTGOING: usize = 64;
 
@@ -59,97 +59,26 @@ const PACKET: u32 = 32 * 1024;
 /// one, and a connection's windows grow by no more than one of them may.
 const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 
-const KEX: &[kex::Name] = &[
-    kex::MLKEM768X25519_SHA256,
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::ECDH_SHA2_NISTP521,
-    kex::DH_G16_SHA512,
-    kex::DH_G14_SHA256,
-    kex::EXTENSION_SUPPORT_AS_SERVER,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
-];
-
-const KEYS: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP256,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP384,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP521,
-    },
-    Algorithm::SkEd25519,
-    Algorithm::SkEcdsaSha2NistP256,
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha512),
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha256),
-    },
-];
-
-const MACS: &[mac::Name] = &[
-    mac::HMAC_SHA256_ETM,
-    mac::HMAC_SHA512_ETM,
-    mac::HMAC_SHA256,
-    mac::HMAC_SHA512,
-];
-
-const CIPHERS: &[cipher::Name] = &[
-    cipher::AES_128_GCM,
-    cipher::AES_256_GCM,
-    cipher::AES_128_CTR,
-    cipher::AES_192_CTR,
-    cipher::AES_256_CTR,
-];
-
-const GCM: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
-
 /// How long a client's offer is waited for before ours is sent. Stock clients send
 /// theirs at once; a few wait for ours.
 const KEXINIT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Configurations by what a client can do.
-pub(super) struct Configs {
-    /// For clients that can do AES-GCM, where that is what we prefer.
-    gcm: Option<Arc<Config>>,
-    /// For all others.
-    pub(super) all: Arc<Config>,
-}
-
 impl Options {
-    /// Returns russh's configuration for clients that do what we prefer, and for
-    /// all others; `host_keys` in the order of preference.
+    /// Returns russh's configurations; `host_keys` in the order of preference.
     pub(super) fn configs(&self, host_keys: &[PrivateKey]) -> Configs {
-        let mut all = CIPHERS.to_vec();
-        if !self.prefers_gcm() {
-            all.insert(0, cipher::CHACHA20_POLY1305);
-        }
-        Configs {
-            gcm: self
-                .prefers_gcm()
-                .then(|| Arc::new(self.config(host_keys.to_vec(), GCM.to_vec()))),
-            all: Arc::new(self.config(host_keys.to_vec(), all)),
-        }
+        let gcm = self.chacha20 == Chacha20::WithoutAesHardware && aes_hardware();
+        let fastest = if gcm { Fastest::Gcm } else { Fastest::Unknown };
+        Configs::of(&|| self.config(host_keys.to_vec()), fastest)
     }
 
-    /// Tells whether AES-GCM is the fastest cipher, and nobody wants another.
-    fn prefers_gcm(&self) -> bool {
-        self.chacha20 == Chacha20::WithoutAesHardware && aes_hardware()
-    }
-
-    fn config(&self, host_keys: Vec<PrivateKey>, ciphers: Vec<cipher::Name>) -> Config {
+    fn config(&self, host_keys: Vec<PrivateKey>) -> Config {
         let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
         Config {
             // OpenSSH's client tells a server of its kind alone when nobody wants the
-            // output any more (`eow@openssh.com`); without, `… | head` never ends.
+            // output any more (`eow@openssh.com`); without, `… | head` never ends. Node's
+            // ssh2 asks no server for a Unix socket that isn't OpenSSH 5 or newer.
             server_id: SshId::Standard(Cow::Borrowed(concat!(
-                "SSH-2.0-OpenSSH_compatible_devgate_",
+                "SSH-2.0-OpenSSH_9_compatible_devgate_",
                 env!("CARGO_PKG_VERSION")
             ))),
             methods,
@@ -165,40 +94,13 @@ impl Options {
             maximum_packet_size: PACKET,
             channel_buffer_size: INCOMING,
             event_buffer_size: OUTGOING,
-            limits: Limits::new(REKEY_AFTER, REKEY_AFTER, REKEY_INTERVAL),
-            preferred: preferred(ciphers),
+            limits: Limits::new(self.rekey_after, self.rekey_after, self.rekey_interval),
             max_auth_attempts: MAX_KEYS_OFFERED,
             inactivity_timeout: None,
             keepalive_interval: Some(self.keepalive_interval),
             keepalive_max: self.keepalive_max,
             nodelay: true,
             ..Config::default()
-        }
-    }
-}
-
-fn preferred(ciphers: Vec<cipher::Name>) -> Preferred {
-    Preferred {
-        kex: Cow::Borrowed(KEX),
-        key: Cow::Borrowed(KEYS),
-        cipher: Cow::Owned(ciphers),
-        mac: Cow::Borrowed(MACS),
-        compression: Cow::Borrowed(&[compression::NONE]),
-        ..Preferred::default()
-    }
-}
-
-impl Configs {
-    /// Returns what to offer to a client that offers these ciphers (a name-list,
-    /// RFC 4251 §5).
-    ///
-    /// The client's order decides (RFC 4253 §7.1), and stock OpenSSH has the slower
-    /// ones first: where it can do AES-GCM nothing else is offered.
-    pub(super) fn for_ciphers(&self, offered: &str) -> &Arc<Config> {
-        let fast = |name: &str| GCM.iter().any(|gcm| gcm.as_ref() == name);
-        match &self.gcm {
-            Some(gcm) if offered.split(',').any(fast) => gcm,
-            _ => &self.all,
         }
     }
 }

@@ -13,13 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-/// How many reads after the connection began are acknowledged at once.
-///
-/// Clients with Nagle's algorithm on send the handshake in small pieces and wait
-/// for each to be acknowledged; a delayed one costs 40 ms. The handshake of a
-/// stock client takes about a dozen reads.
-const QUICK_READS: u32 = 32;
-
 /// How much unsent data the kernel keeps, in bytes, before it asks for more.
 ///
 /// What waits here can't be overtaken by a keystroke's echo, so it is kept just
@@ -27,10 +20,17 @@ const QUICK_READS: u32 = 32;
 const NOTSENT_LOWAT: nix::libc::c_int = 128 * 1024;
 
 /// One client's connection.
+///
+/// Clients with Nagle's algorithm on (Node's ssh2, older OpenSSH without a terminal) hold
+/// back a small packet until the one before is acknowledged, which the kernel delays by
+/// 40 ms where nothing is sent back: with each of their windows' adjustments, for one. So
+/// what was read is acknowledged before more is waited for, unless something that was
+/// written has done it.
 #[derive(Debug)]
 pub(super) struct Socket {
     tcp: Arc<TcpStream>,
-    quick_reads: u32,
+    /// Something was read, and nothing written since.
+    unacknowledged: bool,
 }
 
 /// Tells how far away the client of a [`Socket`] is.
@@ -52,7 +52,15 @@ impl Socket {
         }
         Self {
             tcp: Arc::new(tcp),
-            quick_reads: QUICK_READS,
+            unacknowledged: false,
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if std::mem::take(&mut self.unacknowledged) {
+            // The kernel takes it back after a while: hence each time. It fails only where
+            // the connection has ended.
+            let _ = rustix::net::sockopt::set_tcp_quickack(&*self.tcp, true);
         }
     }
 
@@ -136,15 +144,15 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            ready!(this.tcp.poll_read_ready(cx))?;
+            let Poll::Ready(readable) = this.tcp.poll_read_ready(cx) else {
+                this.acknowledge();
+                return Poll::Pending;
+            };
+            readable?;
             match this.tcp.try_read(buf.initialize_unfilled()) {
                 Ok(n) => {
                     buf.advance(n);
-                    if this.quick_reads > 0 {
-                        this.quick_reads -= 1;
-                        // The kernel takes it back after a while: hence each time.
-                        let _ = rustix::net::sockopt::set_tcp_quickack(&*this.tcp, true);
-                    }
+                    this.unacknowledged = true;
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -164,7 +172,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -172,7 +180,10 @@ impl AsyncWrite for Socket {
             ready!(self.tcp.poll_write_ready(cx))?;
             match self.tcp.try_write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+                result => {
+                    self.unacknowledged = false;
+                    return Poll::Ready(result);
+                }
             }
         }
     }
@@ -198,8 +209,36 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn a_client_with_nagles_algorithm_on_is_not_held_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut socket = Socket::new(listener.accept().await.unwrap().0);
+        let began = Instant::now();
+        let asking = async {
+            for _ in 0..50 {
+                // The second is held back until the first is acknowledged.
+                client.write_all(b"adjust").await.unwrap();
+                client.write_all(b"ask").await.unwrap();
+                client.read_exact(&mut [0; 6]).await.unwrap();
+            }
+        };
+        let answering = async {
+            for _ in 0..50 {
+                socket.read_exact(&mut [0; 9]).await.unwrap();
+                socket.write_all(b"answer").await.unwrap();
+            }
+        };
+        tokio::join!(asking, answering);
+        let elapsed = began.elapsed();
+        assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+    }
 
     #[tokio::test]
     async fn a_cut_ends_a_read_that_waits() {

@@ -108,6 +108,15 @@ everywhere! {
         assert!(fs::read(&back).unwrap() == content);
     }
 
+    fn an_sftp_session_ends_with_its_input_and_with_status_0(target: &Target) {
+        let mut ssh = target.ssh().args(["-s"]).start("sftp");
+        // SSH_FXP_INIT, of version 3, and the answer to it.
+        ssh.write(&[0, 0, 0, 5, 1, 0, 0, 0, 3]);
+        ssh.wait_for("posix-rename@openssh.com", SOON);
+        ssh.end_input();
+        assert_eq!(ssh.finish(SOON).code(), 0);
+    }
+
     fn an_sftp_error_is_told_and_makes_a_batch_fail(target: &Target) {
         let mut sftp = target.client("sftp");
         let done = run(sftp.args(["-b", "-", "ws"]), b"get /no/such/file /dev/null\n", LIMIT);

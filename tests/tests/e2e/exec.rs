@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use e2e::process::{is_running, signal, wait_until_gone};
+use e2e::everywhere;
 use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
-use e2e::{everywhere, over_both_reaches};
 
 /// Bytes that compress badly and differ at every offset, from a fixed seed.
 fn noise(count: usize, seed: u64) -> Vec<u8> {
@@ -50,9 +49,11 @@ everywhere! {
 
     fn a_command_killed_by_a_signal_is_no_success(target: &Target) {
         for signal in ["TERM", "KILL", "SEGV", "HUP"] {
-            let done = target.ssh().option("LogLevel=VERBOSE").run(format!("kill -{signal} $$"));
+            let done = target.ssh().option("LogLevel=DEBUG1").run(format!("kill -{signal} $$"));
             // OpenSSH's client makes 255 of every exit-signal.
             assert_eq!(done.code(), 255, "{signal}: {done:?}");
+            assert!(done.err().contains("rtype exit-signal"), "{signal}: {done:?}");
+            assert!(!done.err().contains("rtype exit-status"), "{signal}: {done:?}");
         }
     }
 
@@ -169,7 +170,7 @@ everywhere! {
 
     fn a_command_starts_at_home_with_the_users_environment(target: &Target) {
         let done = target.ssh().option("SetEnv=LC_TEST=from-the-client").run(
-            r#"pwd; for v in HOME USER LOGNAME SHELL PATH SSH_CONNECTION SSH_CLIENT LC_TEST; do
+            r#"pwd; for v in HOME USER LOGNAME SHELL PATH LANG SSH_CONNECTION SSH_CLIENT LC_TEST; do
                  eval "printf '%s=%s\n' $v \"\$$v\""; done; echo "tty=$SSH_TTY""#,
         ).ok();
         let out = done.out();
@@ -182,6 +183,8 @@ everywhere! {
         assert_eq!(value("HOME"), home);
         assert!(!value("USER").is_empty() && value("USER") == value("LOGNAME"), "{out}");
         assert!(value("SHELL").starts_with('/') && value("PATH").contains("/usr/bin"), "{out}");
+        // As sshd has it, which knows no default.
+        assert!(!value("LANG").is_empty() || !target.is_devgate(), "{out}");
         assert_eq!(value("LC_TEST"), "from-the-client");
         assert_eq!(value("tty"), "");
         let address = target.access().address;
@@ -224,26 +227,13 @@ everywhere! {
         assert_eq!(ssh.finish(SOON).code(), 0);
     }
 
-    fn a_very_large_output_is_complete(target: &Target) {
-        let out = target.path("out");
-        let done = target.ssh().run_between(
-            "yes 0123456789abcdef | head -c 100000000",
-            std::fs::File::open("/dev/null").unwrap(),
-            e2e::gateway::file(&out),
-        ).ok();
-        assert_eq!(done.err(), "");
-        assert_eq!(std::fs::metadata(&out).unwrap().len(), 100_000_000);
-    }
-}
-
-over_both_reaches! {
     fn a_background_process_outlives_its_channel_and_its_connection(target: &Target) {
         let done = target.ssh().run("nohup sleep 600 > /dev/null 2>&1 < /dev/null & echo $!").ok();
-        let pid: u32 = done.out().trim().parse().expect("a process id");
-        let _ = target.ssh().run("true").ok();
-        assert!(is_running(pid), "the background process is gone");
-        signal(pid, Signal::SIGKILL);
-        wait_until_gone(pid, SOON);
+        let pid = done.out().trim().to_owned();
+        let lives = |pid: &str| target.ssh().run(format!("kill -0 {pid}")).code() == 0;
+        assert!(lives(&pid), "the background process is gone");
+        assert_eq!(target.ssh().run(format!("kill -9 {pid}")).code(), 0);
+        until(SOON, "its end", || !lives(&pid));
     }
 
     fn a_channel_closes_when_its_command_exits_though_a_child_holds_its_pipes(target: &Target) {
@@ -255,9 +245,20 @@ over_both_reaches! {
         let elapsed = started.elapsed();
         assert_eq!(done.code(), 8, "{done:?}");
         assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
-        let pid = done.out().trim().parse().expect("a process id");
-        assert!(is_running(pid), "the child is not to be killed");
-        signal(pid, Signal::SIGKILL);
+        let pid = done.out().trim().to_owned();
+        let ended = target.ssh().run(format!("kill -9 {pid}"));
+        assert_eq!(ended.code(), 0, "the child is not to be killed: {ended:?}");
+    }
+
+    fn a_very_large_output_is_complete(target: &Target) {
+        let out = target.path("out");
+        let done = target.ssh().run_between(
+            "yes 0123456789abcdef | head -c 100000000",
+            std::fs::File::open("/dev/null").unwrap(),
+            e2e::gateway::file(&out),
+        ).ok();
+        assert_eq!(done.err(), "");
+        assert_eq!(std::fs::metadata(&out).unwrap().len(), 100_000_000);
     }
 }
 

@@ -12,10 +12,9 @@ use nix::sys::signal::Signal;
 use e2e::memory::pss_kib;
 use e2e::process::{is_running, signal, wait_until_gone};
 use e2e::proxy::Proxy;
-use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
-use e2e::{over_both_reaches, ports, servers, socks};
+use e2e::{everywhere, everywhere_with, over_both_reaches, ports, servers, socks};
 
 /// How much the processes that carry a stalled stream may grow, in KiB: the
 /// windows and socket buffers of one channel, many times over.
@@ -158,7 +157,9 @@ over_both_reaches! {
         }
         assert_flat(&carriers, &before);
     }
+}
 
+everywhere! {
     fn a_network_that_stalls_for_forty_seconds_is_survived(target: &Target) {
         let network = Proxy::to(target.access().address);
         let server = servers::echo("127.0.0.1:0");
@@ -182,28 +183,26 @@ over_both_reaches! {
     }
 }
 
-#[test]
-fn a_dead_peer_is_noticed() {
-    let target = Target::devgate_with(
-        Reach::Unix,
-        &[
-            ("DEVGATE_SSH_KEEPALIVE_INTERVAL", "1s"),
-            ("DEVGATE_SSH_KEEPALIVE_COUNT", "2"),
-        ],
-    );
-    let network = Proxy::to(target.access().address);
-    let file = target.path("hung-up");
-    let ssh = target
-        .ssh()
-        .via(network.address())
-        .args(["-tt"])
-        .start(format!(
+/// A sign of life is asked for each second, and twice.
+const IMPATIENT: [(&str, &str); 2] = [
+    ("DEVGATE_SSH_KEEPALIVE_INTERVAL", "1s"),
+    ("DEVGATE_SSH_KEEPALIVE_COUNT", "2"),
+];
+
+everywhere_with! {
+    IMPATIENT;
+
+    fn a_dead_peer_is_noticed(target: &Target) {
+        let network = Proxy::to(target.access().address);
+        let file = target.path("hung-up");
+        let ssh = target.ssh().via(network.address()).args(["-tt"]).start(format!(
             "trap 'echo hup > {}; exit' HUP; echo armed; while :; do sleep 0.1; done",
             file.display()
         ));
-    ssh.wait_for("armed", SOON);
-    network.stall();
-    until(SOON, "the program's hang-up", || file.exists());
+        ssh.wait_for("armed", SOON);
+        network.stall();
+        until(SOON, "the program's hang-up", || file.exists());
+    }
 }
 
 /// Panics if the processes grow while a stream stands still.

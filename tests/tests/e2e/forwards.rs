@@ -10,7 +10,7 @@ use e2e::wait::{SOON, eventually, until};
 use e2e::{everywhere, ports, servers, socks};
 
 /// Starts a connection with forwards that stays open.
-fn connect(target: &Target, args: &[&str]) -> Running {
+pub(crate) fn connect(target: &Target, args: &[&str]) -> Running {
     let mut ssh = target
         .ssh()
         .option("ExitOnForwardFailure=yes")
@@ -21,14 +21,14 @@ fn connect(target: &Target, args: &[&str]) -> Running {
     ssh
 }
 
-fn open(port: u16) -> TcpStream {
+pub(crate) fn open(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the forward listens");
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream
 }
 
 /// Sends `bytes`, half-closes, and returns everything that comes back.
-fn round_trip(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn round_trip(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut reader = stream.try_clone().unwrap();
     let collected = std::thread::spawn(move || {

@@ -83,7 +83,12 @@ over_both_reaches! {
 #[test]
 fn a_first_start_makes_host_keys_that_old_and_new_clients_take() {
     let target = Target::devgate_untouched(Reach::Unix);
-    for algorithm in ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"] {
+    for algorithm in [
+        "ssh-ed25519",
+        "rsa-sha2-512",
+        "rsa-sha2-256",
+        "ecdsa-sha2-nistp256",
+    ] {
         let ssh = target
             .ssh()
             .option(&format!("HostKeyAlgorithms={algorithm}"));

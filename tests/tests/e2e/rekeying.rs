@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::everywhere;
 use e2e::gateway::file;
 use e2e::process::run;
 use e2e::target::Target;
-use e2e::wait::SOON;
+use e2e::wait::{SOON, until};
+use e2e::{everywhere, everywhere_with};
 
 const SIZE: usize = 200_000_000;
 const LIMIT: Duration = Duration::from_secs(150);
@@ -70,5 +70,40 @@ everywhere! {
             .run_between("cat", File::open(&data).unwrap(), file(&copy)).ok();
         assert_eq!(done.err(), "");
         assert_eq!(sum(&copy), sum(&data));
+    }
+}
+
+/// The gateway itself asks for new keys, by what was sent and by the clock.
+const OWN_LIMITS: [(&str, &str); 2] = [
+    ("DEVGATE_SSH_REKEY_AFTER", "1MiB"),
+    ("DEVGATE_SSH_REKEY_INTERVAL", "1s"),
+];
+
+everywhere_with! {
+    OWN_LIMITS;
+
+    fn transfers_both_ways_survive_the_servers_own_limit(target: &Target) {
+        let large = e2e::clients::large(target);
+        let copy = target.path("copy");
+        let input = File::open(&large).unwrap();
+        let done = target.ssh().option("LogLevel=DEBUG1").run_between("cat; exit 3", input, file(&copy));
+        assert_eq!(done.code(), 3, "{done:?}");
+        assert_eq!(sum(&copy), sum(&large));
+        // The first is the handshake's; what is under way meanwhile isn't counted twice.
+        let exchanges = done.err().matches("SSH2_MSG_NEWKEYS received").count();
+        assert!(exchanges >= 4, "{exchanges}: {done:?}");
+    }
+
+    fn a_connection_grows_old_without_harm(target: &Target) {
+        let mut ssh = target.ssh().option("LogLevel=DEBUG1").start("cat");
+        for round in 0..3 {
+            let said = format!("round {round}\n");
+            ssh.write(said.as_bytes());
+            ssh.wait_for(&said, SOON);
+            let exchanges = || ssh.errors().matches("SSH2_MSG_NEWKEYS received").count();
+            until(SOON, "new keys", || exchanges() > round + 1);
+        }
+        ssh.end_input();
+        let _ = ssh.finish(SOON).ok();
     }
 }

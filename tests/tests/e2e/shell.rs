@@ -46,6 +46,18 @@ everywhere! {
         });
     }
 
+    fn the_terminals_modes_are_those_of_the_clients_terminal(target: &Target) {
+        // RFC 4254 §8: special characters, and a flag of each kind.
+        let modes = "intr ^X quit ^Y erase ^H -ixon -onlcr iutf8";
+        let command = format!("stty {modes}; {} -tt ws 'stty -a'", target.ssh_command_line());
+        let terminal = Terminal::start(target.folder(), &command, 80, 24);
+        assert_eq!(terminal.wait_for_end(), 0);
+        let screen = terminal.screen();
+        for mode in ["intr = ^X;", "quit = ^Y;", "erase = ^H;", "-ixon", "-onlcr", " iutf8"] {
+            assert!(screen.contains(mode), "{mode}: {screen}");
+        }
+    }
+
     fn control_c_interrupts_the_foreground_program_alone(target: &Target) {
         let terminal = log_in(target);
         terminal.line("sh -c 'echo slee''ping; exec sleep 600'");

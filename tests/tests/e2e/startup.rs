@@ -3,6 +3,7 @@
 use std::fs;
 
 use e2e::docker::{BUSYBOX, Containers};
+use e2e::everywhere_with;
 use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
@@ -161,6 +162,31 @@ fn a_followed_log_goes_on() {
     log.wait_for("running script", SOON);
     let _ = target.ssh().user("api").run("touch go").ok();
     log.wait_for("[script] the end", SOON);
+}
+
+/// Starts take their time, but the first workspace's.
+const SLOW: [(&str, &str); 2] = [
+    (
+        "DEVGATE_STARTUP_SCRIPT",
+        "test $DEVGATE_WORKSPACE = default || sleep 3",
+    ),
+    ("DEVGATE_STARTUP_WAIT", "true"),
+];
+
+everywhere_with! {
+    SLOW;
+
+    fn a_client_is_in_at_once_and_its_channel_waits_for_the_workspace(target: &Target) {
+        let gateway = target.gateway();
+        let _ = gateway.cli(&["create", "api", "--no-wait"]).ok();
+        let ssh = target.ssh().user("api").option("ConnectTimeout=2").option("LogLevel=VERBOSE")
+            .start("echo let in");
+        ssh.wait_for_error("Authenticated to", SOON);
+        let shown = gateway.cli(&["status", "api", "--json"]).ok().out();
+        assert!(shown.contains("\"starting\""), "{shown}");
+        let done = ssh.finish(SOON).ok();
+        assert_eq!(done.out(), "let in\n");
+    }
 }
 
 /// With a network of the workspace's own: apart from the browsers, as `docker` is.

@@ -1,0 +1,169 @@
+//! The algorithms on offer: what a client is offered depends on what it can do.
+//!
+//! A client's own order decides (RFC 4253 §7.1), and it is often an old one. So each is
+//! offered the best set of which it can do something in every respect, and nothing that is
+//! weaker or slower. What only old clients need is offered to nobody else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
+use russh::server::Config;
+use russh::{Offer, Preferred, cipher, compression, kex, mac};
+
+/// Safe even from those who keep what they see for a quantum computer.
+const POST_QUANTUM: &[kex::Name] = &[kex::MLKEM768X25519_SHA256];
+
+const TODAYS: &[kex::Name] = &[kex::CURVE25519, kex::CURVE25519_PRE_RFC_8731];
+
+const ANY_KEX: &[kex::Name] = &[
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::DH_G16_SHA512,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G14_SHA256,
+];
+
+/// Not methods: what the two can do besides.
+const EXTENSIONS: &[kex::Name] = &[
+    kex::EXTENSION_SUPPORT_AS_SERVER,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
+];
+
+/// What users sign with, and what the host's own keys may be.
+const KEYS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::SkEd25519,
+    Algorithm::SkEcdsaSha2NistP256,
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
+];
+
+/// Encrypt, then authenticate.
+const ETM: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM];
+
+const ANY_MAC: &[mac::Name] = &[
+    mac::HMAC_SHA256_ETM,
+    mac::HMAC_SHA512_ETM,
+    mac::HMAC_SHA256,
+    mac::HMAC_SHA512,
+];
+
+const GCM: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
+
+const ANY_CIPHER: &[cipher::Name] = &[
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::AES_128_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_256_CTR,
+];
+
+/// Whether AES-GCM is the fastest cipher, and nobody wants another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fastest {
+    /// It is offered alone to whoever can do it.
+    Gcm,
+    /// The client chooses, of chacha20-poly1305 too.
+    Unknown,
+}
+
+/// Configurations by what a client can do.
+pub(super) struct Configs {
+    /// The best first.
+    suites: Vec<Arc<Config>>,
+    /// For those that say nothing until we have.
+    pub(super) all: Arc<Config>,
+}
+
+impl Configs {
+    /// Makes them all of one, whose keys are the host's, in the order of preference.
+    pub(super) fn of(base: &dyn Fn() -> Config, fastest: Fastest) -> Self {
+        let (old, usual) = base()
+            .keys
+            .into_iter()
+            .partition::<Vec<_>, _>(|key| key.algorithm().is_ecdsa());
+        let any_cipher = match fastest {
+            Fastest::Gcm => ANY_CIPHER.to_vec(),
+            Fastest::Unknown => [&[cipher::CHACHA20_POLY1305], ANY_CIPHER].concat(),
+        };
+        let make = |kex: &[kex::Name], keys: &[PrivateKey], ciphers: &[_], macs: &[_]| {
+            Arc::new(Config {
+                keys: keys.to_vec(),
+                preferred: preferred(kex, ciphers, macs),
+                ..base()
+            })
+        };
+        let mut suites = Vec::new();
+        for (kex, macs) in [(POST_QUANTUM, ETM), (TODAYS, ETM), (ANY_KEX, ANY_MAC)] {
+            if fastest == Fastest::Gcm {
+                suites.push(make(kex, &usual, GCM, macs));
+            }
+            suites.push(make(kex, &usual, &any_cipher, macs));
+        }
+        suites.push(make(ANY_KEX, &old, &any_cipher, ANY_MAC));
+        let keys = [usual, old].concat();
+        Self {
+            suites,
+            all: make(ANY_KEX, &keys, &any_cipher, ANY_MAC),
+        }
+    }
+
+    /// Returns what to offer to a client.
+    pub(super) fn for_client(&self, offer: &Offer) -> &Arc<Config> {
+        let best = self.suites.iter().find(|suite| fits(suite, offer));
+        best.unwrap_or(&self.all)
+    }
+}
+
+fn preferred(kex: &[kex::Name], ciphers: &[cipher::Name], macs: &[mac::Name]) -> Preferred {
+    Preferred {
+        kex: Cow::Owned([kex, EXTENSIONS].concat()),
+        key: Cow::Borrowed(KEYS),
+        cipher: Cow::Owned(ciphers.to_vec()),
+        mac: Cow::Owned(macs.to_vec()),
+        compression: Cow::Borrowed(&[compression::NONE]),
+        ..Preferred::default()
+    }
+}
+
+/// Tells whether a client can do something of it in every respect.
+fn fits(suite: &Config, offer: &Offer) -> bool {
+    let Preferred {
+        kex, cipher, mac, ..
+    } = &suite.preferred;
+    let methods = kex.iter().filter(|kex| !EXTENSIONS.contains(kex));
+    let host_keys = suite.keys.iter().flat_map(|key| match key.algorithm() {
+        Algorithm::Rsa { .. } => vec!["rsa-sha2-512".to_owned(), "rsa-sha2-256".to_owned()],
+        other => vec![other.to_string()],
+    });
+    any(methods, &offer.kex)
+        && any(host_keys, &offer.host_keys)
+        && any(cipher.iter(), &offer.ciphers)
+        && any(mac.iter(), &offer.macs)
+}
+
+/// Tells whether one of ours is in a name-list.
+fn any<N: AsRef<str>>(mut ours: impl Iterator<Item = N>, theirs: &str) -> bool {
+    ours.any(|name| theirs.split(',').any(|their| their == name.as_ref()))
+}
+
+#[cfg(test)]
+#[path = "suites/tests.rs"]
+mod tests;
