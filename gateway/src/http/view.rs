@@ -1,5 +1,7 @@
 //! Records as both APIs show them.
 
+use time::OffsetDateTime;
+
 use super::site::Site;
 use super::wire::{
     Allotment, CountLimit, CpusLimit, DiskLimit, Failure, KilledProgram, LimitsView, RoleName,
@@ -26,6 +28,12 @@ pub(super) fn failure(state: &State) -> Option<Failure> {
         | State::Asleep
         | State::Deleted => None,
     }
+}
+
+/// Returns when a workspace's time to live is over, while it lives.
+pub(super) fn expires(record: &Record) -> Option<OffsetDateTime> {
+    let expires = record.workspace.expires;
+    expires.filter(|_| record.deleted.is_none())
 }
 
 /// Returns how many workspaces run.

@@ -26,6 +26,9 @@ const MAX_SECRETS: usize = 50;
 /// Most workspaces that a template keeps ready.
 const MAX_READY: u32 = 20;
 
+/// Shortest time to live: one that is less is a slip, which would cost people their work.
+const MIN_LIFE: Duration = Duration::from_mins(1);
+
 /// Longest time to live.
 const MAX_LIFE: Duration = Duration::from_hours(3650 * 24);
 
@@ -88,11 +91,9 @@ pub(super) fn check(template: &Template) -> Result<(), Finding> {
         return wrong(&["secrets"], format!("there are more than {MAX_SECRETS}"));
     }
     let life = template.time_to_live.map(Period::get);
-    if life.is_some_and(|life| life.is_zero() || life > MAX_LIFE) {
-        return wrong(
-            &["time-to-live"],
-            "write at most 3650d, and more than 0s".to_owned(),
-        );
+    if life.is_some_and(|life| life < MIN_LIFE || life > MAX_LIFE) {
+        let problem = "write a time from 1m to 3650d".to_owned();
+        return wrong(&["time-to-live"], problem);
     }
     readiness(template)?;
     resources(template)?;

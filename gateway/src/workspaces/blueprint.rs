@@ -177,7 +177,7 @@ pub struct PortRule {
 }
 
 /// A template at one of its versions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TemplateUse {
     /// Its name.

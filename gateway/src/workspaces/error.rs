@@ -52,7 +52,9 @@ pub enum CommandError {
     #[error("the workspace has no time to live: it stays until somebody deletes it")]
     NoTimeToLive,
     /// It can't live that much longer.
-    #[error("the workspace's template lets it live for up to {0} from now: ask for that, or less")]
+    #[error(
+        "the workspace's template lets it live for up to {0} from now: ask for that or less, in whole seconds from 1"
+    )]
     TimeToLive(Period),
     /// There would be more than there may be.
     #[error(transparent)]

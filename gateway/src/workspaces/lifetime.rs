@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+use super::blueprint::Blueprint;
 use super::error::CommandError;
 use super::state::Workspace;
 use super::{Order, Workspaces};
@@ -21,8 +23,27 @@ const FAST: Duration = Duration::from_millis(200);
 /// Longest time before its end at which people are warned.
 const MAX_WARNING: Duration = Duration::from_hours(24);
 
+/// Least time between the first warning and an end that came while there was no gateway.
+const LEAST: Duration = Duration::from_mins(10);
+
+/// Time before an end at which people on terminals are told again.
+const LAST: Duration = Duration::from_mins(5);
+
+/// How long a workspace's task may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Who asks where a time to live is over, for a workspace's history.
 const CLOCK: &str = "(time to live)";
+
+/// What people were told of an end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    end: OffsetDateTime,
+    /// When; absent: an earlier gateway told them.
+    at: Option<Instant>,
+    /// Whether it was for the last time.
+    last: bool,
+}
 
 impl Workspaces {
     /// Has a workspace live for that time from now on, or for as long as its template says;
@@ -49,68 +70,111 @@ impl Workspaces {
             .retain(|id, _| mortal.iter().any(|workspace| workspace.id == *id));
         let mut pause = SLOW;
         for workspace in mortal {
-            let Some(expires) = workspace.expires else {
-                continue;
-            };
-            let left = left(expires);
-            let warning = warning(&workspace);
-            if left.is_zero() {
-                self.end(&workspace).await;
-            } else if left <= warning {
-                pause = pause.min(left);
-                if let Err(error) = self.warn_of_end(&workspace, expires).await {
-                    warn!(workspace = %workspace.id, error = chain(&error), "nobody is warned");
-                }
-            } else {
-                pause = pause.min(left.saturating_sub(warning));
+            if let Some(expires) = workspace.expires {
+                pause = pause.min(self.end_life(&workspace, expires).await);
             }
         }
         pause.max(FAST)
     }
 
+    /// Does what is due of a workspace that ends then. Returns how long nothing more is.
+    async fn end_life(&self, workspace: &Workspace, expires: OffsetDateTime) -> Duration {
+        let (left, warning) = (left(expires), workspace.blueprint.warning());
+        if left > warning {
+            return left.saturating_sub(warning);
+        }
+        let told = match self.warn_of_end(workspace, expires).await {
+            Ok(told) => told,
+            Err(error) => {
+                warn!(workspace = %workspace.id, error = chain(&error), "nobody is warned");
+                return SLOW;
+            }
+        };
+        // Nobody could be warned while there was no gateway.
+        let notice = told.at.map_or(Duration::ZERO, |at| {
+            warning.min(LEAST).saturating_sub(at.elapsed())
+        });
+        let left = left.max(notice);
+        if left.is_zero() {
+            self.end(workspace).await;
+        } else if left <= LAST && !told.last {
+            self.tell_of_end(workspace, expires, &Told { last: true, ..told });
+        }
+        left
+    }
+
     async fn end(&self, workspace: &Workspace) {
         let id = &workspace.id;
-        match self.command(id, Order::Expire).await {
-            Ok(()) => {
+        if let Some(activity) = self.activity(id) {
+            activity.tell("this workspace's time to live is over: it is deleted");
+        }
+        let order = self.command(id, Order::Expire);
+        match timeout(ANSWER, order).await {
+            Ok(Ok(())) => {
                 info!(workspace = %id, "the workspace's time to live is over");
                 self.note(workspace, "expire", CLOCK);
             }
-            Err(CommandError::Gone | CommandError::Deleting | CommandError::ShuttingDown) => {}
-            Err(error) => {
+            Ok(Err(CommandError::Gone | CommandError::Deleting | CommandError::ShuttingDown)) => {}
+            Ok(Err(error)) => {
                 let error = chain(&error);
                 warn!(workspace = %id, error, "a workspace whose time is over isn't deleted");
             }
+            // The order stays; others aren't to wait for it.
+            Err(_) => warn!(workspace = %id, "a workspace whose time is over is busy"),
         }
     }
 
-    /// Tells people once of an end.
+    /// Tells people of an end, once; returns what they were told.
     async fn warn_of_end(
         &self,
         workspace: &Workspace,
         expires: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Told, StoreError> {
         let (shared, id) = (&self.inner.shared, &workspace.id);
-        if shared.told_ends().get(id) == Some(&expires) {
-            return Ok(());
+        let known = shared.told_ends().get(id).copied();
+        if let Some(told) = known.filter(|told| told.end == expires) {
+            return Ok(told);
         }
         let at = expires.format(&Rfc3339).unwrap_or_default();
         let kind = Kind::WorkspaceExpiresSoon;
         let said = shared.store.last_said(id, kind.as_str(), "at").await?;
-        if said.as_deref() != Some(&at) {
+        let is_new = said.as_deref() != Some(&at);
+        let told = Told {
+            end: expires,
+            at: is_new.then(Instant::now),
+            last: false,
+        };
+        if is_new {
             info!(workspace = %id, at, "the workspace's time to live is over soon");
             let about = NewEvent::of_workspace(kind, workspace).saying("at", &at);
             shared.events.record(about);
-            if let Some(activity) = self.activity(id) {
-                let at = expires.replace_nanosecond(0).unwrap_or(expires);
-                activity.tell(&format!(
-                    "this workspace is deleted at {at}: `devgate extend {}`, or the dashboard, \
-                     has it live longer",
-                    workspace.target()
-                ));
-            }
+            self.tell_of_end(workspace, expires, &told);
+        } else {
+            shared.told_ends().insert(id.clone(), told);
         }
-        shared.told_ends().insert(id.clone(), expires);
-        Ok(())
+        Ok(told)
+    }
+
+    /// Tells people on terminals of an end, and takes note of it.
+    fn tell_of_end(&self, workspace: &Workspace, expires: OffsetDateTime, told: &Told) {
+        let at = expires.replace_nanosecond(0).unwrap_or(expires);
+        let at = at.format(&Rfc3339).unwrap_or_default();
+        if let Some(activity) = self.activity(&workspace.id) {
+            activity.tell(&format!(
+                "this workspace is deleted at {at}, unless it is extended on its page in the \
+                 dashboard"
+            ));
+        }
+        let mut told_ends = self.inner.shared.told_ends();
+        told_ends.insert(workspace.id.clone(), *told);
+    }
+}
+
+impl Blueprint {
+    /// Returns how long before its end people are warned: for a tenth of its life.
+    pub(super) fn warning(&self) -> Duration {
+        let tenth = self.time_to_live.map(|life| life.get() / 10);
+        tenth.unwrap_or_default().min(MAX_WARNING)
     }
 }
 
@@ -118,13 +182,6 @@ impl Workspaces {
 pub(super) fn extended(workspace: &Workspace, until: OffsetDateTime) -> NewEvent {
     let until = until.format(&Rfc3339).unwrap_or_default();
     NewEvent::of_workspace(Kind::WorkspaceExtended, workspace).saying("until", &until)
-}
-
-/// Returns how long before its end people are warned: for a tenth of its life.
-fn warning(workspace: &Workspace) -> Duration {
-    let life = workspace.blueprint.time_to_live;
-    let tenth = life.map(|life| life.get() / 10);
-    tenth.unwrap_or_default().min(MAX_WARNING)
 }
 
 fn left(until: OffsetDateTime) -> Duration {

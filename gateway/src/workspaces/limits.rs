@@ -22,7 +22,7 @@ use super::state::{Intent, Record, State, Workspace};
 use crate::config::Size;
 use crate::drivers::HomeSize;
 use crate::identity::User;
-use crate::names::{TemplateName, UserId, WorkspaceId, WorkspaceName};
+use crate::names::{UserId, WorkspaceId, WorkspaceName};
 use count::{Whose, holds, named, usage};
 
 /// Billionths of a processor in a thousandth.
@@ -88,7 +88,7 @@ pub(super) struct Ledger {
     /// What each owner's snapshots take up, in bytes.
     snapshots: Mutex<HashMap<UserId, u64>>,
     /// The most that a home of a pool's member took up, in bytes, by its template.
-    members: Mutex<HashMap<TemplateName, (TemplateUse, u64)>>,
+    members: Mutex<HashMap<TemplateUse, u64>>,
     /// Who had too much on disk when it was last looked at.
     over: Mutex<HashSet<UserId>>,
     /// Told when there may be something to do about pools.

@@ -39,7 +39,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use devgate_protocol::startup::Status;
-use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -159,7 +158,7 @@ struct Shared {
     /// The last program of each workspace that was killed for want of memory.
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
     /// The ends of workspaces' lives that people were warned of.
-    told_ends: Mutex<HashMap<WorkspaceId, OffsetDateTime>>,
+    told_ends: Mutex<HashMap<WorkspaceId, lifetime::Told>>,
     /// How the filling of templates' pools goes.
     pools: Mutex<HashMap<TemplateName, pool::Filling>>,
     snapshots: Going,
@@ -440,7 +439,7 @@ impl Shared {
         self.killed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn told_ends(&self) -> MutexGuard<'_, HashMap<WorkspaceId, OffsetDateTime>> {
+    fn told_ends(&self) -> MutexGuard<'_, HashMap<WorkspaceId, lifetime::Told>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.told_ends
             .lock()

@@ -41,6 +41,15 @@ pub struct WantedPool {
     pub of: Option<(usize, Blueprint)>,
 }
 
+impl WantedPool {
+    /// Tells whether what is made from that may be of it.
+    fn is_of(&self, used: &TemplateUse) -> bool {
+        let of = self.of.as_ref();
+        let same = |(_, blueprint): &(_, Blueprint)| blueprint.template.as_ref() == Some(used);
+        self.template == used.name && of.is_none_or(same)
+    }
+}
+
 /// How a template's pool is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolStanding {
@@ -109,6 +118,10 @@ impl Workspaces {
             .shared
             .pools()
             .retain(|name, _| wanted.iter().any(|pool| pool.template == *name));
+        self.inner
+            .shared
+            .ledger
+            .expect_only(|of| wanted.iter().any(|pool| pool.is_of(of)));
         let mut pause = LOOK;
         for pool in wanted {
             if let Some((count, blueprint)) = &pool.of {

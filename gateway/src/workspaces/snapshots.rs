@@ -186,6 +186,8 @@ impl Workspaces {
         let snapshot = self.usable(snapshot, &before.owner).await?;
         let mut blueprint = snapshot.blueprint.restored(&snapshot.id);
         blueprint.rebuilds = before.blueprint.rebuilds.saturating_add(1);
+        // That is the workspace's own, whatever it was taken of.
+        blueprint.time_to_live = before.blueprint.time_to_live;
         let verb = Verb::Rebuild(Arc::new(blueprint));
         Ok(self.command(workspace, Order::Do(verb)).await?)
     }

@@ -27,7 +27,7 @@ pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
         notices: record.workspace.blueprint.notices().to_vec(),
         created: record.workspace.created,
         deleted: record.deleted.map(|deletion| deletion.at),
-        expires: record.workspace.expires,
+        expires: view::expires(record),
         restorable_until: record.deleted.map(|deletion| deletion.until),
     }
 }

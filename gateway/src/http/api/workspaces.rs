@@ -465,7 +465,7 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
         notices: workspace.blueprint.notices().to_vec(),
         created: workspace.created,
         changed: record.changed,
-        expires_at: workspace.expires,
+        expires_at: view::expires(record),
         deleted_at: record.deleted.map(|deletion| deletion.at),
         restorable_until: record.deleted.map(|deletion| deletion.until),
         agent,

@@ -60,10 +60,13 @@ impl Actor {
         }
     }
 
-    /// Returns until when it lives once it is restored: what has ended begins anew.
+    /// Returns until when it lives once it is restored: what has ended, or soon would, begins
+    /// anew.
     pub(super) fn life_of_restored(&self) -> Option<OffsetDateTime> {
         let now = OffsetDateTime::now_utc();
-        let left = self.workspace.expires.filter(|expires| *expires > now);
-        left.or_else(|| self.workspace.blueprint.end_of_life(now))
+        let blueprint = &self.workspace.blueprint;
+        let soon = now + blueprint.warning();
+        let left = self.workspace.expires.filter(|expires| *expires > soon);
+        left.or_else(|| blueprint.end_of_life(now))
     }
 }

@@ -39,12 +39,8 @@ impl Actor {
                 return None;
             }
             Order::Expire if self.is_over() => (self.verb_of_expiry(), None),
-            Order::Expire => {
-                let _ = reply.send(Ok(()));
-                return None;
-            }
             Order::Dismiss if self.workspace.is_pooled() => (Verb::Purge, None),
-            Order::Dismiss => {
+            Order::Expire | Order::Dismiss => {
                 let _ = reply.send(Err(CommandError::Gone));
                 return None;
             }

@@ -6,7 +6,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::count::Whose;
 use super::{Demand, Ledger, LimitReached, Wanted};
 use crate::drivers::HomeSize;
-use crate::names::{TemplateName, UserId, WorkspaceId};
+use crate::names::{UserId, WorkspaceId};
 use crate::workspaces::blueprint::TemplateUse;
 use crate::workspaces::state::Workspace;
 
@@ -23,17 +23,16 @@ impl Ledger {
 
     /// Notes what the next member of a pool will take up: as much as the largest one so far.
     fn expect(&self, member: &Workspace, bytes: u64) {
-        let Some(of) = &member.blueprint.template else {
-            return;
-        };
-        let mut members = self.expectations();
-        let known = members
-            .entry(of.name.clone())
-            .or_insert_with(|| (of.clone(), 0));
-        if known.0 != *of {
-            *known = (of.clone(), 0);
+        if let Some(of) = &member.blueprint.template {
+            let mut members = self.expectations();
+            let most = members.entry(of.clone()).or_default();
+            *most = bytes.max(*most);
         }
-        known.1 = known.1.max(bytes);
+    }
+
+    /// Forgets what members take up of which there is no pool any more.
+    pub(in super::super) fn expect_only(&self, is_wanted: impl Fn(&TemplateUse) -> bool) {
+        self.expectations().retain(|of, _| is_wanted(of));
     }
 
     /// Returns what a workspace will take up that is made.
@@ -46,12 +45,11 @@ impl Ledger {
         let Some(of) = of.filter(|_| workspace.is_pooled()) else {
             return 1;
         };
-        let members = self.expectations();
-        let known = members.get(&of.name).filter(|(known, _)| known == of);
-        known.map_or(1, |(_, bytes)| (*bytes).max(1))
+        let most = self.expectations().get(of).copied();
+        most.unwrap_or_default().max(1)
     }
 
-    fn expectations(&self) -> MutexGuard<'_, HashMap<TemplateName, (TemplateUse, u64)>> {
+    fn expectations(&self) -> MutexGuard<'_, HashMap<TemplateUse, u64>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,11 @@
 /** A workspace's time to live: when it is over, and what to do about it. */
 import { Alert, Button } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconHourglassLow } from "@tabler/icons-react";
 
 import { explain, request } from "../api/client";
+import { connection } from "../api/queries";
 import type { Workspace } from "../api/types";
 import { Ago, useNow } from "../parts/Time";
 import classes from "./Awake.module.css";
@@ -31,6 +32,7 @@ function useExtend(workspace: Workspace) {
 export function Lifetime({ workspace }: { workspace: Workspace }) {
   const extend = useExtend(workspace);
   const now = useNow(60_000);
+  const grace = useQuery(connection).data?.delete_grace_seconds ?? 0;
   if (!workspace.expires_at) return null;
   const soon = Date.parse(workspace.expires_at) - now.getTime() < SOON;
   return (
@@ -43,8 +45,8 @@ export function Lifetime({ workspace }: { workspace: Workspace }) {
     >
       <div className={classes.soon}>
         <span>
-          Its time to live is over <Ago time={workspace.expires_at} />. It is deleted then, and can be
-          restored for a while.
+          Its time to live is over <Ago time={workspace.expires_at} />. It is deleted then
+          {grace > 0 ? ", and can be restored for a while." : " with all that is in it."}
         </span>
         <Button
           size="xs"
