@@ -70,8 +70,11 @@ final class JschClient {
         commands();
         files();
         done("rekeyed");
-        // Unanswered keep-alives would have ended this after a second.
-        same(run("sleep 2; echo alive", new byte[0]).out, "alive\n".getBytes());
+        // Unanswered keep-alives would have ended this before. Not sooner: JSch has the same
+        // patience with key exchanges.
+        session.setServerAliveInterval(600);
+        session.setServerAliveCountMax(3);
+        same(run("sleep 3; echo alive", new byte[0]).out, "alive\n".getBytes());
         done("keepalive");
     }
 
@@ -178,8 +181,6 @@ final class JschClient {
         session = jsch.getSession(it.getProperty("user"), it.getProperty("host"), port("port"));
         session.setConfig("StrictHostKeyChecking", "yes");
         session.setConfig("PreferredAuthentications", "publickey");
-        session.setServerAliveInterval(300);
-        session.setServerAliveCountMax(3);
         session.connect(LIMIT);
     }
 

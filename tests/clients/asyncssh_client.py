@@ -18,7 +18,7 @@ def connect():
         config=None,
         known_hosts=asyncssh.import_known_hosts(known),
         rekey_bytes=MEBIBYTE,
-        keepalive_interval=0.3,
+        keepalive_interval=0.6,
         keepalive_count_max=3,
     )
 
@@ -130,8 +130,8 @@ async def main():
         await copies(connection)
         await forwards(connection)
         await sockets(connection)
-        # Unanswered keep-alives would have ended this after a second.
-        ended = await connection.run("sleep 2; echo alive", check=True)
+        # Unanswered keep-alives would have ended this before.
+        ended = await connection.run("sleep 3; echo alive", check=True)
         same(ended.stdout, "alive\n")
         done("keepalive")
 

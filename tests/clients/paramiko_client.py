@@ -112,10 +112,11 @@ def main():
         files(client)
         transport = client.get_transport()
         forwards(transport)
-        # From here on keys change with every MiB, and once because it is told to.
-        transport.packetizer.REKEY_BYTES = MEBIBYTE
         transport.renegotiate_keys()
         commands(client)
+        # From here on keys change with every MiB. Not sooner: Paramiko locks itself up where
+        # a channel's CLOSE comes after it has begun to.
+        transport.packetizer.REKEY_BYTES = MEBIBYTE
         files(client)
         done("rekeyed")
 

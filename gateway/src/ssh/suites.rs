@@ -5,6 +5,7 @@
 //! weaker or slower. What only old clients need is offered to nobody else.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
@@ -127,7 +128,8 @@ impl Configs {
 
     /// Returns what to offer to a client.
     pub(super) fn for_client(&self, offer: &Offer) -> &Arc<Config> {
-        let best = self.suites.iter().find(|suite| fits(suite, offer));
+        let able = Able::of(offer);
+        let best = self.suites.iter().find(|suite| able.can(suite));
         best.unwrap_or(&self.all)
     }
 }
@@ -143,25 +145,44 @@ fn preferred(kex: &[kex::Name], ciphers: &[cipher::Name], macs: &[mac::Name]) ->
     }
 }
 
-/// Tells whether a client can do something of it in every respect.
-fn fits(suite: &Config, offer: &Offer) -> bool {
-    let Preferred {
-        kex, cipher, mac, ..
-    } = &suite.preferred;
-    let methods = kex.iter().filter(|kex| !EXTENSIONS.contains(kex));
-    let host_keys = suite.keys.iter().flat_map(|key| match key.algorithm() {
-        Algorithm::Rsa { .. } => vec!["rsa-sha2-512".to_owned(), "rsa-sha2-256".to_owned()],
-        other => vec![other.to_string()],
-    });
-    any(methods, &offer.kex)
-        && any(host_keys, &offer.host_keys)
-        && any(cipher.iter(), &offer.ciphers)
-        && any(mac.iter(), &offer.macs)
+/// What a client can do. Its lists are as long as it likes, so they are read once.
+struct Able<'a> {
+    kex: HashSet<&'a str>,
+    host_keys: HashSet<&'a str>,
+    ciphers: HashSet<&'a str>,
+    macs: HashSet<&'a str>,
 }
 
-/// Tells whether one of ours is in a name-list.
-fn any<N: AsRef<str>>(mut ours: impl Iterator<Item = N>, theirs: &str) -> bool {
-    ours.any(|name| theirs.split(',').any(|their| their == name.as_ref()))
+impl<'a> Able<'a> {
+    fn of(offer: &'a Offer) -> Self {
+        Self {
+            kex: offer.kex.split(',').collect(),
+            host_keys: offer.host_keys.split(',').collect(),
+            ciphers: offer.ciphers.split(',').collect(),
+            macs: offer.macs.split(',').collect(),
+        }
+    }
+
+    /// Tells whether it can do something of a suite in every respect.
+    fn can(&self, suite: &Config) -> bool {
+        let Preferred {
+            kex, cipher, mac, ..
+        } = &suite.preferred;
+        let mut methods = kex.iter().filter(|kex| !EXTENSIONS.contains(kex));
+        methods.any(|kex| self.kex.contains(kex.as_ref()))
+            && suite.keys.iter().any(|key| self.verifies(key))
+            && cipher.iter().any(|it| self.ciphers.contains(it.as_ref()))
+            && mac.iter().any(|mac| self.macs.contains(mac.as_ref()))
+    }
+
+    fn verifies(&self, host_key: &PrivateKey) -> bool {
+        let knows = |name: &str| self.host_keys.contains(name);
+        match host_key.algorithm() {
+            // Under its own name it would sign with SHA-1.
+            Algorithm::Rsa { .. } => knows("rsa-sha2-512") || knows("rsa-sha2-256"),
+            other => knows(other.as_str()),
+        }
+    }
 }
 
 #[cfg(test)]
