@@ -32,13 +32,14 @@ clients=${DEVGATE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/devgate-tests}/cli
 wanted=../tests/clients
 if ! cmp -s $wanted/requirements.txt "$clients/requirements.txt"; then
     echo "installing SSH clients for Python" >&2
-    rm -rf "$clients/python"
+    rm -rf "$clients/requirements.txt" "$clients/python"
     python3 -m venv "$clients/python"
     "$clients/python/bin/pip" install --quiet --disable-pip-version-check -r $wanted/requirements.txt
     cp $wanted/requirements.txt "$clients/"
 fi
 if ! cmp -s $wanted/package-lock.json "$clients/.installed"; then
     echo "installing SSH clients for Node" >&2
+    rm -f "$clients/.installed"
     cp $wanted/package.json $wanted/package-lock.json "$clients/"
     (cd "$clients" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2
     cp $wanted/package-lock.json "$clients/.installed"

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PrivateKey};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::CertsError;
 use crate::files::{self, Access};
@@ -36,11 +36,21 @@ impl HostKeys {
     /// and for as long as an RSA key takes on first use.
     pub fn open(folder: &Path) -> Result<Self, CertsError> {
         let _lock = files::open_folder(folder)?;
-        let keys = vec![
+        let mut keys = vec![
             open_key(folder, Kind::Ed25519)?,
             open_key(folder, Kind::Rsa)?,
-            open_key(folder, Kind::Ecdsa)?,
         ];
+        // It came later than the others, and few need it: nothing stands still for want of it.
+        match open_key(folder, Kind::Ecdsa) {
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(
+                    error,
+                    "there is no ECDSA host key: some old clients can't connect"
+                );
+            }
+        }
         Ok(Self { keys })
     }
 
@@ -102,7 +112,7 @@ fn parse(path: &Path, text: &str, kind: Kind) -> Result<PrivateKey, CertsError> 
         _ if key.is_encrypted() => Err(damaged("it has a passphrase".into())),
         (Kind::Ed25519, Algorithm::Ed25519)
         | (Kind::Rsa, Algorithm::Rsa { .. })
-        | (Kind::Ecdsa, ECDSA) => Ok(key),
+        | (Kind::Ecdsa, Algorithm::Ecdsa { .. }) => Ok(key),
         (_, other) => Err(damaged(format!("it is a key of another kind, {other}"))),
     }
 }

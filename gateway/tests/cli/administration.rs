@@ -173,7 +173,7 @@ fn the_servers_status_tells_where_it_listens() {
     let status = home.json(&["status"]);
     assert_eq!(status["pid"], server.pid());
     assert_eq!(status["data_dir"], home.data().to_str().unwrap());
-    assert_eq!(status["host_keys"].as_array().unwrap().len(), 2);
+    assert_eq!(status["host_keys"].as_array().unwrap().len(), 3);
     let text = home.run(&["status"]);
     assert!(
         text.out.contains(status["ssh"].as_str().unwrap()),

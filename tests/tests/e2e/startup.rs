@@ -1,9 +1,10 @@
 //! What workspaces do when they start: the script of the configuration, as people see it.
 
 use std::fs;
+use std::net::TcpListener;
 
 use e2e::docker::{BUSYBOX, Containers};
-use e2e::everywhere_with;
+use e2e::ports;
 use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
@@ -164,28 +165,62 @@ fn a_followed_log_goes_on() {
     log.wait_for("[script] the end", SOON);
 }
 
-/// Starts take their time, but the first workspace's.
-const SLOW: [(&str, &str); 2] = [
-    (
-        "DEVGATE_STARTUP_SCRIPT",
-        "test $DEVGATE_WORKSPACE = default || sleep 3",
-    ),
-    ("DEVGATE_STARTUP_WAIT", "true"),
-];
+/// Settings by which starts wait until something listens on that port of this host, but the
+/// first workspace's.
+fn waits_for(port: u16) -> String {
+    let listens = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+    format!(
+        "test $DEVGATE_WORKSPACE = default || \
+         bash -c 'until ({listens}) 2>/dev/null; do sleep 0.1; done'"
+    )
+}
 
-everywhere_with! {
-    SLOW;
+#[track_caller]
+fn a_channel_waits(target: &Target, port: u16) {
+    let gateway = target.gateway();
+    let _ = gateway.cli(&["create", "api", "--no-wait"]).ok();
+    let ssh = target.ssh().user("api").option("LogLevel=VERBOSE");
+    let ssh = ssh.start("echo let in");
+    ssh.wait_for_error("Authenticated to", SOON);
+    let shown = gateway.cli(&["status", "api", "--json"]).ok().out();
+    assert!(shown.contains("\"starting\""), "{shown}");
+    let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let done = ssh.finish(SOON).ok();
+    assert_eq!(done.out(), "let in\n");
+}
 
-    fn a_client_is_in_at_once_and_its_channel_waits_for_the_workspace(target: &Target) {
-        let gateway = target.gateway();
-        let _ = gateway.cli(&["create", "api", "--no-wait"]).ok();
-        let ssh = target.ssh().user("api").option("ConnectTimeout=2").option("LogLevel=VERBOSE")
-            .start("echo let in");
-        ssh.wait_for_error("Authenticated to", SOON);
-        let shown = gateway.cli(&["status", "api", "--json"]).ok().out();
-        assert!(shown.contains("\"starting\""), "{shown}");
-        let done = ssh.finish(SOON).ok();
-        assert_eq!(done.out(), "let in\n");
+mod a_client_is_in_at_once_and_its_channel_waits_for_the_workspace {
+    use super::*;
+
+    fn check(reach: Reach) {
+        let port = ports::free();
+        let script = waits_for(port);
+        let settings = [
+            ("DEVGATE_STARTUP_SCRIPT", script.as_str()),
+            ("DEVGATE_STARTUP_WAIT", "true"),
+        ];
+        a_channel_waits(&Target::devgate_with(reach, &settings), port);
+    }
+
+    #[test]
+    fn over_a_unix_socket() {
+        check(Reach::Unix);
+    }
+
+    #[test]
+    fn over_tls() {
+        check(Reach::Dial);
+    }
+
+    #[test]
+    fn in_a_container() {
+        let port = ports::free();
+        let script = waits_for(port);
+        let settings = [
+            ("DEVGATE_STARTUP_SCRIPT", script.as_str()),
+            ("DEVGATE_STARTUP_WAIT", "true"),
+        ];
+        a_channel_waits(Containers::like_this_host_with(&settings).target(), port);
     }
 }
 
