@@ -23,11 +23,12 @@ use super::{
     Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, pools, web,
 };
 use crate::config::{Config, OfferChacha20, admin_socket};
+use crate::fingerprint::Fingerprint;
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
+use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions};
 use crate::secrets::{Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, Chacha20};
@@ -129,6 +130,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ssh: local_address(&listener)?,
         http: local_address(&https)?,
         url: site.dashboard().to_string(),
+        ca_fingerprint: web::own_ca(&config, &authority)
+            .and_then(|pem| Fingerprint::of(&pem))
+            .map(|fingerprint| fingerprint.to_string()),
         host_keys: fingerprints(&host_keys),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
@@ -177,6 +181,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
+        approvals: Approvals::default(),
+        ca: web::own_ca(&config, &authority),
         sleep: sleep.clone(),
         events,
         vault: vault.clone(),

@@ -4,6 +4,7 @@
 //! that isn't documented. Every handler begins with who calls; what they may not see is
 //! answered as if it weren't there.
 
+mod device;
 mod document;
 mod extract;
 mod gate;
@@ -41,7 +42,7 @@ use super::admin::Server;
 use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
-use crate::identity::{Accounts, Identity, Sessions};
+use crate::identity::{Accounts, Approvals, Identity, Sessions};
 use crate::secrets::Vault;
 use crate::sleep::Sleep;
 use crate::store::Store;
@@ -72,6 +73,10 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Who calls.
     pub sessions: Sessions,
+    /// Programs that wait for somebody to sign them in.
+    pub approvals: Approvals,
+    /// The authority of the listener's certificate, PEM, where it is our own.
+    pub ca: Option<String>,
     /// Why workspaces run, and what keeps them awake.
     pub sleep: Sleep,
     /// What happens.
@@ -140,6 +145,12 @@ fn routes() -> Router<Api> {
     routes.on("signIn", sign_in::by_password);
     routes.on("signInByLink", sign_in::by_link);
     routes.on("signOut", sign_in::out);
+    routes.on("beginDevice", device::begin);
+    routes.on("finishDevice", device::finish);
+    routes.on("showDevice", device::show);
+    routes.on("approveDevice", device::approve);
+    routes.on("refuseDevice", device::refuse);
+    routes.on("showAuthority", device::authority);
     routes.on("showMe", me::show);
     routes.on("setPassword", me::set_password);
     routes.on("listKeys", me::list_keys);

@@ -1,5 +1,6 @@
 //! The table of operations.
 
+mod device;
 mod inside;
 mod sleep;
 mod snapshots;
@@ -47,6 +48,7 @@ pub(super) const TAGS: [(&str, &str); 9] = [
 pub(super) fn all() -> Vec<Operation> {
     let groups = [
         login(),
+        tagged(device::all(), "login"),
         account(),
         tagged(startup::secrets(), "account"),
         lists(),
