@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, context, deleted, keys, limits, login, output, renaming, secrets, sleep,
-    snapshots, templates, users, workspaces,
+    configuration, context, deleted, keys, limits, login, output, proxy, renaming, secrets, sleep,
+    snapshots, ssh, templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -103,6 +103,10 @@ pub(super) enum Command {
     /// Manage the servers elsewhere
     #[command(subcommand)]
     Context(context::Command),
+    /// Open a shell in a workspace at a server elsewhere, or run a command, with ssh
+    Ssh(ssh::Ssh),
+    /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh
+    Proxy(proxy::Proxy),
     /// List workspaces
     #[command(visible_alias = "ls")]
     List(workspaces::List),

@@ -173,10 +173,7 @@ impl Contexts {
 
     /// Changes them.
     pub(super) fn change<T>(change: impl FnOnce(&mut Self) -> T) -> Result<T, Failure> {
-        let folder = folder().ok_or_else(|| {
-            let message = "neither XDG_CONFIG_HOME nor HOME says where contexts are kept: set one";
-            Failure::new(Kind::Usage, message)
-        })?;
+        let folder = folder().ok_or_else(homeless)?;
         let failed = |error: io::Error| {
             let message = format!("contexts can't be kept in {}: {error}", folder.display());
             Failure::new(Kind::Failed, message)
@@ -202,6 +199,23 @@ impl Contexts {
             Failure::new(Kind::NotFound, message)
         })
     }
+}
+
+/// Returns the folder that they are in, made where it is missing.
+pub(super) fn folder_made() -> Result<PathBuf, Failure> {
+    let folder = folder().ok_or_else(homeless)?;
+    match lock(&folder) {
+        Ok(_) => Ok(folder),
+        Err(error) => {
+            let message = format!("nothing can be kept in {}: {error}", folder.display());
+            Err(Failure::new(Kind::Failed, message))
+        }
+    }
+}
+
+fn homeless() -> Failure {
+    let message = "neither XDG_CONFIG_HOME nor HOME says where contexts are kept: set one";
+    Failure::new(Kind::Usage, message)
 }
 
 /// Returns the folder that they are in.

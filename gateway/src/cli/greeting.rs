@@ -147,6 +147,7 @@ mod tests {
                 algorithm: "ssh-ed25519".to_owned(),
                 fingerprint: "SHA256:abc".to_owned(),
             }],
+            public_keys: Vec::new(),
         }
     }
 

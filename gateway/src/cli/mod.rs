@@ -13,11 +13,13 @@ mod keys;
 mod limits;
 mod login;
 mod output;
+mod proxy;
 mod renaming;
 mod secrets;
 mod serve;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod templates;
 mod there;
 mod users;
@@ -43,6 +45,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Login(command) => Box::pin(login::login(command)).await,
         Command::Logout(command) => login::logout(&source, command).await,
         Command::Context(command) => context::run(&source, command),
+        Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
+        Command::Proxy(command) => proxy::run(&mut client(&source)?, command).await,
         Command::List(command) => workspaces::list(&mut client(&source)?, command).await,
         Command::Create(command) => workspaces::create(&mut client(&source)?, command).await,
         Command::Start(command) => {

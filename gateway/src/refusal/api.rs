@@ -33,6 +33,7 @@ impl Refusal for ApiRefused {
                 Prohibited,
             ),
             Self::UnderWay => row(Status::CONFLICT, "request-under-way", Prohibited),
+            Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
             Self::Session(error) => error.row(),
             Self::NoConnection => INTERNAL,
         }
@@ -59,6 +60,7 @@ impl Refusal for ApiRefused {
             | Self::NoSuch { .. }
             | Self::TooMany { .. }
             | Self::KeyReused
+            | Self::NoUpgrade
             | Self::UnderWay => self.to_string(),
         }
     }

@@ -134,6 +134,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
             .and_then(|pem| Fingerprint::of(&pem))
             .map(|fingerprint| fingerprint.to_string()),
         host_keys: fingerprints(&host_keys),
+        public_keys: public_keys(&host_keys),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
@@ -146,7 +147,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         host_keys.keys(),
         ssh_options(&config),
     );
-    let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
+    let (entrance, entering) = ssh::entrance();
+    let serve = ssh::serve(listener, entering, Arc::new(gateway), stop.child_token());
     part(&mut parts, SSH_PART, serve);
 
     let events = workspaces.events().clone();
@@ -189,6 +191,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         site: site.clone(),
         server: server.clone(),
         ssh: web::ssh_address(&server.ssh, &config),
+        entrance,
         stop: stop.child_token(),
     });
     let needs = browser::Needs {
@@ -360,6 +363,16 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
 fn local_address(listener: &TcpListener) -> Result<String, StartError> {
     let address = listener.local_addr().map_err(StartError::NoAddress)?;
     Ok(address.to_string())
+}
+
+fn public_keys(keys: &HostKeys) -> Vec<String> {
+    let lines = keys.keys().iter().map(|key| {
+        let mut key = key.public_key().clone();
+        key.set_comment("");
+        key.to_openssh()
+    });
+    // A key that was read can be written.
+    lines.filter_map(Result::ok).collect()
 }
 
 fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {

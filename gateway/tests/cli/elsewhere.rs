@@ -46,8 +46,8 @@ impl Machine {
     }
 
     /// Signs in with a token of the server's administrator.
-    fn sign_in(&self, server: &Home, served: &Server<'_>, scope: &str) {
-        let token = Browser::new(server, served, &self.url).token(scope);
+    fn sign_in(&self, server: &Home, running: &Server<'_>, scope: &str) {
+        let token = Browser::new(server, running, &self.url).token(scope);
         let ca = server.data().join("certs/ca.pem");
         let args = [
             "login",
@@ -79,11 +79,11 @@ struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
-    fn new(server: &Home, served: &Server<'_>, url: &'a str) -> Self {
+    fn new(server: &Home, running: &Server<'_>, url: &'a str) -> Self {
         let jar = server.path("cookies");
         let browser = Self { url, jar };
         if !browser.jar.exists() {
-            let (_, link) = served.greeting.split_once("#link=").unwrap();
+            let (_, link) = running.greeting.split_once("#link=").unwrap();
             let link = link.split_whitespace().next().unwrap();
             browser.post("/login/link", &format!("{{\"token\":\"{link}\"}}"));
         }
@@ -137,7 +137,7 @@ fn code_of(child: &mut Child) -> String {
 #[test]
 fn a_browser_signs_a_machine_in_and_logout_ends_it_on_both_sides() {
     let server = Home::new();
-    let served = server.up(&[]);
+    let running = server.up(&[]);
     let machine = Machine::new(&server);
     let status = server.json(&["status"]);
     let fingerprint = status["ca_fingerprint"].as_str().unwrap();
@@ -160,7 +160,7 @@ fn a_browser_signs_a_machine_in_and_logout_ends_it_on_both_sides() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
-    let browser = Browser::new(&server, &served, &machine.url);
+    let browser = Browser::new(&server, &running, &machine.url);
     let mut refused = begin();
     let code = code_of(&mut refused);
     browser.post(&format!("/login/device/{code}/refuse"), "");
@@ -199,12 +199,12 @@ fn a_browser_signs_a_machine_in_and_logout_ends_it_on_both_sides() {
 #[test]
 fn a_token_comes_from_stdin_alone_and_scripts_name_the_server_by_variables() {
     let server = Home::new();
-    let served = server.up(&[]);
+    let running = server.up(&[]);
     let machine = Machine::new(&server);
     let as_argument = machine.run(&["login", &machine.url, "--token", "dgt_secret"]);
     as_argument.failed(2, &["--token -"]);
     assert!(!as_argument.err.contains("dgt_secret"));
-    machine.sign_in(&server, &served, "read");
+    machine.sign_in(&server, &running, "read");
     machine
         .run(&["stop", "default"])
         .failed(7, &["--scope admin"]);
@@ -219,7 +219,7 @@ fn a_token_comes_from_stdin_alone_and_scripts_name_the_server_by_variables() {
         .run(&["list", "--context", "nowhere"])
         .failed(3, &["context list"]);
 
-    let token = Browser::new(&server, &served, &machine.url).token("read");
+    let token = Browser::new(&server, &running, &machine.url).token("read");
     let mut command = machine.command(&["list", "--json"]);
     command
         .env("DEVGATE_URL", &machine.url)
@@ -234,9 +234,9 @@ fn a_token_comes_from_stdin_alone_and_scripts_name_the_server_by_variables() {
 #[test]
 fn what_works_here_works_from_elsewhere() {
     let server = Home::new();
-    let served = server.up(&[]);
+    let running = server.up(&[]);
     let machine = Machine::new(&server);
-    machine.sign_in(&server, &served, "admin");
+    machine.sign_in(&server, &running, "admin");
 
     let made = machine.json(&["create", "api"]);
     assert_eq!(made["state"], "running", "{made}");
@@ -300,4 +300,95 @@ fn what_works_here_works_from_elsewhere() {
     let listed = machine.json(&["list"]);
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
     assert_eq!(listed[0]["state"], "stopped");
+}
+
+/// Makes a key of one's own, known to the server, and returns ssh's options for it.
+fn key(machine: &Machine) -> [String; 4] {
+    let file = machine.home.path("key");
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
+    assert!(keygen.arg(&file).status().unwrap().success());
+    machine.ok(&["keys", "add", &format!("{}.pub", file.display())]);
+    let identity = format!("IdentityFile={}", file.display());
+    ["-o", &identity, "-o", "IdentitiesOnly=yes"].map(str::to_owned)
+}
+
+#[test]
+fn ssh_goes_over_the_https_port_as_if_it_came_by_tcp() {
+    let server = Home::new();
+    let running = server.up(&[]);
+    let machine = Machine::new(&server);
+    machine.sign_in(&server, &running, "admin");
+    let key = key(&machine);
+    let ssh = |more: &[&str], run: &[&'static str]| {
+        let mut args = vec!["ssh", "default"];
+        args.extend(key.iter().map(String::as_str));
+        args.extend(more);
+        args.push("--");
+        args.extend(run);
+        machine.command(&args)
+    };
+
+    let said = Said::of(
+        ssh(&[], &["echo $SSH_CONNECTION; exit 5"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.code, Some(5), "{said:?}");
+    let fields: Vec<_> = said.out.split_whitespace().collect();
+    assert_eq!(fields.first(), Some(&"127.0.0.1"), "{said:?}");
+    let direct = Said::of(ssh(&["--direct"], &["echo", "direct"]).output().unwrap());
+    assert_eq!(direct.out, "direct\n", "{direct:?}");
+
+    // Half-close, and more than all buffers hold, both ways.
+    let mut cat = ssh(&[], &["cat"]);
+    cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = cat.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let sent: Vec<u8> = (0..20_000_000_u32)
+        .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+        .collect();
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&copy).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success());
+    assert!(
+        output.stdout == sent,
+        "{} bytes came back",
+        output.stdout.len()
+    );
+
+    // What signed it in ends it.
+    let mut open = ssh(&[], &["echo ready; exec sleep 600"]);
+    open.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut open = open.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(open.stdout.take().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    assert_eq!(ready, "ready\n");
+    machine.ok(&["logout"]);
+    let ended = Said::of(open.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(255), "{ended:?}");
+    assert!(ended.err.contains("ended the connection"), "{ended:?}");
+    let refused = Said::of(ssh(&[], &["true"]).output().unwrap());
+    assert_eq!(refused.code, Some(7), "{refused:?}");
+}
+
+#[test]
+fn a_proxy_says_why_it_can_not_connect() {
+    let server = Home::new();
+    let running = server.up(&[]);
+    let machine = Machine::new(&server);
+    server
+        .run(&["proxy", "default"])
+        .failed(2, &["devgate login"]);
+    machine.sign_in(&server, &running, "read");
+    machine
+        .run(&["proxy", "default"])
+        .failed(7, &["--scope admin"]);
+    machine
+        .run(&["proxy", "nothing"])
+        .failed(3, &["devgate list"]);
 }

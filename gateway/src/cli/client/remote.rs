@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use devgate_protocol::Secret;
-use http::{HeaderValue, Method, Response, header};
+use devgate_protocol::websocket::{Side, WebSocketBytes, accept_key, new_key};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -25,6 +27,9 @@ use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
 use crate::http::problem::Problem;
 use crate::http::{Origin, Scheme};
+
+/// A WebSocket to a server, as bytes.
+pub(in crate::cli) type Socket = WebSocketBytes<TokioIo<Upgraded>>;
 
 /// Asks one server elsewhere.
 pub(in crate::cli) struct Remote {
@@ -117,6 +122,57 @@ impl Remote {
         Ok(answer.into_body())
     }
 
+    /// Opens a WebSocket, as bytes.
+    pub(in crate::cli) async fn socket(&mut self, path: &str) -> Result<Socket, Unanswered> {
+        let key = new_key();
+        let mut request = request(Method::GET, path, &self.origin.authority(), None)?;
+        self.identify(&mut request)?;
+        let headers = request.headers_mut();
+        for (name, value) in [
+            (header::CONNECTION, "upgrade"),
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+            (header::SEC_WEBSOCKET_KEY, &key),
+        ] {
+            let value = HeaderValue::try_from(value);
+            let value = value.map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+            headers.insert(name, value);
+        }
+        let mut sender = self.connect().await?;
+        let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+        let answer = answer.map_err(|_| self.silent())?;
+        let answer = answer.map_err(|error| self.broken(&error))?;
+        let status = answer.status();
+        let accepted = answer.headers().get(header::SEC_WEBSOCKET_ACCEPT);
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let text = bytes(answer.into_body(), || self.silent()).await?;
+            return Err(Unanswered::Refused(refused(status, &text)));
+        }
+        if accepted.is_none_or(|value| value != accept_key(key.as_bytes()).as_str()) {
+            let message = format!(
+                "{} answers no WebSocket: a proxy in between may not let any through",
+                self.origin
+            );
+            return Err(Failure::new(Kind::Unreachable, message).into());
+        }
+        let upgraded = hyper::upgrade::on(answer).await;
+        let upgraded = upgraded.map_err(|error| self.broken(&error))?;
+        Ok(WebSocketBytes::new(TokioIo::new(upgraded), Vec::new(), Side::Client).await)
+    }
+
+    /// Shows the token.
+    fn identify(&self, request: &mut Request<Full<Bytes>>) -> Result<(), Failure> {
+        if let Some(token) = &self.token {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+            let mut value = value.map_err(|_| {
+                Failure::new(Kind::Usage, "the token has characters that none can have")
+            })?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        Ok(())
+    }
+
     async fn send(
         &mut self,
         method: Method,
@@ -127,16 +183,9 @@ impl Remote {
         let mut kept = self.sender.take();
         loop {
             let mut request = request(method.clone(), path, &self.origin.authority(), body)?;
+            self.identify(&mut request)?;
             let headers = request.headers_mut();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            if let Some(token) = &self.token {
-                let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-                let mut value = value.map_err(|_| {
-                    Failure::new(Kind::Usage, "the token has characters that none can have")
-                })?;
-                value.set_sensitive(true);
-                headers.insert(header::AUTHORIZATION, value);
-            }
             let again = kept.is_some();
             let mut sender = match kept.take() {
                 Some(sender) => sender,
@@ -166,7 +215,7 @@ impl Remote {
         let (sender, connection) = shaken.map_err(|error| self.broken(&error))?;
         self.connections.spawn(async move {
             // What breaks it is told to the request, too.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(sender)
     }

@@ -14,7 +14,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::remote::{Remote, Unanswered};
+use super::remote::{Remote, Socket, Unanswered};
 use super::{parse, segment};
 use crate::cli::failure::{Failure, Kind};
 use crate::http::api::wire::{Connection, Me};
@@ -77,6 +77,13 @@ impl Rest {
     /// Returns how to connect to it.
     pub(in crate::cli) async fn connection(&mut self) -> Result<Connection, Failure> {
         super::read(self.call(Method::GET, "/connection", None).await?)
+    }
+
+    /// Opens SSH to a workspace of one's own.
+    pub(in crate::cli) async fn ssh(&mut self, workspace: &str) -> Result<Socket, Failure> {
+        let id = self.id(workspace).await?;
+        let socket = self.remote.socket(&format!("/workspaces/{id}/ssh")).await;
+        socket.map_err(|error| explain(error, &self.name))
     }
 
     /// Asks for what the administration API has at `path`.

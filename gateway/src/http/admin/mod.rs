@@ -104,6 +104,8 @@ pub struct Server {
     pub ca_fingerprint: Option<String>,
     /// Its SSH host keys.
     pub host_keys: Vec<HostKey>,
+    /// The same whole: algorithm and base64, as files of known hosts have them.
+    pub public_keys: Vec<String>,
 }
 
 /// Returns the API's routes.

@@ -19,6 +19,7 @@ mod server;
 mod sign_in;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod streams;
 mod templates;
 mod users;
@@ -45,6 +46,7 @@ use crate::events::Events;
 use crate::identity::{Accounts, Approvals, Identity, Sessions};
 use crate::secrets::Vault;
 use crate::sleep::Sleep;
+use crate::ssh::Entrance;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -89,6 +91,8 @@ pub struct Parts {
     pub server: Server,
     /// Host and port of the SSH server, as people reach it.
     pub ssh: (String, u16),
+    /// Where SSH that comes over a WebSocket is brought to.
+    pub entrance: Entrance,
     /// Ends what would go on for ever: logs and events that are followed, waits.
     pub stop: CancellationToken,
 }
@@ -180,6 +184,7 @@ fn routes() -> Router<Api> {
     routes.on("setSchedule", sleep::set_schedule);
     routes.on("removeSchedule", sleep::remove_schedule);
     routes.on("readLogs", streams::logs);
+    routes.on("openSsh", ssh::open);
     routes.on("listSnapshots", snapshots::list);
     routes.on("showSnapshot", snapshots::show_one);
     routes.on("deleteSnapshot", snapshots::remove);

@@ -4,6 +4,7 @@ mod device;
 mod inside;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod startup;
 
 use http::StatusCode;
@@ -57,6 +58,7 @@ pub(super) fn all() -> Vec<Operation> {
         templates(),
         tagged(startup::all(), "workspaces"),
         tagged(sleep::all(), "workspaces"),
+        tagged(ssh::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),
