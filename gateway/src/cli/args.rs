@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, context, deleted, keys, limits, login, output, proxy, renaming, secrets, sleep,
-    snapshots, ssh, templates, users, workspaces,
+    config_ssh, configuration, context, deleted, keys, limits, login, output, proxy, renaming,
+    secrets, sleep, snapshots, ssh, templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -105,6 +105,8 @@ pub(super) enum Command {
     Context(context::Command),
     /// Open a shell in a workspace at a server elsewhere, or run a command, with ssh
     Ssh(ssh::Ssh),
+    /// Have ssh and editors know one's workspaces at a server elsewhere
+    ConfigSsh(config_ssh::ConfigSsh),
     /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh
     Proxy(proxy::Proxy),
     /// List workspaces

@@ -231,11 +231,15 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("contexts.toml")
 }
 
+/// Makes a folder where it is missing, closed to others.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Makes the folder, closed to others, and keeps other processes from changing what is in
 /// it for as long as the handle lives.
 fn lock(folder: &Path) -> io::Result<File> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)?;
+    make(folder)?;
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     let lock = OpenOptions::new()
         .create(true)

@@ -3,6 +3,7 @@
 
 mod args;
 mod client;
+mod config_ssh;
 mod configuration;
 mod context;
 mod contexts;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Logout(command) => login::logout(&source, command).await,
         Command::Context(command) => context::run(&source, command),
         Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
+        Command::ConfigSsh(command) => config_ssh::run(&source, command).await,
         Command::Proxy(command) => proxy::run(&mut client(&source)?, command).await,
         Command::List(command) => workspaces::list(&mut client(&source)?, command).await,
         Command::Create(command) => workspaces::create(&mut client(&source)?, command).await,

@@ -52,7 +52,10 @@ pub(super) async fn run(client: &mut Client, command: Ssh) -> Result<(), Failure
         return Ok(());
     };
     let mut ssh = Command::new("ssh");
-    let host = known(rest, &mut ssh).await?;
+    let (host, options) = known(rest).await?;
+    for (name, value) in options {
+        ssh.arg("-o").arg(format!("{name}={value}"));
+    }
     if command.direct {
         let connection = rest.connection().await?;
         ssh.arg("-p").arg(connection.ssh_port.to_string());
@@ -74,9 +77,11 @@ pub(super) async fn run(client: &mut Client, command: Ssh) -> Result<(), Failure
     Err(Failure::new(Kind::Failed, message))
 }
 
-/// Has ssh know the server by its host keys, whatever its address; returns what it is
-/// called to ssh.
-async fn known(rest: &mut Rest, ssh: &mut Command) -> Result<String, Failure> {
+/// Keeps a server's host keys for ssh, which knows it by those, whatever its address.
+/// Returns what it is called to ssh, and the options that say so.
+pub(super) async fn known(
+    rest: &mut Rest,
+) -> Result<(String, [(&'static str, String); 5]), Failure> {
     let connection = rest.connection().await?;
     let host = format!("devgate-{}", slug(rest.name()));
     let folder = contexts::folder_made()?;
@@ -89,21 +94,18 @@ async fn known(rest: &mut Rest, ssh: &mut Command) -> Result<String, Failure> {
     }
     write_file(&path, Access::Private, &lines)
         .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
-    let path = quoted(&path)?;
-    for option in [
-        format!("UserKnownHostsFile={path}"),
-        "GlobalKnownHostsFile=none".to_owned(),
-        "StrictHostKeyChecking=yes".to_owned(),
-        "UpdateHostKeys=no".to_owned(),
-        format!("HostKeyAlias={host}"),
-    ] {
-        ssh.arg("-o").arg(option);
-    }
-    Ok(host)
+    let options = [
+        ("UserKnownHostsFile", quoted(&path)?),
+        ("GlobalKnownHostsFile", "none".to_owned()),
+        ("StrictHostKeyChecking", "yes".to_owned()),
+        ("UpdateHostKeys", "no".to_owned()),
+        ("HostKeyAlias", host.clone()),
+    ];
+    Ok((host, options))
 }
 
 /// Returns what ssh runs to reach the server: a shell reads it, and ssh replaces `%`.
-fn proxy_command(rest: &Rest, workspace: &str) -> Result<String, Failure> {
+pub(super) fn proxy_command(rest: &Rest, workspace: &str) -> Result<String, Failure> {
     let own = env::current_exe()?;
     let own = own.to_string_lossy();
     let own = own.replace('\'', r"'\''").replace('%', "%%");
@@ -116,14 +118,14 @@ fn proxy_command(rest: &Rest, workspace: &str) -> Result<String, Failure> {
 }
 
 /// Returns a name of a server so that it can be part of a file's.
-fn slug(name: &str) -> String {
+pub(super) fn slug(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name = name.chars().map(|c| if fits(c) { c } else { '-' });
     name.collect()
 }
 
 /// Returns a path as ssh takes it in an option.
-fn quoted(path: &Path) -> Result<String, Failure> {
+pub(super) fn quoted(path: &Path) -> Result<String, Failure> {
     let text = path
         .to_str()
         .filter(|text| !text.contains(['"', '%', '\n']));

@@ -392,3 +392,35 @@ fn a_proxy_says_why_it_can_not_connect() {
         .run(&["proxy", "nothing"])
         .failed(3, &["devgate list"]);
 }
+
+#[test]
+fn ssh_itself_knows_the_workspaces_once_it_was_told() {
+    let server = Home::new();
+    let running = server.up(&[]);
+    let machine = Machine::new(&server);
+    machine.sign_in(&server, &running, "admin");
+    let key = key(&machine);
+    let own = "Host mine\n    User me\n";
+    let config = machine.home.write(".ssh/config", own);
+
+    let told = machine.ok(&["config-ssh", "--dry-run"]);
+    assert!(told.contains("Host default.localhost.devgate"), "{told}");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
+    machine.ok(&["config-ssh"]);
+    assert_eq!(machine.ok(&["config-ssh"]), "nothing changes\n");
+
+    let mut ssh = Command::new("ssh");
+    ssh.env_clear().env("PATH", "/usr/bin:/bin");
+    ssh.env("HOME", machine.home.path(""));
+    ssh.args(["-F", &config]).args(&key);
+    let said = Said::of(
+        ssh.args(["default.localhost.devgate", "echo there"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.out, "there\n", "{said:?}");
+
+    machine.ok(&["config-ssh", "--remove"]);
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
+    assert_eq!(machine.ok(&["config-ssh", "--remove"]), "nothing changes\n");
+}
