@@ -10,6 +10,7 @@ pub mod devcontainer;
 pub mod drivers;
 pub mod events;
 mod files;
+mod fingerprint;
 pub mod http;
 pub mod identity;
 pub mod names;

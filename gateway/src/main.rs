@@ -2,10 +2,14 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use devgate::cli::{self, Cli, Failure, Kind};
+
+/// How long what still blocks a thread may take once the command is done.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -16,7 +20,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(cli::run(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(cli::run(cli));
+            // A read of stdin that nobody waits for any more isn't waited for.
+            runtime.shutdown_timeout(GOODBYE);
+            result
+        }
         Err(error) => Err(Failure::new(Kind::Failed, format!("cannot start: {error}"))),
     };
     match result {

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure};
 use super::{
-    configuration, deleted, keys, lifetime, limits, output, renaming, secrets, sleep, snapshots,
-    templates, users, workspaces,
+    config_ssh, configuration, context, deleted, keys, lifetime, limits, login, output, proxy,
+    renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -33,7 +33,7 @@ pub(super) struct Source {
         help = "Folder of the server's data [env: DEVGATE_DATA_DIR] [default: \
                 $XDG_DATA_HOME/devgate or ~/.local/share/devgate]"
     )]
-    data_dir: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
     #[arg(
         long,
         value_name = "FILE",
@@ -45,6 +45,16 @@ pub(super) struct Source {
                 [env: DEVGATE_CONFIG]"
     )]
     pub(super) config: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "NAME",
+        global = true,
+        display_order = 902,
+        conflicts_with = "data_dir",
+        help = "Server to ask, as `devgate context list` names it; `local` is that of the data \
+                folder [env: DEVGATE_CONTEXT]"
+    )]
+    pub(super) context: Option<String>,
 }
 
 /// Where the server listens, and what workspaces are.
@@ -86,6 +96,19 @@ pub(super) enum Command {
     Up(Up),
     /// Run the server of an installation
     Serve(Serve),
+    /// Sign in to a server elsewhere, which commands mean from then on
+    Login(login::Login),
+    /// End what one is signed in with at a server elsewhere
+    Logout(login::Logout),
+    /// Manage the servers elsewhere
+    #[command(subcommand)]
+    Context(context::Command),
+    /// Open a shell in a workspace at a server elsewhere, or run a command, with ssh
+    Ssh(ssh::Ssh),
+    /// Have ssh and editors know one's workspaces at a server elsewhere
+    ConfigSsh(config_ssh::ConfigSsh),
+    /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh
+    Proxy(proxy::Proxy),
     /// List workspaces
     #[command(visible_alias = "ls")]
     List(workspaces::List),

@@ -1,24 +1,34 @@
-//! The command line's end of the administration API.
+//! Asks a server: that of a data folder here, or one elsewhere.
+//!
+//! All commands speak the administration API's language; `rest` says it in the words of
+//! the REST API where the server is elsewhere, so that no command is written twice.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod remote;
+mod rest;
+mod socket;
+mod trust;
+
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use devgate_protocol::socket;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
-use tokio::task::JoinSet;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::failure::{Failure, Kind};
-use crate::config::admin_socket;
 use crate::http::problem::Problem;
+use crate::names::UserName;
+
+pub(super) use remote::{Remote, Unanswered};
+pub(super) use rest::{Pieces, Rest, explain};
+pub(super) use trust::Trust;
+
+use socket::Socket;
 
 /// Largest answer that is read into memory, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -29,37 +39,50 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which the server answers; it holds a request that waits for 60 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Asks the server of one data folder.
-pub(super) struct Client {
-    data_dir: PathBuf,
-    /// The connections' own tasks; they end when this is dropped.
-    connections: JoinSet<()>,
+/// Asks one server.
+pub(super) enum Client {
+    /// That of a data folder here, as whoever administers it.
+    Here(Socket),
+    /// One elsewhere, as a person with their own rights.
+    There(Box<Rest>),
 }
 
 impl Client {
     /// Returns a client for the server of a data folder.
     pub(super) fn new(data_dir: &Path) -> Self {
-        Self {
-            data_dir: data_dir.to_owned(),
-            connections: JoinSet::new(),
+        Self::Here(Socket::new(data_dir))
+    }
+
+    /// Returns the server elsewhere, where it is one.
+    pub(super) fn there(&mut self) -> Option<&mut Rest> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(rest) => Some(rest),
+        }
+    }
+
+    /// Returns who asks, where that is one person.
+    pub(super) async fn person(&mut self) -> Result<Option<UserName>, Failure> {
+        match self {
+            Self::Here(_) => Ok(None),
+            Self::There(rest) => rest.person().await.map(Some),
         }
     }
 
     /// Asks for something.
     pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
-        let answer = self.send(Method::GET, path, None).await?;
-        self.read(answer).await
+        let answer = self.ask(Method::GET, path, None).await?;
+        read(answer)
     }
 
-    /// Sends something.
+    /// Asks for something to be made or done.
     pub(super) async fn post<T: DeserializeOwned>(
         &mut self,
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
-        let answer = self.send(Method::POST, path, Some(json)).await?;
-        self.read(answer).await
+        let answer = self.ask(Method::POST, path, Some(value(body)?)).await?;
+        read(answer)
     }
 
     /// Puts something in its place.
@@ -68,16 +91,14 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
-        let answer = self.send(Method::PUT, path, Some(json)).await?;
-        self.read(answer).await
+        let answer = self.ask(Method::PUT, path, Some(value(body)?)).await?;
+        read(answer)
     }
 
     /// Puts something in its place of which nothing is shown.
     pub(super) async fn set(&mut self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
-        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
-        let answer = self.send(Method::PUT, path, Some(json)).await?;
-        self.bytes(answer).await.map(|_| ())
+        let body = Some(value(body)?);
+        self.ask(Method::PUT, path, body).await.map(|_| ())
     }
 
     /// Changes something.
@@ -86,132 +107,105 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let json = serde_json::to_vec(body).map_err(io::Error::from)?;
-        let answer = self.send(Method::PATCH, path, Some(json)).await?;
-        self.read(answer).await
+        let answer = self.ask(Method::PATCH, path, Some(value(body)?)).await?;
+        read(answer)
     }
 
     /// Removes something.
     pub(super) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
-        let answer = self.send(Method::DELETE, path, None).await?;
-        self.bytes(answer).await.map(|_| ())
+        self.ask(Method::DELETE, path, None).await.map(|_| ())
     }
 
     /// Asks for something that comes piece by piece.
-    pub(super) async fn stream(&mut self, path: &str) -> Result<Incoming, Failure> {
-        self.send(Method::GET, path, None).await
+    pub(super) async fn stream(&mut self, path: &str) -> Result<Pieces, Failure> {
+        match self {
+            Self::Here(socket) => {
+                let body = socket.send(Method::GET, path, None).await?;
+                Ok(Pieces::plain(body))
+            }
+            Self::There(rest) => rest.stream(path).await,
+        }
     }
 
-    async fn send(
+    async fn ask(
         &mut self,
         method: Method,
         path: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Incoming, Failure> {
-        let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(&error))?;
-        self.connections.spawn(async move {
-            // What breaks it is told to the request, too.
-            let _ = connection.await;
-        });
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
-            .header(header::HOST, "devgate")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
-        let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request))
-            .await
-            .map_err(|_| self.silent())?
-            .map_err(|error| self.broken(&error))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer.into_body());
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        match self {
+            Self::Here(socket) => {
+                let bytes = socket.ask(method, path, body.as_ref()).await?;
+                parse(&bytes)
+            }
+            Self::There(rest) => rest.ask(method, path, body).await,
         }
-        let text = self.bytes(answer.into_body()).await?;
-        Err(refused(status, &text))
-    }
-
-    async fn connect(&self) -> Result<UnixStream, Failure> {
-        let folder = self.data_dir.display();
-        let connected = timeout(
-            CONNECT_TIMEOUT,
-            socket::connect(&admin_socket(&self.data_dir)),
-        )
-        .await
-        .map_err(|_| self.silent())?;
-        let stream = connected.map_err(|error| {
-            let message = match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
-                    "no server runs on the data folder {folder}: start one with `devgate up`, \
-                     or name another folder with --data-dir"
-                ),
-                io::ErrorKind::PermissionDenied => format!(
-                    "the data folder {folder} belongs to somebody else: run this as the user \
-                     that runs the server, or as root"
-                ),
-                io::ErrorKind::NotADirectory => format!(
-                    "{folder} is a file, or below one: name the server's data folder with \
-                     --data-dir"
-                ),
-                _ => format!("cannot reach the server of {folder}: {error}"),
-            };
-            Failure::new(Kind::Unreachable, message)
-        })?;
-        // Whoever else could make a socket there would get what we send.
-        socket::check_peer(&stream)
-            .map_err(|error| Failure::new(Kind::Unreachable, format!("{folder}: {error}")))?;
-        Ok(stream)
-    }
-
-    async fn read<T: DeserializeOwned>(&self, answer: Incoming) -> Result<T, Failure> {
-        let bytes = self.bytes(answer).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            let message = format!(
-                "the server's answer can't be read ({error}): is it of another version? \
-                 `devgate status` tells"
-            );
-            Failure::new(Kind::Failed, message)
-        })
-    }
-
-    async fn bytes(&self, answer: Incoming) -> Result<Bytes, Failure> {
-        match timeout(ANSWER_TIMEOUT, Limited::new(answer, MAX_ANSWER).collect()).await {
-            Err(_) => Err(self.silent()),
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) => Err(Failure::new(
-                Kind::Unreachable,
-                format!("the server's answer broke off: {error}"),
-            )),
-        }
-    }
-
-    fn silent(&self) -> Failure {
-        let folder = self.data_dir.display();
-        Failure::new(
-            Kind::Unreachable,
-            format!("the server of {folder} doesn't answer"),
-        )
-    }
-
-    fn broken(&self, error: &hyper::Error) -> Failure {
-        let folder = self.data_dir.display();
-        Failure::new(
-            Kind::Unreachable,
-            format!("the connection to the server of {folder} broke: {error}"),
-        )
     }
 }
 
-/// Returns what a refusal says.
-fn refused(status: StatusCode, text: &[u8]) -> Failure {
-    serde_json::from_slice::<Problem>(text).map_or_else(
-        |_| Failure::new(Kind::Failed, format!("the server answered {status}")),
-        Failure::from,
-    )
+fn value(body: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(body).map_err(|error| Failure::new(Kind::Failed, error.to_string()))
+}
+
+/// Reads an answer; one without a body is null.
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Failure> {
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
+}
+
+pub(super) fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &serde_json::Error) -> Failure {
+    let message = format!(
+        "the server's answer can't be read ({error}): is it of another version? `devgate status` \
+         tells"
+    );
+    Failure::new(Kind::Failed, message)
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    host: &str,
+    body: Option<&Value>,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let text = body.map(Value::to_string).unwrap_or_default();
+    Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{path}"))
+        .header(header::HOST, host)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(
+            header::USER_AGENT,
+            concat!("devgate/", env!("CARGO_PKG_VERSION")),
+        )
+        .body(Full::new(Bytes::from(text)))
+        .map_err(|error| Failure::new(Kind::Usage, error.to_string()))
+}
+
+async fn bytes(answer: Incoming, silent: impl FnOnce() -> Failure) -> Result<Bytes, Failure> {
+    match timeout(ANSWER_TIMEOUT, Limited::new(answer, MAX_ANSWER).collect()).await {
+        Err(_) => Err(silent()),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) => Err(Failure::new(
+            Kind::Unreachable,
+            format!("the server's answer broke off: {error}"),
+        )),
+    }
+}
+
+/// Returns what a refusal says; whatever stands between may refuse in other words.
+fn refused(status: StatusCode, text: &[u8]) -> Problem {
+    serde_json::from_slice(text).unwrap_or_else(|_| Problem {
+        status: status.as_u16(),
+        title: status.to_string(),
+        code: String::new(),
+        detail: format!("the server answered {status}"),
+    })
 }
 
 /// Returns a text so that it stands as one segment in a path (RFC 3986 §3.3).

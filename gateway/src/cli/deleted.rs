@@ -1,13 +1,14 @@
 //! The commands about deleted workspaces: deleting, restoring, removing for good.
 
 use clap::Args;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
 use super::workspaces::{Waiting, confirm, deleted_meanwhile, sentence, show, wait, word};
-use crate::http::admin::wire::{Restore as Request, ServerStatus, StateName, WorkspaceView};
+use crate::http::admin::wire::{Restore as Request, StateName, WorkspaceView};
 use crate::identity::Target;
 use crate::names::{UserName, WorkspaceName};
 
@@ -61,6 +62,13 @@ pub(super) struct Purge {
     waiting: Waiting,
 }
 
+/// How long a home is kept, out of a server's status.
+#[derive(Debug, Deserialize)]
+struct Grace {
+    #[serde(default)]
+    delete_grace_seconds: u64,
+}
+
 /// Lists deleted workspaces, those deleted last first.
 pub(super) async fn list(client: &mut Client, format: &Format) -> Result<(), Failure> {
     let mut workspaces: Vec<WorkspaceView> = client.get("/deleted-workspaces").await?;
@@ -111,8 +119,8 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
         let grace = if command.purge {
             0
         } else {
-            let status: ServerStatus = client.get("/status").await?;
-            status.delete_grace_seconds
+            let grace: Grace = client.get("/status").await?;
+            grace.delete_grace_seconds
         };
         confirm(&question(&names, grace))?;
     }

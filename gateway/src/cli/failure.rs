@@ -17,7 +17,8 @@ Exit codes:
   3  no such workspace, snapshot, template, user or key
   4  the server can't be reached
   5  it took too long; what was asked for goes on
-  6  a limit is reached";
+  6  a limit is reached
+  7  nobody is signed in, or it isn't allowed";
 
 /// Kinds of failure, as far as scripts tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum Kind {
     TimedOut,
     /// There would be more than there may be.
     Limit,
+    /// Nobody is signed in, or they may not.
+    Denied,
     /// Whoever read the output has gone; nothing is to be said.
     Silent,
 }
@@ -69,6 +72,7 @@ impl Failure {
             Kind::Unreachable => 4,
             Kind::TimedOut => 5,
             Kind::Limit => 6,
+            Kind::Denied => 7,
         };
         // Where stderr is closed there is nobody to tell.
         let _ = io::Write::write_all(
@@ -98,6 +102,7 @@ impl From<Problem> for Failure {
             refusal::Kind::Missing => Kind::NotFound,
             refusal::Kind::Late => Kind::TimedOut,
             refusal::Kind::Limit => Kind::Limit,
+            refusal::Kind::Denied => Kind::Denied,
             refusal::Kind::Other => Kind::Failed,
         };
         Self::new(kind, problem.detail)

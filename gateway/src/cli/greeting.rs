@@ -105,6 +105,9 @@ fn text(server: &Server, ground: &Ground, host: &str, called: &str) -> String {
         }
         None => line("browser", &server.url),
     }
+    if let Some(fingerprint) = &server.ca_fingerprint {
+        line("authority", fingerprint);
+    }
     line("data", &data);
     for note in &ground.notes {
         line("note", &printable(note));
@@ -139,10 +142,12 @@ mod tests {
             ssh: ssh.to_owned(),
             http: "127.0.0.1:8443".to_owned(),
             url: "https://localhost:8443".to_owned(),
+            ca_fingerprint: Some("SHA256:def".to_owned()),
             host_keys: vec![HostKey {
                 algorithm: "ssh-ed25519".to_owned(),
                 fingerprint: "SHA256:abc".to_owned(),
             }],
+            public_keys: Vec::new(),
         }
     }
 
@@ -171,6 +176,7 @@ mod tests {
         assert!(said.contains("ssh -p 2222 api@127.0.0.1\n"), "{said}");
         assert!(said.contains("\"[127.0.0.1]:2222 $(cat"), "{said}");
         assert!(said.contains("SHA256:abc (ssh-ed25519)"), "{said}");
+        assert!(said.contains("authority SHA256:def"), "{said}");
         assert!(!said.contains("ssh-keygen"), "{said}");
     }
 

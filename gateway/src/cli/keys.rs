@@ -140,6 +140,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
 
 /// Returns the user that is meant where none is named.
 pub(super) async fn default_user(client: &mut Client, whose: &str) -> Result<UserName, Failure> {
+    if let Some(own) = client.person().await? {
+        return Ok(own);
+    }
     let users: Vec<UserView> = client.get("/users").await?;
     let own = person::user_name();
     match users.as_slice() {

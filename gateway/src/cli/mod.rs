@@ -1,30 +1,38 @@
-//! The command line: the server's own commands, and those that ask a running
-//! server through the socket in its data folder.
+//! The command line: the server's own commands, and those that ask a running server,
+//! through the socket in its data folder or from elsewhere.
 
 mod args;
 mod client;
+mod config_ssh;
 mod configuration;
+mod context;
+mod contexts;
 mod deleted;
 mod failure;
 mod greeting;
 mod keys;
 mod lifetime;
 mod limits;
+mod login;
 mod output;
+mod proxy;
 mod renaming;
 mod secrets;
 mod serve;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod templates;
+mod there;
 mod users;
+mod which;
 mod workspaces;
 
 pub use args::Cli;
 pub use failure::{Failure, Kind};
 
 use args::Command;
-use client::Client;
+use which::client;
 
 /// Runs one command to its end.
 ///
@@ -36,6 +44,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(command) => Box::pin(serve::up(&source, command)).await,
         Command::Serve(command) => Box::pin(serve::serve(&source, command)).await,
         Command::Config(command) => configuration::run(&source, &command),
+        Command::Login(command) => Box::pin(login::login(command)).await,
+        Command::Logout(command) => login::logout(&source, command).await,
+        Command::Context(command) => context::run(&source, command),
+        Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
+        Command::ConfigSsh(command) => config_ssh::run(&source, command).await,
+        Command::Proxy(command) => proxy::run(&mut client(&source)?, command).await,
         Command::List(command) => workspaces::list(&mut client(&source)?, command).await,
         Command::Create(command) => workspaces::create(&mut client(&source)?, command).await,
         Command::Start(command) => {
@@ -71,12 +85,4 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,
         Command::Secrets(command) => secrets::run(&mut client(&source)?, command).await,
     }
-}
-
-/// Returns a client of the server that the flags, the environment or the
-/// configuration file name.
-fn client(source: &args::Source) -> Result<Client, Failure> {
-    Ok(Client::new(
-        &source.load(&args::Settings::default())?.data_dir,
-    ))
 }

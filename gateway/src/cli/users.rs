@@ -104,7 +104,7 @@ async fn add(client: &mut Client, command: Add) -> Result<(), Failure> {
     };
     let user: UserView = client.post("/users", &request).await?;
     command.format.print(&user, |user| {
-        let next = if user.keys == 0 {
+        let next = if user.keys == Some(0) {
             format!(
                 "; add a key with: devgate keys add --user {} FILE",
                 user.name
@@ -129,7 +129,8 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
                 [
                     user.name.to_string(),
                     role.to_owned(),
-                    user.keys.to_string(),
+                    user.keys
+                        .map_or_else(|| "-".to_owned(), |keys| keys.to_string()),
                     user.workspaces.to_string(),
                 ]
             })

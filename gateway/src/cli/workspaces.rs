@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
-use http_body_util::BodyExt;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use super::{deleted, lifetime};
+use super::{lifetime, there};
 use crate::config::{Cpus, Period, Size};
 use crate::http::admin::wire::{
     AfterCreate, KilledProgram, NewWorkspace, RebuildWorkspace, ServerStatus, StateName,
@@ -41,7 +40,8 @@ pub(super) struct List {
 pub(super) struct Create {
     /// Name of the workspace: a-z, 0-9 and hyphens, at most 40
     name: WorkspaceName,
-    /// Whose it will be [default: the administrator named like the server's account]
+    /// Whose it will be [default: you; on the server's own machine the administrator named
+    /// like the server's account]
     #[arg(long, value_name = "USER")]
     owner: Option<UserName>,
     #[command(flatten)]
@@ -313,6 +313,9 @@ pub(super) async fn reach(
 /// Shows the server, or a workspace.
 pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), Failure> {
     let Some(target) = command.workspace else {
+        if let Some(rest) = client.there() {
+            return there::status(rest, command.format).await;
+        }
         let status: ServerStatus = client.get("/status").await?;
         return command.format.print(&status, server);
     };
@@ -360,14 +363,9 @@ pub(super) async fn logs(client: &mut Client, command: Logs) -> Result<(), Failu
     }
     let mut body = client.stream(&path).await?;
     let mut out = tokio::io::stdout();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Failure::new(Kind::Unreachable, format!("the log broke off: {error}"))
-        })?;
-        if let Some(data) = frame.data_ref() {
-            out.write_all(data).await?;
-            out.flush().await?;
-        }
+    while let Some(data) = body.next().await? {
+        out.write_all(&data).await?;
+        out.flush().await?;
     }
     Ok(())
 }
@@ -552,6 +550,9 @@ fn server(status: &ServerStatus) -> String {
     line("data", printable(&status.data_dir.display().to_string()));
     line("ssh", status.ssh.clone());
     line("https", format!("https://{}/", status.http));
+    if let Some(fingerprint) = &status.ca_fingerprint {
+        line("authority", fingerprint.clone());
+    }
     for key in &status.host_keys {
         line(
             "host key",

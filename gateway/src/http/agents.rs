@@ -240,7 +240,7 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(Tls, Vec<u8>)> {
 
 /// Returns the answer to a WebSocket's opening handshake (RFC 6455 §4.2.2), or
 /// `None` where it is none.
-fn websocket_response(headers: &HeaderMap) -> Option<Response> {
+pub(super) fn websocket_response(headers: &HeaderMap) -> Option<Response> {
     let version = headers.get(header::SEC_WEBSOCKET_VERSION)?;
     let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
     let asked = has_token(headers, &header::UPGRADE, "websocket")

@@ -208,6 +208,11 @@ impl Site {
         format!("{}/sign-in#link={}", self.dashboard(), secret.expose())
     }
 
+    /// Returns the page where programs that wait for it are approved.
+    pub fn device_page(&self) -> String {
+        format!("{}/device", self.dashboard())
+    }
+
     /// Returns the domain that the hosts of applications end with.
     pub fn domain(&self) -> &str {
         &self.0.domain

@@ -5,6 +5,7 @@
 //! workspace's agent takes a [`Grant`], and only [`Identity::authorize`] makes one.
 
 mod accounts;
+mod approval;
 mod door;
 mod grant;
 mod key;
@@ -23,6 +24,10 @@ use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
 pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
+pub use approval::{
+    Approvals, Approved, Codes, INTERVAL, InvalidCode, LIFE, NoDecision, NotApproved, SLOWER,
+    UserCode, Waiting, Wish,
+};
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};

@@ -6,7 +6,7 @@ use super::Reason::{ConnectFailed, Prohibited, ResourceShortage};
 use super::middle::{INTERNAL, see_the_log};
 use super::{Refusal, Row, row};
 use crate::http::api::ApiRefused;
-use crate::identity::{PasswordError, SessionError, SignInError};
+use crate::identity::{NoDecision, NotApproved, PasswordError, SessionError, SignInError};
 
 impl Refusal for ApiRefused {
     fn row(&self) -> Row {
@@ -33,6 +33,7 @@ impl Refusal for ApiRefused {
                 Prohibited,
             ),
             Self::UnderWay => row(Status::CONFLICT, "request-under-way", Prohibited),
+            Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
             Self::Session(error) => error.row(),
             Self::NoConnection => INTERNAL,
         }
@@ -59,6 +60,7 @@ impl Refusal for ApiRefused {
             | Self::NoSuch { .. }
             | Self::TooMany { .. }
             | Self::KeyReused
+            | Self::NoUpgrade
             | Self::UnderWay => self.to_string(),
         }
     }
@@ -96,6 +98,28 @@ impl Refusal for SignInError {
             }
             Self::Password(error) => error.text(),
             Self::Store(error) => error.text(),
+        }
+    }
+}
+
+/// The words are those of RFC 8628 §3.5, as words are written here.
+impl Refusal for NotApproved {
+    fn row(&self) -> Row {
+        let code = match self {
+            Self::Pending => "authorization-pending",
+            Self::TooSoon => "slow-down",
+            Self::Refused => "access-denied",
+            Self::Ended => "expired-token",
+        };
+        row(Status::BAD_REQUEST, code, Prohibited)
+    }
+}
+
+impl Refusal for NoDecision {
+    fn row(&self) -> Row {
+        match self {
+            Self::NoSuchCode => row(Status::NOT_FOUND, "no-such-code", Prohibited),
+            Self::TooManyTries => row(Status::TOO_MANY_REQUESTS, "too-many-tries", Prohibited),
         }
     }
 }

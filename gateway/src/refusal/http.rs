@@ -23,6 +23,8 @@ pub enum Kind {
     Late,
     /// There would be more than there may be.
     Limit,
+    /// Nobody is signed in, or they may not.
+    Denied,
     /// Anything else.
     Other,
 }
@@ -36,6 +38,7 @@ pub fn kind(problem: &Problem) -> Kind {
         Ok(Status::NOT_FOUND) => Kind::Missing,
         Ok(Status::GATEWAY_TIMEOUT) => Kind::Late,
         Ok(Status::CONFLICT) if problem.code.ends_with("-limit") => Kind::Limit,
+        Ok(Status::UNAUTHORIZED | Status::FORBIDDEN) => Kind::Denied,
         Ok(_) | Err(_) => Kind::Other,
     }
 }

@@ -24,11 +24,12 @@ use super::{
     pools, web,
 };
 use crate::config::{Config, OfferChacha20, admin_socket};
+use crate::fingerprint::Fingerprint;
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Identity, Lockout, LockoutOptions, Sessions};
+use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions};
 use crate::secrets::{Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, Chacha20};
@@ -130,7 +131,11 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ssh: local_address(&listener)?,
         http: local_address(&https)?,
         url: site.dashboard().to_string(),
+        ca_fingerprint: web::own_ca(&config, &authority)
+            .and_then(|pem| Fingerprint::of(&pem))
+            .map(|fingerprint| fingerprint.to_string()),
         host_keys: fingerprints(&host_keys),
+        public_keys: public_keys(&host_keys),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
@@ -143,7 +148,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         host_keys.keys(),
         ssh_options(&config),
     );
-    let serve = ssh::serve(listener, Arc::new(gateway), stop.child_token());
+    let (entrance, entering) = ssh::entrance();
+    let serve = ssh::serve(listener, entering, Arc::new(gateway), stop.child_token());
     part(&mut parts, SSH_PART, serve);
 
     let events = workspaces.events().clone();
@@ -180,12 +186,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
+        approvals: Approvals::default(),
+        ca: web::own_ca(&config, &authority),
         sleep: sleep.clone(),
         events,
         vault: vault.clone(),
         site: site.clone(),
         server: server.clone(),
         ssh: web::ssh_address(&server.ssh, &config),
+        entrance,
         stop: stop.child_token(),
     });
     let needs = browser::Needs {
@@ -357,6 +366,16 @@ fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
 fn local_address(listener: &TcpListener) -> Result<String, StartError> {
     let address = listener.local_addr().map_err(StartError::NoAddress)?;
     Ok(address.to_string())
+}
+
+fn public_keys(keys: &HostKeys) -> Vec<String> {
+    let lines = keys.keys().iter().map(|key| {
+        let mut key = key.public_key().clone();
+        key.set_comment("");
+        key.to_openssh()
+    });
+    // A key that was read can be written.
+    lines.filter_map(Result::ok).collect()
 }
 
 fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {

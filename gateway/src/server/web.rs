@@ -57,6 +57,14 @@ pub(super) async fn transport(
     }
 }
 
+/// Returns the authority of the listener's certificate, PEM, where it is our own.
+pub(super) fn own_ca(config: &Config, authority: &Authority) -> Option<String> {
+    match config.http.tls {
+        TlsMode::OwnCa => Some(authority.ca_pem().to_owned()),
+        TlsMode::Files | TlsMode::Off => None,
+    }
+}
+
 fn own(authority: &Arc<Authority>, site: &Site) -> Result<Transport, CertsError> {
     authority
         .server_config_for(browser::wanted(site))

@@ -6,6 +6,7 @@
 //! another one. The handshake begins at once, whatever state the workspace is in: the
 //! first channel waits for it, not the log-in.
 
+mod carried;
 mod connection;
 mod forward;
 mod handler;
@@ -47,6 +48,7 @@ use login::Login;
 use socket::Socket;
 use suites::Configs;
 
+pub use carried::{Bytes, Carried, Entering, Entrance, entrance};
 pub use options::{Chacha20, Options};
 
 /// How much is read from a client at once, in bytes.
@@ -103,7 +105,12 @@ impl Gateway {
 ///
 /// Once it is, nothing new is accepted and a connection is ended as soon as no
 /// channel is open on it. Dropping the future ends all connections at once.
-pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    mut entering: Entering,
+    gateway: Arc<Gateway>,
+    stop: CancellationToken,
+) {
     let threads = available_parallelism().map_or(1, NonZero::get);
     let pool = LocalPoolHandle::new(threads);
     let mut connections = JoinSet::new();
@@ -111,13 +118,19 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(&ended),
+            carried = entering.next() => match carried::pair().await.and_then(|(near, far)| {
+                Ok((detach((near, carried.client))?, far))
+            }) {
+                Ok((near, far)) => {
+                    let running = spawn(&pool, &gateway, near, &stop);
+                    connections.spawn(running.map(|ended| report(&ended)));
+                    connections.spawn(carried::carry(carried, far));
+                }
+                Err(error) => warn!(%error, "no room for another connection"),
+            },
             accepted = listener.accept() => match accepted.and_then(detach) {
                 Ok((tcp, peer)) => {
-                    let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
-                    let span = info_span!("connection", %peer, user = Empty, workspace = Empty);
-                    let running = AbortOnDropHandle::new(pool.spawn_pinned(move || {
-                        run(gateway, tcp, peer, stop).instrument(span)
-                    }));
+                    let running = spawn(&pool, &gateway, (tcp, peer), &stop);
                     connections.spawn(running.map(|ended| report(&ended)));
                 }
                 Err(error) => {
@@ -131,6 +144,20 @@ pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stop: Cancellat
     while let Some(ended) = connections.join_next().await {
         report(&ended);
     }
+}
+
+/// Runs a connection on one of the pool's threads.
+fn spawn(
+    pool: &LocalPoolHandle,
+    gateway: &Arc<Gateway>,
+    (tcp, peer): (net::TcpStream, SocketAddr),
+    stop: &CancellationToken,
+) -> AbortOnDropHandle<()> {
+    let (gateway, stop) = (Arc::clone(gateway), stop.clone());
+    let span = info_span!("connection", %peer, user = Empty, workspace = Empty);
+    AbortOnDropHandle::new(
+        pool.spawn_pinned(move || run(gateway, tcp, peer, stop).instrument(span)),
+    )
 }
 
 /// Takes a connection off this thread, for the one that will serve it.

@@ -8,6 +8,7 @@
 
 mod administration;
 mod configuration;
+mod elsewhere;
 mod home;
 mod lifecycle;
 mod secrets;

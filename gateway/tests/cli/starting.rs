@@ -31,11 +31,12 @@ fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
     let connect = format!("ssh -p {port} api@127.0.0.1");
     assert!(server.greeting.contains(&connect), "{}", server.greeting);
     assert_eq!(
-        server.greeting.matches("SHA256:").count(),
+        server.greeting.matches("host key  SHA256:").count(),
         2,
         "{}",
         server.greeting
     );
+    assert!(server.greeting.contains("authority SHA256:"));
 
     assert_eq!(home.run(&["delete", "--yes", "api"]).code, Some(0));
     assert_eq!(server.terminate(), Some(0), "{}", home.log());

@@ -28,6 +28,7 @@ const Profile = lazy(() => import("./account/Profile"));
 const Keys = lazy(() => import("./account/Keys"));
 const Tokens = lazy(() => import("./account/Tokens"));
 const Logins = lazy(() => import("./account/Logins"));
+const Device = lazy(() => import("./sign-in/Device"));
 const Docs = lazy(() => import("./docs/Docs"));
 const Users = lazy(() => import("./admin/Users"));
 const Templates = lazy(() => import("./admin/Templates"));
@@ -80,6 +81,7 @@ const routes: RouteObject[] = [
           { path: "*", element: <NotFound /> },
         ],
       },
+      { path: "device", element: later(<Device />) },
       { path: "admin", element: <Navigate to="/admin/users" replace /> },
       { path: "admin/users", element: later(<Users />) },
       { path: "admin/templates", element: later(<Templates />) },

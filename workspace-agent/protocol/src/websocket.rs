@@ -105,8 +105,8 @@ pub async fn read_message<T: DeserializeOwned>(
 
 /// A data connection: a WebSocket as a pair of byte streams.
 #[derive(Debug)]
-pub struct WebSocketBytes {
-    socket: WebSocket,
+pub struct WebSocketBytes<S = Tls> {
+    socket: WebSocketStream<S>,
     incoming: Bytes,
     received: Direction,
     sent: Direction,
@@ -118,10 +118,10 @@ enum Direction {
     Ended,
 }
 
-impl WebSocketBytes {
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketBytes<S> {
     /// Makes a data connection of one whose upgrade is done; `read` is what came
     /// after it already.
-    pub async fn new(stream: Tls, read: Vec<u8>, side: Side) -> Self {
+    pub async fn new(stream: S, read: Vec<u8>, side: Side) -> Self {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAX_DATA))
             .max_frame_size(Some(MAX_DATA))
@@ -148,7 +148,7 @@ impl WebSocketBytes {
     }
 }
 
-impl AsyncRead for WebSocketBytes {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketBytes<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +179,7 @@ impl AsyncRead for WebSocketBytes {
     }
 }
 
-impl AsyncWrite for WebSocketBytes {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketBytes<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -100,8 +100,12 @@ pub struct Server {
     pub http: String,
     /// Where people find the dashboard.
     pub url: String,
+    /// What the authority of its certificate hashes to, where that is its own.
+    pub ca_fingerprint: Option<String>,
     /// Its SSH host keys.
     pub host_keys: Vec<HostKey>,
+    /// The same whole: algorithm and base64, as files of known hosts have them.
+    pub public_keys: Vec<String>,
 }
 
 /// Returns the API's routes.
@@ -252,6 +256,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStat
         data_dir: admin.server.data_dir.clone(),
         ssh: admin.server.ssh.clone(),
         http: admin.server.http.clone(),
+        ca_fingerprint: admin.server.ca_fingerprint.clone(),
         host_keys: admin.server.host_keys.clone(),
         users: admin.store.users().await?.len(),
         workspaces: workspaces.len(),

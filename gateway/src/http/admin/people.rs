@@ -30,7 +30,7 @@ pub(super) async fn list_users(
             id: user.id.clone(),
             name: user.name.clone(),
             role: role(user.role),
-            keys: admin.store.keys_of(&user).await?.len(),
+            keys: Some(admin.store.keys_of(&user).await?.len()),
             workspaces: theirs.count(),
         });
     }
@@ -69,7 +69,7 @@ pub(super) async fn add_user(
         id: user.id,
         name: user.name,
         role: role(user.role),
-        keys: keys.len(),
+        keys: Some(keys.len()),
         workspaces: 0,
     };
     Ok((StatusCode::CREATED, Json(answer)))

@@ -34,6 +34,9 @@ pub struct ServerStatus {
     pub ssh: String,
     /// Where it takes HTTPS connections.
     pub http: String,
+    /// What the authority of its certificate hashes to, where that is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_fingerprint: Option<String>,
     /// Its SSH host keys.
     pub host_keys: Vec<HostKey>,
     /// How many users there are.
@@ -257,8 +260,8 @@ pub struct UserView {
     pub name: UserName,
     /// What the user may do.
     pub role: RoleName,
-    /// How many keys the user has.
-    pub keys: usize,
+    /// How many keys the user has; absent where only they see that.
+    pub keys: Option<usize>,
     /// How many workspaces the user has.
     pub workspaces: usize,
 }

@@ -33,6 +33,9 @@ pub(super) const TEXT: &str = "text/plain";
 /// Media type of Server-Sent Events.
 pub(super) const EVENTS: &str = "text/event-stream";
 
+/// Media type of certificates in PEM (RFC 8555 §9.1).
+pub(super) const PEM: &str = "application/pem-certificate-chain";
+
 const JSON: &str = "application/json";
 
 /// Where the paths of the table begin.

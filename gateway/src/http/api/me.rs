@@ -14,7 +14,7 @@ use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::http::view;
-use crate::identity::{self, AuthorizedKey, PasswordChange, Scope, User, Via};
+use crate::identity::{self, AuthorizedKey, PasswordChange, Scope, Secret, User, Via};
 use crate::names::{LoginId, TokenId};
 use crate::store::{self, OnNewPassword, StoreError};
 
@@ -29,7 +29,12 @@ pub(super) async fn show(
     State(api): State<Api>,
     Signed(caller): Signed,
 ) -> Result<Json<Me>, Problem> {
-    of(&api, &caller.user).await.map(Json)
+    let me = of(&api, &caller.user).await?;
+    let token = match caller.via {
+        Via::Token(id) => Some(id),
+        Via::Login(_) => None,
+    };
+    Ok(Json(Me { token, ..me }))
 }
 
 /// Returns what a user's own page shows of them.
@@ -42,6 +47,7 @@ pub(super) async fn of(api: &Api, user: &User) -> Result<Me, Problem> {
         role: view::role(account.user.role),
         has_password: account.has_password,
         created: account.created,
+        token: None,
     })
 }
 
@@ -170,14 +176,7 @@ pub(super) async fn add_token(
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
     // One that may do less doesn't get itself one that may do more.
     needs(&caller, Scope::Admin)?;
-    let length = new.name.chars().count();
-    if !(1..=MAX_TOKEN_NAME).contains(&length) || new.name.chars().any(char::is_control) {
-        return Err(ApiRefused::Value {
-            name: "name",
-            allowed: "1 to 100 characters without control characters",
-        }
-        .into());
-    }
+    named_token(&new.name)?;
     let expires = match (new.expires_at, new.expires_in_seconds) {
         (Some(_), Some(_)) => return Err(ApiRefused::TwoTimes.into()),
         (Some(at), None) => Some(ahead(at)?),
@@ -193,7 +192,24 @@ pub(super) async fn add_token(
     let (token, secret) = made.ok_or(ApiRefused::TooMany { what: "tokens" })?;
     let about = NewEvent::of_user(Kind::TokenCreated, &caller.user);
     api.events.record(about.saying("name", &token.name));
-    let answer = NewToken {
+    Ok((StatusCode::CREATED, Json(new_token(token, &secret))))
+}
+
+/// Checks what a token is to be called.
+pub(super) fn named_token(name: &str) -> Result<(), ApiRefused> {
+    let length = name.chars().count();
+    if (1..=MAX_TOKEN_NAME).contains(&length) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(ApiRefused::Value {
+        name: "name",
+        allowed: "1 to 100 characters without control characters",
+    })
+}
+
+/// Returns a token as it is shown, once.
+pub(super) fn new_token(token: store::Token, secret: &Secret) -> NewToken {
+    NewToken {
         id: token.id,
         name: token.name,
         scope: token.scope.into(),
@@ -201,8 +217,7 @@ pub(super) async fn add_token(
         expires_at: token.expires,
         last_used: token.last_used,
         token: secret.expose().to_owned(),
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+    }
 }
 
 /// Checks that a time lies ahead, and not out of reach.

@@ -4,6 +4,7 @@
 //! that isn't documented. Every handler begins with who calls; what they may not see is
 //! answered as if it weren't there.
 
+mod device;
 mod document;
 mod extract;
 mod gate;
@@ -18,6 +19,7 @@ mod server;
 mod sign_in;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod streams;
 mod templates;
 mod users;
@@ -41,9 +43,10 @@ use super::admin::Server;
 use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
-use crate::identity::{Accounts, Identity, Sessions};
+use crate::identity::{Accounts, Approvals, Identity, Sessions};
 use crate::secrets::Vault;
 use crate::sleep::Sleep;
+use crate::ssh::Entrance;
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -72,6 +75,10 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Who calls.
     pub sessions: Sessions,
+    /// Programs that wait for somebody to sign them in.
+    pub approvals: Approvals,
+    /// The authority of the listener's certificate, PEM, where it is our own.
+    pub ca: Option<String>,
     /// Why workspaces run, and what keeps them awake.
     pub sleep: Sleep,
     /// What happens.
@@ -84,6 +91,8 @@ pub struct Parts {
     pub server: Server,
     /// Host and port of the SSH server, as people reach it.
     pub ssh: (String, u16),
+    /// Where SSH that comes over a WebSocket is brought to.
+    pub entrance: Entrance,
     /// Ends what would go on for ever: logs and events that are followed, waits.
     pub stop: CancellationToken,
 }
@@ -140,6 +149,12 @@ fn routes() -> Router<Api> {
     routes.on("signIn", sign_in::by_password);
     routes.on("signInByLink", sign_in::by_link);
     routes.on("signOut", sign_in::out);
+    routes.on("beginDevice", device::begin);
+    routes.on("finishDevice", device::finish);
+    routes.on("showDevice", device::show);
+    routes.on("approveDevice", device::approve);
+    routes.on("refuseDevice", device::refuse);
+    routes.on("showAuthority", device::authority);
     routes.on("showMe", me::show);
     routes.on("setPassword", me::set_password);
     routes.on("listKeys", me::list_keys);
@@ -170,6 +185,7 @@ fn routes() -> Router<Api> {
     routes.on("setSchedule", sleep::set_schedule);
     routes.on("removeSchedule", sleep::remove_schedule);
     routes.on("readLogs", streams::logs);
+    routes.on("openSsh", ssh::open);
     routes.on("listSnapshots", snapshots::list);
     routes.on("showSnapshot", snapshots::show_one);
     routes.on("deleteSnapshot", snapshots::remove);

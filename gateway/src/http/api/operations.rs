@@ -1,9 +1,11 @@
 //! The table of operations.
 
+mod device;
 mod inside;
 mod lifetime;
 mod sleep;
 mod snapshots;
+mod ssh;
 mod startup;
 
 use http::StatusCode;
@@ -48,6 +50,7 @@ pub(super) const TAGS: [(&str, &str); 9] = [
 pub(super) fn all() -> Vec<Operation> {
     let groups = [
         login(),
+        tagged(device::all(), "login"),
         account(),
         tagged(startup::secrets(), "account"),
         lists(),
@@ -57,6 +60,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(startup::all(), "workspaces"),
         tagged(lifetime::all(), "workspaces"),
         tagged(sleep::all(), "workspaces"),
+        tagged(ssh::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
         users(),

@@ -98,6 +98,9 @@ pub enum ApiRefused {
     /// The same request is being carried out.
     #[error("this request is being carried out already: ask again in a moment")]
     UnderWay,
+    /// It isn't the WebSocket that is served here.
+    #[error("this address is a WebSocket: `devgate proxy WORKSPACE` opens it")]
+    NoUpgrade,
     /// It can't be told who calls.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -23,6 +23,7 @@ pub(super) async fn connection(State(api): State<Api>, Signed(_): Signed) -> Jso
             Applications::Path => ApplicationsBy::Path,
         },
         host_keys: api.server.host_keys.clone(),
+        public_keys: api.server.public_keys.clone(),
         delete_grace_seconds: api.workspaces.delete_grace().as_secs(),
     })
 }

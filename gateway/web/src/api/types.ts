@@ -6,6 +6,7 @@ type Schemas = components["schemas"];
 export type Allotment = Schemas["Allotment"];
 export type AwakeReason = Schemas["AwakeReason"];
 export type Connection = Schemas["Connection"];
+export type DeviceWaiting = Schemas["DeviceWaiting"];
 export type Editor = Schemas["Editor"];
 export type Event = Schemas["Event"];
 export type Key = Schemas["Key"];

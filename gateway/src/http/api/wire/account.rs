@@ -46,6 +46,9 @@ pub struct Me {
     /// When the account was made.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
+    /// The token that asks; null: a browser does.
+    #[schema(required = true)]
+    pub token: Option<TokenId>,
 }
 
 /// Sets a password.

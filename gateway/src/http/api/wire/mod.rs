@@ -2,6 +2,7 @@
 
 mod account;
 mod agent;
+mod device;
 mod secrets;
 mod server;
 mod snapshots;
@@ -10,6 +11,7 @@ mod workspaces;
 
 pub use account::*;
 pub use agent::*;
+pub use device::*;
 pub use secrets::*;
 pub use server::*;
 pub use snapshots::*;

@@ -51,6 +51,10 @@ pub struct Connection {
     pub applications: ApplicationsBy,
     /// The SSH host keys.
     pub host_keys: Vec<HostKey>,
+    /// The same whole: algorithm and base64, as files of known hosts have them.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub public_keys: Vec<String>,
     /// How long the home of a deleted workspace is kept; 0: not at all.
     pub delete_grace_seconds: u64,
 }

@@ -1,0 +1,284 @@
+//! The way to a server elsewhere: its HTTPS port, with a token.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use devgate_protocol::Secret;
+use devgate_protocol::websocket::{Side, WebSocketBytes, accept_key, new_key};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::trust::{self, Trust};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, bytes, refused, request};
+use crate::cli::failure::{Failure, Kind};
+use crate::http::problem::Problem;
+use crate::http::{Origin, Scheme};
+
+/// A WebSocket to a server, as bytes.
+pub(in crate::cli) type Socket = WebSocketBytes<TokioIo<Upgraded>>;
+
+/// Asks one server elsewhere.
+pub(in crate::cli) struct Remote {
+    origin: Origin,
+    /// Absent where it speaks plain HTTP.
+    tls: Option<Arc<ClientConfig>>,
+    token: Option<Secret<String>>,
+    /// A connection that can be used again.
+    sender: Option<SendRequest<Full<Bytes>>>,
+    /// The connections' own tasks; they end when this is dropped.
+    connections: JoinSet<()>,
+}
+
+/// Why nothing was answered as it was meant to be.
+#[derive(Debug)]
+pub(in crate::cli) enum Unanswered {
+    /// The server refuses.
+    Refused(Problem),
+    /// Its certificate is of nobody who is trusted.
+    Untrusted(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Remote {
+    /// Returns the way to a server.
+    ///
+    /// # Errors
+    /// For one that would be asked in the clear over a network.
+    pub(in crate::cli) fn new(
+        origin: Origin,
+        trust: &Trust,
+        token: Option<Secret<String>>,
+    ) -> Result<Self, Failure> {
+        let tls = match origin.scheme() {
+            Scheme::Https => Some(trust.config()?),
+            Scheme::Http if is_here(origin.host()) => None,
+            Scheme::Http => {
+                let message = format!(
+                    "{origin} would be asked in the clear, your token included: write \
+                     https:// instead"
+                );
+                return Err(Failure::new(Kind::Usage, message));
+            }
+        };
+        Ok(Self {
+            origin,
+            tls,
+            token,
+            sender: None,
+            connections: JoinSet::new(),
+        })
+    }
+
+    pub(in crate::cli) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Shows a token from now on.
+    pub(in crate::cli) fn show(&mut self, token: Secret<String>) {
+        self.token = Some(token);
+    }
+
+    /// Asks for something and reads the answer, whole.
+    pub(in crate::cli) async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Bytes, Unanswered> {
+        let (answer, sender) = self.send(method, path, body, "application/json").await?;
+        let bytes = bytes(answer.into_body(), || self.silent()).await?;
+        self.sender = Some(sender);
+        Ok(bytes)
+    }
+
+    /// Asks for something that comes piece by piece, in a media type.
+    pub(in crate::cli) async fn stream(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Incoming, Unanswered> {
+        let (answer, _) = self.send(Method::GET, path, None, accept).await?;
+        Ok(answer.into_body())
+    }
+
+    /// Opens a WebSocket, as bytes.
+    pub(in crate::cli) async fn socket(&mut self, path: &str) -> Result<Socket, Unanswered> {
+        let key = new_key();
+        let mut request = request(Method::GET, path, &self.origin.authority(), None)?;
+        self.identify(&mut request)?;
+        let headers = request.headers_mut();
+        for (name, value) in [
+            (header::CONNECTION, "upgrade"),
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+            (header::SEC_WEBSOCKET_KEY, &key),
+        ] {
+            let value = HeaderValue::try_from(value);
+            let value = value.map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+            headers.insert(name, value);
+        }
+        let mut sender = self.connect().await?;
+        let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+        let answer = answer.map_err(|_| self.silent())?;
+        let answer = answer.map_err(|error| self.broken(&error))?;
+        let status = answer.status();
+        let accepted = answer.headers().get(header::SEC_WEBSOCKET_ACCEPT);
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let text = bytes(answer.into_body(), || self.silent()).await?;
+            return Err(Unanswered::Refused(refused(status, &text)));
+        }
+        if accepted.is_none_or(|value| value != accept_key(key.as_bytes()).as_str()) {
+            let message = format!(
+                "{} answers no WebSocket: a proxy in between may not let any through",
+                self.origin
+            );
+            return Err(Failure::new(Kind::Unreachable, message).into());
+        }
+        let upgraded = hyper::upgrade::on(answer).await;
+        let upgraded = upgraded.map_err(|error| self.broken(&error))?;
+        Ok(WebSocketBytes::new(TokioIo::new(upgraded), Vec::new(), Side::Client).await)
+    }
+
+    /// Shows the token.
+    fn identify(&self, request: &mut Request<Full<Bytes>>) -> Result<(), Failure> {
+        if let Some(token) = &self.token {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+            let mut value = value.map_err(|_| {
+                Failure::new(Kind::Usage, "the token has characters that none can have")
+            })?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        accept: &'static str,
+    ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
+        let mut kept = self.sender.take();
+        loop {
+            let mut request = request(method.clone(), path, &self.origin.authority(), body)?;
+            self.identify(&mut request)?;
+            let headers = request.headers_mut();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            let again = kept.is_some();
+            let mut sender = match kept.take() {
+                Some(sender) => sender,
+                None => self.connect().await?,
+            };
+            let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+            let answer = match answer.map_err(|_| self.silent())? {
+                // The server had closed it; nothing was sent.
+                Err(error) if again && error.is_canceled() => continue,
+                answer => answer.map_err(|error| self.broken(&error))?,
+            };
+            let status = answer.status();
+            if status.is_success() {
+                return Ok((answer, sender));
+            }
+            let text = bytes(answer.into_body(), || self.silent()).await?;
+            self.sender = Some(sender);
+            return Err(Unanswered::Refused(refused(status, &text)));
+        }
+    }
+
+    async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Unanswered> {
+        let stream = timeout(CONNECT_TIMEOUT, self.dial()).await;
+        let stream = stream.map_err(|_| self.silent())?;
+        let stream = stream.map_err(|error| self.unreachable(&error))?;
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(|error| self.broken(&error))?;
+        self.connections.spawn(async move {
+            // What breaks it is told to the request, too.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(sender)
+    }
+
+    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
+        let host = bare(self.origin.host());
+        let tcp = TcpStream::connect((host, self.origin.port())).await?;
+        tcp.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return Ok(Box::new(tcp));
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let tls = TlsConnector::from(Arc::clone(tls))
+            .connect(name, tcp)
+            .await?;
+        Ok(Box::new(tls))
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Unanswered {
+        let origin = &self.origin;
+        let Some(why) = trust::refused(error) else {
+            let message = format!(
+                "cannot reach {origin}: {error}; check the address, and that the server listens \
+                 for other machines (--http-listen)"
+            );
+            return Failure::new(Kind::Unreachable, message).into();
+        };
+        let next = match why {
+            rustls::CertificateError::UnknownIssuer => {
+                "sign in anew with `devgate login`, which shows whose it is, or name its \
+                 authority with --ca FILE"
+            }
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. } => {
+                "write the address as the server's configuration has it (http.names)"
+            }
+            _ => "compare the clocks of both machines, and look at the server's log",
+        };
+        let message = format!("the certificate of {origin} is not trusted ({why}): {next}");
+        Unanswered::Untrusted(Failure::new(Kind::Unreachable, message))
+    }
+
+    fn silent(&self) -> Failure {
+        let message = format!("{} doesn't answer", self.origin);
+        Failure::new(Kind::Unreachable, message)
+    }
+
+    fn broken(&self, error: &hyper::Error) -> Failure {
+        let message = format!("the connection to {} broke: {error}", self.origin);
+        Failure::new(Kind::Unreachable, message)
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Returns a host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_here(host: &str) -> bool {
+    let host = bare(host);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,216 @@
+//! `devgate config-ssh`: what ssh, and every program that reads its configuration, has to
+//! know to reach one's workspaces at a server elsewhere.
+//!
+//! Each context has a file of its own, which is written anew as a whole; the person's own
+//! configuration only gets a line that includes them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use devgate_certs::{Access, write_file};
+
+use super::args::Source;
+use super::client::Client;
+use super::contexts;
+use super::failure::{Failure, Kind};
+use super::output;
+use super::ssh::{known, proxy_command, quoted, slug};
+use super::which::{Which, client, which};
+use crate::http::admin::wire::WorkspaceView;
+
+/// What stands above the line that includes the files.
+const MARK: &str = "# Added by `devgate config-ssh`; `devgate config-ssh --remove` takes it out.";
+
+/// `devgate config-ssh`.
+#[derive(Debug, Args)]
+pub(super) struct ConfigSsh {
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take out what was written for this server
+    #[arg(long)]
+    remove: bool,
+    /// The configuration that includes it
+    #[arg(long, value_name = "FILE", default_value = "~/.ssh/config")]
+    file: PathBuf,
+}
+
+/// Writes it, or takes it out.
+pub(super) async fn run(source: &Source, command: ConfigSsh) -> Result<(), Failure> {
+    let Which::Named(name, _) = which(source)? else {
+        let message = "this is for servers elsewhere: sign in with `devgate login URL`, or say \
+                       which one with --context NAME";
+        return Err(Failure::new(Kind::Usage, message));
+    };
+    let folder = contexts::folder_made()?.join("ssh");
+    let own = folder.join(format!("{}.conf", slug(name.as_str())));
+    let person = of_person(&command.file)?;
+    let include = format!("Include {}", quoted(&folder.join("*.conf"))?);
+    let before = read(&person)?;
+    let (text, after) = if command.remove {
+        let others = others(&folder, &own)?;
+        let kept = if others {
+            before.clone()
+        } else {
+            without(&before, &include)
+        };
+        (None, kept)
+    } else {
+        let text = text(&mut client(source)?).await?;
+        (Some(text), with(&before, &include))
+    };
+    let changes = [(own, text), (person, Some(after))];
+    let changes: Vec<_> = changes
+        .into_iter()
+        .filter(|(path, text)| !is_so(path, text.as_deref()))
+        .collect();
+    if changes.is_empty() {
+        return output::write("nothing changes\n");
+    }
+    for (path, text) in &changes {
+        apply(path, text.as_deref(), command.dry_run)?;
+    }
+    if !command.remove && !command.dry_run {
+        let host = slug(name.as_str());
+        output::write(&format!("ssh WORKSPACE.{host}.devgate reaches yours now\n"))?;
+    }
+    Ok(())
+}
+
+/// Returns what ssh has to know of one's own workspaces.
+async fn text(client: &mut Client) -> Result<String, Failure> {
+    let own = client.person().await?;
+    let workspaces: Vec<WorkspaceView> = client.get("/workspaces").await?;
+    let Some(rest) = client.there() else {
+        return Ok(String::new());
+    };
+    let server = slug(rest.name());
+    let mut text = "# Made by `devgate config-ssh`, which writes it anew.\n".to_owned();
+    for view in workspaces
+        .iter()
+        .filter(|view| Some(&view.owner) == own.as_ref())
+    {
+        let proxy = proxy_command(rest, view.id.as_str())?;
+        // Writing to a string can't fail.
+        let _ = write!(
+            text,
+            "\nHost {}.{server}.devgate\n    User {}.{}\n    ProxyCommand {proxy}\n",
+            view.name, view.name, view.owner
+        );
+    }
+    let _ = write!(text, "\nHost *.{server}.devgate\n");
+    for (option, value) in known(rest).await?.1 {
+        let _ = writeln!(text, "    {option} {value}");
+    }
+    Ok(text)
+}
+
+/// Returns the person's own configuration, where it really is.
+fn of_person(path: &Path) -> Result<PathBuf, Failure> {
+    let path = match path.strip_prefix("~") {
+        Ok(below) => {
+            let home = std::env::var_os("HOME");
+            let home =
+                home.ok_or_else(|| Failure::new(Kind::Usage, "HOME isn't set: say --file FILE"))?;
+            PathBuf::from(home).join(below)
+        }
+        Err(_) => path.to_owned(),
+    };
+    // Who keeps it elsewhere has a link here, which stays.
+    Ok(path.canonicalize().unwrap_or(path))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            Err(Failure::new(Kind::Failed, message))
+        }
+    }
+}
+
+/// Tells whether other servers' files are there.
+fn others(folder: &Path, own: &Path) -> Result<bool, Failure> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.any(|path| path != own && path.extension().is_some_and(|it| it == "conf")))
+}
+
+/// Returns a configuration with the line, above everything: below a `Host` it would count
+/// for that alone.
+fn with(text: &str, include: &str) -> String {
+    if text.lines().any(|line| line == include) {
+        return text.to_owned();
+    }
+    let gap = if text.is_empty() { "" } else { "\n" };
+    format!("{MARK}\n{include}\n{gap}{text}")
+}
+
+fn without(text: &str, include: &str) -> String {
+    let added = format!("{MARK}\n{include}\n");
+    for added in [format!("{added}\n"), added] {
+        if text.contains(&added) {
+            return text.replacen(&added, "", 1);
+        }
+    }
+    text.to_owned()
+}
+
+/// Tells whether a file has that text already; what is to be gone or empty may be missing.
+fn is_so(path: &Path, text: Option<&str>) -> bool {
+    match (fs::read_to_string(path), text) {
+        (Ok(found), Some(text)) => found == text,
+        (Ok(_), None) => false,
+        (Err(_), text) => text.is_none_or(str::is_empty),
+    }
+}
+
+fn apply(path: &Path, text: Option<&str>, dry_run: bool) -> Result<(), Failure> {
+    let place = path.display();
+    let Some(text) = text else {
+        if dry_run {
+            return output::write(&format!("would remove {place}\n"));
+        }
+        fs::remove_file(path)?;
+        return output::write(&format!("{place} is removed\n"));
+    };
+    if dry_run {
+        return output::write(&format!("would write {place}:\n{text}\n"));
+    }
+    let mode = path.metadata().map(|found| found.permissions().mode());
+    if let Some(folder) = path.parent() {
+        contexts::make(folder)?;
+    }
+    write_file(path, Access::Private, text)
+        .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+    if let Ok(mode) = mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    }
+    output::write(&format!("{place} is written\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_added_once_and_taken_out_without_a_trace() {
+        let include = "Include \"/c/*.conf\"";
+        for before in ["", "Host a\n    User b\n", "\n\nHost a\n"] {
+            let added = with(before, include);
+            assert!(added.starts_with(MARK), "{added}");
+            assert_eq!(with(&added, include), added);
+            assert_eq!(without(&added, include), before);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Programs that are signed in from a browser.
+
+use http::StatusCode;
+use utoipa::openapi::path::HttpMethod::{Get, Post};
+
+use crate::http::api::document::{Operation, PEM};
+use crate::http::api::wire::{BeginDevice, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice};
+
+/// Returns the operations.
+pub(super) fn all() -> Vec<Operation> {
+    let coded = |operation: Operation| {
+        operation
+            .text_parameter("code", "the short code", "^[A-Za-z -]{8,9}$")
+            .errors(&[403, 429])
+    };
+    vec![
+        Operation::new(
+            Post,
+            "/login/device",
+            "beginDevice",
+            "Ask for a token that somebody approves in a browser",
+        )
+        .about(
+            "After RFC 8628: show `verification_uri` and `user_code`, then poll for the token. \
+             The codes live for ten minutes.",
+        )
+        .open()
+        .body::<BeginDevice>()
+        .answers::<DeviceCodes>(StatusCode::OK, "the codes"),
+        Operation::new(
+            Post,
+            "/login/device/token",
+            "finishDevice",
+            "Poll for the token",
+        )
+        .about(
+            "Until it is approved the code of the problem is `authorization-pending`; \
+             `slow-down`: wait five seconds longer each time; `access-denied` and \
+             `expired-token`: it is over. The token is in one answer, and nowhere else.",
+        )
+        .open()
+        .body::<FinishDevice>()
+        .answers::<DeviceToken>(StatusCode::OK, "the token")
+        .errors(&[409]),
+        coded(Operation::new(
+            Get,
+            "/login/device/{code}",
+            "showDevice",
+            "Show a program that waits to be approved",
+        ))
+        .about("Not for tokens.")
+        .answers::<DeviceWaiting>(StatusCode::OK, "what waits"),
+        coded(Operation::new(
+            Post,
+            "/login/device/{code}/approve",
+            "approveDevice",
+            "Let a program have a token",
+        ))
+        .about("It will be the caller's. Not for tokens.")
+        .answers_plainly(StatusCode::NO_CONTENT, &[], "approved"),
+        coded(Operation::new(
+            Post,
+            "/login/device/{code}/refuse",
+            "refuseDevice",
+            "Let a program have no token",
+        ))
+        .about("Not for tokens.")
+        .answers_plainly(StatusCode::NO_CONTENT, &[], "refused"),
+        Operation::new(
+            Get,
+            "/ca",
+            "showAuthority",
+            "Show the certificate authority",
+        )
+        .about(
+            "That of the gateway's own certificate; compare its fingerprint with what \
+             `devgate status` says on the server. 404 where the certificate is another's.",
+        )
+        .open()
+        .answers_plainly(StatusCode::OK, &[PEM], "its certificate, PEM")
+        .errors(&[404]),
+    ]
+}

@@ -1,0 +1,466 @@
+//! Programs that wait until somebody approves them in a browser, after RFC 8628.
+//!
+//! A program is told two codes: a long one that it alone knows and polls with, and a short
+//! one that its person sees there and in the browser. Whoever approves gives it a token of
+//! theirs, once.
+//!
+//! Invariant: a code ends with its time, its refusal or its first token, and whoever
+//! approved one is the only one whom it can stand for. All of it is in memory: a gateway
+//! that starts anew knows none, and the program asks again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::{Scope, Secret, SecretHash, User, Via, network_of};
+use crate::names::UserId;
+
+/// How long a code lives.
+pub const LIFE: Duration = Duration::from_mins(10);
+
+/// How long a program waits between two polls, unless it is told to be slower.
+pub const INTERVAL: Duration = Duration::from_secs(2);
+
+/// By how much a program that polls too soon has to slow down (RFC 8628 §3.5).
+pub const SLOWER: Duration = Duration::from_secs(5);
+
+/// How much sooner than asked a poll may come: clocks and networks aren't exact.
+const TOLERANCE: Duration = Duration::from_millis(500);
+
+/// Most programs that wait; of the address that has the most the oldest ends.
+const MAX_WAITING: usize = 256;
+
+/// Most programs that wait for one address.
+const MAX_OF_ADDRESS: usize = 8;
+
+/// Most codes that one person may try in [`LIFE`] that are none.
+const MAX_TRIES: u32 = 20;
+
+/// Letters of a short code: no vowels, so no words, and none that look alike (RFC 8628
+/// §6.1).
+const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// Letters in a short code: one guess is right with a chance of 256 in 20^8.
+const LENGTH: usize = 8;
+
+/// A short code, as in `WDJB-MJHT`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserCode(String);
+
+/// A text that is no short code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code has eight letters, as in WDJB-MJHT")]
+pub struct InvalidCode;
+
+/// What a program asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// What it calls itself, and its token.
+    pub name: String,
+    /// What the token is to allow.
+    pub scope: Scope,
+    /// How long the token is to last.
+    pub lasts: Duration,
+    /// The program's address.
+    pub address: IpAddr,
+}
+
+/// The codes of a program that has begun to wait.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    /// What it polls with.
+    pub device: Secret,
+    /// What its person sees.
+    pub user: UserCode,
+}
+
+/// A program that waits, as whoever may approve it sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its short code.
+    pub code: UserCode,
+    /// What it asks for.
+    pub wish: Wish,
+    /// When the code ends.
+    pub until: OffsetDateTime,
+}
+
+/// A program that may have its token.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    /// What it asked for.
+    pub wish: Wish,
+    /// Who approved it.
+    pub user: User,
+    /// What they were signed in with.
+    pub via: Via,
+}
+
+/// Why a program has no token yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotApproved {
+    /// Nobody has decided.
+    #[error("nobody has approved this yet: ask again after the interval")]
+    Pending,
+    /// It polls too often.
+    #[error("this was asked for too soon: wait five seconds longer each time from now on")]
+    TooSoon,
+    /// Somebody said no.
+    #[error("this was refused in the browser: begin again if that was a mistake")]
+    Refused,
+    /// The code is unknown, spent or too old.
+    #[error("the code is too old or was used: begin again")]
+    Ended,
+}
+
+/// Why nothing can be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDecision {
+    /// There is no such code, or another one decided.
+    #[error(
+        "no program waits with this code: compare it with the one in the terminal; it lives for \
+         ten minutes"
+    )]
+    NoSuchCode,
+    /// Too many codes that were none.
+    #[error("too many codes that were none: wait ten minutes, then begin again in the terminal")]
+    TooManyTries,
+}
+
+/// Keeps the programs that wait. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Approvals(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: HashMap<SecretHash, Entry>,
+    /// Codes that were none, by who tried them, since when.
+    tries: HashMap<UserId, (u32, Instant)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    code: UserCode,
+    wish: Wish,
+    since: Instant,
+    until: OffsetDateTime,
+    /// When it last polled, and how long it has to wait since.
+    polled: Option<Instant>,
+    interval: Duration,
+    decided: Decided,
+}
+
+#[derive(Debug)]
+enum Decided {
+    NotYet,
+    Approved(User, Via),
+    Refused,
+}
+
+impl UserCode {
+    fn random() -> Self {
+        let letters = (0..LENGTH).map(|_| {
+            let index = rand::random_range(0..LETTERS.len());
+            LETTERS.get(index).copied().map_or('B', char::from)
+        });
+        Self(letters.collect())
+    }
+}
+
+/// With a hyphen in the middle, as it is easiest to compare.
+impl fmt::Display for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, second) = self.0.split_at(LENGTH / 2);
+        write!(f, "{first}-{second}")
+    }
+}
+
+/// Until it is spent it gives somebody a token.
+impl fmt::Debug for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl FromStr for UserCode {
+    type Err = InvalidCode;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCode> {
+        let letters = text.chars().filter(|c| !matches!(c, '-' | ' '));
+        let letters: String = letters
+            .take(LENGTH + 1)
+            .map(|c| c.to_ascii_uppercase())
+            .collect();
+        let valid = letters.len() == LENGTH && letters.bytes().all(|b| LETTERS.contains(&b));
+        valid.then_some(Self(letters)).ok_or(InvalidCode)
+    }
+}
+
+impl Approvals {
+    /// Has a program wait.
+    pub fn begin(&self, wish: Wish) -> Codes {
+        let device = Secret::random("");
+        let mut state = self.state();
+        state.make_room(network_of(wish.address));
+        let mut user = UserCode::random();
+        while state.waiting.values().any(|entry| entry.code == user) {
+            user = UserCode::random();
+        }
+        let entry = Entry {
+            code: user.clone(),
+            wish,
+            since: Instant::now(),
+            until: OffsetDateTime::now_utc() + LIFE,
+            polled: None,
+            interval: INTERVAL,
+            decided: Decided::NotYet,
+        };
+        state.waiting.insert(device.hash(), entry);
+        Codes { device, user }
+    }
+
+    /// Tells a program whether it may have its token; once it may, its code is spent.
+    pub fn poll(&self, device: &SecretHash) -> Result<Approved, NotApproved> {
+        let mut state = self.state();
+        state.forget_old();
+        let entry = state.waiting.get_mut(device).ok_or(NotApproved::Ended)?;
+        let now = Instant::now();
+        let early = entry
+            .polled
+            .is_some_and(|last| now.duration_since(last) + TOLERANCE < entry.interval);
+        entry.polled = Some(now);
+        match &entry.decided {
+            _ if early => {
+                entry.interval += SLOWER;
+                Err(NotApproved::TooSoon)
+            }
+            Decided::NotYet => Err(NotApproved::Pending),
+            Decided::Refused => {
+                state.waiting.remove(device);
+                Err(NotApproved::Refused)
+            }
+            Decided::Approved(user, via) => {
+                let approved = Approved {
+                    wish: entry.wish.clone(),
+                    user: user.clone(),
+                    via: via.clone(),
+                };
+                state.waiting.remove(device);
+                Ok(approved)
+            }
+        }
+    }
+
+    /// Shows a program that waits to somebody who may approve it.
+    pub fn show(&self, user: &User, code: &str) -> Result<Waiting, NoDecision> {
+        let mut state = self.state();
+        let entry = state.find(user, code)?;
+        Ok(Waiting {
+            code: entry.code.clone(),
+            wish: entry.wish.clone(),
+            until: entry.until,
+        })
+    }
+
+    /// Lets a program have a token of whoever approves it.
+    pub fn approve(&self, user: &User, via: &Via, code: &str) -> Result<Wish, NoDecision> {
+        let mut state = self.state();
+        let entry = state.find(user, code)?;
+        entry.decided = Decided::Approved(user.clone(), via.clone());
+        Ok(entry.wish.clone())
+    }
+
+    /// Has a program have none.
+    pub fn refuse(&self, user: &User, code: &str) -> Result<Wish, NoDecision> {
+        let mut state = self.state();
+        let entry = state.find(user, code)?;
+        entry.decided = Decided::Refused;
+        Ok(entry.wish.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The maps are whole after every statement: a panic elsewhere breaks nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget_old(&mut self) {
+        self.waiting.retain(|_, entry| entry.since.elapsed() < LIFE);
+        self.tries.retain(|_, (_, since)| since.elapsed() < LIFE);
+    }
+
+    /// Ends the oldest of an address that has as many as it may, or of the one that has the
+    /// most where all have.
+    fn make_room(&mut self, address: IpAddr) {
+        self.forget_old();
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for entry in self.waiting.values() {
+            *counts.entry(network_of(entry.wish.address)).or_default() += 1;
+        }
+        let own = counts.get(&address).copied().unwrap_or_default();
+        let most = if own >= MAX_OF_ADDRESS {
+            Some(address)
+        } else if self.waiting.len() >= MAX_WAITING {
+            let most = counts.into_iter().max_by_key(|(_, count)| *count);
+            most.map(|(address, _)| address)
+        } else {
+            None
+        };
+        let Some(most) = most else {
+            return;
+        };
+        let theirs = self.waiting.iter();
+        let theirs = theirs.filter(|(_, entry)| network_of(entry.wish.address) == most);
+        let oldest = theirs.min_by_key(|(_, entry)| entry.since);
+        if let Some(oldest) = oldest.map(|(hash, _)| hash.clone()) {
+            self.waiting.remove(&oldest);
+        }
+    }
+
+    /// Finds what nobody has decided yet, and counts a code that is none.
+    fn find(&mut self, user: &User, code: &str) -> Result<&mut Entry, NoDecision> {
+        self.forget_old();
+        let tried = self.tries.get(&user.id).map_or(0, |(count, _)| *count);
+        if tried >= MAX_TRIES {
+            return Err(NoDecision::TooManyTries);
+        }
+        let code = code.parse::<UserCode>();
+        let found = self.waiting.values_mut().find(|entry| {
+            let open = matches!(entry.decided, Decided::NotYet);
+            open && code.as_ref().is_ok_and(|code| entry.code == *code)
+        });
+        let Some(found) = found else {
+            let first = (0, Instant::now());
+            self.tries.entry(user.id.clone()).or_insert(first).0 += 1;
+            return Err(NoDecision::NoSuchCode);
+        };
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Role;
+    use crate::names::LoginId;
+
+    fn wish(address: &str) -> Wish {
+        Wish {
+            name: "ada@laptop".to_owned(),
+            scope: Scope::Write,
+            lasts: Duration::from_hours(1),
+            address: address.parse().unwrap(),
+        }
+    }
+
+    fn user(name: &str) -> User {
+        User {
+            id: UserId::random(),
+            name: name.parse().unwrap(),
+            role: Role::Member,
+        }
+    }
+
+    fn via() -> Via {
+        Via::Login(LoginId::random())
+    }
+
+    #[test]
+    fn a_code_is_read_as_people_write_it() {
+        let code: UserCode = "wdjb mjht".parse().unwrap();
+        assert_eq!(code.to_string(), "WDJB-MJHT");
+        assert_eq!(code, "WDJBMJHT".parse().unwrap());
+        assert_eq!(format!("{code:?}"), "***");
+        for bad in ["", "WDJB-MJH", "WDJB-MJHTX", "ADJB-MJHT", "WDJB-MJH\u{e9}"] {
+            assert!(bad.parse::<UserCode>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_approved_is_had_once_and_stands_for_who_approved_it() {
+        let approvals = Approvals::default();
+        let codes = approvals.begin(wish("192.0.2.1"));
+        let (ada, bob) = (user("ada"), user("bob"));
+        let shown = approvals.show(&ada, &codes.user.to_string()).unwrap();
+        assert_eq!(shown.wish, wish("192.0.2.1"));
+        let text = codes.user.to_string();
+        approvals.approve(&ada, &via(), &text).unwrap();
+        let again = approvals.approve(&bob, &via(), &text);
+        assert_eq!(again, Err(NoDecision::NoSuchCode));
+        let approved = approvals.poll(&codes.device.hash()).unwrap();
+        assert_eq!(approved.user, ada);
+        let spent = approvals.poll(&codes.device.hash()).unwrap_err();
+        assert_eq!(spent, NotApproved::Ended);
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_polling_too_soon_slows_down() {
+        let approvals = Approvals::default();
+        let codes = approvals.begin(wish("192.0.2.1"));
+        let device = codes.device.hash();
+        assert_eq!(approvals.poll(&device).unwrap_err(), NotApproved::Pending);
+        assert_eq!(approvals.poll(&device).unwrap_err(), NotApproved::TooSoon);
+        let mut state = approvals.state();
+        let entry = state.waiting.get_mut(&device).unwrap();
+        assert_eq!(entry.interval, INTERVAL + SLOWER);
+        entry.polled = None;
+        drop(state);
+        let text = codes.user.to_string();
+        approvals.refuse(&user("ada"), &text).unwrap();
+        assert_eq!(approvals.poll(&device).unwrap_err(), NotApproved::Refused);
+        assert_eq!(approvals.poll(&device).unwrap_err(), NotApproved::Ended);
+    }
+
+    #[test]
+    fn an_old_code_is_none() {
+        let approvals = Approvals::default();
+        let codes = approvals.begin(wish("192.0.2.1"));
+        for entry in approvals.state().waiting.values_mut() {
+            entry.since = Instant::now().checked_sub(LIFE).unwrap();
+        }
+        let shown = approvals.show(&user("ada"), &codes.user.to_string());
+        assert_eq!(shown.unwrap_err(), NoDecision::NoSuchCode);
+        let polled = approvals.poll(&codes.device.hash());
+        assert_eq!(polled.unwrap_err(), NotApproved::Ended);
+    }
+
+    #[test]
+    fn one_address_can_not_take_all_the_room_and_keeps_nobody_out() {
+        let approvals = Approvals::default();
+        let mine = approvals.begin(wish("192.0.2.1"));
+        for _ in 0..2 * MAX_WAITING {
+            approvals.begin(wish("198.51.100.7"));
+        }
+        assert_eq!(approvals.state().waiting.len(), 1 + MAX_OF_ADDRESS);
+        for number in 0..MAX_WAITING {
+            approvals.begin(wish(&format!("10.0.{}.{}", number / 200, number % 200)));
+        }
+        assert_eq!(approvals.state().waiting.len(), MAX_WAITING);
+        let polled = approvals.poll(&mine.device.hash());
+        assert!(matches!(
+            polled.unwrap_err(),
+            NotApproved::Pending | NotApproved::Ended
+        ));
+    }
+
+    #[test]
+    fn whoever_guesses_is_stopped_and_others_are_not() {
+        let approvals = Approvals::default();
+        let codes = approvals.begin(wish("192.0.2.1"));
+        let (ada, bob) = (user("ada"), user("bob"));
+        for _ in 0..MAX_TRIES {
+            let guess = approvals.show(&ada, "BBBB-BBBB");
+            assert_eq!(guess.unwrap_err(), NoDecision::NoSuchCode);
+        }
+        let text = codes.user.to_string();
+        let late = approvals.show(&ada, &text);
+        assert_eq!(late.unwrap_err(), NoDecision::TooManyTries);
+        assert!(approvals.show(&bob, &text).is_ok());
+    }
+}

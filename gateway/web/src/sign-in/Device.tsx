@@ -1,0 +1,167 @@
+/** Signs a program in that waits in somebody's terminal, or refuses to. */
+import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useLocation } from "react-router";
+
+import { explain, request } from "../api/client";
+import { me, tokens } from "../api/queries";
+import type { DeviceWaiting, Scope } from "../api/types";
+import { Failure } from "../parts/Failure";
+import { Loading } from "../parts/Loading";
+import { PageTitle } from "../parts/PageTitle";
+import { Panel } from "../parts/Panel";
+import { Ago } from "../parts/Time";
+import { asCode, codeOf } from "./device-code";
+import classes from "./Device.module.css";
+
+const GRANTED: Record<Scope, string> = {
+  read: "See your workspaces, logs and statistics.",
+  write: "See and change your workspaces, and enter them.",
+  admin: "Everything that you may do, your keys and tokens included.",
+};
+
+export default function Device() {
+  const { hash } = useLocation();
+  const [code, setCode] = useState(() => asCode(codeOf(hash)));
+  return (
+    <>
+      <PageTitle
+        title="Sign a program in"
+        description="`devgate login` in a terminal shows a code and waits for you here."
+      />
+      {code === null ? (
+        <Enter enter={setCode} />
+      ) : (
+        <Decide key={code} code={code} other={() => setCode(null)} />
+      )}
+    </>
+  );
+}
+
+function Enter({ enter }: { enter: (code: string) => void }) {
+  const [text, setText] = useState("");
+  const [wrong, setWrong] = useState(false);
+  return (
+    <Panel title="Which code does the terminal show?">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const code = asCode(text);
+          setWrong(code === null);
+          if (code !== null) enter(code);
+        }}
+      >
+        <Stack gap="md" align="flex-start">
+          <TextInput
+            label="Code"
+            placeholder="XXXX-XXXX"
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+            error={wrong && "A code has eight letters, none of them a vowel."}
+            autoComplete="off"
+            autoCapitalize="characters"
+            spellCheck={false}
+          />
+          <Button type="submit">Continue</Button>
+        </Stack>
+      </form>
+    </Panel>
+  );
+}
+
+function Decide({ code, other }: { code: string; other: () => void }) {
+  const queries = useQueryClient();
+  const waiting = useQuery({
+    queryKey: ["device", code],
+    queryFn: ({ signal }) => request("GET", "/login/device/{code}", { path: { code }, signal }),
+    // Once it is decided it is there no more.
+    staleTime: Infinity,
+    retry: false,
+  });
+  const decide = useMutation({
+    mutationFn: async (allow: boolean) => {
+      const options = { path: { code } };
+      if (allow) await request("POST", "/login/device/{code}/approve", options);
+      else await request("POST", "/login/device/{code}/refuse", options);
+      return allow;
+    },
+    onSettled: () => queries.invalidateQueries(tokens),
+  });
+  if (decide.data !== undefined) {
+    return (
+      <Alert
+        color={decide.data ? "green" : "gray"}
+        title={decide.data ? "Approved" : "Refused"}
+        role="status"
+      >
+        {decide.data
+          ? "The terminal goes on by itself; you can close this page. The token is in your account's list of tokens, where you can end it."
+          : "The program gets nothing. You can close this page."}
+      </Alert>
+    );
+  }
+  if (waiting.isPending) return <Loading />;
+  if (!waiting.data) {
+    return (
+      <Stack gap="md" align="flex-start">
+        <Failure title="Nothing can be approved" error={waiting.error} />
+        <Button variant="default" onClick={other}>
+          Enter another code
+        </Button>
+      </Stack>
+    );
+  }
+  return (
+    <Panel title="Is this you?">
+      <Stack gap="md">
+        <Facts waiting={waiting.data} />
+        <Alert color="yellow">
+          Approve only what you have just begun yourself, and only if your terminal shows the same code.
+          Nobody has a reason to send you here.
+        </Alert>
+        {decide.isError && (
+          <Alert color="red" title="It wasn't decided" role="alert">
+            {explain(decide.error)}
+          </Alert>
+        )}
+        <Group gap="xs">
+          <Button onClick={() => decide.mutate(true)} loading={decide.isPending}>
+            Approve
+          </Button>
+          <Button variant="default" onClick={() => decide.mutate(false)} disabled={decide.isPending}>
+            Refuse
+          </Button>
+        </Group>
+      </Stack>
+    </Panel>
+  );
+}
+
+function Facts({ waiting }: { waiting: DeviceWaiting }) {
+  const who = useQuery(me).data?.name;
+  const days = Math.max(1, Math.round(waiting.expires_in_seconds / 86_400));
+  return (
+    <>
+      <Text className={classes.code} aria-label="Code">
+        {waiting.user_code}
+      </Text>
+      <dl className={classes.facts}>
+        <dt>Calls itself</dt>
+        <dd>{waiting.name}</dd>
+        <dt>Asks from</dt>
+        <dd>{waiting.address}</dd>
+        <dt>Will act as</dt>
+        <dd>{who}</dd>
+        <dt>May</dt>
+        <dd>{GRANTED[waiting.scope]}</dd>
+        <dt>For</dt>
+        <dd>{days === 1 ? "a day at most" : `${days} days`}</dd>
+        <dt>Can be decided</dt>
+        <dd>
+          until <Ago time={waiting.until} />
+        </dd>
+      </dl>
+    </>
+  );
+}
