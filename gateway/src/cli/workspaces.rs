@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use super::{lifetime, there};
+use super::{deleted, lifetime, there};
 use crate::config::{Cpus, Period, Size};
 use crate::http::admin::wire::{
     AfterCreate, KilledProgram, NewWorkspace, RebuildWorkspace, ServerStatus, StateName,

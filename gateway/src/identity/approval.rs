@@ -36,7 +36,7 @@ const TOLERANCE: Duration = Duration::from_millis(500);
 const MAX_WAITING: usize = 256;
 
 /// Most programs that wait for one address.
-const MAX_OF_ADDRESS: usize = 8;
+const MAX_OF_ADDRESS: usize = 16;
 
 /// Most codes that one person may try in [`LIFE`] that are none.
 const MAX_TRIES: u32 = 20;
@@ -289,13 +289,24 @@ impl Approvals {
     }
 }
 
+impl Entry {
+    /// Tells how much it is worth to be kept, as compared with others: what somebody has
+    /// approved most, what nobody polls for any more least, and what is older less.
+    fn worth(&self) -> (bool, bool, Instant) {
+        let is_approved = matches!(self.decided, Decided::Approved(..));
+        let last = self.polled.unwrap_or(self.since);
+        let is_polled = last.elapsed() < self.interval * 3;
+        (is_approved, is_polled, self.since)
+    }
+}
+
 impl State {
     fn forget_old(&mut self) {
         self.waiting.retain(|_, entry| entry.since.elapsed() < LIFE);
         self.tries.retain(|_, (_, since)| since.elapsed() < LIFE);
     }
 
-    /// Ends the oldest of an address that has as many as it may, or of the one that has the
+    /// Ends the least worthy of an address that has as many as it may, or of the one that has the
     /// most where all have.
     fn make_room(&mut self, address: IpAddr) {
         self.forget_old();
@@ -317,9 +328,9 @@ impl State {
         };
         let theirs = self.waiting.iter();
         let theirs = theirs.filter(|(_, entry)| network_of(entry.wish.address) == most);
-        let oldest = theirs.min_by_key(|(_, entry)| entry.since);
-        if let Some(oldest) = oldest.map(|(hash, _)| hash.clone()) {
-            self.waiting.remove(&oldest);
+        let least = theirs.min_by_key(|(_, entry)| entry.worth());
+        if let Some(least) = least.map(|(hash, _)| hash.clone()) {
+            self.waiting.remove(&least);
         }
     }
 

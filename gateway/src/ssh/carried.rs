@@ -13,12 +13,19 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// Connections that wait to be taken; whoever brings one more waits.
 const WAITING: usize = 64;
+
+/// How long the two ends of a pair may take to find each other.
+const PAIR_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the kernel keeps of a pair in each direction and at each end, in bytes: little, as
+/// what waits there can't be overtaken by a keystroke's echo.
+const BUFFER: usize = 128 * 1024;
 
 /// How long a connection may take to become what it is upgraded to.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,19 +83,33 @@ impl Entering {
 pub(super) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let (near, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let (near, (far, peer)) = (near?, accepted?);
-    // Anybody on this host may have come first.
-    if near.local_addr()? != peer {
-        return Err(io::ErrorKind::ConnectionRefused.into());
+    let connecting = timeout(PAIR_TIMEOUT, TcpStream::connect(address));
+    let near = connecting.await.map_err(io::Error::from)??;
+    let own = near.local_addr()?;
+    let accepting = async {
+        loop {
+            let (far, peer) = listener.accept().await?;
+            // Anybody on this host may have come first.
+            if peer == own {
+                return Ok::<_, io::Error>(far);
+            }
+        }
+    };
+    let far = timeout(PAIR_TIMEOUT, accepting)
+        .await
+        .map_err(io::Error::from)??;
+    for end in [&near, &far] {
+        end.set_nodelay(true)?;
+        let end = socket2::SockRef::from(end);
+        end.set_send_buffer_size(BUFFER)?;
+        end.set_recv_buffer_size(BUFFER)?;
     }
-    near.set_nodelay(true)?;
     Ok((near, far))
 }
 
-/// Carries a connection's bytes to its end. What is slow pushes back: nothing is kept but
-/// one buffer a direction.
-pub(super) async fn carry(carried: Carried, server: TcpStream) {
+/// Carries a connection's bytes to its end, or until a moment after the SSH connection is
+/// `over`. What is slow pushes back: little is kept in between.
+pub(super) async fn carry(carried: Carried, server: TcpStream, over: CancellationToken) {
     let Carried { bytes, ended, .. } = carried;
     let Ok(Some(client)) = timeout(UPGRADE_TIMEOUT, bytes).await else {
         return debug!("a carried connection was never upgraded");
@@ -96,6 +117,10 @@ pub(super) async fn carry(carried: Carried, server: TcpStream) {
     tokio::select! {
         () = splice(client, server) => {}
         () = ended.cancelled() => debug!("a carried connection was ended"),
+        () = async {
+            over.cancelled().await;
+            sleep(GOODBYE).await;
+        } => debug!("a carried connection's client didn't take the rest"),
     }
 }
 
@@ -147,6 +172,6 @@ mod tests {
             client.read_to_string(&mut down).await.unwrap();
             assert_eq!(down, "down");
         };
-        tokio::join!(carry(carried, far), work);
+        tokio::join!(carry(carried, far, CancellationToken::new()), work);
     }
 }

@@ -246,8 +246,8 @@ impl Connection {
     }
 
     /// Returns how long the way to the client and back takes, as the kernel has seen it.
-    pub(super) fn round_trip(&self) -> Duration {
-        self.gauge.round_trip().unwrap_or_default()
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.gauge.round_trip()
     }
 
     /// Collects a connection that waits in the agent and carries it to the client.

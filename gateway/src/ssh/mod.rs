@@ -118,19 +118,13 @@ pub async fn serve(
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(&ended),
-            carried = entering.next() => match carried::pair().await.and_then(|(near, far)| {
-                Ok((detach((near, carried.client))?, far))
-            }) {
-                Ok((near, far)) => {
-                    let running = spawn(&pool, &gateway, near, &stop);
-                    connections.spawn(running.map(|ended| report(&ended)));
-                    connections.spawn(carried::carry(carried, far));
-                }
-                Err(error) => warn!(%error, "no room for another connection"),
-            },
+            carried = entering.next() => {
+                let (pool, gateway, stop) = (pool.clone(), Arc::clone(&gateway), stop.clone());
+                connections.spawn(serve_carried(pool, gateway, carried, stop));
+            }
             accepted = listener.accept() => match accepted.and_then(detach) {
                 Ok((tcp, peer)) => {
-                    let running = spawn(&pool, &gateway, (tcp, peer), &stop);
+                    let running = spawn(&pool, &gateway, (tcp, peer, Way::Direct), &stop);
                     connections.spawn(running.map(|ended| report(&ended)));
                 }
                 Err(error) => {
@@ -140,23 +134,54 @@ pub async fn serve(
             },
         }
     }
-    drop(listener);
+    drop((listener, entering));
     while let Some(ended) = connections.join_next().await {
         report(&ended);
     }
+}
+
+/// How a client's bytes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By the connection itself.
+    Direct,
+    /// By another one, of which nothing is known here.
+    Carried,
+}
+
+/// Serves a connection that was brought, to its end.
+async fn serve_carried(
+    pool: LocalPoolHandle,
+    gateway: Arc<Gateway>,
+    carried: Carried,
+    stop: CancellationToken,
+) {
+    let made = carried::pair().await;
+    let made = made.and_then(|(near, far)| Ok((detach((near, carried.client))?, far)));
+    let ((near, peer), far) = match made {
+        Ok(made) => made,
+        Err(error) => return warn!(%error, "no room for another connection"),
+    };
+    let over = CancellationToken::new();
+    let running = spawn(&pool, &gateway, (near, peer, Way::Carried), &stop);
+    let running = async {
+        report(&running.await);
+        over.cancel();
+    };
+    tokio::join!(running, carried::carry(carried, far, over.clone()));
 }
 
 /// Runs a connection on one of the pool's threads.
 fn spawn(
     pool: &LocalPoolHandle,
     gateway: &Arc<Gateway>,
-    (tcp, peer): (net::TcpStream, SocketAddr),
+    (tcp, peer, way): (net::TcpStream, SocketAddr, Way),
     stop: &CancellationToken,
 ) -> AbortOnDropHandle<()> {
     let (gateway, stop) = (Arc::clone(gateway), stop.clone());
     let span = info_span!("connection", %peer, user = Empty, workspace = Empty);
     AbortOnDropHandle::new(
-        pool.spawn_pinned(move || run(gateway, tcp, peer, stop).instrument(span)),
+        pool.spawn_pinned(move || run(gateway, (tcp, peer, way), stop).instrument(span)),
     )
 }
 
@@ -176,8 +201,7 @@ fn report(ended: &Result<(), JoinError>) {
 /// Serves one connection to its end, and waits for its channels' tasks.
 async fn run(
     gateway: Arc<Gateway>,
-    tcp: net::TcpStream,
-    peer: SocketAddr,
+    (tcp, peer, way): (net::TcpStream, SocketAddr, Way),
     stop: CancellationToken,
 ) {
     let Ok(tcp) = TcpStream::from_std(tcp) else {
@@ -203,7 +227,7 @@ async fn run(
         Arc::clone(&gateway),
         peer.clone(),
         Arc::clone(&login),
-        (tasks.clone(), ended, socket.gauge()),
+        (tasks.clone(), ended, socket.gauge(way)),
     );
     let deadline = Instant::now() + gateway.options.login_grace;
     let stream = BufReader::with_capacity(READ_BUFFER, socket);

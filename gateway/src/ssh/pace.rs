@@ -82,15 +82,16 @@ impl<'a> Pace<'a> {
     fn adapt(&mut self, elapsed: Duration) {
         let round_trip = self.connection.round_trip();
         let silence = SILENCE.max(self.interval * 2);
-        let limit = if self.connection.channels() == 1 || elapsed > silence {
-            u32::MAX
-        } else {
-            under_way(self.bytes, elapsed, round_trip)
+        let limit = match round_trip {
+            Some(round_trip) if self.connection.channels() > 1 && elapsed <= silence => {
+                under_way(self.bytes, elapsed, round_trip)
+            }
+            _ => u32::MAX,
         };
         self.tx.limit_under_way(limit);
         self.bytes = 0;
         self.since = Instant::now();
-        self.interval = INTERVAL.max(round_trip * 2);
+        self.interval = INTERVAL.max(round_trip.unwrap_or_default() * 2);
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use super::Way;
+
 /// How much unsent data the kernel keeps, in bytes, before it asks for more.
 ///
 /// What waits here can't be overtaken by a keystroke's echo, so it is kept just
@@ -35,7 +37,7 @@ pub(super) struct Socket {
 
 /// Tells how far away the client of a [`Socket`] is.
 #[derive(Clone, Debug)]
-pub(super) struct Gauge(Arc<TcpStream>);
+pub(super) struct Gauge(Arc<TcpStream>, Way);
 
 /// Ends a [`Socket`] that is owned by somebody else.
 #[derive(Clone, Debug)]
@@ -68,16 +70,21 @@ impl Socket {
         Cutter(Arc::clone(&self.tcp))
     }
 
-    pub(super) fn gauge(&self) -> Gauge {
-        Gauge(Arc::clone(&self.tcp))
+    pub(super) fn gauge(&self, way: Way) -> Gauge {
+        Gauge(Arc::clone(&self.tcp), way)
     }
 }
 
 impl Gauge {
-    /// Returns the smoothed round trip time.
-    pub(super) fn round_trip(&self) -> io::Result<Duration> {
-        let information = information(&self.0)?;
-        Ok(Duration::from_micros(information.tcpi_rtt.into()))
+    /// Returns the smoothed round trip time, where it can be known.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        match self.1 {
+            Way::Direct => {
+                let information = information(&self.0).ok()?;
+                Some(Duration::from_micros(information.tcpi_rtt.into()))
+            }
+            Way::Carried => None,
+        }
     }
 }
 

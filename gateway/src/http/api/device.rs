@@ -30,7 +30,7 @@ pub(super) async fn begin(
     if !(1..=MAX_DEVICE_LIFE).contains(&new.expires_in_seconds) {
         return Err(ApiRefused::Value {
             name: "expires_in_seconds",
-            allowed: "1 to 31536000",
+            allowed: "1 to 7776000",
         }
         .into());
     }
@@ -44,7 +44,7 @@ pub(super) async fn begin(
     Ok(Json(DeviceCodes {
         device_code: codes.device.expose().to_owned(),
         user_code: codes.user.to_string(),
-        // Behind `#`, so that no proxy's log has it.
+        // Behind `#`, so that no proxy's log has it before it was decided.
         verification_uri_complete: format!("{page}#code={}", codes.user),
         verification_uri: page,
         expires_in: LIFE.as_secs(),
@@ -82,6 +82,7 @@ pub(super) async fn finish(
 /// `GET /login/device/{code}`
 pub(super) async fn show(
     State(api): State<Api>,
+    Extension(asked): Extension<RequestSite>,
     Signed(caller): Signed,
     Named(code): Named<String>,
 ) -> Result<Json<DeviceWaiting>, Problem> {
@@ -91,6 +92,7 @@ pub(super) async fn show(
         user_code: waiting.code.to_string(),
         name: waiting.wish.name,
         address: waiting.wish.address,
+        same_address: waiting.wish.address == asked.client,
         scope: waiting.wish.scope.into(),
         expires_in_seconds: waiting.wish.lasts.as_secs(),
         until: waiting.until,

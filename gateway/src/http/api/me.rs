@@ -14,7 +14,9 @@ use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::http::view;
-use crate::identity::{self, AuthorizedKey, PasswordChange, Scope, Secret, User, Via};
+use crate::identity::{
+    self, AuthorizedKey, Caller, Lasts, PasswordChange, Scope, Secret, User, Via,
+};
 use crate::names::{LoginId, TokenId};
 use crate::store::{self, OnNewPassword, StoreError};
 
@@ -185,6 +187,7 @@ pub(super) async fn add_token(
         )?),
         (None, None) => None,
     };
+    let expires = within(&api, &caller, expires).await?;
     let made = api
         .accounts
         .add_token(&caller.user, &new.name, new.scope.into(), expires)
@@ -195,16 +198,47 @@ pub(super) async fn add_token(
     Ok((StatusCode::CREATED, Json(new_token(token, &secret))))
 }
 
+/// Bounds how long a token lasts that a token makes: no longer than that itself.
+async fn within(
+    api: &Api,
+    caller: &Caller,
+    expires: Option<OffsetDateTime>,
+) -> Result<Option<OffsetDateTime>, Problem> {
+    if matches!(caller.via, Via::Login(_)) {
+        return Ok(expires);
+    }
+    let lasts = api.store.lasts(&caller.via, OffsetDateTime::now_utc());
+    Ok(match lasts.await? {
+        Some((Lasts::Until(end), _)) => Some(expires.map_or(end, |at| at.min(end))),
+        Some((Lasts::Ever, _)) | None => expires,
+    })
+}
+
 /// Checks what a token is to be called.
 pub(super) fn named_token(name: &str) -> Result<(), ApiRefused> {
     let length = name.chars().count();
-    if (1..=MAX_TOKEN_NAME).contains(&length) && !name.chars().any(char::is_control) {
+    if (1..=MAX_TOKEN_NAME).contains(&length) && !name.chars().any(is_unseen) {
         return Ok(());
     }
     Err(ApiRefused::Value {
         name: "name",
-        allowed: "1 to 100 characters without control characters",
+        allowed: "1 to 100 characters without control or invisible characters",
     })
+}
+
+/// Tells whether a character isn't seen, or turns others round: a name is to be what it
+/// looks like.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
 }
 
 /// Returns a token as it is shown, once.

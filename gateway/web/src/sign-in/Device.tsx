@@ -23,7 +23,11 @@ const GRANTED: Record<Scope, string> = {
 
 export default function Device() {
   const { hash } = useLocation();
-  const [code, setCode] = useState(() => asCode(codeOf(hash)));
+  return <Page key={hash} linked={asCode(codeOf(hash))} />;
+}
+
+function Page({ linked }: { linked: string | null }) {
+  const [code, setCode] = useState(linked);
   return (
     <>
       <PageTitle
@@ -33,7 +37,7 @@ export default function Device() {
       {code === null ? (
         <Enter enter={setCode} />
       ) : (
-        <Decide key={code} code={code} other={() => setCode(null)} />
+        <Decide key={code} code={code} linked={code === linked} other={() => setCode(null)} />
       )}
     </>
   );
@@ -70,8 +74,10 @@ function Enter({ enter }: { enter: (code: string) => void }) {
   );
 }
 
-function Decide({ code, other }: { code: string; other: () => void }) {
+/** Decides on a code that somebody typed, or that a link had, which anybody can make. */
+function Decide({ code, linked, other }: { code: string; linked: boolean; other: () => void }) {
   const queries = useQueryClient();
+  const [typed, setTyped] = useState("");
   const waiting = useQuery({
     queryKey: ["device", code],
     queryFn: ({ signal }) => request("GET", "/login/device/{code}", { path: { code }, signal }),
@@ -112,10 +118,17 @@ function Decide({ code, other }: { code: string; other: () => void }) {
       </Stack>
     );
   }
+  const { scope, same_address: isNear } = waiting.data;
+  const compares = linked && (scope === "admin" || !isNear);
   return (
     <Panel title="Is this you?">
       <Stack gap="md">
         <Facts waiting={waiting.data} />
+        {!isNear && (
+          <Alert color="red" title="It asks from another address than you" role="alert">
+            That is as it should be where your terminal is on another machine or network, and only there.
+          </Alert>
+        )}
         <Alert color="yellow">
           Approve only what you have just begun yourself, and only if your terminal shows the same code.
           Nobody has a reason to send you here.
@@ -125,8 +138,23 @@ function Decide({ code, other }: { code: string; other: () => void }) {
             {explain(decide.error)}
           </Alert>
         )}
+        {compares && (
+          <TextInput
+            label="The code that your terminal shows"
+            placeholder="XXXX-XXXX"
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+            autoComplete="off"
+            autoCapitalize="characters"
+            spellCheck={false}
+          />
+        )}
         <Group gap="xs">
-          <Button onClick={() => decide.mutate(true)} loading={decide.isPending}>
+          <Button
+            onClick={() => decide.mutate(true)}
+            loading={decide.isPending}
+            disabled={compares && asCode(typed) !== code}
+          >
             Approve
           </Button>
           <Button variant="default" onClick={() => decide.mutate(false)} disabled={decide.isPending}>

@@ -164,7 +164,7 @@ pub struct AddToken {
     #[schema(
         min_length = 1,
         max_length = 100,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+$"
     )]
     pub name: String,
     /// What it allows.

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use super::{NewToken, ScopeName};
 use crate::names::UserName;
 
-/// Longest life of a token that is asked for in this way, in seconds: a year.
-pub const MAX_DEVICE_LIFE: u32 = 365 * 24 * 3600;
+/// Longest life of a token that is asked for in this way, in seconds: 90 days.
+pub const MAX_DEVICE_LIFE: u32 = 90 * 24 * 3600;
 
 /// Asks for a token that somebody approves in a browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,13 +22,13 @@ pub struct BeginDevice {
     #[schema(
         min_length = 1,
         max_length = 100,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+$"
     )]
     pub name: String,
     /// What it is to allow, within what whoever approves it may do.
     pub scope: ScopeName,
     /// In how many seconds it ends.
-    #[schema(minimum = 1, maximum = 31_536_000)]
+    #[schema(minimum = 1, maximum = 7_776_000)]
     pub expires_in_seconds: u32,
 }
 
@@ -77,6 +77,8 @@ pub struct DeviceWaiting {
     /// The address that it asks from.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// Whether whoever looks asks from there, too.
+    pub same_address: bool,
     /// What its token will allow.
     pub scope: ScopeName,
     /// For how many seconds.
