@@ -169,6 +169,11 @@ fn keys_tokens_and_logins_come_and_go() {
 }
 
 #[test]
+fn a_program_in_a_terminal_is_signed_in() {
+    flow("device", &[]);
+}
+
+#[test]
 fn people_see_what_they_may_and_nobody_sees_the_sign_in() {
     flow("people", &[]);
 }

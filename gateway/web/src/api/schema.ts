@@ -1523,6 +1523,8 @@ export interface components {
             expires_in_seconds: number;
             /** @description What it calls itself. */
             name: string;
+            /** @description Whether whoever looks asks from there, too. */
+            same_address: boolean;
             /** @description What its token will allow. */
             scope: components["schemas"]["Scope"];
             /**
@@ -2415,7 +2417,7 @@ export interface components {
             /** @description Its id. */
             id: string;
             /** @description The program in its foreground. */
-            process: string;
+            process: string | null;
             /**
              * Format: int32
              * @description Its height, in cells.

@@ -1,6 +1,7 @@
 /** Signs a program in that waits in somebody's terminal, or refuses to. */
 import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
 import { useLocation } from "react-router";
 
@@ -97,7 +98,8 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
   if (decide.data !== undefined) {
     return (
       <Alert
-        color={decide.data ? "green" : "gray"}
+        color="gray"
+        icon={decide.data ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
         title={decide.data ? "Approved" : "Refused"}
         role="status"
       >
@@ -123,7 +125,7 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
   return (
     <Panel title="Is this you?">
       <Stack gap="md">
-        <Facts waiting={waiting.data} />
+        <Facts waiting={waiting.data} shown={!compares} />
         {!isNear && (
           <Alert color="red" title="It asks from another address than you" role="alert">
             That is as it should be where your terminal is on another machine or network, and only there.
@@ -166,14 +168,16 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
   );
 }
 
-function Facts({ waiting }: { waiting: DeviceWaiting }) {
+function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
   const who = useQuery(me).data?.name;
   const days = Math.max(1, Math.round(waiting.expires_in_seconds / 86_400));
   return (
     <>
-      <Text className={classes.code} aria-label="Code">
-        {waiting.user_code}
-      </Text>
+      {shown && (
+        <Text className={classes.code} aria-label="Code">
+          {waiting.user_code}
+        </Text>
+      )}
       <dl className={classes.facts}>
         <dt>Calls itself</dt>
         <dd>{waiting.name}</dd>

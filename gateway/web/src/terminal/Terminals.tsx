@@ -147,7 +147,7 @@ function Tab({
           <Menu.Label>
             {terminal.state === "exited"
               ? "It has ended already."
-              : `${terminal.process || "Its shell"} and its children end.`}
+              : `${terminal.process ?? "Its shell"} and its children end.`}
           </Menu.Label>
           <Menu.Item color="red" leftSection={<IconX size={16} />} onClick={() => end.mutate()}>
             {terminal.state === "exited" ? "Remove it" : "End this terminal"}

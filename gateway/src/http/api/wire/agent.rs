@@ -23,7 +23,8 @@ pub struct Terminal {
     /// How many clients look at it.
     pub attached: u32,
     /// The program in its foreground.
-    pub process: String,
+    #[schema(required = true)]
+    pub process: Option<String>,
     /// Whether its command runs.
     pub state: TerminalState,
     /// How the command ended.
