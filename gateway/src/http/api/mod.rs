@@ -8,6 +8,7 @@ mod device;
 mod document;
 mod extract;
 mod gate;
+mod lifetime;
 mod limits;
 mod me;
 mod operations;
@@ -171,7 +172,7 @@ fn routes() -> Router<Api> {
     routes.on("deleteWorkspace", workspaces::remove);
     routes.on("changeWorkspace", workspaces::change);
     routes.on("restoreWorkspace", workspaces::restore);
-    routes.on("extendWorkspace", workspaces::extend);
+    routes.on("extendWorkspace", lifetime::extend);
     routes.on("startWorkspace", workspaces::start);
     routes.on("stopWorkspace", workspaces::stop);
     routes.on("restartWorkspace", workspaces::restart);

@@ -12,9 +12,8 @@ use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
 use super::snapshots::changes;
 use super::wire::{
-    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, ExtendWorkspace, MAX_WAIT, Page,
-    RebuildWorkspace, RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery,
-    WorkspaceTemplate,
+    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace,
+    RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
 use crate::config::Applications;
@@ -269,23 +268,6 @@ pub(super) async fn restore(
     administers(&api, &caller, &id).await?;
     api.workspaces.restore(&id, name).await?;
     reached(&api, &caller.user, &id, wait).await
-}
-
-/// `POST /workspaces/{id}/extend`
-pub(super) async fn extend(
-    extract::State(api): extract::State<Api>,
-    Signed(caller): Signed,
-    Named(id): Named<WorkspaceId>,
-    Body(asked): Body<ExtendWorkspace>,
-) -> Result<Json<Workspace>, Problem> {
-    let workspace = administers(&api, &caller, &id).await?;
-    let length = asked.seconds.map(Duration::from_secs);
-    api.workspaces.extend(&id, length).await?;
-    let by = caller.user.name.as_str();
-    api.workspaces.note(&workspace, "extend", by);
-    let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
-    let versions = api.templates.versions().await?;
-    Ok(Json(show(&api, &record, &caller.user, &versions)))
 }
 
 /// `POST /workspaces/{id}/start`
