@@ -32,7 +32,7 @@ fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
     assert!(server.greeting.contains(&connect), "{}", server.greeting);
     assert_eq!(
         server.greeting.matches("host key  SHA256:").count(),
-        2,
+        3,
         "{}",
         server.greeting
     );
