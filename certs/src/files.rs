@@ -63,7 +63,8 @@ pub(crate) fn open_folder(folder: &Path) -> Result<File, CertsError> {
 /// Returns the text of a file, or `None` where there is none.
 ///
 /// # Errors
-/// [`CertsError::Exposed`] for a private file that others can read.
+/// [`CertsError::Exposed`] for a private file that others can read. One of more than
+/// 256 KiB is not read in part.
 pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -76,10 +77,15 @@ pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
         let path = path.to_owned();
         return Err(CertsError::Exposed { path, mode });
     }
-    let mut text = String::new();
-    file.take(MAX_FILE)
-        .read_to_string(&mut text)
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
     Ok(Some(text))
 }
 
@@ -113,5 +119,22 @@ fn file_error(action: &'static str, path: &Path, source: io::Error) -> CertsErro
         action,
         path,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let most = usize::try_from(MAX_FILE).unwrap();
+        std::fs::write(&path, "x".repeat(most)).unwrap();
+        let text = read(&path, Access::Public).unwrap().unwrap();
+        assert_eq!(text.len(), most);
+        std::fs::write(&path, "x".repeat(most + 1)).unwrap();
+        assert!(read(&path, Access::Public).is_err());
     }
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use devgate::cli::{self, Cli, Failure, Kind};
 
-/// How long what still blocks a thread may take once the command is done.
+/// How long what still blocks a thread may take once a command that is no server is done.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -21,9 +21,15 @@ fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
+            let serves = cli.serves();
             let result = runtime.block_on(cli::run(cli));
-            // A read of stdin that nobody waits for any more isn't waited for.
-            runtime.shutdown_timeout(GOODBYE);
+            if serves {
+                // What a server still writes is waited for.
+                drop(runtime);
+            } else {
+                // A read of stdin that nobody waits for any more isn't.
+                runtime.shutdown_timeout(GOODBYE);
+            }
             result
         }
         Err(error) => Err(Failure::new(Kind::Failed, format!("cannot start: {error}"))),

@@ -1,16 +1,33 @@
 //! What can be written on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::failure::{EXIT_CODES, Failure};
+use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
     config_ssh, configuration, context, deleted, keys, lifetime, limits, login, output, proxy,
     renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
+
+/// Variables that are paths, and so needn't be text.
+const PATHS: [&str; 4] = [
+    "DEVGATE_AUTHORIZED_KEY",
+    "DEVGATE_CA",
+    "DEVGATE_CONFIG",
+    "DEVGATE_READY_FILE",
+];
+
+/// Variables that say which server is meant.
+const SERVER: [&str; 4] = [
+    "DEVGATE_CA",
+    "DEVGATE_CONTEXT",
+    "DEVGATE_TOKEN",
+    "DEVGATE_URL",
+];
 
 /// devgate: a self-hosted backend for remote development.
 #[derive(Debug, Parser)]
@@ -39,8 +56,6 @@ pub(super) struct Source {
         value_name = "FILE",
         global = true,
         display_order = 901,
-        env = "DEVGATE_CONFIG",
-        hide_env = true,
         help = "Configuration file in TOML; `devgate config print` shows all keys \
                 [env: DEVGATE_CONFIG]"
     )]
@@ -144,6 +159,9 @@ pub(super) enum Command {
     /// Give a workspace to another user; what runs in it goes on
     Transfer(renaming::Transfer),
     /// Show the server, or workspaces
+    ///
+    /// Of a server elsewhere it shows what a person may see of it: its address, who one is
+    /// there, and its host keys; --json has other keys then.
     Status(workspaces::Status),
     /// Show what people may have, and have
     Limits(limits::Command),
@@ -223,6 +241,13 @@ pub(super) struct Serve {
     pub(super) ready_file: Option<PathBuf>,
 }
 
+impl Cli {
+    /// Tells whether the command is a server, which runs until it is ended.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Up(_) | Command::Serve(_))
+    }
+}
+
 impl Source {
     /// Returns the configuration, and tells what looks odd in it.
     pub(super) fn load(&self, settings: &Settings) -> Result<Config, Failure> {
@@ -237,16 +262,50 @@ impl Source {
         );
         flags.set("--driver", "workspaces.driver", settings.driver.as_ref());
         flags.set("--image", "docker.image", settings.image.as_ref());
-        // Variables that aren't UTF-8 are none of ours.
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let loaded = load(self.config.as_deref(), environment, &flags)?;
+        let file = self.config.clone().or_else(|| path_of("DEVGATE_CONFIG"));
+        let loaded = load(file.as_deref(), environment(std::env::vars_os())?, &flags)?;
         for warning in &loaded.warnings {
             output::note(&format!("devgate: warning: {warning}"));
         }
         Ok(loaded.config)
     }
+}
+
+/// Returns a path out of the environment; an empty one is none.
+pub(super) fn path_of(variable: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
+/// Returns the environment as far as it is text. What is ours and isn't would be missed
+/// without a word.
+fn environment(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut texts = Vec::new();
+    for (name, value) in variables {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            // As if it weren't there.
+            Ok(value) if name == "DEVGATE_DATA_DIR" && value.is_empty() => {}
+            // No settings, and so none that is misspelt.
+            Ok(_) if SERVER.contains(&name.as_str()) => {}
+            Ok(value) => texts.push((name, value)),
+            Err(_) if name.starts_with("DEVGATE_") && !PATHS.contains(&name.as_str()) => {
+                return Err(no_text(&name));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(texts)
+}
+
+/// Refuses a variable that isn't text.
+pub(super) fn no_text(variable: &str) -> Failure {
+    let message = format!("{variable} in the environment isn't UTF-8: set it anew, or unset it");
+    Failure::new(Kind::Usage, message)
 }
 
 #[cfg(test)]
@@ -301,6 +360,21 @@ mod tests {
         assert!(at("--ssh-listen") < at("--http-listen"), "{help}");
         assert!(at("--ready-file") < at("--data-dir"), "{help}");
         assert!(at("--data-dir") < at("--config"), "{help}");
+    }
+
+    #[test]
+    fn variables_that_are_no_text_or_empty_are_not_missed() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let bad = |name: &str| [(name.into(), OsString::from_vec(vec![0xff]))];
+        for ours in ["DEVGATE_DATA_DIR", "DEVGATE_URL"] {
+            let failure = environment(bad(ours)).unwrap_err();
+            assert!(failure.to_string().contains(ours), "{failure}");
+        }
+        for other in ["DEVGATE_CA", "PATH"] {
+            assert_eq!(environment(bad(other)).unwrap(), []);
+        }
+        let empty = [("DEVGATE_DATA_DIR".into(), OsString::new())];
+        assert_eq!(environment(empty).unwrap(), []);
     }
 
     #[test]

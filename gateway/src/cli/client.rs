@@ -3,6 +3,7 @@
 //! All commands speak the administration API's language; `rest` says it in the words of
 //! the REST API where the server is elsewhere, so that no command is written twice.
 
+mod authority;
 mod remote;
 mod rest;
 mod socket;
@@ -24,6 +25,7 @@ use super::failure::{Failure, Kind};
 use crate::http::problem::Problem;
 use crate::names::UserName;
 
+pub(super) use authority::{only, read as read_authority};
 pub(super) use remote::{Remote, Unanswered};
 pub(super) use rest::{Pieces, Rest, explain};
 pub(super) use trust::Trust;
@@ -58,6 +60,14 @@ impl Client {
         match self {
             Self::Here(_) => None,
             Self::There(rest) => Some(rest),
+        }
+    }
+
+    /// Returns what a server elsewhere is called, with its address.
+    pub(super) fn elsewhere(&self) -> Option<String> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(rest) => Some(rest.full_name()),
         }
     }
 
@@ -187,8 +197,13 @@ fn request(
         .map_err(|error| Failure::new(Kind::Usage, error.to_string()))
 }
 
-async fn bytes(answer: Incoming, silent: impl FnOnce() -> Failure) -> Result<Bytes, Failure> {
-    match timeout(ANSWER_TIMEOUT, Limited::new(answer, MAX_ANSWER).collect()).await {
+/// Reads an answer of at most `most` bytes.
+async fn bytes(
+    answer: Incoming,
+    most: usize,
+    silent: impl FnOnce() -> Failure,
+) -> Result<Bytes, Failure> {
+    match timeout(ANSWER_TIMEOUT, Limited::new(answer, most).collect()).await {
         Err(_) => Err(silent()),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) => Err(Failure::new(

@@ -9,7 +9,7 @@ use super::args::Source;
 use super::contexts::{ContextName, Contexts, LOCAL};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, printable, table};
-use super::which::{Which, which};
+use super::which::{Which, from_now_on, which};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -124,8 +124,11 @@ fn choose(name: &str) -> Result<(), Failure> {
         Contexts::read()?.named(&name)?;
         Some(name)
     };
-    Contexts::change(|contexts| contexts.current = current)?;
-    output::write(&format!("commands mean {name} from now on\n"))
+    Contexts::change(|contexts| {
+        contexts.current = current;
+        Ok(())
+    })?;
+    output::write(&format!("{}\n", from_now_on(name)))
 }
 
 fn remove(command: &Remove) -> Result<(), Failure> {
@@ -139,14 +142,20 @@ fn remove(command: &Remove) -> Result<(), Failure> {
             return Err(Failure::new(Kind::Failed, message));
         }
     }
-    Contexts::change(|contexts| {
+    let was_current = Contexts::change(|contexts| {
+        let mut was_current = false;
         for name in &command.names {
             contexts.contexts.remove(name);
-            contexts.current.take_if(|current| current == name);
+            let current = contexts.current.take_if(|current| current == name);
+            was_current |= current.is_some();
         }
+        Ok(was_current)
     })?;
     for name in &command.names {
         output::write(&format!("{name} is removed\n"))?;
+    }
+    if was_current {
+        output::write(&format!("{}\n", from_now_on(LOCAL)))?;
     }
     Ok(())
 }

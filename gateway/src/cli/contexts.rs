@@ -20,6 +20,7 @@ use time::serde::rfc3339;
 
 use super::client::{Remote, Trust};
 use super::failure::{Failure, Kind};
+use crate::chain::chain;
 use crate::names::{TokenId, UserName};
 
 /// What names no context, but the data folder here.
@@ -27,6 +28,9 @@ pub(super) const LOCAL: &str = "local";
 
 /// Longest name, in bytes.
 const MAX_NAME: usize = 64;
+
+/// Largest file that is written, in bytes: one that is larger can't be read again.
+const MAX_FILE: usize = 256 * 1024;
 
 /// Names one context: letters, digits, `.`, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -156,8 +160,8 @@ impl Contexts {
     }
 
     fn read_from(path: &Path) -> Result<Self, Failure> {
-        let usage = |error: &dyn fmt::Display| Failure::new(Kind::Usage, error.to_string());
-        let text = read_file(path, Access::Private).map_err(|error| usage(&error))?;
+        let usage = |message: String| Failure::new(Kind::Usage, message);
+        let text = read_file(path, Access::Private).map_err(|error| usage(chain(&error)))?;
         let Some(text) = text else {
             return Ok(Self::default());
         };
@@ -165,14 +169,16 @@ impl Contexts {
             let place = path.display();
             // Not the text that it quotes: that may be a token.
             let why = error.message();
-            usage(&format!(
+            usage(format!(
                 "{place} can't be read ({why}): mend it, or remove it and sign in anew"
             ))
         })
     }
 
-    /// Changes them.
-    pub(super) fn change<T>(change: impl FnOnce(&mut Self) -> T) -> Result<T, Failure> {
+    /// Changes them, unless the change fails.
+    pub(super) fn change<T>(
+        change: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let folder = folder().ok_or_else(homeless)?;
         let failed = |error: io::Error| {
             let message = format!("contexts can't be kept in {}: {error}", folder.display());
@@ -181,9 +187,13 @@ impl Contexts {
         let _lock = lock(&folder).map_err(failed)?;
         let path = file(&folder);
         let mut contexts = Self::read_from(&path)?;
-        let changed = change(&mut contexts);
+        let changed = change(&mut contexts)?;
         let text = toml::to_string(&contexts);
         let text = text.map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+        if text.len() > MAX_FILE {
+            let message = "there are too many contexts: remove some with `devgate context remove`";
+            return Err(Failure::new(Kind::Failed, message));
+        }
         let written = write_file(&path, Access::Private, &text);
         written.map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
         Ok(changed)

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::client::{Client, segment};
+use super::confirm::confirm;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use super::workspaces::{Waiting, confirm, deleted_meanwhile, sentence, show, wait, word};
+use super::workspaces::{Waiting, deleted_meanwhile, sentence, show, wait, word};
 use crate::http::admin::wire::{Restore as Request, StateName, WorkspaceView};
 use crate::identity::Target;
 use crate::names::{UserName, WorkspaceName};
@@ -122,7 +123,7 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
             let grace: Grace = client.get("/status").await?;
             grace.delete_grace_seconds
         };
-        confirm(&question(&names, grace))?;
+        confirm(client, &question(&names, grace))?;
     }
     for view in &views {
         let (id, purge) = (segment(view.id.as_str()), command.purge);
@@ -159,7 +160,7 @@ async fn end(
     if waiting.no_wait {
         return Ok(format!("{name} is being deleted\n"));
     }
-    let progress = Progress::start(format!("{doing} {}", view.name));
+    let progress = Progress::start(&format!("{doing} {}", view.name));
     let end = wait(client, view, (&progress, doing), waiting).await;
     drop(progress);
     match end? {
@@ -188,7 +189,7 @@ pub(super) async fn restore(client: &mut Client, command: Restore) -> Result<(),
     let request = Request { name: command.name };
     let mut view: WorkspaceView = client.post(&path, &request).await?;
     if !command.waiting.no_wait {
-        let progress = Progress::start(format!("restoring {}", view.name));
+        let progress = Progress::start(&format!("restoring {}", view.name));
         let reached = wait(client, view, (&progress, "restoring"), &command.waiting).await;
         drop(progress);
         view = reached?.ok_or_else(deleted_meanwhile)?;
@@ -219,7 +220,7 @@ pub(super) async fn purge(client: &mut Client, command: Purge) -> Result<(), Fai
         views.push(client.get(&path).await?);
     }
     if !command.yes {
-        confirm(&question(&names(&views), 0))?;
+        confirm(client, &question(&names(&views), 0))?;
     }
     for view in &views {
         let id = segment(view.id.as_str());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use super::output;
 use crate::config::ConfigError;
 use crate::http::problem::Problem;
 use crate::refusal;
@@ -74,11 +75,7 @@ impl Failure {
             Kind::Limit => 6,
             Kind::Denied => 7,
         };
-        // Where stderr is closed there is nobody to tell.
-        let _ = io::Write::write_all(
-            &mut io::stderr(),
-            format!("devgate: {}\n", self.message).as_bytes(),
-        );
+        output::note(&format!("devgate: {}", self.message));
         ExitCode::from(code)
     }
 }

@@ -4,7 +4,7 @@ mod approval;
 mod first_contact;
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -19,7 +19,7 @@ use super::client::{Remote, Unanswered, explain, read};
 use super::contexts::{Context, ContextName, Contexts};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format};
-use super::which::{Which, which};
+use super::which::{Which, from_now_on, which};
 use crate::config::Period;
 use crate::fingerprint::Fingerprint;
 use crate::http::Origin;
@@ -28,9 +28,6 @@ use crate::names::{TokenId, UserName};
 
 /// Longest token that is read, in bytes.
 const MAX_TOKEN: u64 = 1024;
-
-/// Largest file of an authority, in bytes.
-const MAX_CA: u64 = 256 * 1024;
 
 /// `devgate login`.
 #[derive(Debug, Args)]
@@ -47,7 +44,7 @@ pub(super) struct Login {
     #[arg(long, value_name = "-", value_parser = stdin_alone, conflicts_with_all = ["scope", "expires"])]
     token: Option<Stdin>,
     /// What is asked for, within what you may do yourself
-    #[arg(long, value_enum, default_value_t = ScopeWord::Admin)]
+    #[arg(long, value_enum, default_value_t = ScopeWord::Write)]
     scope: ScopeWord,
     /// For how long
     #[arg(long, value_name = "TIME", default_value = "90d")]
@@ -79,9 +76,10 @@ pub(super) struct Logout {
 enum ScopeWord {
     /// To see
     Read,
-    /// To change workspaces, too
+    /// To change your workspaces, snapshots and secrets, too
     Write,
-    /// All that you may do, your keys and tokens included
+    /// All that you may do: your keys and tokens, and as an administrator users, templates and
+    /// what is others'
     Admin,
 }
 
@@ -129,9 +127,10 @@ struct SignedIn {
 
 /// Signs in to a server.
 pub(super) async fn login(command: Login) -> Result<(), Failure> {
-    let name = name(&command)?;
-    let before = Contexts::read()?.contexts.remove(&name);
-    let (mut remote, ca) = first_contact::trusted(&command, before.as_ref()).await?;
+    let contexts = Contexts::read()?;
+    let name = name(&command, &contexts)?;
+    let known = known(&command, &contexts, &name);
+    let (mut remote, ca) = first_contact::trusted(&command, known).await?;
     let token = match command.token {
         Some(Stdin) => given(&mut remote, &name).await?,
         None => approval::ask(&mut remote, &command, &name).await?,
@@ -144,11 +143,18 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         expires: token.expires,
         ca,
     };
-    Contexts::change(|contexts| {
-        contexts.contexts.insert(name.clone(), context.clone());
-        contexts.current = Some(name.clone());
-    })?;
-    if let Some(before) = before {
+    let replaced = match Contexts::change(|contexts| put(contexts, &name, &context)) {
+        Ok(replaced) => replaced,
+        Err(failure) => {
+            // Nothing will know it.
+            let made = command.token.is_none();
+            if made && end(&context, name.as_str()).await.is_err() {
+                output::note("devgate: warning: the new token isn't ended: see your tokens");
+            }
+            return Err(failure);
+        }
+    };
+    if let Some(before) = replaced {
         // Nothing knows it any more.
         let same = before.token == context.token;
         if !same && end(&before, name.as_str()).await.is_err() {
@@ -165,32 +171,67 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         let SignedIn {
             context, url, user, ..
         } = signed;
-        format!("{user} is signed in at {url}; commands mean it from now on (context {context})\n")
+        let meant = from_now_on(context.as_str());
+        format!("{user} is signed in at {url}; {meant}\n")
     })
 }
 
-/// Returns what the server will be called: its name isn't taken from another one.
-fn name(command: &Login) -> Result<ContextName, Failure> {
+/// Returns what the server will be called.
+fn name(command: &Login, contexts: &Contexts) -> Result<ContextName, Failure> {
     let own = || ContextName::of_host(command.url.host());
     let name = command.name.clone().or_else(own);
     let name = name.ok_or_else(|| Failure::new(Kind::Usage, "say what to call it: --name NAME"))?;
-    let contexts = Contexts::read()?;
-    match contexts.contexts.get(&name) {
-        Some(other) if other.url != command.url.to_string() => {
+    free(contexts, &name, &command.url.to_string())?;
+    Ok(name)
+}
+
+/// Sees that a name isn't taken from another server.
+fn free(contexts: &Contexts, name: &ContextName, url: &str) -> Result<(), Failure> {
+    match contexts.contexts.get(name) {
+        Some(other) if other.url != url => {
             let message = format!(
                 "{name} is {} already: choose another name with --name",
                 other.url
             );
             Err(Failure::new(Kind::Usage, message))
         }
-        _ => Ok(name),
+        _ => Ok(()),
     }
+}
+
+/// Returns what is known of the server: by its name, or by its address.
+fn known<'a>(
+    command: &Login,
+    contexts: &'a Contexts,
+    name: &ContextName,
+) -> Option<(&'a ContextName, &'a Context)> {
+    let url = command.url.to_string();
+    let named = contexts.contexts.get_key_value(name);
+    named.or_else(|| contexts.contexts.iter().find(|(_, other)| other.url == url))
+}
+
+/// Puts a server in its place, and returns what stood there. Whoever signed in meanwhile
+/// may have taken the name.
+fn put(
+    contexts: &mut Contexts,
+    name: &ContextName,
+    context: &Context,
+) -> Result<Option<Context>, Failure> {
+    free(contexts, name, &context.url)?;
+    contexts.current = Some(name.clone());
+    Ok(contexts.contexts.insert(name.clone(), context.clone()))
 }
 
 /// Takes a token from stdin.
 async fn given(remote: &mut Remote, name: &ContextName) -> Result<Token, Failure> {
     let mut text = String::new();
-    std::io::stdin().take(MAX_TOKEN).read_to_string(&mut text)?;
+    std::io::stdin()
+        .take(MAX_TOKEN + 1)
+        .read_to_string(&mut text)?;
+    if text.len() > MAX_TOKEN.try_into().unwrap_or(usize::MAX) {
+        let message = "what comes on stdin is longer than a token";
+        return Err(Failure::new(Kind::Usage, message));
+    }
     let secret = Secret::new(text.trim().to_owned());
     remote.show(secret.clone());
     let answer = remote.ask(Method::GET, "/me", None).await;
@@ -230,11 +271,14 @@ pub(super) async fn logout(source: &Source, command: Logout) -> Result<(), Failu
         }
     };
     Contexts::change(|contexts| {
-        if let Some(context) = contexts.contexts.get_mut(&name) {
-            context.token = None;
-            context.token_id = None;
-            context.expires = None;
+        // Who signed in anew meanwhile stays so.
+        let same = |found: &&mut Context| found.token == context.token;
+        if let Some(found) = contexts.contexts.get_mut(&name).filter(same) {
+            found.token = None;
+            found.token_id = None;
+            found.expires = None;
         }
+        Ok(())
     })?;
     output::write(&format!("{name}: {how}\n"))
 }
@@ -251,21 +295,34 @@ async fn end(context: &Context, name: &str) -> Result<(), Failure> {
     }
 }
 
-/// Reads an authority's certificate.
-pub(super) fn read_ca(path: &Path) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| {
-        let message = format!("cannot read {}: {error}", path.display());
-        Failure::new(Kind::Usage, message)
-    };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_CA)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(text)
-}
-
 /// Returns the time that a token lasts at most, as it is asked for.
 fn seconds(period: Duration) -> u32 {
     u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signs_in_meanwhile_keeps_the_name_or_has_their_token_returned() {
+        let name: ContextName = "work".parse().unwrap();
+        let context = |url: &str, token: &str| Context {
+            url: url.to_owned(),
+            user: None,
+            token: Some(Secret::new(token.to_owned())),
+            token_id: None,
+            expires: None,
+            ca: None,
+        };
+        let mut contexts = Contexts::default();
+        let first = context("https://a", "one");
+        assert_eq!(put(&mut contexts, &name, &first).unwrap(), None);
+        let second = context("https://a", "two");
+        assert_eq!(put(&mut contexts, &name, &second).unwrap(), Some(first));
+        let before = contexts.clone();
+        let failure = put(&mut contexts, &name, &context("https://b", "three")).unwrap_err();
+        assert!(failure.to_string().contains("--name"), "{failure}");
+        assert_eq!(contexts, before);
+    }
 }

@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod config_ssh;
 mod configuration;
+mod confirm;
 mod context;
 mod contexts;
 mod deleted;

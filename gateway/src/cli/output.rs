@@ -31,7 +31,7 @@ impl Format {
     ) -> Result<(), Failure> {
         if self.json {
             let json = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-            write(&format!("{json}\n"))
+            write(&format!("{}\n", escaped(&json)))
         } else {
             write(&text(value))
         }
@@ -41,14 +41,14 @@ impl Format {
 /// Writes text to stdout.
 pub(super) fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(printable_lines(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Writes a line to stderr for the person who watches.
 pub(super) fn note(text: &str) {
     // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = io::stderr().write_all(format!("{}\n", printable_lines(text)).as_bytes());
 }
 
 /// Lays rows out in columns under their headings.
@@ -76,9 +76,40 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
 /// Returns the text with control characters made visible: a key's comment is no
 /// way into somebody's terminal.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    let visible = |c| if controls(c) { '\u{fffd}' } else { c };
+    text.chars().map(visible).collect()
+}
+
+/// Returns text of several lines so: their ends and tabs stay. All that is written passes
+/// through this, as much of it comes from servers.
+fn printable_lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let visible = |c| match c {
+        '\n' | '\t' => c,
+        c if controls(c) => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(visible).collect()
+}
+
+/// Tells whether a character does something to a terminal, or turns what stands beside it
+/// around (UAX #9).
+fn controls(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns JSON in which such characters are escaped: programs read the same.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && controls(c) {
+            // Those of ASCII were escaped before, and none is beyond 16 bits.
+            escaped.extend(["\\u".to_owned(), format!("{:04x}", u32::from(c))]);
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Returns a time as people and programs read it, in seconds.
@@ -95,7 +126,7 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// Begins to show `message`.
-    pub(super) fn start(message: String) -> Self {
+    pub(super) fn start(message: &str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
@@ -103,14 +134,14 @@ impl Progress {
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner()
             .with_style(style)
-            .with_message(message);
+            .with_message(printable(message));
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
 
     /// Shows another message.
-    pub(super) fn tell(&self, message: String) {
-        self.0.set_message(message);
+    pub(super) fn tell(&self, message: &str) {
+        self.0.set_message(printable(message));
     }
 }
 
@@ -133,6 +164,23 @@ mod tests {
         assert_eq!(
             table(["NAME", "STATE"], &rows),
             "NAME      STATE\napi       running\nfrontend  stopped\n"
+        );
+    }
+
+    #[test]
+    fn lines_stay_and_nothing_in_them_controls_the_terminal() {
+        let text = printable_lines("one\u{1b}[2J\u{9b}\r\n\ttwo\rthree\u{202e}\n");
+        assert_eq!(text, "one\u{fffd}[2J\u{fffd}\n\ttwo\u{fffd}three\u{fffd}\n");
+    }
+
+    #[test]
+    fn json_says_the_same_without_controlling_the_terminal() {
+        let value = serde_json::json!({ "detail": "\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\n" });
+        let json = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!json.chars().any(|c| c != '\n' && controls(c)), "{json:?}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap(),
+            value
         );
     }
 

@@ -54,7 +54,7 @@ async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> R
     let mut signals = Signals::new()?;
     let config = start.config.clone();
     let prepared = Prepared::new(start).await?;
-    let progress = Progress::start("starting".to_owned());
+    let progress = Progress::start("starting");
     let started = tokio::select! {
         started = prepared.start() => started,
         () = signals.next() => return Ok(()),

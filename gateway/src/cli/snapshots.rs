@@ -7,9 +7,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::{Client, segment};
+use super::confirm::confirm;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use super::workspaces::{Action, WAIT_STEP, Waiting, confirm, reach};
+use super::workspaces::{Action, WAIT_STEP, Waiting, reach};
 use crate::http::admin::wire::{
     CloneWorkspace, EventView, PullRequest, PullSnapshot, PushSnapshot, RestoreRequest,
     SnapshotStateName, SnapshotView, TakeSnapshot, WorkspaceView,
@@ -266,11 +267,12 @@ async fn restore(client: &mut Client, command: Restore) -> Result<(), Failure> {
         };
         let target = command.workspace.as_ref();
         let target = target.map_or_else(own, ToString::to_string);
-        confirm(&format!(
+        let question = format!(
             "Make {target} anew from {}? What runs there ends, and what was changed since is \
              lost.",
             snapshot.name
-        ))?;
+        );
+        confirm(client, &question)?;
     }
     let request = RestoreRequest {
         workspace: command.workspace.map(|target| target.to_string()),
@@ -284,7 +286,8 @@ async fn restore(client: &mut Client, command: Restore) -> Result<(), Failure> {
 async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
     if !command.yes {
         let names: Vec<_> = command.snapshots.iter().map(ToString::to_string).collect();
-        confirm(&format!("Delete the snapshots {}?", names.join(", ")))?;
+        let question = format!("Delete the snapshots {}?", names.join(", "));
+        confirm(client, &question)?;
     }
     for snapshot in &command.snapshots {
         client.delete(&path_of(&snapshot.to_string())).await?;
@@ -426,7 +429,7 @@ async fn follow(
     if !waiting.waits() {
         return Ok(view);
     }
-    let progress = Progress::start(format!("{doing} {}", view.name));
+    let progress = Progress::start(&format!("{doing} {}", view.name));
     let end = Instant::now() + waiting.longest();
     while !view.is_settled() {
         let left = end.saturating_duration_since(Instant::now());
@@ -442,7 +445,7 @@ async fn follow(
         let path = format!("{}?wait={seconds}", path_of(view.id.as_str()));
         view = client.get(&path).await?;
         if let Some(now) = &view.doing {
-            progress.tell(format!("{doing} {}: {now}", view.name));
+            progress.tell(&format!("{doing} {}: {now}", view.name));
         }
     }
     Ok(view)

@@ -44,8 +44,8 @@ pub(super) async fn run(client: &mut Client, command: Ssh) -> Result<(), Failure
     let keys: Vec<KeyView> = client.get("/keys").await?;
     if keys.is_empty() {
         output::note(
-            "devgate: no key of yours is known there, and ssh needs one: devgate keys add \
-             ~/.ssh/id_ed25519.pub",
+            "devgate: no key of yours is known there, and ssh needs one: add it on the dashboard, \
+             or with devgate keys add ~/.ssh/id_ed25519.pub",
         );
     }
     let Some(rest) = client.there() else {

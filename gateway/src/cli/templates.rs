@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::client::{Client, segment};
+use super::confirm::confirm;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, printable, table};
-use super::workspaces::confirm;
 use crate::http::admin::wire::{PutTemplate, TemplateView};
 use crate::names::TemplateName;
 
@@ -157,7 +157,8 @@ async fn check(client: &mut Client, command: Check) -> Result<(), Failure> {
 async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
     if !command.yes {
         let names: Vec<_> = command.names.iter().map(ToString::to_string).collect();
-        confirm(&format!("Remove the templates {}?", names.join(", ")))?;
+        let question = format!("Remove the templates {}?", names.join(", "));
+        confirm(client, &question)?;
     }
     for name in &command.names {
         client

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::client::{Client, segment};
+use super::confirm::confirm;
 use super::failure::Failure;
+use super::keys;
 use super::output::{self, Format, table};
-use super::{keys, workspaces};
 use crate::http::admin::wire::{NewUser, RoleName, SignInLink, UserView};
 use crate::http::problem::Problem;
 use crate::names::UserName;
@@ -153,7 +154,8 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
     }
     if !command.yes {
         let names: Vec<_> = command.names.iter().map(UserName::as_str).collect();
-        workspaces::confirm(&format!("Remove {} and their keys?", names.join(", ")))?;
+        let question = format!("Remove {} and their keys?", names.join(", "));
+        confirm(client, &question)?;
     }
     for name in &command.names {
         client

@@ -1,16 +1,17 @@
 //! Which server a command means.
 //!
-//! The first of these that is there: `--context` or `--data-dir`; `DEVGATE_URL` with
-//! `DEVGATE_TOKEN`; `DEVGATE_CONTEXT`; `--config`, `DEVGATE_CONFIG` or
-//! `DEVGATE_DATA_DIR`; the context that `devgate login` or `devgate context use` chose;
-//! the data folder that is the default.
+//! The first of these that is there: `--context`; `--data-dir` or `--config`; `DEVGATE_URL`
+//! with `DEVGATE_TOKEN`; `DEVGATE_CONTEXT`; `DEVGATE_CONFIG` or `DEVGATE_DATA_DIR`; the
+//! context that `devgate login` or `devgate context use` chose; the data folder that is the
+//! default. An empty variable is none.
 
 use std::env;
+use std::path::PathBuf;
 
 use devgate_protocol::Secret;
 
-use super::args::{Settings, Source};
-use super::client::{Client, Rest};
+use super::args::{Settings, Source, no_text, path_of};
+use super::client::{Client, Rest, read_authority};
 use super::contexts::{Context, ContextName, Contexts, LOCAL};
 use super::failure::{Failure, Kind};
 
@@ -50,17 +51,16 @@ pub(super) fn which(source: &Source) -> Result<Which, Failure> {
     if let Some(name) = &source.context {
         return named(name);
     }
-    if source.data_dir.is_some() {
+    if source.data_dir.is_some() || source.config.is_some() {
         return Ok(Which::Here);
     }
-    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(url) = variable("DEVGATE_URL") {
-        return of_environment(url, variable("DEVGATE_TOKEN"), variable("DEVGATE_CA"));
+    if let Some(url) = variable("DEVGATE_URL")? {
+        return of_environment(url, variable("DEVGATE_TOKEN")?, path_of("DEVGATE_CA"));
     }
-    if let Some(name) = variable("DEVGATE_CONTEXT") {
+    if let Some(name) = variable("DEVGATE_CONTEXT")? {
         return named(&name);
     }
-    if source.config.is_some() || env::var_os("DEVGATE_DATA_DIR").is_some() {
+    if path_of("DEVGATE_CONFIG").is_some() || path_of("DEVGATE_DATA_DIR").is_some() {
         return Ok(Which::Here);
     }
     let contexts = Contexts::read()?;
@@ -68,6 +68,33 @@ pub(super) fn which(source: &Source) -> Result<Which, Failure> {
         Some(name) => Ok(Which::Named(name.clone(), contexts.named(name)?.clone())),
         None => Ok(Which::Here),
     }
+}
+
+/// Says that commands mean a server from now on, and what goes before that here.
+pub(super) fn from_now_on(name: &str) -> String {
+    let before = [
+        "DEVGATE_URL",
+        "DEVGATE_CONTEXT",
+        "DEVGATE_CONFIG",
+        "DEVGATE_DATA_DIR",
+    ];
+    let unless = match before.into_iter().find(|name| path_of(name).is_some()) {
+        Some(variable) => format!(", but {variable} is set here and goes before that"),
+        None => String::new(),
+    };
+    let local = if name == LOCAL {
+        ", the data folder on this machine,"
+    } else {
+        ""
+    };
+    format!("commands mean {name}{local} from now on{unless}")
+}
+
+/// Returns a variable of the environment; an empty one is none.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    let value = env::var_os(name).filter(|value| !value.is_empty());
+    let text = value.map(|value| value.into_string().map_err(|_| no_text(name)));
+    text.transpose()
 }
 
 fn named(name: &str) -> Result<Which, Failure> {
@@ -83,13 +110,13 @@ fn named(name: &str) -> Result<Which, Failure> {
 fn of_environment(
     url: String,
     token: Option<String>,
-    ca: Option<String>,
+    ca: Option<PathBuf>,
 ) -> Result<Which, Failure> {
     let Some(token) = token else {
         let message = "DEVGATE_URL is set without DEVGATE_TOKEN: set that too, or unset it";
         return Err(Failure::new(Kind::Usage, message));
     };
-    let ca = ca.map(|path| super::login::read_ca(path.as_ref()));
+    let ca = ca.map(|path| read_authority(&path));
     Ok(Which::Environment(Context {
         url,
         user: None,

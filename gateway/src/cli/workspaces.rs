@@ -1,6 +1,5 @@
 //! The commands about workspaces.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::client::{Client, segment};
+use super::confirm::confirm;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
 use super::{deleted, lifetime, there};
@@ -234,7 +234,7 @@ pub(super) async fn create(client: &mut Client, command: Create) -> Result<(), F
     };
     let mut view: WorkspaceView = client.post("/workspaces", &request).await?;
     if then == AfterCreate::Start && !command.waiting.no_wait {
-        let progress = Progress::start(format!("starting {}", view.name));
+        let progress = Progress::start(&format!("starting {}", view.name));
         let reached = wait(client, view, (&progress, "starting"), &command.waiting).await;
         drop(progress);
         view = reached?.ok_or_else(deleted_meanwhile)?;
@@ -267,9 +267,9 @@ pub(super) async fn rebuild(client: &mut Client, command: Rebuild) -> Result<(),
     if !command.yes {
         let names: Vec<_> = command.workspaces.iter().map(ToString::to_string).collect();
         let names = names.join(", ");
-        confirm(&format!(
-            "Rebuild {names}? What runs there ends, and all but the home is lost."
-        ))?;
+        let question =
+            format!("Rebuild {names}? What runs there ends, and all but the home is lost.");
+        confirm(client, &question)?;
     }
     let request = RebuildWorkspace {
         template: command.made_of.template,
@@ -295,7 +295,7 @@ pub(super) async fn reach(
     if !waiting.no_wait {
         let mut reached = Vec::new();
         for view in views {
-            let progress = Progress::start(format!("{} {}", action.doing(), view.name));
+            let progress = Progress::start(&format!("{} {}", action.doing(), view.name));
             let end = wait(client, view, (&progress, action.doing()), waiting).await;
             drop(progress);
             reached.push(end?.ok_or_else(deleted_meanwhile)?);
@@ -382,23 +382,6 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
     })
 }
 
-/// Asks on a terminal, and refuses elsewhere.
-pub(super) fn confirm(question: &str) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::new(
-            Kind::Usage,
-            "this asks first: say --yes where nobody can be asked",
-        ));
-    }
-    output::note(&format!("{question} [y/N]"));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(Kind::Failed, "nothing was done"))
-}
-
 pub(super) async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
     client
         .get(&format!("/workspaces/{}", segment(&target.to_string())))
@@ -433,7 +416,7 @@ pub(super) async fn wait(
             answer => answer?,
         };
         if let Some(now) = &view.doing {
-            progress.tell(format!("{doing} {}: {now}", view.name));
+            progress.tell(&format!("{doing} {}: {now}", view.name));
         }
         if view.state.is_settled() {
             return Ok(Some(view));

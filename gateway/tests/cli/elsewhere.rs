@@ -171,7 +171,7 @@ fn a_browser_signs_a_machine_in_and_logout_ends_it_on_both_sides() {
     let shown = browser.get(&format!("/login/device/{code}"));
     assert_eq!(shown["user_code"], Value::String(code.clone()));
     assert_eq!(shown["address"], "127.0.0.1");
-    assert_eq!(shown["scope"], "admin");
+    assert_eq!(shown["scope"], "write");
     browser.post(&format!("/login/device/{code}/approve"), "");
     let said = Said::of(approved.wait_with_output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -207,7 +207,7 @@ fn a_token_comes_from_stdin_alone_and_scripts_name_the_server_by_variables() {
     machine.sign_in(&server, &running, "read");
     machine
         .run(&["stop", "default"])
-        .failed(7, &["--scope admin"]);
+        .failed(7, &["--scope write"]);
 
     let listed = machine.json(&["context", "list"]);
     assert_eq!(listed[1]["name"], "localhost");
@@ -387,7 +387,7 @@ fn a_proxy_says_why_it_can_not_connect() {
     machine.sign_in(&server, &running, "read");
     machine
         .run(&["proxy", "default"])
-        .failed(7, &["--scope admin"]);
+        .failed(7, &["--scope write"]);
     machine
         .run(&["proxy", "nothing"])
         .failed(3, &["devgate list"]);

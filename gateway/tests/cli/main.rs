@@ -10,6 +10,7 @@ mod administration;
 mod configuration;
 mod elsewhere;
 mod home;
+mod hostile;
 mod lifecycle;
 mod secrets;
 mod starting;

@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -22,8 +22,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::authority::MAX_AUTHORITY;
 use super::trust::{self, Trust};
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, bytes, refused, request};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
 use crate::http::problem::Problem;
 use crate::http::{Origin, Scheme};
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Remote {
     /// Absent where it speaks plain HTTP.
     tls: Option<Arc<ClientConfig>>,
     token: Option<Secret<String>>,
+    /// Largest answer that is read, in bytes.
+    most: usize,
     /// A connection that can be used again.
     sender: Option<SendRequest<Full<Bytes>>>,
     /// The connections' own tasks; they end when this is dropped.
@@ -48,8 +51,11 @@ pub(in crate::cli) struct Remote {
 pub(in crate::cli) enum Unanswered {
     /// The server refuses.
     Refused(Problem),
-    /// Its certificate is of nobody who is trusted.
+    /// Nobody who is trusted issued its certificate; nothing else is wrong with it.
     Untrusted(Failure),
+    /// Somebody issued it who is called like one who is trusted, as all devgate's own
+    /// authorities are called alike.
+    Mistaken(Failure),
     /// Anything else.
     Failed(Failure),
 }
@@ -85,6 +91,11 @@ impl Remote {
             origin,
             tls,
             token,
+            // Whoever it is, it is asked for its authority alone.
+            most: match trust {
+                Trust::Anybody => MAX_AUTHORITY,
+                Trust::System | Trust::Pinned(_) => MAX_ANSWER,
+            },
             sender: None,
             connections: JoinSet::new(),
         })
@@ -107,7 +118,7 @@ impl Remote {
         body: Option<&Value>,
     ) -> Result<Bytes, Unanswered> {
         let (answer, sender) = self.send(method, path, body, "application/json").await?;
-        let bytes = bytes(answer.into_body(), || self.silent()).await?;
+        let bytes = bytes(answer.into_body(), self.most, || self.silent()).await?;
         self.sender = Some(sender);
         Ok(bytes)
     }
@@ -145,7 +156,7 @@ impl Remote {
         let status = answer.status();
         let accepted = answer.headers().get(header::SEC_WEBSOCKET_ACCEPT);
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            let text = bytes(answer.into_body(), || self.silent()).await?;
+            let text = bytes(answer.into_body(), self.most, || self.silent()).await?;
             return Err(Unanswered::Refused(refused(status, &text)));
         }
         if accepted.is_none_or(|value| value != accept_key(key.as_bytes()).as_str()) {
@@ -201,7 +212,7 @@ impl Remote {
             if status.is_success() {
                 return Ok((answer, sender));
             }
-            let text = bytes(answer.into_body(), || self.silent()).await?;
+            let text = bytes(answer.into_body(), self.most, || self.silent()).await?;
             self.sender = Some(sender);
             return Err(Unanswered::Refused(refused(status, &text)));
         }
@@ -244,18 +255,22 @@ impl Remote {
             return Failure::new(Kind::Unreachable, message).into();
         };
         let next = match why {
-            rustls::CertificateError::UnknownIssuer => {
-                "sign in anew with `devgate login`, which shows whose it is, or name its \
-                 authority with --ca FILE"
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "name its authority with `devgate login --ca FILE`, or by the fingerprint that \
+                 `devgate status` shows on the server with --fingerprint"
             }
-            rustls::CertificateError::NotValidForName
-            | rustls::CertificateError::NotValidForNameContext { .. } => {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "write the address as the server's configuration has it (http.names)"
             }
             _ => "compare the clocks of both machines, and look at the server's log",
         };
         let message = format!("the certificate of {origin} is not trusted ({why}): {next}");
-        Unanswered::Untrusted(Failure::new(Kind::Unreachable, message))
+        let failure = Failure::new(Kind::Unreachable, message);
+        match why {
+            CertificateError::UnknownIssuer => Unanswered::Untrusted(failure),
+            CertificateError::BadSignature => Unanswered::Mistaken(failure),
+            _ => Unanswered::Failed(failure),
+        }
     }
 
     fn silent(&self) -> Failure {

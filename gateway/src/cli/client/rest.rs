@@ -55,6 +55,14 @@ impl Rest {
         &self.name
     }
 
+    /// Returns what it is called, with its address.
+    pub(in crate::cli) fn full_name(&self) -> String {
+        match self.origin() {
+            origin if origin == self.name => origin,
+            origin => format!("{} ({origin})", self.name),
+        }
+    }
+
     /// Returns its address.
     pub(in crate::cli) fn origin(&self) -> String {
         self.remote.origin().to_string()
@@ -140,11 +148,16 @@ impl Rest {
         loop {
             let path = format!("{path}{sign}limit=200{cursor}");
             let mut page = self.call(Method::GET, &path, None).await?;
-            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                all.extend(items);
-            }
+            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                break;
+            };
+            // After a page of nothing no other comes, or there would be no end.
+            let more = !items.is_empty();
+            all.extend(items);
             match page.get("next").and_then(Value::as_str) {
-                Some(next) if all.len() < most => cursor = format!("&cursor={}", segment(next)),
+                Some(next) if more && all.len() < most => {
+                    cursor = format!("&cursor={}", segment(next));
+                }
                 _ => break,
             }
         }
@@ -179,7 +192,9 @@ impl Rest {
 /// Says what went wrong with a server of that name, in the words of the command line.
 pub(in crate::cli) fn explain(error: Unanswered, name: &str) -> Failure {
     match error {
-        Unanswered::Failed(failure) | Unanswered::Untrusted(failure) => failure,
+        Unanswered::Failed(failure)
+        | Unanswered::Untrusted(failure)
+        | Unanswered::Mistaken(failure) => failure,
         Unanswered::Refused(problem) => refused(problem, name),
     }
 }
@@ -190,10 +205,18 @@ fn refused(problem: Problem, name: &str) -> Failure {
             "you aren't signed in at {name}, or no longer: sign in with `devgate login` and its \
              address"
         ),
-        "scope-too-small" => format!(
-            "you signed in at {name} for less than this takes: sign in anew with `devgate login \
-             --scope admin` and its address"
-        ),
+        "scope-too-small" => {
+            // The server says which one it takes.
+            let scope = if problem.detail.contains("scope write") {
+                "write"
+            } else {
+                "admin"
+            };
+            format!(
+                "this takes the scope {scope}, and you signed in at {name} with less: sign in \
+                 anew with `devgate login --scope {scope}` and its address"
+            )
+        }
         _ => return problem.into(),
     };
     Failure::new(Kind::Denied, message)

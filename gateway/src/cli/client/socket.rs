@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, bytes, refused, request};
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
 use crate::config::admin_socket;
 
@@ -39,7 +39,7 @@ impl Socket {
         body: Option<&Value>,
     ) -> Result<Bytes, Failure> {
         let answer = self.send(method, path, body).await?;
-        bytes(answer, || self.silent()).await
+        bytes(answer, MAX_ANSWER, || self.silent()).await
     }
 
     pub(super) async fn send(
@@ -65,7 +65,7 @@ impl Socket {
         if status.is_success() {
             return Ok(answer.into_body());
         }
-        let text = bytes(answer.into_body(), || self.silent()).await?;
+        let text = bytes(answer.into_body(), MAX_ANSWER, || self.silent()).await?;
         Err(Failure::from(refused(status, &text)))
     }
 

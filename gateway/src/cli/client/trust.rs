@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
+use super::authority;
 use crate::cli::failure::{Failure, Kind};
 
 /// Who may have issued a server's certificate.
@@ -57,13 +57,9 @@ fn pinned(pem: &str) -> Result<RootCertStore, Failure> {
         Failure::new(Kind::Usage, message)
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+    for certificate in authority::certificates(pem).map_err(unusable)? {
         let added = roots.add(certificate);
         added.map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("no certificate in it".to_owned()));
     }
     Ok(roots)
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use devgate_protocol::Secret;
-use http::Method;
+use http::{Method, Uri};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +16,7 @@ use crate::cli::contexts::ContextName;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::{self, Progress, printable};
 use crate::http::api::wire::{BeginDevice, DeviceCodes, DeviceToken, FinishDevice};
+use crate::http::{Origin, Scheme};
 use crate::identity::SLOWER;
 use crate::person;
 
@@ -38,8 +39,8 @@ pub(super) async fn ask(
         .await;
     let answer = answer.map_err(|error| explain(error, name.as_str()))?;
     let codes: DeviceCodes = read(parse(&answer)?)?;
-    show(&codes, command);
-    let progress = Progress::start("waiting until somebody approves it".to_owned());
+    show(&codes, command)?;
+    let progress = Progress::start("waiting until somebody approves it");
     let token = wait(remote, &codes, name).await;
     drop(progress);
     let DeviceToken { user, token } = token?;
@@ -60,10 +61,20 @@ fn own_name() -> String {
     fits.take(100).collect()
 }
 
-fn show(codes: &DeviceCodes, command: &Login) {
+fn show(codes: &DeviceCodes, command: &Login) -> Result<(), Failure> {
     let page = printable(&codes.verification_uri);
     let code = printable(&codes.user_code);
     let whole = &codes.verification_uri_complete;
+    for page in [&codes.verification_uri, whole] {
+        if let Host::Another(host) = host(page, &command.url)? {
+            output::note(&format!(
+                "devgate: warning: the page to approve it at is at {host}, and you sign in at \
+                 {}: go on only where you know that this is its dashboard",
+                command.url.host()
+            ));
+            break;
+        }
+    }
     let opened = !command.no_browser && io::stderr().is_terminal() && open(whole);
     let there = if opened {
         "A browser was opened. Should it show nothing, go to"
@@ -73,14 +84,40 @@ fn show(codes: &DeviceCodes, command: &Login) {
     output::note(&format!(
         "{there}\n\n    {page}\n\nand approve this code, if it is the same there:\n\n    {code}\n"
     ));
+    Ok(())
+}
+
+/// Where a page is, seen from the server that named it.
+#[derive(Debug, PartialEq, Eq)]
+enum Host {
+    Same,
+    Another(String),
+}
+
+/// Sees that what a server names is a page, and no less safe than the way to the server.
+fn host(page: &str, origin: &Origin) -> Result<Host, Failure> {
+    let uri: Option<Uri> = page.parse().ok();
+    let scheme = uri.as_ref().and_then(Uri::scheme_str);
+    let allowed = match (scheme, origin.scheme()) {
+        (Some("https"), _) => true,
+        (Some("http"), scheme) => scheme == Scheme::Http,
+        _ => false,
+    };
+    match uri.as_ref().and_then(Uri::host).filter(|_| allowed) {
+        Some(host) if host.eq_ignore_ascii_case(origin.host()) => Ok(Host::Same),
+        Some(host) => Ok(Host::Another(host.to_owned())),
+        None => {
+            let message = format!(
+                "{origin} names a page to approve this at that isn't safe to open ({page}): set \
+                 `http.url` on the server to the dashboard's address, with https"
+            );
+            Err(Failure::new(Kind::Failed, message))
+        }
+    }
 }
 
 /// Opens a page in a browser where there is one; tells whether that was tried.
 fn open(page: &str) -> bool {
-    // It comes from the server: nothing but a page is opened.
-    if !page.starts_with("https://") && !page.starts_with("http://") {
-        return false;
-    }
     let has = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let program = match env::var_os("BROWSER") {
         Some(browser) if !browser.is_empty() => browser,
@@ -105,6 +142,7 @@ async fn wait(
     let mut interval = Duration::from_secs(codes.interval.clamp(1, 60));
     let end = Instant::now() + Duration::from_secs(codes.expires_in.min(3600));
     let mut answered = Instant::now();
+    let mut answers = Answers::All;
     let asked = json!(FinishDevice {
         device_code: codes.device_code.clone(),
     });
@@ -121,6 +159,7 @@ async fn wait(
                 if answered.elapsed() > PATIENCE {
                     return Err(failure);
                 }
+                answers = Answers::SomeLost;
                 continue;
             }
             Err(error) => return Err(explain(error, name.as_str())),
@@ -137,6 +176,67 @@ async fn wait(
             _ => return Err(explain(Unanswered::Refused(problem), name.as_str())),
         }
     }
-    let message = "the code is too old, or the server has started anew: run this again";
-    Err(Failure::new(Kind::TimedOut, message))
+    Err(expired(answers))
+}
+
+/// Which answers came while a server was polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    All,
+    /// The token may have been in one that didn't: it is told once.
+    SomeLost,
+}
+
+/// Says that there is no token for a code any more.
+fn expired(answers: Answers) -> Failure {
+    let message = if answers == Answers::SomeLost {
+        "the connection broke while the server was asked, and now the code is too old or was \
+         used up: look at your tokens at the dashboard, end the newest one if it is this \
+         machine's, and run this again"
+    } else {
+        "the code is too old, or the server has started anew: run this again"
+    };
+    Failure::new(Kind::TimedOut, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_no_less_safe_than_the_login_and_another_host_is_told() {
+        let https: Origin = "https://dev.example.com:8443".parse().unwrap();
+        let plain: Origin = "http://localhost:8080".parse().unwrap();
+        let at = |page: &str, origin: &Origin| host(page, origin).ok();
+        let another = |host: &str| Some(Host::Another(host.to_owned()));
+        let page = "https://DEV.example.com/device#code=ABCD-EFGH";
+        assert_eq!(at(page, &https), Some(Host::Same));
+        assert_eq!(at("http://localhost:8080/device", &plain), Some(Host::Same));
+        let disguised = "https://dev.example.com@evil.example/device";
+        assert_eq!(at(disguised, &https), another("evil.example"));
+        assert_eq!(
+            at("https://dev.example.com/", &plain),
+            another("dev.example.com")
+        );
+        for bad in [
+            "http://dev.example.com:8443/device",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "/device",
+            "https://dev.example.com/a b",
+            "",
+        ] {
+            assert_eq!(at(bad, &https), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_may_have_been_lost_is_told() {
+        assert!(
+            expired(Answers::SomeLost)
+                .to_string()
+                .contains("your tokens")
+        );
+        assert!(!expired(Answers::All).to_string().contains("your tokens"));
+    }
 }

@@ -4,40 +4,64 @@ use std::io::{self, IsTerminal as _};
 
 use http::Method;
 
-use super::{Login, read_ca};
-use crate::cli::client::{Remote, Trust, Unanswered, explain};
-use crate::cli::contexts::Context;
+use super::Login;
+use crate::cli::client::{Remote, Trust, Unanswered, explain, only, read_authority};
+use crate::cli::contexts::{Context, ContextName};
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output;
 use crate::fingerprint::Fingerprint;
 
 /// Returns the way to the server, and the authority that it is known by from now on, where
-/// this machine doesn't know one.
+/// this machine doesn't know one. A server that is `known` keeps its authority, unless the
+/// command names another.
 pub(super) async fn trusted(
     command: &Login,
-    before: Option<&Context>,
+    known: Option<(&ContextName, &Context)>,
 ) -> Result<(Remote, Option<String>), Failure> {
-    let given = match (&command.ca, &command.fingerprint) {
-        (Some(path), _) => Some(read_ca(path)?),
+    let named = match (&command.ca, &command.fingerprint) {
+        (Some(path), _) => Some(read_authority(path)?),
         (None, Some(expected)) => Some(compared(command, expected).await?),
-        (None, None) => before.and_then(|before| before.ca.clone()),
+        (None, None) => None,
     };
-    if let Some(pem) = given {
-        let trust = Trust::Pinned(pem.clone());
-        let remote = reached(command, &trust).await.map_err(flat)?;
-        return Ok((remote, Some(pem)));
+    if let Some(pem) = named {
+        return pinned(command, pem).await;
     }
-    match reached(command, &Trust::System).await {
-        Ok(remote) => Ok((remote, None)),
-        Err(Unanswered::Untrusted(_)) => {
+    let kept = known.and_then(|(_, context)| context.ca.clone());
+    let trust = kept.clone().map_or(Trust::System, Trust::Pinned);
+    match reached(command, &trust).await {
+        Ok(remote) => Ok((remote, kept)),
+        Err(error) => {
+            use Unanswered::{Mistaken, Untrusted};
+            match (&error, known) {
+                (Untrusted(_) | Mistaken(_), Some((name, _))) => {
+                    return Err(another(command, name));
+                }
+                (Untrusted(_), None) => {}
+                // What else is wrong no person can judge.
+                _ => return Err(flat(error)),
+            }
             let pem = authority(command).await?;
             confirm(command, &pem)?;
-            let trust = Trust::Pinned(pem.clone());
-            let remote = reached(command, &trust).await.map_err(flat)?;
-            Ok((remote, Some(pem)))
+            pinned(command, pem).await
         }
-        Err(error) => Err(flat(error)),
     }
+}
+
+/// Returns the way to a server whose authority is that one.
+async fn pinned(command: &Login, pem: String) -> Result<(Remote, Option<String>), Failure> {
+    let trust = Trust::Pinned(pem.clone());
+    let remote = reached(command, &trust).await.map_err(flat)?;
+    Ok((remote, Some(pem)))
+}
+
+fn another(command: &Login, name: &ContextName) -> Failure {
+    let message = format!(
+        "{} is known (context {name}), and its certificate is from another authority than \
+         before: somebody may be in between. Where it was replaced, say --fingerprint as \
+         `devgate status` shows it on the server, or --ca FILE",
+        command.url
+    );
+    Failure::new(Kind::Unreachable, message)
 }
 
 fn flat(error: Unanswered) -> Failure {
@@ -64,7 +88,7 @@ async fn reached(command: &Login, trust: &Trust) -> Result<Remote, Unanswered> {
 async fn authority(command: &Login) -> Result<String, Failure> {
     let mut remote = Remote::new(command.url.clone(), &Trust::Anybody, None)?;
     match remote.ask(Method::GET, "/ca", None).await {
-        Ok(pem) => Ok(String::from_utf8_lossy(&pem).into_owned()),
+        Ok(answer) => only(&answer),
         Err(Unanswered::Refused(_)) => {
             let message = format!(
                 "the certificate of {} is of an authority that this machine doesn't know: name \
