@@ -89,6 +89,8 @@ export class Person {
       ...WINDOWS[window],
       colorScheme: colours,
       reducedMotion: "reduce",
+      // What is asked without a page.
+      ignoreHTTPSErrors: !process.env.DEVGATE_PROXY,
       permissions: ["clipboard-read", "clipboard-write"],
     });
     context.setDefaultTimeout(SOON);
