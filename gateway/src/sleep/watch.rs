@@ -74,7 +74,7 @@ impl Inner {
         for record in records.iter().filter(|record| is_running(record)) {
             let stop = self.see(record);
             let after = self.policies.of(&record.workspace).after;
-            if after.is_some() || stop == Stop::Passed {
+            if self.is_watched(record, stop) {
                 ripe.push(record);
             }
             if let Some(after) = after {
@@ -86,6 +86,12 @@ impl Inner {
             join_all(ripe.into_iter().map(|record| self.look(record, &leases))).await;
         }
         Ok(pause.max(FAST))
+    }
+
+    /// Tells whether the watch asks a workspace's agent again and again.
+    pub(super) fn is_watched(&self, record: &Record, stop: Stop) -> bool {
+        let after = self.policies.of(&record.workspace).after;
+        after.is_some() || stop == Stop::Passed
     }
 
     /// Counts what passed through the gateway, and begins to watch what has just begun
@@ -122,10 +128,21 @@ impl Inner {
     }
 
     /// Asks the agent of a workspace that runs, and tells what is known then.
-    pub(super) async fn signs(&self, record: &Record, leases: &[Lease]) -> Option<Signs> {
+    ///
+    /// Where the watch asks it again and again, others have it look at nothing: it would have
+    /// looked for them alone whenever the watch comes, which puts nothing to sleep then.
+    pub(super) async fn signs(
+        &self,
+        record: &Record,
+        leases: &[Lease],
+        asks: Asks,
+    ) -> Option<Signs> {
         let id = &record.workspace.id;
         let after = self.policies.of(&record.workspace).after;
-        let apart = (after.unwrap_or(AFTER_STOP) / 6).min(APART);
+        let apart = match asks {
+            Asks::Now => (after.unwrap_or(AFTER_STOP) / 6).min(APART),
+            Asks::WhatIsKnown => Duration::MAX,
+        };
         let inquiry = lock(&self.watched).get(id)?.inquiry.clone();
         let told = inquiry.lock().await.ask(&self.tunnels, id, apart).await;
         let mut watched = lock(&self.watched);
@@ -137,7 +154,7 @@ impl Inner {
     /// Looks at one workspace, and does what is due.
     async fn look(&self, record: &Record, leases: &[Lease]) {
         let id = &record.workspace.id;
-        let Some(signs) = self.signs(record, leases).await else {
+        let Some(signs) = self.signs(record, leases, Asks::Now).await else {
             return;
         };
         // What was typed while the agent was asked.
@@ -312,6 +329,15 @@ impl Inner {
             warn!(error = chain(&error), "what goes on isn't written down");
         }
     }
+}
+
+/// What an agent is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// What programs do, for which it looks at them, if it hasn't lately.
+    Now,
+    /// What it knows by its last look.
+    WhatIsKnown,
 }
 
 /// What is due.

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use super::judge::{Reason, judge};
 use super::policy::SleepPolicy;
 use super::schedule::ScheduleText;
+use super::watch::Asks;
 use super::watched::Due;
 use super::{Sleep, SleepError, Whose, is_running, lock};
 use crate::workspaces::{Record, State};
@@ -59,9 +60,14 @@ impl Sleep {
         if !is_running(record) {
             return Ok(why);
         }
-        inner.see(record);
+        let stop = inner.see(record);
+        let asks = if inner.is_watched(record, stop) {
+            Asks::WhatIsKnown
+        } else {
+            Asks::Now
+        };
         let leases = inner.store.leases().await?;
-        let Some(signs) = inner.signs(record, &leases).await else {
+        let Some(signs) = inner.signs(record, &leases, asks).await else {
             return Ok(why);
         };
         let now = OffsetDateTime::now_utc();
