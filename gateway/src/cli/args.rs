@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
-    config_ssh, configuration, context, deleted, keys, lifetime, limits, login, output, proxy,
-    renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
+    config_ssh, configuration, context, deleted, history, keys, lifetime, limits, login, logs,
+    output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -171,9 +171,9 @@ pub(super) enum Command {
     /// Make workspaces like one, from a snapshot that is taken for them
     Clone(snapshots::Clone),
     /// Show what happened to a workspace, and who asked for it
-    History(snapshots::History),
+    History(history::History),
     /// Print what a workspace's agent logged, or its start-up
-    Logs(workspaces::Logs),
+    Logs(logs::Logs),
     /// Manage what workspaces can be made from
     #[command(subcommand)]
     Templates(templates::Command),

@@ -11,10 +11,12 @@ mod contexts;
 mod deleted;
 mod failure;
 mod greeting;
+mod history;
 mod keys;
 mod lifetime;
 mod limits;
 mod login;
+mod logs;
 mod output;
 mod proxy;
 mod renaming;
@@ -77,10 +79,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Schedule(command) => sleep::schedule(&mut client(&source)?, command).await,
         Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
         Command::Limits(command) => limits::run(&mut client(&source)?, command).await,
-        Command::Logs(command) => workspaces::logs(&mut client(&source)?, command).await,
+        Command::Logs(command) => logs::logs(&mut client(&source)?, command).await,
         Command::Snapshots(command) => snapshots::run(&mut client(&source)?, command).await,
         Command::Clone(command) => snapshots::clone(&mut client(&source)?, command).await,
-        Command::History(command) => snapshots::history(&mut client(&source)?, command).await,
+        Command::History(command) => history::history(&mut client(&source)?, command).await,
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,

@@ -1,9 +1,8 @@
-//! `devgate snapshots`, `devgate clone` and `devgate history`.
+//! `devgate snapshots` and `devgate clone`.
 
 use std::io::Read as _;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::{Client, segment};
@@ -12,8 +11,8 @@ use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
 use super::workspaces::{Action, WAIT_STEP, Waiting, reach};
 use crate::http::admin::wire::{
-    CloneWorkspace, EventView, PullRequest, PullSnapshot, PushSnapshot, RestoreRequest,
-    SnapshotStateName, SnapshotView, TakeSnapshot, WorkspaceView,
+    CloneWorkspace, PullRequest, PullSnapshot, PushSnapshot, RestoreRequest, SnapshotStateName,
+    SnapshotView, TakeSnapshot, WorkspaceView,
 };
 use crate::identity::Target;
 use crate::names::{SnapshotName, UserName, WorkspaceName};
@@ -165,18 +164,6 @@ pub(super) struct Clone {
     name: Option<WorkspaceName>,
     #[command(flatten)]
     waiting: Waiting,
-    #[command(flatten)]
-    format: Format,
-}
-
-/// `devgate history`.
-#[derive(Debug, Args)]
-pub(super) struct History {
-    /// WORKSPACE, or WORKSPACE.OWNER
-    workspace: Target,
-    /// How many of the last changes
-    #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    lines: u32,
     #[command(flatten)]
     format: Format,
 }
@@ -343,58 +330,6 @@ pub(super) async fn clone(client: &mut Client, command: Clone) -> Result<(), Fai
     let views: Vec<WorkspaceView> = client.post(&path, &request).await?;
     let shown = (&command.waiting, &command.format);
     reach(client, Action::Start, views, shown).await
-}
-
-/// Shows what happened to a workspace.
-pub(super) async fn history(client: &mut Client, command: History) -> Result<(), Failure> {
-    let path = format!(
-        "/workspaces/{}/history?lines={}",
-        segment(&command.workspace.to_string()),
-        command.lines
-    );
-    let events: Vec<EventView> = client.get(&path).await?;
-    command.format.print(&events, |events| {
-        let rows: Vec<_> = events
-            .iter()
-            .map(|event| {
-                let by = event.data.get("by").and_then(Value::as_str).unwrap_or("-");
-                [output::time(event.time), by.to_owned(), told(event)]
-            })
-            .collect();
-        table(["TIME", "BY", "WHAT"], &rows)
-    })
-}
-
-/// Says in words what happened.
-fn told(event: &EventView) -> String {
-    let say = |name: &str| {
-        event
-            .data
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let detail = match say("detail") {
-        "" => String::new(),
-        detail => format!(": {detail}"),
-    };
-    match event.kind.as_str() {
-        "workspace-created" if say("clone-of").is_empty() => "created".to_owned(),
-        "workspace-created" => format!("created as a clone of {}", say("clone-of")),
-        "workspace-state" => format!("{}{detail}", say("state")),
-        "workspace-command" => format!("asked for: {}", say("command")),
-        "workspace-deleted" => "deleted".to_owned(),
-        "snapshot-state" if !say("image").is_empty() => format!(
-            "snapshot {} {} ({}){detail}",
-            say("snapshot"),
-            say("state"),
-            say("image")
-        ),
-        "snapshot-state" => format!("snapshot {} {}{detail}", say("snapshot"), say("state")),
-        "snapshot-deleted" => format!("snapshot {} deleted", say("snapshot")),
-        "port-changed" => "a port was shared, or no longer".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 impl Login {

@@ -22,7 +22,8 @@ use tracing::{error, info, warn};
 
 use super::bring_up::{self, StartFailure};
 use super::ending::{self, Retries};
-use super::state::{Deletion, FailureReason, Intent, Record, State, Workspace};
+use super::failure::FailureReason;
+use super::state::{Deletion, Intent, Record, State, Workspace};
 use super::tenure::{Owned, Owner};
 use super::{Command, Shared, startup};
 use crate::activity::Activity;

@@ -2,9 +2,10 @@
 
 use devgate_protocol::Refusal;
 
+use super::failure::FailureReason;
 use super::reached::LimitReached;
 use super::snapshots::{MAX_CLONES, MAX_DESCRIPTION};
-use super::state::{FailureReason, State, Workspace};
+use super::state::{State, Workspace};
 use crate::config::Period;
 use crate::drivers::DriverError;
 use crate::identity::Target;

@@ -14,6 +14,7 @@ mod bring_up;
 mod decide;
 mod ending;
 mod error;
+mod failure;
 mod lifetime;
 mod limits;
 mod logs;
@@ -64,6 +65,7 @@ pub use blueprint::{
     TemplateUse,
 };
 pub use error::{CommandError, OpenError, SnapshotError};
+pub use failure::FailureReason;
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
 pub use pool::{PoolStanding, WantedPool};
@@ -75,7 +77,7 @@ pub use repository::{
 pub(crate) use snapshot::NewSnapshot;
 pub use snapshot::{Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 pub use snapshots::{MAX_CLONES, MAX_DESCRIPTION};
-pub use state::{Deletion, FailureReason, Intent, InvalidIntent, Record, State, Workspace};
+pub use state::{Deletion, Intent, InvalidIntent, Record, State, Workspace};
 pub use victims::Killed;
 
 /// Commands that wait for one workspace's task. When it is full, callers wait.

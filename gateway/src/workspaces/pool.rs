@@ -12,7 +12,8 @@ use tracing::{info, warn};
 
 use super::blueprint::{Blueprint, TemplateUse};
 use super::error::CommandError;
-use super::state::{FailureReason, Intent, Record, State, Workspace};
+use super::failure::FailureReason;
+use super::state::{Intent, Record, State, Workspace};
 use super::whole::to_the_end;
 use super::{Order, Workspaces};
 use crate::chain::chain;

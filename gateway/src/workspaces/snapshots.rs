@@ -14,9 +14,10 @@ use tracing::Instrument as _;
 use tracing::info_span;
 
 use super::error::{CommandError, SnapshotError};
+use super::failure::FailureReason;
 use super::measure::count_snapshots;
 use super::snapshot::{NewSnapshot, Purpose, Snapshot, SnapshotState, Transfer, TransferState};
-use super::state::{FailureReason, Intent, Record, Workspace};
+use super::state::{Intent, Record, Workspace};
 use super::whole::to_the_end;
 use super::{Order, Verb, Workspaces};
 use crate::config::rules::is_image;

@@ -11,7 +11,8 @@ use super::Actor;
 use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::workspaces::blueprint::Blueprint;
-use crate::workspaces::state::{FailureReason, Workspace};
+use crate::workspaces::failure::FailureReason;
+use crate::workspaces::state::Workspace;
 
 impl Actor {
     /// Forgets what the workspace was made of before, once that isn't needed any more.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{Entry, Limits, Usage, demand};
 use crate::names::{UserId, WorkspaceId, WorkspaceName};
+use crate::workspaces::failure::FailureReason;
 use crate::workspaces::reached::Resource;
-use crate::workspaces::state::{FailureReason, State};
+use crate::workspaces::state::State;
 
 /// Whose workspaces are counted.
 #[derive(Clone, Copy, Debug)]

@@ -58,20 +58,39 @@ function Enter({ enter }: { enter: (code: string) => void }) {
         }}
       >
         <Stack gap="md" align="flex-start">
-          <TextInput
+          <CodeInput
             label="Code"
-            placeholder="XXXX-XXXX"
             value={text}
-            onChange={(event) => setText(event.currentTarget.value)}
+            change={setText}
             error={wrong && "A code has eight letters, none of them a vowel."}
-            autoComplete="off"
-            autoCapitalize="characters"
-            spellCheck={false}
           />
           <Button type="submit">Continue</Button>
         </Stack>
       </form>
     </Panel>
+  );
+}
+
+interface CodeInputProps {
+  label: string;
+  value: string;
+  change: (text: string) => void;
+  error?: React.ReactNode;
+}
+
+/** Where a code is typed, with an example of its form in it while it is empty. */
+function CodeInput({ label, value, change, error }: CodeInputProps) {
+  return (
+    <TextInput
+      label={label}
+      placeholder="WDJB-MJHT"
+      value={value}
+      onChange={(event) => change(event.currentTarget.value)}
+      error={error}
+      autoComplete="off"
+      autoCapitalize="characters"
+      spellCheck={false}
+    />
   );
 }
 
@@ -140,17 +159,7 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
             {explain(decide.error)}
           </Alert>
         )}
-        {compares && (
-          <TextInput
-            label="The code that your terminal shows"
-            placeholder="XXXX-XXXX"
-            value={typed}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-            autoComplete="off"
-            autoCapitalize="characters"
-            spellCheck={false}
-          />
-        )}
+        {compares && <CodeInput label="The code that your terminal shows" value={typed} change={setTyped} />}
         <Group gap="xs">
           <Button
             onClick={() => decide.mutate(true)}
