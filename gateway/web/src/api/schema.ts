@@ -2310,7 +2310,7 @@ export interface components {
         };
         /** @description A process that was started over the API. */
         Process: {
-            /** @description What it was started with, where that is a command. */
+            /** @description What it was started with, where that is a command; of a very long one its beginning. */
             command?: string[] | null;
             /** @description Where it began. */
             cwd: string;
@@ -2338,7 +2338,7 @@ export interface components {
              * @description Its process id in the workspace.
              */
             pid: number;
-            /** @description What it was started with, where that is a script. */
+            /** @description What it was started with, where that is a script; of a very long one its beginning. */
             script?: string | null;
             /** @description What ended it, where a signal did: `KILL`, say. */
             signal?: string | null;
