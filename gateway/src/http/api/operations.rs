@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod device;
+mod files;
 mod inside;
 mod lifetime;
 mod sleep;
@@ -22,7 +23,7 @@ use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 9] = [
+pub(super) const TAGS: [(&str, &str); 10] = [
     ("login", "Signing in and out."),
     (
         "account",
@@ -39,6 +40,7 @@ pub(super) const TAGS: [(&str, &str); 9] = [
         "inside",
         "What a workspace's agent answers: terminals, editor, statistics.",
     ),
+    ("files", "The files of a workspace."),
     (
         "administration",
         "Users and the server, for administrators.",
@@ -63,6 +65,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(ssh::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
+        tagged(files::all(), "files"),
         users(),
         server(),
     ];

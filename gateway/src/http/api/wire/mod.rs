@@ -3,6 +3,8 @@
 mod account;
 mod agent;
 mod device;
+mod files;
+mod search;
 mod secrets;
 mod server;
 mod snapshots;
@@ -12,6 +14,8 @@ mod workspaces;
 pub use account::*;
 pub use agent::*;
 pub use device::*;
+pub use files::*;
+pub use search::*;
 pub use secrets::*;
 pub use server::*;
 pub use snapshots::*;
