@@ -238,6 +238,7 @@ fn trees() -> Vec<Operation> {
 }
 
 fn uploads() -> Vec<Operation> {
+    const ONE: &str = "/workspaces/{id}/files/uploads/{upload}";
     let one = |method, path, id, summary| {
         file(method, path, id, summary).text_parameter(
             "upload",
@@ -245,7 +246,6 @@ fn uploads() -> Vec<Operation> {
             "^[a-z0-9]{16}$",
         )
     };
-    const ONE: &str = "/workspaces/{id}/files/uploads/{upload}";
     vec![
         file(
             Post,
