@@ -10,13 +10,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use self::blocks::{BLOCK, Blocks};
 use self::range::{Range, Wanted, wanted};
-use super::blocking;
 use super::call::Call;
 use super::incoming::Incoming;
+use super::{blocking, saved_as};
 use crate::agent::Agent;
 use crate::files::read::{block, in_order, open};
 use crate::files::{Appending, Condition, Entry, FileError, Order, Replaced, Writing};
@@ -120,15 +119,11 @@ fn begin(
     let file = file.try_clone().map_err(|_| FileError::Busy)?;
     let mut headers = HeaderMap::new();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let name = percent_encode(name, NON_ALPHANUMERIC);
+    headers.insert(header::CONTENT_DISPOSITION, saved_as(name));
     for (header, value) in [
         (header::ETAG, tag),
         (header::LAST_MODIFIED, changed),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename*=UTF-8''{name}"),
-        ),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(header, value);

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::problem::Problem;
@@ -26,6 +28,9 @@ const LIMIT: u64 = 200;
 
 /// Most entries of a page.
 const MAX_LIMIT: u64 = 1000;
+
+/// What of a name isn't percent-encoded, besides letters and digits (RFC 8187 §3.2.1).
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 /// Returns the routes.
 pub(super) fn routes() -> Router<Arc<Agent>> {
@@ -73,6 +78,13 @@ async fn list(State(agent): State<Arc<Agent>>, call: Call) -> Result<Json<Page>,
         files::list(&root()?, names, &path, limit, cursor.as_deref())
     });
     Ok(Json(page.await?))
+}
+
+/// Has a browser save what comes, under this name.
+fn saved_as(name: &[u8]) -> HeaderValue {
+    let name = percent_encode(name, NAME);
+    let value = HeaderValue::try_from(format!("attachment; filename*=UTF-8''{name}"));
+    value.unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 /// Does something that blocks.

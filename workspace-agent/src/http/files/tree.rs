@@ -9,14 +9,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use http::{HeaderMap, HeaderValue, header};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::blocking;
 use super::call::Call;
 use super::incoming::{Incoming, reading};
+use super::{blocking, saved_as};
 use crate::agent::Agent;
 use crate::files::outgoing;
 use crate::files::tree::{Format, Unpacked, pack, source, unpack};
@@ -43,8 +42,7 @@ pub(super) async fn download(
     let name = path
         .rsplit(|byte| *byte == b'/')
         .find(|name| !name.is_empty());
-    let name = percent_encode(name.unwrap_or(b"files"), NON_ALPHANUMERIC);
-    let name = format!("attachment; filename*=UTF-8''{name}.{end}");
+    let name = [name.unwrap_or(b"files"), b".", end.as_bytes()].concat();
     let root = call.root(&agent);
     let folder = blocking(move || source(&root()?, &path)).await?;
     let (out, pieces) = outgoing();
@@ -74,9 +72,7 @@ pub(super) async fn download(
     );
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(name) = HeaderValue::try_from(name) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
+    headers.insert(header::CONTENT_DISPOSITION, saved_as(&name));
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
