@@ -87,22 +87,43 @@ impl Api {
             folder: target.path("api"),
         };
         std::fs::create_dir_all(&api.folder).unwrap();
-        let post = |path: &str, body: &str| -> Value {
-            let mut curl = api.curl();
-            let jar = api.folder.join("cookies");
-            curl.arg("--cookie").arg(&jar).arg("--cookie-jar").arg(&jar);
-            curl.args(["--header", "Content-Type: application/json"])
-                .args(["--header", &format!("Origin: {origin}")])
-                .args(["--data", body, &format!("{origin}/api/v1{path}")]);
-            serde_json::from_str(&run(&mut curl, b"", LIMIT).ok().out()).unwrap()
-        };
-        let _ = post("/login/link", &format!("{{\"token\":\"{once}\"}}"));
-        let token = post("/me/tokens", r#"{"name":"tests","scope":"admin"}"#);
-        let token = token["token"].as_str().unwrap().to_owned();
-        api.token = token;
+        let _ = api.sign_in("/login/link", &format!("{{\"token\":\"{once}\"}}"));
+        let token = api.sign_in("/me/tokens", r#"{"name":"tests","scope":"admin"}"#);
+        token["token"].as_str().unwrap().clone_into(&mut api.token);
         let listed = api.ask(&["/workspaces"]).json(200);
         api.workspace = listed["items"][0]["id"].as_str().unwrap().to_owned();
         api
+    }
+
+    /// Returns the same by a token that is narrowed to this.
+    #[track_caller]
+    pub fn narrowed(&self, to: &Value) -> Self {
+        let wanted = serde_json::json!({"name": "narrow", "scope": "write", "narrowed_to": to});
+        let whole = Self {
+            token: String::new(),
+            ..self.clone()
+        };
+        let token = whole.sign_in("/me/tokens", &wanted.to_string());
+        Self {
+            token: token["token"].as_str().unwrap().to_owned(),
+            ..whole
+        }
+    }
+
+    /// Posts JSON as the dashboard's page does, with its cookie.
+    #[track_caller]
+    fn sign_in(&self, path: &str, body: &str) -> Value {
+        let (mut curl, origin) = (self.curl(), &self.origin);
+        let jar = self.folder.join("cookies");
+        curl.arg("--cookie").arg(&jar).arg("--cookie-jar").arg(&jar);
+        curl.args([
+            "--fail-with-body",
+            "--header",
+            "Content-Type: application/json",
+        ])
+        .args(["--header", &format!("Origin: {origin}")])
+        .args(["--data", body, &format!("{origin}/api/v1{path}")]);
+        serde_json::from_str(&run(&mut curl, b"", LIMIT).ok().out()).unwrap()
     }
 
     /// Returns a token's header.

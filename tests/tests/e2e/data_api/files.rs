@@ -258,6 +258,29 @@ fn files_are_found_by_name_and_content(target: &Target) {
     assert_eq!((first.len(), &first[1]["truncated"]), (2, &json!(true)));
 }
 
+fn a_token_for_one_folder_reaches_nothing_else(target: &Target) {
+    let api = Api::of(target);
+    let script = "mkdir jail && echo secret > file && ln -s ../file jail/l && echo in > jail/in";
+    let _ = target.ssh().run(script).ok();
+    let actions = json!(["files-read", "files-write"]);
+    let own = api.narrowed(&json!({"folder": "jail", "actions": actions}));
+    assert_eq!(own.file("/files/content?path=in", &[]).text(), "in\n");
+    let _ = own.send("PUT", "/files/content?path=new", b"new").json(201);
+    for more in ["Accept: */*", "Connection: devgate-confined-to", "Devgate-Confined-To: /"] {
+        for path in ["../file", "l", "/etc/passwd", "%2e%2e%2ffile"] {
+            let args = ["--header", more];
+            own.file(&format!("/files/content?path={path}"), &args).refused(403, "outside");
+        }
+    }
+    let way = json!({"from": "in", "to": "../out"});
+    post(&own, "/files/move", &way).refused(403, "outside");
+    own.file("/files?path=../file", &["--request", "DELETE"]).refused(403, "outside");
+    let listed = own.file("/files/list?path=", &[]).json(200);
+    assert_eq!(names(&listed), ["in", "l", "new"]);
+    let reads = api.narrowed(&json!({"folder": "jail", "actions": ["files-read"]}));
+    assert_eq!(reads.send("PUT", "/files/content?path=no", b"no").status, 403);
+}
+
 fn a_client_can_not_say_where_it_is_confined_to(target: &Target) {
     let api = Api::of(target);
     let _ = target.ssh().run("mkdir jail; echo out > file").ok();
