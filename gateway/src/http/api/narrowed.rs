@@ -57,6 +57,11 @@ fn need(id: &str) -> Need {
         | "listTemplates" | "showTemplate" => Action::Manage,
         "listSnapshots" | "showSnapshot" | "takeSnapshot" | "restoreSnapshot"
         | "deleteSnapshot" => Action::Snapshots,
+        "statFile" | "listFiles" | "readFile" | "headFile" | "downloadTree" | "findFiles"
+        | "grepFiles" => Action::FilesRead,
+        "writeFile" | "appendFile" | "makeFolder" | "moveFile" | "copyFile" | "setFileMode"
+        | "makeLink" | "deleteFile" | "uploadTree" | "createUpload" | "showUpload"
+        | "sendUpload" | "completeUpload" | "cancelUpload" => Action::FilesWrite,
         "openTerminal" | "closeTerminal" | "attachTerminal" => Action::Terminals,
         "listProcesses" | "startProcess" | "showProcess" | "endProcess" | "signalProcess"
         | "resizeProcess" | "readProcessOutput" | "writeProcessInput" | "runProcess"

@@ -4,3 +4,5 @@ mod git;
 mod processes;
 mod sockets;
 mod watch;
+mod files;
+mod large;
