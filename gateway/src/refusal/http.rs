@@ -119,6 +119,8 @@ impl Refusal for InsideRefused {
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
+            Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
+            Self::BadHost => row(Status::BAD_REQUEST, "bad-request", Prohibited),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What of the API a workspace's own agent answers: its terminals, its statistics, its
-//! editor, and the ports that something listens on ([`ports`]).
+//! editor, and the ports that something listens on ([`ports`]); and connections to what
+//! listens there ([`forward`]).
 //!
 //! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
 //! body, as a WebSocket where it asks for one, and without the caller's credentials.
 
+mod forward;
 mod ports;
 
 use std::net::IpAddr;
@@ -69,11 +71,20 @@ pub(crate) enum InsideRefused {
     Late,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
+    #[error("this address is a WebSocket: `devgate port-forward WORKSPACE PORT` opens it")]
+    NoUpgrade,
+    #[error("this is no host: give a name or an address of at most {MAX_HOST} bytes")]
+    BadHost,
 }
+
+/// Longest name of a host, in bytes (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 255;
 
 /// Returns the routes, to be merged with others.
 pub fn router(inside: Inside) -> Router {
-    let mut router = Router::new().route("/api/v1/workspaces/{id}/ports", get(ports::list));
+    let mut router = Router::new()
+        .route("/api/v1/workspaces/{id}/ports", get(ports::list))
+        .route("/api/v1/workspaces/{id}/forward", get(forward::open));
     for (path, methods) in [
         ("terminals", get(pass).post(pass)),
         ("terminals/{rest}", get(pass_below).delete(pass_below)),
