@@ -14,6 +14,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod caller;
 pub mod clients;
 pub mod component;
 pub mod docker;

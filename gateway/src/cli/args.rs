@@ -200,7 +200,7 @@ pub(super) enum Command {
     Config(configuration::Command),
     /// Find out why something doesn't work, and what to do
     ///
-    /// From elsewhere it looks at names, ports, certificates, clocks, WebSockets and host keys on
+    /// From elsewhere it looks at names, ports, certificates, clocks, proxies and host keys on
     /// the way to the server; on the server's own machine at that and at Docker.
     Doctor(doctor::Doctor),
     /// Print what a shell needs to complete commands and names of workspaces

@@ -19,6 +19,7 @@ mod browser;
 mod cli;
 mod clients;
 mod copying;
+mod data_api;
 mod docker;
 mod draining;
 mod exec;

@@ -1,5 +1,6 @@
 //! Going on after a cut.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,7 +78,12 @@ pub(super) fn key(parts: &[&str]) -> String {
 
 /// Returns bytes in hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// What is remembered of an upload, for the next command where this one is cut off.

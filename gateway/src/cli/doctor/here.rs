@@ -143,11 +143,12 @@ async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Finding
     let folder = config.data_dir.join("certs");
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let keys = files.filter_map(|file| {
-        let name = file.file_name().into_string().ok()?;
-        let is_key = name.starts_with("ssh_host_") && name.ends_with(".pub");
-        is_key
-            .then(|| std::fs::read_to_string(file.path()).ok())
-            .flatten()
+        let path = file.path();
+        let named = path.file_name()?.to_str()?.starts_with("ssh_host_");
+        let public = path.extension().is_some_and(|it| it == "pub");
+        std::fs::read_to_string(&path)
+            .ok()
+            .filter(|_| named && public)
     });
     let connection = Connection {
         ssh_host: address.ip().to_string(),

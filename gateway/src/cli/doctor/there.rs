@@ -120,7 +120,7 @@ async fn server(
     false
 }
 
-/// Sees that WebSockets come through, and that their bytes do.
+/// Sees that a WebSocket comes through, and that its bytes do.
 async fn websocket(rest: &mut Rest, chosen: Option<&Workspace>, findings: &mut Findings) {
     const CHECK: &str = "websocket";
     const REMEDY: &str = "a proxy in between lets no WebSockets through: nginx needs \

@@ -61,7 +61,9 @@ pub(super) async fn carry(
     let (mut sink, mut stream) = socket.split();
     let first = serde_json::to_string(request);
     let first = first.map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
-    sink.send(Message::text(first)).await.map_err(lost)?;
+    sink.send(Message::text(first))
+        .await
+        .map_err(|error| lost(&error))?;
     let signals = Signals::new()?;
     let up = up(&mut sink, reads, signals, sized);
     let down = down(&mut stream);
@@ -109,7 +111,7 @@ async fn down(
 ) -> Result<Outcome, Failure> {
     let (mut out, mut err) = (stdout(), stderr());
     while let Some(message) = stream.next().await {
-        match message.map_err(lost)? {
+        match message.map_err(|error| lost(&error))? {
             Message::Binary(bytes) => match bytes.first() {
                 Some(&STDOUT) => write(&mut out, bytes.slice(1..)).await?,
                 Some(&STDERR) => write(&mut err, bytes.slice(1..)).await?,
@@ -140,7 +142,7 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: Bytes) -> Result<(), F
     Ok(to.flush().await?)
 }
 
-fn lost(error: Error) -> Failure {
+fn lost(error: &Error) -> Failure {
     let message = format!("the connection broke ({error}), and the command gets SIGHUP there");
     Failure::new(Kind::Unreachable, message)
 }

@@ -3,10 +3,12 @@
 mod device;
 mod inside;
 mod lifetime;
+mod processes;
 mod sleep;
 mod snapshots;
 mod ssh;
 mod startup;
+mod watches;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -22,7 +24,7 @@ use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 9] = [
+pub(super) const TAGS: [(&str, &str); 12] = [
     ("login", "Signing in and out."),
     (
         "account",
@@ -39,6 +41,9 @@ pub(super) const TAGS: [(&str, &str); 9] = [
         "inside",
         "What a workspace's agent answers: terminals, editor, statistics.",
     ),
+    ("processes", "Programs in a workspace, and what they write."),
+    ("watches", "What happens to the files of a workspace."),
+    ("git", "Repositories in a workspace."),
     (
         "administration",
         "Users and the server, for administrators.",
@@ -63,6 +68,9 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(ssh::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
+        tagged(processes::all(), "processes"),
+        tagged(watches::all(), "watches"),
+        tagged(watches::git(), "git"),
         users(),
         server(),
     ];

@@ -34,11 +34,17 @@ fn a_file_goes_there_and_back_with_its_mode() {
         let told = machine.ok(&["cp", text(&file), "default:", "--json"]);
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!((&told["files"], &told["bytes"]), (&1.into(), &size.into()));
-        assert!(fs::read(home.join(name)).unwrap() == bytes, "{name} is another");
+        assert!(
+            fs::read(home.join(name)).unwrap() == bytes,
+            "{name} is another"
+        );
         assert_eq!(mode(&home.join(name)), 0o750);
         let back = here.join(format!("{name}.back"));
         machine.ok(&["cp", &format!("default:{name}"), text(&back)]);
-        assert!(fs::read(&back).unwrap() == bytes, "{name} came back as another");
+        assert!(
+            fs::read(&back).unwrap() == bytes,
+            "{name} came back as another"
+        );
         assert_eq!(mode(&back), 0o750);
     }
     // Nothing is left beside them.
@@ -72,7 +78,10 @@ fn a_tree_goes_there_and_back_with_links_and_modes() {
     let there = home.join("tree");
     assert_eq!(fs::read_to_string(there.join("a/ü two")).unwrap(), "2");
     assert_eq!(mode(&there.join("closed")), 0o550);
-    assert_eq!(fs::read_link(there.join("dangling")).unwrap(), Path::new("/nowhere"));
+    assert_eq!(
+        fs::read_link(there.join("dangling")).unwrap(),
+        Path::new("/nowhere")
+    );
 
     let back = machine.folder().join("back");
     machine.fails(&["cp", "default:tree", text(&back)], 2, &["-r"]);
@@ -98,7 +107,11 @@ fn what_can_not_be_copied_is_said() {
     fs::write(&file, "x").unwrap();
     machine.fails(&["cp", "default:missing", "."], 3, &["missing"]);
     machine.fails(&["cp", "/missing", "default:"], 3, &["/missing"]);
-    machine.fails(&["cp", text(&file), "default:no/folder/"], 3, &["no folder"]);
+    machine.fails(
+        &["cp", text(&file), "default:no/folder/"],
+        3,
+        &["no folder"],
+    );
     machine.fails(&["cp", text(&file), "nothing:"], 3, &["devgate list"]);
     machine.fails(&["cp", text(&file), "/tmp/x"], 2, &["WORKSPACE:PATH"]);
     let unwritable = machine.run(&["cp", text(&file), "default:/proc/x"]);

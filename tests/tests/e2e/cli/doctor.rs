@@ -239,12 +239,12 @@ fn nginx(machine: &Machine, more: &str) -> (String, Running) {
 fn a_proxy_that_eats_web_sockets() {
     let machine = Machine::start();
     // As it comes, nginx hands no upgrade on.
-    let (url, _nginx) = nginx(&machine, "");
+    let (url, proxy) = nginx(&machine, "");
     look(&machine, &url, None).only("websocket", &["upgrade", "proxy_http_version 1.1"]);
-    drop(_nginx);
+    drop(proxy);
     let upgrade = "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n\
                    proxy_set_header Connection upgrade;";
-    let (url, _nginx) = nginx(&machine, upgrade);
+    let (url, _proxy) = nginx(&machine, upgrade);
     let said = look(&machine, &url, None);
     said.is("websocket", "ok");
     assert_eq!(said.code, 0, "{:#?}", said.findings);

@@ -20,7 +20,10 @@ fn output_comes_on_its_own_stream_and_the_exit_code_is_the_commands() {
     let machine = Machine::start();
     let script = "echo out; echo err >&2; exit 7";
     let said = machine.run(&exec(&[], &["sh", "-c", script]));
-    assert_eq!((said.code(), said.out(), said.err()), (7, "out\n".into(), "err\n".into()));
+    assert_eq!(
+        (said.code(), said.out(), said.err()),
+        (7, "out\n".into(), "err\n".into())
+    );
     assert_eq!(machine.ok(&exec(&[], &["printf", "%s", "a  b"])), "a  b");
     // Nobody's stdin is read unless it is said.
     assert_eq!(machine.ok(&exec(&[], &["cat"])), "");
@@ -65,9 +68,16 @@ fn who_reads_slowly_slows_the_command() {
     );
     let mut command = machine.command(&exec(&[], &["sh", "-c", &script]));
     // A pipe that nobody reads.
-    command.stdout(std::process::Stdio::piped()).stdin(std::process::Stdio::null());
+    command
+        .stdout(std::process::Stdio::piped())
+        .stdin(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();
-    let count = || std::fs::read_to_string(&written).unwrap_or_default().trim().to_owned();
+    let count = || {
+        std::fs::read_to_string(&written)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let mut last = String::new();
     until(LIMIT, "a command that waits", || {
         std::thread::sleep(Duration::from_secs(1));

@@ -1,6 +1,8 @@
 //! The command line on a machine that isn't the server's, on a terminal and off it.
 
+mod cp;
 mod doctor;
+mod exec;
 mod open;
 mod packed;
 mod port_forward;
