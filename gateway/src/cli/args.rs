@@ -9,7 +9,7 @@ use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
     completions, config_ssh, configuration, context, cp, deleted, doctor, exec, forward, history,
     keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets, sleep, snapshots,
-    ssh, templates, users, workspaces,
+    ssh, templates, tokens, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -192,6 +192,9 @@ pub(super) enum Command {
     /// Manage the public keys that they connect with
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Manage the API tokens that programs sign in with
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Manage the secrets that workspaces get
     #[command(subcommand)]
     Secrets(secrets::Command),
