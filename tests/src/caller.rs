@@ -1,5 +1,5 @@
 //! A program that uses the API over connections of its own: HTTPS by the gateway's
-//! authority, WebSockets, many at once.
+//! authority, `WebSockets`, many at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -231,6 +231,7 @@ impl Client {
         body: Bytes,
     ) -> Answer {
         let request = self.request(method, path, kind, body, &[]);
+        connection.ready().await.expect("the connection is open");
         let answer = connection.send_request(request).await.expect("an answer");
         read(answer).await
     }
@@ -262,7 +263,7 @@ impl Client {
         let tls = TokioIo::new(self.tls().await);
         let (sender, connection) = http1::handshake(tls).await.expect("HTTP/1.1 is spoken");
         // It ends with its sender and its answers.
-        drop(tokio::task::spawn(connection));
+        drop(Handle::current().spawn(connection));
         sender
     }
 
@@ -307,6 +308,7 @@ async fn whole(
     request: Request<Full<Bytes>>,
 ) -> Answer {
     let _ = read(before).await;
+    connection.ready().await.expect("the connection is open");
     let answer = connection.send_request(request).await.expect("an answer");
     read(answer).await
 }

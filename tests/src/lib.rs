@@ -12,6 +12,7 @@
     reason = "a harness reports by panicking; whatever is missing or out of range fails the test"
 )]
 
+pub mod api;
 pub mod bench;
 pub mod browser;
 pub mod caller;

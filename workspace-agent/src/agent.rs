@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::account::Account;
 use crate::awake::Awake;
 use crate::editor::Editor;
+use crate::files::Files;
 use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
@@ -57,6 +58,7 @@ pub struct Agent {
     ports: Ports,
     statistics: Arc<Statistics>,
     editor: Editor,
+    files: Arc<Files>,
     secrets: Secrets,
     startup: Startup,
     awake: Awake,
@@ -88,6 +90,8 @@ impl Agent {
         // Both do something before they are asked.
         let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
+        let files = Arc::new(Files::new(&config.home));
+        tasks.spawn(Arc::clone(&files).run(stop.child_token()));
         tasks.close();
         let agent = Arc::new(Self {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
@@ -101,6 +105,7 @@ impl Agent {
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
+            files,
             secrets: Secrets::default(),
             startup: Startup::new(&config),
             awake: Awake::start(&config, &tasks, &stop),
@@ -187,6 +192,11 @@ impl Agent {
 
     pub(crate) fn editor(&self) -> &Editor {
         &self.editor
+    }
+
+    /// Returns what all that do something with files share.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Returns what gateways have told for the workspace's programs.

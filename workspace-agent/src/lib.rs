@@ -17,6 +17,7 @@ pub mod awake;
 mod control;
 pub mod dial;
 mod editor;
+mod files;
 mod forward;
 mod git;
 mod http;

@@ -319,8 +319,10 @@ async fn output(
     };
     let mut bytes = Vec::new();
     let most = if asked.follow { PIECE } else { usize::MAX };
-    let first = run.read(stream, asked.from, most, &mut bytes);
+    let mut first = run.read(stream, asked.from, most, &mut bytes);
     let body = if asked.follow {
+        // What isn't written yet is waited for.
+        first = first.max(asked.from);
         follow(&agent, run, stream, first, Bytes::from(bytes))
     } else {
         Bytewise::from(bytes)

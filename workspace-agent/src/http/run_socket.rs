@@ -44,7 +44,7 @@ const STDERR: u8 = 2;
 /// Where a client that attaches begins.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct From {
+pub(super) struct Begin {
     #[serde(default)]
     stdout_from: u64,
     #[serde(default)]
@@ -149,7 +149,7 @@ pub(super) async fn run(
 pub(super) async fn attach(
     State(agent): State<Arc<Agent>>,
     Path(id): Path<String>,
-    from: Result<Query<From>, QueryRejection>,
+    from: Result<Query<Begin>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let from = query(from)?;

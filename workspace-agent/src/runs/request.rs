@@ -18,6 +18,10 @@ const MAX_KEEP: u32 = 16 * 1024 * 1024;
 /// Longest label, in characters.
 const MAX_LABEL: usize = 200;
 
+/// How much of what is run is shown later, in bytes and in words.
+const MAX_SHOWN: usize = 64 * 1024;
+const MAX_WORDS: usize = 1024;
+
 /// Longest path, in bytes: the kernel takes no longer one.
 const MAX_PATH: usize = 4096;
 
@@ -119,6 +123,29 @@ pub(super) enum What {
     Command(Vec<String>),
     /// A text for the log-in shell.
     Script(String),
+}
+
+impl What {
+    /// Returns what of it is shown later, as long ones would be kept by the thousand.
+    pub(super) fn shown(self) -> Self {
+        let mut left = MAX_SHOWN;
+        let mut cut = |mut text: String| {
+            if text.len() > left {
+                text.truncate(text.floor_char_boundary(left));
+                text.shrink_to_fit();
+                text.push('\u{2026}');
+            }
+            left = left.saturating_sub(text.len());
+            text
+        };
+        match self {
+            Self::Script(script) => Self::Script(cut(script)),
+            Self::Command(words) => {
+                let words = words.into_iter().take(MAX_WORDS);
+                Self::Command(words.map(&mut cut).collect())
+            }
+        }
+    }
 }
 
 /// A request that can be tried.
@@ -249,6 +276,20 @@ mod tests {
                 "{command:?} {script:?}"
             );
         }
+    }
+
+    #[test]
+    fn long_ones_are_shown_in_part() {
+        let long = "ä".repeat(MAX_SHOWN);
+        let What::Script(script) = What::Script(long.clone()).shown() else {
+            panic!("it is a script");
+        };
+        assert!(script.len() <= MAX_SHOWN + 3 && script.ends_with("ä\u{2026}"));
+        let What::Command(words) = What::Command(vec![long; 5000]).shown() else {
+            panic!("it is a command");
+        };
+        assert_eq!(words.len(), MAX_WORDS);
+        assert!(words.concat().len() < MAX_SHOWN + 4 * MAX_WORDS);
     }
 
     #[test]

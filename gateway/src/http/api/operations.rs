@@ -1,6 +1,7 @@
 //! The table of operations.
 
 mod device;
+mod files;
 mod inside;
 mod lifetime;
 mod processes;
@@ -24,7 +25,7 @@ use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 12] = [
+pub(super) const TAGS: [(&str, &str); 13] = [
     ("login", "Signing in and out."),
     (
         "account",
@@ -44,6 +45,7 @@ pub(super) const TAGS: [(&str, &str); 12] = [
     ("processes", "Programs in a workspace, and what they write."),
     ("watches", "What happens to the files of a workspace."),
     ("git", "Repositories in a workspace."),
+    ("files", "The files of a workspace."),
     (
         "administration",
         "Users and the server, for administrators.",
@@ -71,6 +73,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(processes::all(), "processes"),
         tagged(watches::all(), "watches"),
         tagged(watches::git(), "git"),
+        tagged(files::all(), "files"),
         users(),
         server(),
     ];

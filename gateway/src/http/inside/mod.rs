@@ -1,11 +1,13 @@
-//! What of the API a workspace's own agent answers: its terminals, processes, watches and
-//! repositories, its statistics, its editor, and the ports that something listens on
-//! ([`ports`]); and connections to what listens there ([`forward`]).
+//! What of the API a workspace's own agent answers: its terminals, files ([`files`]),
+//! processes, watches and repositories, its statistics, its editor, and the ports that
+//! something listens on ([`ports`]); and connections to what listens there ([`forward`]).
 //!
 //! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
 //! body, as a WebSocket where it asks for one, and without the caller's credentials.
 
+mod files;
 mod forward;
+mod patience;
 mod ports;
 
 use std::net::IpAddr;
@@ -31,6 +33,7 @@ use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
 use crate::names::WorkspaceId;
 use crate::store::Store;
 use crate::workspaces::{OpenError, Wake, Workspaces};
+use patience::patient;
 
 /// Where these addresses begin.
 const PREFIX: &str = "/api/v1/workspaces/";
@@ -73,6 +76,8 @@ pub(crate) enum InsideRefused {
     Hosts(NoHost),
     #[error("the workspace's agent does not answer: see its log, or restart the workspace")]
     Late,
+    #[error("nothing of the request came for a minute: send it again, or the rest of it")]
+    Stalled,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
     #[error("this address is a WebSocket: `devgate port-forward WORKSPACE PORT` opens it")]
@@ -83,6 +88,15 @@ pub(crate) enum InsideRefused {
 
 /// Longest name of a host, in bytes (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 255;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    /// It looks, unless it is a POST: a page does by itself, for as long as it is open.
+    Look,
+    /// A program works with what is in the workspace: that wakes it, and keeps it awake.
+    Work,
+}
 
 /// Returns the routes, to be merged with others.
 pub fn router(inside: Inside) -> Router {
@@ -117,6 +131,9 @@ pub fn router(inside: Inside) -> Router {
     ] {
         router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
     }
+    for (path, methods) in files::routes() {
+        router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
+    }
     router
         .method_not_allowed_fallback(async || super::problem::RequestRefused::NoMethod)
         .with_state(Arc::new(inside))
@@ -128,7 +145,7 @@ async fn pass(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request).await
+    hand_on(state, peer, &id, request, Errand::Look).await
 }
 
 async fn pass_below(
@@ -137,7 +154,25 @@ async fn pass_below(
     Path((id, _)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request).await
+    hand_on(state, peer, &id, request, Errand::Look).await
+}
+
+async fn work(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request, Errand::Work).await
+}
+
+async fn work_below(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path((id, _)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request, Errand::Work).await
 }
 
 async fn hand_on(
@@ -145,9 +180,11 @@ async fn hand_on(
     Extension(peer): Extension<PeerInfo>,
     id: &str,
     request: Request,
+    errand: Errand,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let (body, late) = patient(body);
     let mut request = Request::from_parts(head, body);
     let grant = inside.grant(&caller, id).await?;
     let own = request
@@ -168,7 +205,11 @@ async fn hand_on(
         tenure: Some(inside.workspaces.tenure(grant.workspace())),
         ..Cut::default()
     };
-    let mut response = inside.ask(&grant, asked.client, request, cut).await?;
+    let answered = inside.ask(&grant, asked.client, request, cut, errand).await;
+    if late.is() {
+        return Err(InsideRefused::Stalled.into());
+    }
+    let mut response = answered?;
     harden(&mut response);
     Ok(response)
 }
@@ -248,6 +289,7 @@ impl Inside {
         client: IpAddr,
         request: http::Request<Body>,
         cut: Cut,
+        errand: Errand,
     ) -> Result<Response, Problem> {
         let client = Client {
             address: client,
@@ -256,7 +298,7 @@ impl Inside {
             prefix: None,
         };
         let starts = request.method() == Method::POST || request.uri().path() == RUN;
-        let wake = if starts {
+        let wake = if errand == Errand::Work || starts {
             if let Some(activity) = self.workspaces.activity(&grant.workspace().id) {
                 activity.used();
             }
@@ -294,12 +336,19 @@ fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
 
 /// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
 /// may write the others, which would count for the dashboard's origin.
-const HANDED_ON: [HeaderName; 9] = [
+const HANDED_ON: [HeaderName; 15] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::DATE,
     header::RETRY_AFTER,
     HeaderName::from_static("output-offset"),
+    // Of a file, and of an upload.
+    header::ACCEPT_RANGES,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    HeaderName::from_static("upload-offset"),
     // Of an upgrade to a WebSocket.
     header::CONNECTION,
     header::UPGRADE,
@@ -308,9 +357,13 @@ const HANDED_ON: [HeaderName; 9] = [
 ];
 
 /// What an agent answers with.
-const TYPES: [&str; 4] = [
+const TYPES: [&str; 8] = [
+    "application/gzip",
     "application/json",
     "application/problem+json",
+    "application/x-ndjson",
+    "application/x-tar",
+    "application/zip",
     "text/event-stream",
     "text/plain",
 ];
@@ -325,9 +378,14 @@ fn harden(response: &mut Response) {
             headers.insert(name, value.clone());
         }
     }
+    // It is saved, and shown by nobody.
+    let saved = |value: &HeaderValue| value.as_bytes().starts_with(b"attachment");
+    if !headers.get(header::CONTENT_DISPOSITION).is_none_or(saved) {
+        headers.remove(header::CONTENT_DISPOSITION);
+    }
     let kind = media_type(headers);
-    if kind == "text/event-stream" {
-        // nginx hands events on only where it is told not to gather them.
+    if matches!(kind, "text/event-stream" | "application/x-ndjson") {
+        // nginx hands on what comes bit by bit only where it is told not to gather it.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     } else if headers.contains_key(header::CONTENT_TYPE) && !TYPES.contains(&kind) {
         let unknown = HeaderValue::from_static("application/octet-stream");
@@ -362,6 +420,8 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("service-worker-allowed", "/"),
             ("cache-control", "public"),
+            ("content-disposition", "inline; filename=page.html"),
+            ("etag", "\"1\""),
         ] {
             let headers = response.headers_mut();
             headers.append(name, HeaderValue::from_static(value));
@@ -376,7 +436,8 @@ mod tests {
                 "cache-control",
                 "content-length",
                 "content-security-policy",
-                "content-type"
+                "content-type",
+                "etag"
             ]
         );
         assert_eq!(headers["content-type"], "application/octet-stream");

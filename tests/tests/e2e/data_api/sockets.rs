@@ -45,7 +45,7 @@ fn exactly(caller: &Caller) {
         let (_, last) = socket.rest().await;
         assert_eq!(last["error"]["code"], "cannot-start");
         let mut socket = client.socket("/processes/run").await;
-        socket.say(&json!([])).await;
+        socket.say(&json!({ "unknown": 1 })).await;
         let (_, last) = socket.rest().await;
         assert_eq!(last["error"]["code"], "bad-request");
     });

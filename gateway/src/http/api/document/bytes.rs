@@ -1,9 +1,10 @@
-//! Bodies that are no JSON document: bytes as they are, and messages of a stream.
+//! Bodies that are no JSON document: bytes as they are, JSON a line, messages of a stream.
 
 use http::StatusCode;
 use utoipa::ToSchema;
 use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
@@ -12,6 +13,9 @@ use super::Operation;
 
 /// Media type of bytes that mean nothing here.
 pub(in crate::http::api) const BYTES: &str = "application/octet-stream";
+
+/// Media type of JSON documents, one a line.
+const LINES: &str = "application/x-ndjson";
 
 impl Operation {
     /// Takes a body of bytes.
@@ -49,6 +53,15 @@ impl Operation {
         self
     }
 
+    /// Answers with JSON documents, one a line, each of them a `T`.
+    pub(in crate::http::api) fn answers_lines<T: ToSchema>(self, about: &str) -> Self {
+        let mut described = self.answers_plainly(StatusCode::OK, &[LINES], about);
+        let name = T::name().into_owned();
+        described.schemas.push((name, T::schema()));
+        T::schemas(&mut described.schemas);
+        described
+    }
+
     /// Answers with a header, too.
     pub(in crate::http::api) fn answers_header(
         mut self,
@@ -64,6 +77,26 @@ impl Operation {
             self.responses
                 .insert(status.as_u16(), response.header(name, header));
         }
+        self
+    }
+
+    /// Needs a header.
+    pub(in crate::http::api) fn needs_header(
+        mut self,
+        name: &str,
+        about: &str,
+        pattern: &str,
+    ) -> Self {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(pattern));
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some(about))
+            .schema(Some(schema));
+        self.builder = self.builder.parameter(parameter);
         self
     }
 }

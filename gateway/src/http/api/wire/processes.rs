@@ -75,9 +75,9 @@ pub struct Process {
     pub id: String,
     /// Its process id in the workspace.
     pub pid: u32,
-    /// What it was started with, where that is a command.
+    /// What it was started with, where that is a command; of a very long one its beginning.
     pub command: Option<Vec<String>>,
-    /// What it was started with, where that is a script.
+    /// What it was started with, where that is a script; of a very long one its beginning.
     pub script: Option<String>,
     /// What it is called by whoever started it.
     pub label: Option<String>,
