@@ -283,8 +283,8 @@ fn folder(path: &Path, named: bool) -> Result<(), Failure> {
     };
     match (made, found) {
         (_, Ok(found)) if found.is_dir() => {
-            let mode = found.permissions().mode() | 0o700;
-            let set = fs::set_permissions(path, Permissions::from_mode(mode));
+            let open = Permissions::from_mode(found.permissions().mode() | 0o700);
+            let set = fs::set_permissions(path, open);
             set.map_err(|error| here("change", path, &error))
         }
         (_, Ok(_)) => {
