@@ -68,6 +68,7 @@ fn need(id: &str) -> Need {
         | "resizeProcess" | "readProcessOutput" | "writeProcessInput" | "runProcess"
         | "attachProcess" | "showGitStatus" | "cloneRepository" => Action::Processes,
         "startEditor" | "stopEditor" | "restartEditor" => Action::Editor,
+        "forwardPort" => Action::Ports,
         "openSsh" => Action::Ssh,
         _ => return Need::Whole,
     };
