@@ -84,6 +84,8 @@ pub enum Kind {
     Login,
     /// A login ended.
     Logout,
+    /// Somebody decided on SSH connections that wait, or ended what let them in.
+    SshApproval,
     /// Others may open a port, or no longer.
     PortChanged,
     /// A workspace's start-up failed.
@@ -172,6 +174,7 @@ impl Kind {
             Self::LinkCreated => "link-created",
             Self::Login => "login",
             Self::Logout => "logout",
+            Self::SshApproval => "ssh-approval",
             Self::PortChanged => "port-changed",
             Self::StartupFailed => "startup-failed",
             Self::SecretsMissing => "secrets-missing",

@@ -25,8 +25,8 @@ use crate::store::{Store, StoreError};
 
 pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
 pub use approval::{
-    Approvals, Approved, Codes, INTERVAL, InvalidCode, LIFE, NoDecision, NotApproved, SLOWER,
-    UserCode, Waiting, Wish,
+    Approvals, Approved, Codes, Decision, INTERVAL, InvalidCode, Joined, LIFE, LetIn, NoDecision,
+    NotApproved, SLOWER, Times, TokenWish, UserCode, Waiting, What, Window, Wish,
 };
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};

@@ -28,11 +28,11 @@ use crate::fingerprint::Fingerprint;
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
-use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions};
+use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
+use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions, Times};
 use crate::secrets::{Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
-use crate::ssh::{self, Chacha20};
+use crate::ssh::{self, BrowserSignIn, Chacha20};
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -141,12 +141,14 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let mut parts = JoinSet::new();
 
     let identity = Identity::new(store.clone());
+    let approvals = Approvals::default();
     let gateway = ssh::Gateway::new(
         Arc::new(identity.clone()),
         lockout,
         workspaces.clone(),
         host_keys.keys(),
         ssh_options(&config),
+        browser_sign_in(&config, &approvals, &sessions, &site),
     );
     let (entrance, entering) = ssh::entrance();
     let serve = ssh::serve(listener, entering, Arc::new(gateway), stop.child_token());
@@ -186,7 +188,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
-        approvals: Approvals::default(),
+        approvals,
         ca: web::own_ca(&config, &authority),
         sleep: sleep.clone(),
         events,
@@ -418,6 +420,24 @@ fn http_limits(config: &Config) -> Limits {
         proxies: http.trusted_proxies.as_slice().into(),
         ..Limits::default()
     }
+}
+
+/// Returns how SSH clients without a key sign in, where they may.
+fn browser_sign_in(
+    config: &Config,
+    approvals: &Approvals,
+    sessions: &Sessions,
+    site: &Site,
+) -> Option<BrowserSignIn> {
+    config.ssh.browser_sign_in.then(|| BrowserSignIn {
+        approvals: approvals.clone(),
+        sessions: sessions.clone(),
+        page: site.device_page(),
+        times: Times {
+            wait: config.ssh.approval_timeout.get(),
+            window: config.ssh.approval_window.get(),
+        },
+    })
 }
 
 fn ssh_options(config: &Config) -> ssh::Options {

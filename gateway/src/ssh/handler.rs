@@ -8,21 +8,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use devgate_protocol::{Open, Peer};
-use russh::keys::{HashAlg, ssh_key};
 use russh::server::{
-    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, Offer, Pty};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Span, debug, error, info};
+use tracing::{Span, debug, info};
 
 use super::connection::{Connection, MAX_CHANNELS, Opened, quoted};
 use super::forward::{Forwards, Key};
 use super::login::Login;
+use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
 use super::{Gateway, splice};
-use crate::identity::User;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -31,7 +30,7 @@ pub(super) struct Handler {
     gateway: Arc<Gateway>,
     peer: Peer,
     login: Arc<Login>,
-    user: Option<User>,
+    sign_in: SignIn,
     tasks: TaskTracker,
     ended: CancellationToken,
     gauge: Gauge,
@@ -50,15 +49,18 @@ impl Handler {
         (tasks, ended, gauge): (TaskTracker, CancellationToken, Gauge),
     ) -> Self {
         let (forwards, started) = (Forwards::default(), HashSet::new());
+        let span = Span::current();
+        let gateway_too = Arc::clone(&gateway);
+        let sign_in = SignIn::new(gateway_too, peer.client, Arc::clone(&login), span.clone());
         Self {
             gateway,
             peer,
             login,
-            user: None,
+            sign_in,
             tasks,
             ended,
             gauge,
-            span: Span::current(),
+            span,
             forwards,
             started,
         }
@@ -71,39 +73,6 @@ impl Handler {
             .connection
             .get()
             .ok_or(russh::Error::NotAuthenticated)
-    }
-
-    /// Returns whose key it is, where the log-in may go on with it.
-    ///
-    /// A lock-out of the address keeps everybody out. One of the name doesn't keep out
-    /// a key that signs in: strangers can lock any name out by failing with it, keys
-    /// can't be guessed, and refusing them would only hurt the person whose name it is.
-    /// It slows down those who fail, and has their addresses locked out sooner.
-    async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
-        let lockout = &self.gateway.lockout;
-        let span = &self.span;
-        if let Err(locked) = lockout.check_address(self.peer.client) {
-            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
-            return None;
-        }
-        match self.gateway.identity.user_of_key(key).await {
-            Ok(Some(user)) => Some(user),
-            Ok(None) => {
-                let refused = self.login.refuse();
-                let key = key.fingerprint(HashAlg::Sha256);
-                info!(parent: span, login = ?quoted(name), refused, %key, "unknown key");
-                tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
-                None
-            }
-            Err(error) => {
-                error!(
-                    parent: span,
-                    error = &error as &dyn std::error::Error,
-                    "keys can't be looked up"
-                );
-                None
-            }
-        }
     }
 
     /// Starts a session's program once; a second request on its channel fails.
@@ -179,9 +148,7 @@ impl server::Handler for Handler {
         name: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.login.name(name);
-        let known = self.user_of(name, offer.public_key).await.is_some();
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+        Ok(self.sign_in.offered(name, &offer).await)
     }
 
     async fn auth_publickey(
@@ -189,23 +156,36 @@ impl server::Handler for Handler {
         name: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.user = self.user_of(name, key.public_key).await;
-        Ok(if self.user.is_some() {
-            Auth::Accept
-        } else {
-            Auth::reject()
-        })
+        Ok(self.sign_in.by_key(name, key.public_key).await)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        name: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        let turn = match response {
+            None => Turn::First,
+            Some(_) => Turn::Answered,
+        };
+        Ok(self.sign_in.by_browser(name, turn).await)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
+        let proof = self
+            .sign_in
+            .proof
+            .take()
+            .ok_or(russh::Error::NotAuthenticated)?;
         let name = self.login.last_name();
         self.gateway.lockout.succeeded(self.peer.client, &name);
-        info!(parent: &self.span, user = %user.name, login = ?quoted(&name), "logged in");
+        let (user, by) = (&proof.user.name, proof.by);
+        info!(parent: &self.span, %user, by, login = ?quoted(&name), "logged in");
         let connection = Connection::new(
             Arc::clone(&self.gateway),
             self.peer.clone(),
-            (user, name),
+            (proof, name),
             session.handle(),
             (self.tasks.clone(), self.ended.clone(), self.span.clone()),
             self.gauge.clone(),

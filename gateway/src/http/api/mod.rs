@@ -156,6 +156,8 @@ fn routes() -> Router<Api> {
     routes.on("approveDevice", device::approve);
     routes.on("refuseDevice", device::refuse);
     routes.on("showAuthority", device::authority);
+    routes.on("listSshApprovals", device::list_approvals);
+    routes.on("endSshApproval", device::end_approval);
     routes.on("showMe", me::show);
     routes.on("setPassword", me::set_password);
     routes.on("listKeys", me::list_keys);

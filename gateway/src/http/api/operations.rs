@@ -52,6 +52,7 @@ pub(super) fn all() -> Vec<Operation> {
         login(),
         tagged(device::all(), "login"),
         account(),
+        tagged(device::approvals(), "account"),
         tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),

@@ -26,8 +26,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::names::{
-    LeaseId, LoginId, MAX_NAME, SnapshotId, SnapshotName, TemplateName, TokenId, UserId, UserName,
-    WorkspaceId, WorkspaceName,
+    ApprovalId, LeaseId, LoginId, MAX_NAME, SnapshotId, SnapshotName, TemplateName, TokenId,
+    UserId, UserName, WorkspaceId, WorkspaceName,
 };
 
 /// Most entries of one page.
@@ -97,4 +97,5 @@ checked_texts! {
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;
     TokenId => "TokenId", "^[a-z0-9]{16}$", 16;
     LeaseId => "LeaseId", "^[a-z0-9]{16}$", 16;
+    ApprovalId => "ApprovalId", "^[a-z0-9]{16}$", 16;
 }

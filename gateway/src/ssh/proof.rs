@@ -1,0 +1,36 @@
+//! What a client has proven in its log-in.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::User;
+
+/// Whom a log-in signs in, by what, and what ends it.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// Whose it is.
+    pub(super) user: User,
+    /// What they showed, for the log.
+    pub(super) by: &'static str,
+    /// What the connection ends with, whichever is cancelled first.
+    pub(super) ends: Vec<CancellationToken>,
+}
+
+impl Proof {
+    /// A key of theirs.
+    pub(super) fn key(user: User) -> Self {
+        Self {
+            user,
+            by: "key",
+            ends: Vec::new(),
+        }
+    }
+
+    /// Their word in a browser.
+    pub(super) fn approved(user: User, ends: [CancellationToken; 2]) -> Self {
+        Self {
+            user,
+            by: "browser",
+            ends: ends.into(),
+        }
+    }
+}
