@@ -86,6 +86,8 @@ pub enum Kind {
     Logout,
     /// Somebody decided on SSH connections that wait, or ended what let them in.
     SshApproval,
+    /// An SSH certificate was signed, revoked, or refused to sign somebody in.
+    SshCertificate,
     /// Others may open a port, or no longer.
     PortChanged,
     /// A workspace's start-up failed.
@@ -175,6 +177,7 @@ impl Kind {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::SshApproval => "ssh-approval",
+            Self::SshCertificate => "ssh-certificate",
             Self::PortChanged => "port-changed",
             Self::StartupFailed => "startup-failed",
             Self::SecretsMissing => "secrets-missing",

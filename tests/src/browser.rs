@@ -76,12 +76,18 @@ impl Browser {
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let mut curl = Command::new(program("curl"));
-        curl.args(["--silent", "--show-error", "--insecure", "--request", method])
-            .args(["--cookie"])
-            .arg(&self.jar)
-            .args(["--write-out", "\n%{http_code}"])
-            .args(["--header", &format!("Origin: {}", self.origin)])
-            .arg(format!("{}{path}", self.origin));
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--request",
+            method,
+        ])
+        .args(["--cookie"])
+        .arg(&self.jar)
+        .args(["--write-out", "\n%{http_code}"])
+        .args(["--header", &format!("Origin: {}", self.origin)])
+        .arg(format!("{}{path}", self.origin));
         if let Some(body) = body {
             curl.args(["--header", "Content-Type: application/json"])
                 .args(["--data", &body.to_string()]);

@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
-    config_ssh, configuration, context, deleted, history, keys, lifetime, limits, login, logs,
-    output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
+    certificate, config_ssh, configuration, context, deleted, history, keys, lifetime, limits,
+    login, logs, output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, users,
+    workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -120,6 +121,9 @@ pub(super) enum Command {
     Context(context::Command),
     /// Open a shell in a workspace at a server elsewhere, or run a command, with ssh
     Ssh(ssh::Ssh),
+    /// Sign in with ssh by a short-lived certificate, without a registered key
+    #[command(subcommand)]
+    SshCertificate(certificate::Command),
     /// Have ssh and editors know one's workspaces at a server elsewhere
     ConfigSsh(config_ssh::ConfigSsh),
     /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod approval;
+mod certificate;
 mod door;
 mod grant;
 mod key;
@@ -27,6 +28,10 @@ pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
 pub use approval::{
     Approvals, Approved, Codes, Decision, INTERVAL, InvalidCode, Joined, LIFE, LetIn, NoDecision,
     NotApproved, SLOWER, Times, TokenWish, UserCode, Waiting, What, Window, Wish,
+};
+pub use certificate::{
+    Action, Actions, Admitted, CertificateRecord, CertificateRefused, CertificateWish,
+    Certificates, InvalidAction, NotSigned,
 };
 pub use door::{Door, Inside, Pass, Standing};
 pub use grant::{Denied, Grant, Oversight};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use devgate_certs::{Authority, HostKeys};
+use devgate_certs::{Authority, HostKeys, UserCa};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
@@ -29,7 +29,9 @@ use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
-use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions, Times};
+use crate::identity::{
+    Accounts, Approvals, Certificates, Identity, Lockout, LockoutOptions, Sessions, Times,
+};
 use crate::secrets::{Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, BrowserSignIn, Chacha20};
@@ -142,8 +144,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
 
     let identity = Identity::new(store.clone());
     let approvals = Approvals::default();
+    let certificates = user_certificates(&folder, &store, &sessions).await?;
     let gateway = ssh::Gateway::new(
-        Arc::new(identity.clone()),
+        (Arc::new(identity.clone()), certificates.clone()),
         lockout,
         workspaces.clone(),
         host_keys.keys(),
@@ -189,6 +192,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         accounts: accounts.clone(),
         sessions,
         approvals,
+        certificates,
         ca: web::own_ca(&config, &authority),
         sleep: sleep.clone(),
         events,
@@ -249,6 +253,17 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Opens what signs SSH user certificates.
+async fn user_certificates(
+    folder: &DataFolder,
+    store: &Store,
+    sessions: &Sessions,
+) -> Result<Certificates, StartError> {
+    let path = folder.join("certs");
+    let ca = spawn_blocking(move || UserCa::open(&path)).await??;
+    Ok(Certificates::new(store.clone(), sessions.clone(), ca))
 }
 
 /// Opens what keeps the secrets.

@@ -21,7 +21,7 @@ use super::proof::Proof;
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
 use crate::activity::{Errand, Visit};
-use crate::identity::{Denied, Grant, Target, User};
+use crate::identity::{Action, Actions, Denied, Grant, Target, User};
 use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
 use crate::workspaces::{OpenError, Wake};
@@ -42,6 +42,8 @@ pub(super) struct Connection {
     pub(super) gateway: Arc<Gateway>,
     pub(super) peer: Peer,
     pub(super) user: User,
+    /// What its client may do.
+    actions: Actions,
     /// What it ends with, whichever is cancelled first.
     ends: Vec<CancellationToken>,
     /// The login name, as the client gave it.
@@ -86,7 +88,12 @@ impl Connection {
         (tasks, ended, span): (TaskTracker, CancellationToken, Span),
         gauge: Gauge,
     ) -> Self {
-        let Proof { user, ends, .. } = proof;
+        let Proof {
+            user,
+            actions,
+            ends,
+            ..
+        } = proof;
         span.record("user", user.name.as_str());
         span.record("workspace", quoted(&login));
         let (channels, channel_ended) = (Mutex::default(), Notify::new());
@@ -94,6 +101,7 @@ impl Connection {
             gateway,
             peer,
             user,
+            actions,
             ends,
             login,
             handle,
@@ -127,6 +135,20 @@ impl Connection {
             tenure: self.gateway.workspaces.tenure(workspace),
         }));
         Ok(grant)
+    }
+
+    /// Returns what its client may do.
+    pub(super) fn actions(&self) -> &Actions {
+        &self.actions
+    }
+
+    /// Lets the client do something, where what signed it in allows it. Everything that a
+    /// certificate may forbid asks here.
+    pub(super) fn allow(&self, action: Action) -> Result<(), Refused> {
+        if self.actions.allows(action) {
+            return Ok(());
+        }
+        Err(Refused::NotAllowed(action))
     }
 
     /// Waits until the workspace is somebody else's, and ends all channels.

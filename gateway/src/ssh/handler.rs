@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use devgate_protocol::{Open, Peer};
+use russh::keys::Certificate;
 use russh::server::{
     self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
@@ -22,6 +23,7 @@ use super::login::Login;
 use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
 use super::{Gateway, splice};
+use crate::identity::Action;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -84,6 +86,20 @@ impl Handler {
         }
     }
 
+    /// Answers a request of a session that a certificate may forbid; the session itself
+    /// leaves out what was refused.
+    fn answer(
+        &self,
+        channel: ChannelId,
+        action: Action,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        match self.connection()?.allow(action) {
+            Ok(()) => session.channel_success(channel),
+            Err(_) => session.channel_failure(channel),
+        }
+    }
+
     /// Opens a stream for a forwarding channel and joins the two.
     async fn forward(
         &self,
@@ -92,9 +108,13 @@ impl Handler {
         (kind, open): (&'static str, Open),
     ) -> Result<(), russh::Error> {
         let connection = self.connection()?;
-        if connection.channels() >= MAX_CHANNELS {
-            let failure = connection.channel_failure(&Refused::TooManyChannels);
-            reply.reject(failure).await;
+        let refused = if connection.channels() >= MAX_CHANNELS {
+            Some(Refused::TooManyChannels)
+        } else {
+            connection.allow(Action::PortForwarding).err()
+        };
+        if let Some(refused) = refused {
+            reply.reject(connection.channel_failure(&refused)).await;
             return Ok(());
         }
         connection.serve(channel.id(), kind, |connection, closed| async move {
@@ -115,6 +135,10 @@ impl Handler {
 
     async fn listen(&mut self, key: Key) -> Option<u16> {
         let connection = Arc::clone(self.connection().ok()?);
+        if let Err(refused) = connection.allow(Action::PortForwarding) {
+            connection.explain(&refused);
+            return None;
+        }
         match self.forwards.listen(&connection, key.clone()).await {
             Ok(port) => Some(port),
             Err(refused) => {
@@ -157,6 +181,24 @@ impl server::Handler for Handler {
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
         Ok(self.sign_in.by_key(name, key.public_key).await)
+    }
+
+    async fn openssh_certificate_refused(
+        &mut self,
+        name: &str,
+        certificate: &Certificate,
+        why: &'static str,
+    ) -> Result<(), Self::Error> {
+        self.sign_in.invalid(name, certificate, why).await;
+        Ok(())
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        name: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.sign_in.by_certificate(name, certificate).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -266,7 +308,7 @@ impl server::Handler for Handler {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_success(id)
+        self.answer(id, Action::Pty, session)
     }
 
     async fn env_request(
@@ -288,11 +330,11 @@ impl server::Handler for Handler {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_success(id)
+        self.answer(id, Action::X11Forwarding, session)
     }
 
     async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
-        Ok(true)
+        Ok(self.connection()?.allow(Action::AgentForwarding).is_ok())
     }
 
     async fn shell_request(

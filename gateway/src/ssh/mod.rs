@@ -42,7 +42,7 @@ use tokio_util::task::{AbortOnDropHandle, LocalPoolHandle, TaskTracker};
 use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use crate::identity::{Identity, Lockout};
+use crate::identity::{Certificates, Identity, Lockout};
 use crate::startups::Startups;
 use crate::workspaces::Workspaces;
 use connection::Connection;
@@ -76,6 +76,7 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(15);
 /// What every connection needs.
 pub struct Gateway {
     identity: Arc<Identity>,
+    certificates: Certificates,
     lockout: Arc<Lockout>,
     workspaces: Workspaces,
     configs: Configs,
@@ -88,7 +89,7 @@ pub struct Gateway {
 impl Gateway {
     /// Gathers what connections need; `host_keys` in the order of preference.
     pub fn new(
-        identity: Arc<Identity>,
+        (identity, certificates): (Arc<Identity>, Certificates),
         lockout: Arc<Lockout>,
         workspaces: Workspaces,
         host_keys: &[russh::keys::PrivateKey],
@@ -103,6 +104,7 @@ impl Gateway {
         let startups = Startups::new("log-in", options.max_unauthenticated);
         Self {
             identity,
+            certificates,
             lockout,
             workspaces,
             configs,

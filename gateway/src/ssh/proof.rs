@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::User;
+use crate::identity::{Actions, Admitted, User};
 
 /// Whom a log-in signs in, by what, and what ends it.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) struct Proof {
     pub(super) user: User,
     /// What they showed, for the log.
     pub(super) by: &'static str,
+    /// What they may do.
+    pub(super) actions: Actions,
     /// What the connection ends with, whichever is cancelled first.
     pub(super) ends: Vec<CancellationToken>,
 }
@@ -21,6 +23,7 @@ impl Proof {
         Self {
             user,
             by: "key",
+            actions: Actions::all(),
             ends: Vec::new(),
         }
     }
@@ -30,6 +33,17 @@ impl Proof {
         Self {
             user,
             by: "browser",
+            actions: Actions::all(),
+            ends: ends.into(),
+        }
+    }
+
+    /// A certificate's key.
+    pub(super) fn certificate(Admitted { record, ends }: Admitted) -> Self {
+        Self {
+            user: record.user,
+            by: "certificate",
+            actions: record.actions,
             ends: ends.into(),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use russh::keys::{HashAlg, ssh_key};
+use russh::keys::{Certificate, HashAlg, ssh_key};
 use russh::server::{Auth, PublicKeyOffer};
 use tracing::{Span, debug, error, info};
 
@@ -12,7 +12,8 @@ use super::browser::{Asker, Asking, Step};
 use super::connection::quoted;
 use super::login::Login;
 use super::proof::Proof;
-use crate::identity::User;
+use crate::events::{Kind, NewEvent};
+use crate::identity::{Admitted, CertificateRefused, User};
 
 /// Signs one connection's client in.
 pub(super) struct SignIn {
@@ -55,10 +56,78 @@ impl SignIn {
     /// Tells whether it is worth to prove a key.
     pub(super) async fn offered(&self, name: &str, offer: &PublicKeyOffer<'_>) -> Auth {
         self.login.name(name);
-        match self.user_of(name, offer.public_key).await {
-            Some(_) => Auth::Accept,
-            None => Auth::reject(),
+        let known = match offer.certificate {
+            Some(certificate) => self.admitted(name, certificate).await.is_some(),
+            None => self.user_of(name, offer.public_key).await.is_some(),
+        };
+        if known { Auth::Accept } else { Auth::reject() }
+    }
+
+    /// Signs in with a certificate whose key was proven.
+    pub(super) async fn by_certificate(&mut self, name: &str, certificate: &Certificate) -> Auth {
+        let admitted = self.admitted(name, certificate).await;
+        self.signed_in(admitted.map(Proof::certificate))
+    }
+
+    /// Notes a certificate that is refused, by whatever finds out.
+    pub(super) async fn refused(
+        &self,
+        name: &str,
+        certificate: &Certificate,
+        (why, user): (&str, Option<User>),
+    ) {
+        let refused = self.login.refuse();
+        let (serial, key_id) = (certificate.serial(), quoted(certificate.key_id()));
+        let login = quoted(name);
+        info!(
+            parent: &self.span,
+            ?login, refused, serial, ?key_id, why, "SSH certificate refused"
+        );
+        // What another authority signed is nobody's here.
+        if let Some(user) = user {
+            let about = NewEvent::of_user(Kind::SshCertificate, &user)
+                .saying("decision", "refused")
+                .saying("serial", &serial.to_string())
+                .saying("reason", why);
+            let about = about.saying("address", &self.client.to_string());
+            self.gateway.workspaces.events().record(about);
         }
+        tokio::time::sleep(self.gateway.lockout.delay(self.client, name)).await;
+    }
+
+    /// Tells whose certificate it is, where the log-in may go on with it.
+    async fn admitted(&self, name: &str, certificate: &Certificate) -> Option<Admitted> {
+        if let Err(locked) = self.gateway.lockout.check_address(self.client) {
+            let span = &self.span;
+            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
+            return None;
+        }
+        let certificates = &self.gateway.certificates;
+        match certificates.admit(certificate, name, self.client).await {
+            Ok(admitted) => Some(admitted),
+            Err((CertificateRefused::Store(error), _)) => {
+                let error = &error as &dyn std::error::Error;
+                error!(parent: &self.span, error, "certificates can't be looked up");
+                None
+            }
+            Err((refused, user)) => {
+                let why = refused.to_string();
+                self.refused(name, certificate, (&why, user)).await;
+                None
+            }
+        }
+    }
+
+    /// Notes a certificate that wasn't in time, or was signed wrongly.
+    pub(super) async fn invalid(&self, name: &str, certificate: &Certificate, why: &str) {
+        self.login.name(name);
+        // Whose it is, if it is one of ours at all.
+        let certificates = &self.gateway.certificates;
+        let user = match certificates.admit(certificate, name, self.client).await {
+            Ok(admitted) => Some(admitted.record.user),
+            Err((_, user)) => user,
+        };
+        self.refused(name, certificate, (why, user)).await;
     }
 
     /// Signs in with a key that was proven.

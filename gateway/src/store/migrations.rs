@@ -39,6 +39,10 @@ pub(super) fn all() -> Migrator {
             "times to live",
             include_str!("../../migrations/0008_times_to_live.sql"),
         ),
+        (
+            "SSH user certificates",
+            include_str!("../../migrations/0010_ssh_certificates.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

@@ -1,5 +1,6 @@
 //! The table of operations.
 
+mod certificates;
 mod device;
 mod inside;
 mod lifetime;
@@ -53,6 +54,7 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(device::all(), "login"),
         account(),
         tagged(device::approvals(), "account"),
+        tagged(certificates::all(), "account"),
         tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),

@@ -1,9 +1,14 @@
 //! Somebody approves a connection in a browser, and stock clients go on by themselves.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use e2e::browser::Browser;
-use e2e::process::Running;
+use e2e::component::program;
+use e2e::keys;
+use e2e::process::{Running, run};
 use e2e::reach::Reach;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
@@ -127,7 +132,11 @@ fn sixteen_log_ins_at_once_ask_once() {
 
 #[test]
 fn a_refusal_and_a_time_that_is_over_are_told() {
-    let case = Case::with(&[("DEVGATE_SSH_APPROVAL_TIMEOUT", "8s")]);
+    // A client takes a keep-alive before its log-in is over for an error.
+    let case = Case::with(&[
+        ("DEVGATE_SSH_APPROVAL_TIMEOUT", "8s"),
+        ("DEVGATE_SSH_KEEPALIVE_INTERVAL", "1s"),
+    ]);
     let client = case.start("echo never");
     case.decide(&code_of(&client), "refuse");
     let done = client.finish(CLIENT);
@@ -140,7 +149,10 @@ fn a_refusal_and_a_time_that_is_over_are_told() {
     let code = code_of(&client);
     let done = client.finish(CLIENT);
     assert_eq!(done.code(), 255, "{done:?}");
-    assert!(done.err().contains("nobody approved this in time"), "{done:?}");
+    assert!(
+        done.err().contains("nobody approved this in time"),
+        "{done:?}"
+    );
     let path = format!("/api/v1/login/device/{code}/approve");
     assert_eq!(case.browser.send("POST", &path, None).0, 404);
 }
@@ -200,9 +212,34 @@ fn nothing_is_asked_where_it_is_switched_off() {
 }
 
 #[test]
+fn whoever_types_a_passphrase_slowly_is_not_cut_off() {
+    let case = Case::with(&[("DEVGATE_SSH_KEEPALIVE_INTERVAL", "1s")]);
+    let folder = case.target.folder();
+    let key = folder.join("locked");
+    let mut make = Command::new(program("ssh-keygen"));
+    make.args(["-q", "-t", "ed25519", "-N", "secret", "-f"])
+        .arg(&key);
+    let _ = run(&mut make, b"", CLIENT).ok();
+    case.target.admit(&keys::public(&key));
+    let slow = folder.join("slow");
+    fs::write(&slow, "#!/bin/sh\nsleep 4\necho secret\n").unwrap();
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
+    let client = case.target.ssh().identity(&key).option("BatchMode=no");
+    let client = client
+        .option("PreferredAuthentications=publickey")
+        .env("SSH_ASKPASS", &slow)
+        .env("SSH_ASKPASS_REQUIRE", "force");
+    assert_eq!(client.run("echo hello").ok().out(), "hello\n");
+}
+
+#[test]
 fn somebody_with_a_key_is_asked_nothing() {
     let case = Case::with(&[]);
-    let client = case.target.ssh().option("BatchMode=no").option("LogLevel=INFO");
+    let client = case
+        .target
+        .ssh()
+        .option("BatchMode=no")
+        .option("LogLevel=INFO");
     let done = client.run("echo hello").ok();
     assert_eq!((done.out().as_str(), done.err().as_str()), ("hello\n", ""));
 }

@@ -1,6 +1,7 @@
 //! Signing in over SSH without a registered key.
 
 mod by_browser;
+mod by_certificate;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod agent;
+mod certificates;
 mod device;
 mod secrets;
 mod server;
@@ -11,6 +12,7 @@ mod workspaces;
 
 pub use account::*;
 pub use agent::*;
+pub use certificates::*;
 pub use device::*;
 pub use secrets::*;
 pub use server::*;
