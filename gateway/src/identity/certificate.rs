@@ -20,7 +20,7 @@ use crate::config::Network;
 use crate::store::{Store, StoreError};
 
 /// Longest life.
-pub const MAX_CERTIFICATE_LIFE: Duration = Duration::days(1);
+pub(super) const MAX_CERTIFICATE_LIFE: Duration = Duration::days(1);
 
 /// Certificates that one user may have that haven't ended.
 const MAX_OF_USER: usize = 200;

@@ -112,7 +112,8 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
       else await request("POST", "/login/device/{code}/refuse", options);
       return allow;
     },
-    onSettled: () => Promise.all([tokens, sshApprovals].map((list) => queries.invalidateQueries(list))),
+    onSettled: () =>
+      Promise.all([queries.invalidateQueries(tokens), queries.invalidateQueries(sshApprovals)]),
   });
   if (decide.data !== undefined) {
     return (
@@ -212,8 +213,8 @@ function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
           <>
             <dt>Asks for</dt>
             <dd>
-              {waiting.connections > 1 ? `${waiting.connections} SSH connections` : "An SSH connection"} as you,{" "}
-              {who}
+              {waiting.connections > 1 ? `${waiting.connections} SSH connections` : "An SSH connection"} as
+              you, {who}
             </dd>
             <dt>To the workspace</dt>
             <dd>{waiting.name}</dd>

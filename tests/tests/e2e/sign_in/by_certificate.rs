@@ -118,7 +118,7 @@ fn a_certificate_signs_in_with_keys_of_every_kind() {
     // RSA with the shorter hash, too.
     let done = case
         .client(&case.target.folder().join("rsa"))
-        .option("PubkeyAcceptedAlgorithms=rsa-sha2-256-cert-v01@openssh.com")
+        .option("PubkeyAcceptedAlgorithms=rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-256")
         .run("echo hello");
     assert_eq!(done.ok().out(), "hello\n");
     // What was signed is what OpenSSH reads.
@@ -214,9 +214,12 @@ fn what_it_does_not_allow_is_refused() {
     let case = Case::new();
     let agent = Agent::start(case.target.folder());
     let (client, _) = case.certified(&case.key, &json!({ "actions": [] }));
-    // No terminal, and the program runs without.
-    let done = client.args(["-tt"]).run("tty; true").ok();
-    assert!(done.out().contains("not a tty"), "{done:?}");
+    // No terminal; the stock client gives up without where one was insisted on.
+    let done = client.args(["-tt"]).run("echo never");
+    assert_eq!((done.code(), done.out().as_str()), (255, ""), "{done:?}");
+    assert!(done.err().contains("PTY allocation request failed"), "{done:?}");
+    let done = case.client(&case.key).run("echo hello").ok();
+    assert_eq!(done.out(), "hello\n");
     // No agent.
     let done = case
         .client(&case.key)
@@ -370,6 +373,7 @@ fn the_command_line_gets_one_in_a_file_and_renews_it() {
             "echo plain",
         ]);
     assert_eq!(run(&mut plain, b"", CLIENT).ok().out(), "plain\n");
+    assert_ne!(fs::read_to_string(it.kept("-cert.pub")).unwrap(), before);
 
     // It is listed and revoked, and goes with the log-out.
     let listed = it
