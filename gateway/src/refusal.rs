@@ -20,7 +20,7 @@ use ::http::StatusCode;
 use russh::ChannelOpenFailure;
 use tracing::info;
 
-use crate::identity::{Action, Denied, InvalidTarget};
+use crate::identity::{Denied, InvalidTarget, SshAction};
 use crate::workspaces::OpenError;
 
 pub use http::{Kind, kind};
@@ -54,7 +54,7 @@ pub enum Refused {
         "the SSH certificate of this connection doesn't allow {0}: get one that does \
          (`devgate ssh-certificate get`)"
     )]
-    NotAllowed(Action),
+    NotAllowed(SshAction),
     /// More channels than a connection may have.
     #[error("this connection has too many channels open; close some, or connect again")]
     TooManyChannels,

@@ -15,7 +15,7 @@ use super::failure::{Failure, Kind};
 use super::output::{self, Format, table};
 use crate::config::{Network, Period};
 use crate::http::api::wire::{ActionName, SignSshCertificate, SshCertificate};
-use crate::identity::{Action, Target};
+use crate::identity::{SshAction, Target};
 
 pub(super) use kept::{Kept, forget};
 
@@ -47,7 +47,7 @@ pub(super) struct Get {
     /// Forbid pty, port-forwarding, agent-forwarding or x11-forwarding; may be given several
     /// times
     #[arg(long, value_name = "ACTION")]
-    without: Vec<Action>,
+    without: Vec<SshAction>,
     #[command(flatten)]
     format: Format,
 }
@@ -98,9 +98,22 @@ pub(super) async fn get_all(rest: &mut Rest) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Gets another one like that of before, which ended with its token, where there was one.
+pub(super) async fn get_again(rest: &mut Rest) -> Result<(), Failure> {
+    let kept = Kept::of(rest.name())?;
+    if !kept.is_there() {
+        return Ok(());
+    }
+    let _lock = kept.lock()?;
+    if let Some(certificate) = kept.get_again(rest).await? {
+        output::note(said(&kept, &certificate).trim_end());
+    }
+    Ok(())
+}
+
 /// Gets a certificate for a fresh key.
 async fn get(rest: &mut Rest, command: Get) -> Result<(), Failure> {
-    let allowed = Action::ALL.into_iter();
+    let allowed = SshAction::ALL.into_iter();
     let allowed = allowed.filter(|action| !command.without.contains(action));
     let wish = SignSshCertificate {
         // Filled in with the key.

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::args::Source;
-use super::certificate::{self, Kept};
+use super::certificate;
 use super::client::{Remote, Rest, Unanswered, explain, read};
 use super::contexts::{Context, ContextName, Contexts};
 use super::failure::{Failure, Kind};
@@ -77,7 +77,7 @@ pub(super) struct Logout {
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ScopeWord {
+pub(super) enum ScopeWord {
     /// To see
     Read,
     /// To change your workspaces, snapshots and secrets, too
@@ -178,12 +178,12 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         let meant = from_now_on(context.as_str());
         format!("{user} is signed in at {url}; {meant}\n")
     })?;
-    // One of before ended with its token.
-    if command.ssh_certificate || Kept::of(name.as_str())?.is_there() {
-        let mut rest = Rest::new(name.to_string(), context.remote()?);
-        certificate::get_all(&mut rest).await?;
+    let mut rest = Rest::new(name.to_string(), context.remote()?);
+    if command.ssh_certificate {
+        certificate::get_all(&mut rest).await
+    } else {
+        certificate::get_again(&mut rest).await
     }
-    Ok(())
 }
 
 /// Returns what the server will be called.
@@ -307,7 +307,7 @@ async fn end(context: &Context, name: &str) -> Result<(), Failure> {
 }
 
 /// Returns the time that a token lasts at most, as it is asked for.
-fn seconds(period: Duration) -> u32 {
+pub(super) fn seconds(period: Duration) -> u32 {
     u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
 }
 

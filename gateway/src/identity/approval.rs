@@ -61,7 +61,7 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// That a program gets a token.
-    Token(TokenWish),
+    Token(ProgramWish),
     /// That SSH connections with this login name are let in.
     Connections {
         /// The login name: where they lead.
@@ -73,7 +73,7 @@ pub enum What {
 
 /// The token that a program asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenWish {
+pub struct ProgramWish {
     /// What the program calls itself, and its token.
     pub name: String,
     /// What the token is to allow.
@@ -108,7 +108,7 @@ pub struct Waiting {
 #[derive(Clone, Debug)]
 pub struct Approved {
     /// What it asked for.
-    pub wish: TokenWish,
+    pub wish: ProgramWish,
     /// The program's address.
     pub address: IpAddr,
     /// Who approved it.
@@ -184,7 +184,7 @@ enum Decided {
 
 impl Approvals {
     /// Has a program wait.
-    pub fn begin(&self, wish: TokenWish, address: IpAddr) -> Codes {
+    pub fn begin(&self, wish: ProgramWish, address: IpAddr) -> Codes {
         let device = Secret::random("");
         let what = What::Token(wish);
         let user = self

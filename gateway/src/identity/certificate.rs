@@ -33,7 +33,7 @@ const SOURCE_ADDRESS: &str = "source-address";
 
 /// What may be done on a connection beside running programs and moving files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
+pub enum SshAction {
     /// To have a terminal (`pty-req`).
     Pty,
     /// To forward ports and Unix sockets, either way.
@@ -46,12 +46,12 @@ pub enum Action {
 
 /// What is allowed of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actions(BTreeSet<Action>);
+pub struct SshActions(BTreeSet<SshAction>);
 
 /// A text that names no action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an action is 'pty', 'port-forwarding', 'agent-forwarding' or 'x11-forwarding'")]
-pub struct InvalidAction;
+pub struct InvalidSshAction;
 
 /// A certificate that is asked for.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub struct CertificateWish {
     /// The workspaces that it leads to; empty: to all of its user's.
     pub workspaces: Vec<Target>,
     /// What it allows.
-    pub actions: Actions,
+    pub actions: SshActions,
 }
 
 /// A certificate in the records.
@@ -86,7 +86,7 @@ pub struct CertificateRecord {
     /// Where it counts from; empty: from everywhere.
     pub networks: Vec<Network>,
     /// What it allows.
-    pub actions: Actions,
+    pub actions: SshActions,
     /// When it was signed.
     pub created: OffsetDateTime,
     /// When it ends.
@@ -180,7 +180,7 @@ struct Inner {
     watched: Mutex<HashMap<u64, (CancellationToken, OffsetDateTime)>>,
 }
 
-impl Action {
+impl SshAction {
     /// All there are.
     pub const ALL: [Self; 4] = [
         Self::Pty,
@@ -210,40 +210,40 @@ impl Action {
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for SshAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Action {
-    type Err = InvalidAction;
+impl FromStr for SshAction {
+    type Err = InvalidSshAction;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAction> {
+    fn from_str(text: &str) -> Result<Self, InvalidSshAction> {
         let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
-        found.ok_or(InvalidAction)
+        found.ok_or(InvalidSshAction)
     }
 }
 
-impl Actions {
+impl SshActions {
     /// All there are: what a key allows.
     pub fn all() -> Self {
-        Action::ALL.into_iter().collect()
+        SshAction::ALL.into_iter().collect()
     }
 
     /// Tells whether something is allowed.
-    pub fn allows(&self, action: Action) -> bool {
+    pub fn allows(&self, action: SshAction) -> bool {
         self.0.contains(&action)
     }
 
     /// Returns what is allowed.
-    pub fn iter(&self) -> impl Iterator<Item = Action> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = SshAction> + '_ {
         self.0.iter().copied()
     }
 }
 
-impl FromIterator<Action> for Actions {
-    fn from_iter<T: IntoIterator<Item = Action>>(actions: T) -> Self {
+impl FromIterator<SshAction> for SshActions {
+    fn from_iter<T: IntoIterator<Item = SshAction>>(actions: T) -> Self {
         Self(actions.into_iter().collect())
     }
 }
@@ -302,7 +302,7 @@ impl Certificates {
             revoked: None,
         };
         let networks = listed(&record.networks);
-        let extensions: Vec<_> = record.actions.iter().map(Action::extension).collect();
+        let extensions: Vec<_> = record.actions.iter().map(SshAction::extension).collect();
         let certificate = self.0.ca.sign(&UserCertificate {
             public_key: key.key_data(),
             serial: record.serial,

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
-use tracing::{Span, info};
+use tracing::{Span, debug, info};
 
 use super::connection::quoted;
 use super::login::Login;
 use super::proof::Proof;
-use crate::identity::{Approvals, Decision, Joined, LetIn, Lockout, Sessions, Times};
+use crate::identity::{Approvals, Decision, Joined, LetIn, Lockout, Sessions, Target, Times};
 
 /// How long one round lasts.
 const ROUND: Duration = Duration::from_secs(5);
@@ -70,9 +70,15 @@ impl Asking {
     /// ago.
     pub(super) async fn begin(&mut self, sign_in: &BrowserSignIn, asker: &Asker<'_>) -> Step {
         let Asker { name, span, .. } = asker;
-        if let Err(locked) = asker.lockout.check(asker.client, *name) {
-            info!(parent: *span, login = ?quoted(name), %locked, "log-in refused");
+        // Not for the name: nobody guesses an approval, and strangers can lock any name out.
+        if let Err(locked) = asker.lockout.check_address(asker.client) {
+            debug!(parent: *span, login = ?quoted(name), %locked, "log-in refused");
             return Step::Answer(over());
+        }
+        if let Err(invalid) = name.parse::<Target>() {
+            // It would lead nowhere, whoever approved it.
+            *self = Self::Over;
+            return Step::Answer(told(format!("devgate: {invalid}")));
         }
         let joined = sign_in.approvals.join(name, asker.client, sign_in.times);
         if let Decision::Approved(let_in) = joined.decision() {

@@ -21,7 +21,7 @@ use super::proof::Proof;
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
 use crate::activity::{Errand, Visit};
-use crate::identity::{Action, Actions, Denied, Grant, Target, User};
+use crate::identity::{Denied, Grant, SshAction, SshActions, Target, User};
 use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
 use crate::workspaces::{OpenError, Wake};
@@ -43,7 +43,7 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) user: User,
     /// What its client may do.
-    actions: Actions,
+    actions: SshActions,
     /// What it ends with, whichever is cancelled first.
     ends: Vec<CancellationToken>,
     /// The login name, as the client gave it.
@@ -138,13 +138,13 @@ impl Connection {
     }
 
     /// Returns what its client may do.
-    pub(super) fn actions(&self) -> &Actions {
+    pub(super) fn actions(&self) -> &SshActions {
         &self.actions
     }
 
     /// Lets the client do something, where what signed it in allows it. Everything that a
     /// certificate may forbid asks here.
-    pub(super) fn allow(&self, action: Action) -> Result<(), Refused> {
+    pub(super) fn allow(&self, action: SshAction) -> Result<(), Refused> {
         if self.actions.allows(action) {
             return Ok(());
         }

@@ -23,7 +23,7 @@ use super::login::Login;
 use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
 use super::{Gateway, splice};
-use crate::identity::Action;
+use crate::identity::SshAction;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -91,7 +91,7 @@ impl Handler {
     fn answer(
         &self,
         channel: ChannelId,
-        action: Action,
+        action: SshAction,
         session: &mut Session,
     ) -> Result<(), russh::Error> {
         match self.connection()?.allow(action) {
@@ -111,7 +111,7 @@ impl Handler {
         let refused = if connection.channels() >= MAX_CHANNELS {
             Some(Refused::TooManyChannels)
         } else {
-            connection.allow(Action::PortForwarding).err()
+            connection.allow(SshAction::PortForwarding).err()
         };
         if let Some(refused) = refused {
             reply.reject(connection.channel_failure(&refused)).await;
@@ -135,7 +135,7 @@ impl Handler {
 
     async fn listen(&mut self, key: Key) -> Option<u16> {
         let connection = Arc::clone(self.connection().ok()?);
-        if let Err(refused) = connection.allow(Action::PortForwarding) {
+        if let Err(refused) = connection.allow(SshAction::PortForwarding) {
             connection.explain(&refused);
             return None;
         }
@@ -308,7 +308,7 @@ impl server::Handler for Handler {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.answer(id, Action::Pty, session)
+        self.answer(id, SshAction::Pty, session)
     }
 
     async fn env_request(
@@ -330,11 +330,11 @@ impl server::Handler for Handler {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.answer(id, Action::X11Forwarding, session)
+        self.answer(id, SshAction::X11Forwarding, session)
     }
 
     async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
-        Ok(self.connection()?.allow(Action::AgentForwarding).is_ok())
+        Ok(self.connection()?.allow(SshAction::AgentForwarding).is_ok())
     }
 
     async fn shell_request(

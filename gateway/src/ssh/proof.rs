@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::{Actions, Admitted, User};
+use crate::identity::{Admitted, SshActions, User};
 
 /// Whom a log-in signs in, by what, and what ends it.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Proof {
     /// What they showed, for the log.
     pub(super) by: &'static str,
     /// What they may do.
-    pub(super) actions: Actions,
+    pub(super) actions: SshActions,
     /// What the connection ends with, whichever is cancelled first.
     pub(super) ends: Vec<CancellationToken>,
 }
@@ -23,7 +23,7 @@ impl Proof {
         Self {
             user,
             by: "key",
-            actions: Actions::all(),
+            actions: SshActions::all(),
             ends: Vec::new(),
         }
     }
@@ -33,7 +33,7 @@ impl Proof {
         Self {
             user,
             by: "browser",
-            actions: Actions::all(),
+            actions: SshActions::all(),
             ends: ends.into(),
         }
     }

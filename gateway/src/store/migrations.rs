@@ -40,6 +40,10 @@ pub(super) fn all() -> Migrator {
             include_str!("../../migrations/0008_times_to_live.sql"),
         ),
         (
+            "narrowed tokens",
+            include_str!("../../migrations/0009_narrowed_tokens.sql"),
+        ),
+        (
             "SSH user certificates",
             include_str!("../../migrations/0010_ssh_certificates.sql"),
         ),

@@ -111,6 +111,17 @@ impl Kept {
         }
     }
 
+    /// Gets one like that of before for a fresh key; `None` where there is none.
+    pub(in crate::cli) async fn get_again(
+        &self,
+        rest: &mut Rest,
+    ) -> Result<Option<SshCertificate>, Failure> {
+        let Some(before) = self.read() else {
+            return Ok(None);
+        };
+        self.get(rest, again(&before)).await.map(Some)
+    }
+
     async fn certify(
         &self,
         rest: &mut Rest,

@@ -15,7 +15,7 @@ use crate::config::Network;
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::identity::{
-    Actions, AuthorizedKey, CertificateRecord, CertificateWish, NotSigned, Target,
+    AuthorizedKey, CertificateRecord, CertificateWish, NotSigned, SshActions, Target,
 };
 
 /// How long a certificate lasts where nothing is said, in seconds.
@@ -50,7 +50,7 @@ pub(super) async fn sign(
     }
     let actions = match new.actions {
         Some(actions) => actions.into_iter().map(Into::into).collect(),
-        None => Actions::all(),
+        None => SshActions::all(),
     };
     let wish = CertificateWish {
         key: AuthorizedKey::parse(&new.public_key)?,

@@ -11,8 +11,8 @@ use http::{StatusCode, header};
 use time::OffsetDateTime;
 
 use super::extract::{Asked, Body, Named, Signed};
-use super::me::{is_unseen, named_token, new_token};
 use super::page::{newest_first, page};
+use super::tokens::{is_unseen, named_token, new_token};
 use super::wire::{
     BeginDevice, DeviceAsks, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice,
     MAX_DEVICE_LIFE, Page, Paging, SshApproval,
@@ -22,7 +22,8 @@ use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::identity::{
-    Caller, INTERVAL, LIFE, NotApproved, Secret, SignInError, TokenWish, User, Via, What, Wish,
+    Caller, INTERVAL, LIFE, NotApproved, ProgramWish, Secret, SignInError, TokenWish, User, Via,
+    What, Wish,
 };
 use crate::names::ApprovalId;
 
@@ -43,7 +44,7 @@ pub(super) async fn begin(
         }
         .into());
     }
-    let wish = TokenWish {
+    let wish = ProgramWish {
         name: new.name,
         scope: new.scope.into(),
         lasts: Duration::from_secs(new.expires_in_seconds.into()),
@@ -76,7 +77,15 @@ pub(super) async fn finish(
     let expires = OffsetDateTime::now_utc() + wish.lasts;
     let made = api
         .accounts
-        .add_token(&user, &wish.name, wish.scope, Some(expires))
+        .add_token(
+            &user,
+            TokenWish {
+                name: &wish.name,
+                scope: wish.scope,
+                narrowed_to: None,
+                expires: Some(expires),
+            },
+        )
         .await?;
     let (token, secret) = made.ok_or(ApiRefused::TooMany { what: "tokens" })?;
     let about = NewEvent::of_user(Kind::TokenCreated, &user).saying("name", &token.name);

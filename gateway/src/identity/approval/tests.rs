@@ -9,8 +9,8 @@ const TIMES: Times = Times {
     window: Duration::from_mins(5),
 };
 
-fn wish() -> TokenWish {
-    TokenWish {
+fn wish() -> ProgramWish {
+    ProgramWish {
         name: "ada@laptop".to_owned(),
         scope: Scope::Write,
         lasts: Duration::from_hours(1),

@@ -6,7 +6,7 @@ use ssh_key::certificate::{Builder, CertType};
 use ssh_key::{Algorithm, PrivateKey};
 
 use super::*;
-use crate::identity::{Role, Scope, Secret};
+use crate::identity::{Role, Scope, Secret, TokenWish};
 use crate::store::NewToken;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -30,9 +30,12 @@ async fn ground() -> Ground {
     let new = NewToken {
         user: &user,
         secret: &Secret::random("dgt_").hash(),
-        name: "test",
-        scope: Scope::Write,
-        expires: None,
+        wish: TokenWish {
+            name: "test",
+            scope: Scope::Write,
+            narrowed_to: None,
+            expires: None,
+        },
     };
     let token = store.add_token(new).await.unwrap().unwrap();
     let ca = UserCa::open(&folder.path().join("certs")).unwrap();
@@ -43,6 +46,7 @@ async fn ground() -> Ground {
             user,
             via: Via::Token(token.id),
             scope: Scope::Write,
+            narrowed_to: None,
         },
         store,
         folder,
@@ -60,7 +64,7 @@ fn wish(key: &PrivateKey) -> CertificateWish {
         lasts: Duration::hours(1),
         networks: Vec::new(),
         workspaces: Vec::new(),
-        actions: Actions::all(),
+        actions: SshActions::all(),
     }
 }
 
@@ -105,7 +109,7 @@ async fn a_certificate_signs_in_until_it_or_what_asked_for_it_is_ended() {
         .await
         .unwrap();
     assert_eq!(admitted.record.user, it.caller.user);
-    assert!(admitted.record.actions.allows(Action::X11Forwarding));
+    assert!(admitted.record.actions.allows(SshAction::X11Forwarding));
     assert!(admitted.ends.iter().all(|end| !end.is_cancelled()));
 
     let user = &it.caller.user;
@@ -142,7 +146,7 @@ async fn it_counts_from_its_networks_and_for_its_workspaces_alone() {
             "127.0.0.1".parse().unwrap(),
         ],
         workspaces: vec!["api".parse().unwrap()],
-        actions: Actions::from_iter([Action::Pty]),
+        actions: SshActions::from_iter([SshAction::Pty]),
         ..wish(&key)
     };
     let (record, certificate) = it.certificates.sign(&it.caller, narrowed).await.unwrap();
@@ -153,7 +157,7 @@ async fn it_counts_from_its_networks_and_for_its_workspaces_alone() {
             .admit(&certificate, login, HERE)
             .await
             .unwrap();
-        assert!(!admitted.record.actions.allows(Action::PortForwarding));
+        assert!(!admitted.record.actions.allows(SshAction::PortForwarding));
     }
     for login in ["web", "api.bob", "ada", "", "api.ada.x"] {
         let why = it.why(&certificate, login).await;

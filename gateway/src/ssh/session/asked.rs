@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use devgate_protocol::Originator;
 use russh::ChannelMsg;
 
-use crate::identity::{Action, Actions};
+use crate::identity::{SshAction, SshActions};
 
 /// What a client asked for on one session channel, and may have.
 #[derive(Debug)]
 pub(super) struct Asked {
-    allowed: Actions,
+    allowed: SshActions,
     wanted: Mutex<Wanted>,
 }
 
@@ -38,7 +38,7 @@ enum Forwarding {
 
 impl Asked {
     /// Nothing yet, of what is allowed.
-    pub(super) fn within(allowed: Actions) -> Self {
+    pub(super) fn within(allowed: SshActions) -> Self {
         let wanted = Mutex::default();
         Self { allowed, wanted }
     }
@@ -47,9 +47,9 @@ impl Asked {
     /// isn't goes no further, and its client was told.
     pub(super) fn note(&self, request: &ChannelMsg) -> bool {
         let needed = match request {
-            ChannelMsg::RequestPty { .. } => Some(Action::Pty),
-            ChannelMsg::RequestX11 { .. } => Some(Action::X11Forwarding),
-            ChannelMsg::AgentForward { .. } => Some(Action::AgentForwarding),
+            ChannelMsg::RequestPty { .. } => Some(SshAction::Pty),
+            ChannelMsg::RequestX11 { .. } => Some(SshAction::X11Forwarding),
+            ChannelMsg::AgentForward { .. } => Some(SshAction::AgentForwarding),
             _ => None,
         };
         if needed.is_some_and(|action| !self.allowed.allows(action)) {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_not_taken() {
-        let asked = Asked::within(Actions::all());
+        let asked = Asked::within(SshActions::all());
         let tcpip = Originator::Tcpip {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 1,
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_not_allowed_is_neither_noted_nor_passed_on() {
-        let asked = Asked::within([Action::X11Forwarding].into_iter().collect());
+        let asked = Asked::within([SshAction::X11Forwarding].into_iter().collect());
         assert!(!asked.note(&ChannelMsg::AgentForward { want_reply: true }));
         assert!(!asked.takes(&Originator::AuthAgent));
         assert!(asked.note(&x11(true)) && asked.takes(&DISPLAY));
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_single_connection_to_the_display_is_one() {
-        let asked = Asked::within(Actions::all());
+        let asked = Asked::within(SshActions::all());
         asked.note(&x11(true));
         assert!(asked.takes(&DISPLAY) && !asked.takes(&DISPLAY));
         asked.note(&x11(false));

@@ -217,7 +217,10 @@ fn what_it_does_not_allow_is_refused() {
     // No terminal; the stock client gives up without where one was insisted on.
     let done = client.args(["-tt"]).run("echo never");
     assert_eq!((done.code(), done.out().as_str()), (255, ""), "{done:?}");
-    assert!(done.err().contains("PTY allocation request failed"), "{done:?}");
+    assert!(
+        done.err().contains("PTY allocation request failed"),
+        "{done:?}"
+    );
     let done = case.client(&case.key).run("echo hello").ok();
     assert_eq!(done.out(), "hello\n");
     // No agent.

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 use utoipa::ToSchema;
 
-use crate::identity::Action;
+use crate::identity::SshAction;
 
 /// What may be done on an SSH connection beside running programs and moving files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -83,18 +83,18 @@ pub struct SignedSshCertificate {
     pub about: SshCertificate,
 }
 
-impl From<Action> for ActionName {
-    fn from(action: Action) -> Self {
+impl From<SshAction> for ActionName {
+    fn from(action: SshAction) -> Self {
         match action {
-            Action::Pty => Self::Pty,
-            Action::PortForwarding => Self::PortForwarding,
-            Action::AgentForwarding => Self::AgentForwarding,
-            Action::X11Forwarding => Self::X11Forwarding,
+            SshAction::Pty => Self::Pty,
+            SshAction::PortForwarding => Self::PortForwarding,
+            SshAction::AgentForwarding => Self::AgentForwarding,
+            SshAction::X11Forwarding => Self::X11Forwarding,
         }
     }
 }
 
-impl From<ActionName> for Action {
+impl From<ActionName> for SshAction {
     fn from(name: ActionName) -> Self {
         match name {
             ActionName::Pty => Self::Pty,
