@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::error::DatabaseError;
 use time::{Duration, OffsetDateTime};
 
 use super::row::{milliseconds, now, optional_time, parsed, time, unreadable};
 use super::users;
 use super::{Store, StoreError};
-use crate::identity::{CertificateRecord, User, Via};
+use crate::identity::{CertificateRecord, SshAction, User, Via};
 
 /// How long those that ended are kept: to be seen, and revoked with what they let in.
 pub const ENDED_CERTIFICATES_KEPT: Duration = Duration::days(7);
@@ -44,7 +45,7 @@ impl Store {
             ))
             .execute(&self.writer)
             .await?;
-        let actions: Vec<_> = new.actions.iter().map(|action| action.as_str()).collect();
+        let actions: Vec<_> = new.actions.iter().map(SshAction::as_str).collect();
         let inserted = sqlx::query(
             "INSERT INTO ssh_certificates (serial, user_id, login_id, token_id, key_id, \
              fingerprint, principals, source_addresses, actions, created, expires) \
@@ -67,7 +68,7 @@ impl Store {
             Err(error)
                 if error
                     .as_database_error()
-                    .is_some_and(|cause| cause.is_foreign_key_violation()) =>
+                    .is_some_and(DatabaseError::is_foreign_key_violation) =>
             {
                 Err(StoreError::NoSuchUser(new.user.name.clone()))
             }

@@ -89,7 +89,7 @@ impl Kept {
         rest: &mut Rest,
         wish: SignSshCertificate,
     ) -> Result<SshCertificate, Failure> {
-        let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(failed)?;
+        let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(|error| failed(&error))?;
         key.set_comment(format!("devgate {}", rest.name()));
         self.certify(rest, &key, wish).await
     }
@@ -128,9 +128,9 @@ impl Kept {
         key: &PrivateKey,
         mut wish: SignSshCertificate,
     ) -> Result<SshCertificate, Failure> {
-        wish.public_key = key.public_key().to_openssh().map_err(failed)?;
+        wish.public_key = key.public_key().to_openssh().map_err(|error| failed(&error))?;
         let signed = rest.sign_certificate(&wish).await?;
-        let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
+        let text = key.to_openssh(LineEnding::LF).map_err(|error| failed(&error))?;
         let certificate = format!("{}\n", signed.certificate);
         let left = signed.about.expires_at - OffsetDateTime::now_utc();
         if self.to_agent(&text, &certificate, left.whole_seconds().max(1)) {
@@ -264,6 +264,6 @@ fn quietly(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn failed(error: ssh_key::Error) -> Failure {
+fn failed(error: &ssh_key::Error) -> Failure {
     Failure::new(Kind::Failed, format!("no key can be made: {error}"))
 }
