@@ -89,7 +89,8 @@ impl Kept {
         rest: &mut Rest,
         wish: SignSshCertificate,
     ) -> Result<SshCertificate, Failure> {
-        let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(|error| failed(&error))?;
+        let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519)
+            .map_err(|error| failed(&error))?;
         key.set_comment(format!("devgate {}", rest.name()));
         self.certify(rest, &key, wish).await
     }
@@ -128,9 +129,14 @@ impl Kept {
         key: &PrivateKey,
         mut wish: SignSshCertificate,
     ) -> Result<SshCertificate, Failure> {
-        wish.public_key = key.public_key().to_openssh().map_err(|error| failed(&error))?;
+        wish.public_key = key
+            .public_key()
+            .to_openssh()
+            .map_err(|error| failed(&error))?;
         let signed = rest.sign_certificate(&wish).await?;
-        let text = key.to_openssh(LineEnding::LF).map_err(|error| failed(&error))?;
+        let text = key
+            .to_openssh(LineEnding::LF)
+            .map_err(|error| failed(&error))?;
         let certificate = format!("{}\n", signed.certificate);
         let left = signed.about.expires_at - OffsetDateTime::now_utc();
         if self.to_agent(&text, &certificate, left.whole_seconds().max(1)) {
