@@ -33,6 +33,7 @@ mod repositories;
 mod requirements;
 mod secrets;
 mod shell;
+mod sign_in;
 mod sleep;
 mod startup;
 mod unix_forwards;

@@ -21,6 +21,7 @@ export type Sample = Schemas["Sample"];
 export type Schedule = Schemas["Schedule"];
 export type Scope = Schemas["Scope"];
 export type SignInLink = Schemas["SignInLink"];
+export type SshApproval = Schemas["SshApproval"];
 export type Startup = Schemas["Startup"];
 export type StartupStep = Schemas["StartupStep"];
 export type Snapshot = Schemas["Snapshot"];

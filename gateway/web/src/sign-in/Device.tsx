@@ -1,4 +1,4 @@
-/** Signs a program in that waits in somebody's terminal, or refuses to. */
+/** Signs a program in that waits in somebody's terminal, or lets its SSH connection in; or refuses to. */
 import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconCheck, IconX } from "@tabler/icons-react";
@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useLocation } from "react-router";
 
 import { explain, request } from "../api/client";
-import { me, tokens } from "../api/queries";
+import { me, sshApprovals, tokens } from "../api/queries";
 import type { DeviceWaiting, Scope } from "../api/types";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
@@ -33,7 +33,7 @@ function Page({ linked }: { linked: string | null }) {
     <>
       <PageTitle
         title="Sign a program in"
-        description="`devgate login` in a terminal shows a code and waits for you here."
+        description="`devgate login` or `ssh` in a terminal shows a code and waits for you here."
       />
       {code === null ? (
         <Enter enter={setCode} />
@@ -112,7 +112,8 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
       else await request("POST", "/login/device/{code}/refuse", options);
       return allow;
     },
-    onSettled: () => queries.invalidateQueries(tokens),
+    onSettled: () =>
+      Promise.all([queries.invalidateQueries(tokens), queries.invalidateQueries(sshApprovals)]),
   });
   if (decide.data !== undefined) {
     return (
@@ -122,9 +123,7 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
         title={decide.data ? "Approved" : "Refused"}
         role="status"
       >
-        {decide.data
-          ? "The terminal goes on by itself; you can close this page. The token is in your account's list of tokens, where you can end it."
-          : "The program gets nothing. You can close this page."}
+        {decide.data ? approved(waiting.data) : "Nothing is let in. You can close this page."}
       </Alert>
     );
   }
@@ -140,6 +139,7 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
     );
   }
   const { scope, same_address: isNear } = waiting.data;
+  const isSsh = waiting.data.asks === "ssh";
   const compares = linked && (scope === "admin" || !isNear);
   return (
     <Panel title="Is this you?">
@@ -148,6 +148,12 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
         {!isNear && (
           <Alert color="red" title="It asks from another address than you" role="alert">
             That is as it should be where your terminal is on another machine or network, and only there.
+          </Alert>
+        )}
+        {isSsh && waiting.data.expires_in_seconds > 0 && (
+          <Alert color="yellow" title={`Further connections get in for ${minutes(waiting.data)}`}>
+            Those from {waiting.data.address} with the login name {waiting.data.name}, without asking again:
+            also somebody else&apos;s who shares that address. Your account&apos;s logins show it, and end it.
           </Alert>
         )}
         <Alert color="yellow">
@@ -177,6 +183,21 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
   );
 }
 
+/** Says for how long further connections are let in. */
+function minutes({ expires_in_seconds: seconds }: DeviceWaiting): string {
+  const whole = Math.ceil(seconds / 60);
+  return whole === 1 ? "a minute" : `${whole} minutes`;
+}
+
+/** Says what comes of an approval. */
+function approved(waiting: DeviceWaiting | undefined): string {
+  const next = "The terminal goes on by itself; you can close this page.";
+  if (waiting?.asks !== "ssh") {
+    return `${next} The token is in your account's list of tokens, where you can end it.`;
+  }
+  return `${next} The connection ends when you sign out here.`;
+}
+
 function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
   const who = useQuery(me).data?.name;
   const days = Math.max(1, Math.round(waiting.expires_in_seconds / 86_400));
@@ -188,16 +209,32 @@ function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
         </Text>
       )}
       <dl className={classes.facts}>
-        <dt>Calls itself</dt>
-        <dd>{waiting.name}</dd>
-        <dt>Asks from</dt>
-        <dd>{waiting.address}</dd>
-        <dt>Will act as</dt>
-        <dd>{who}</dd>
-        <dt>May</dt>
-        <dd>{GRANTED[waiting.scope]}</dd>
-        <dt>For</dt>
-        <dd>{days === 1 ? "a day at most" : `${days} days`}</dd>
+        {waiting.asks === "ssh" ? (
+          <>
+            <dt>Asks for</dt>
+            <dd>
+              {waiting.connections > 1 ? `${waiting.connections} SSH connections` : "An SSH connection"} as
+              you, {who}
+            </dd>
+            <dt>To the workspace</dt>
+            <dd>{waiting.name}</dd>
+            <dt>From</dt>
+            <dd>{waiting.address}</dd>
+          </>
+        ) : (
+          <>
+            <dt>Calls itself</dt>
+            <dd>{waiting.name}</dd>
+            <dt>Asks from</dt>
+            <dd>{waiting.address}</dd>
+            <dt>Will act as</dt>
+            <dd>{who}</dd>
+            <dt>May</dt>
+            <dd>{GRANTED[waiting.scope ?? "read"]}</dd>
+            <dt>For</dt>
+            <dd>{days === 1 ? "a day at most" : `${days} days`}</dd>
+          </>
+        )}
         <dt>Can be decided</dt>
         <dd>
           until <Ago time={waiting.until} />
