@@ -6,13 +6,14 @@ import { useState } from "react";
 import { useLocation } from "react-router";
 
 import { explain, request } from "../api/client";
-import { me, tokens } from "../api/queries";
+import { me, tokens, workspaces } from "../api/queries";
 import type { DeviceWaiting, Scope } from "../api/types";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
+import { type Back, checkedBack, isPage, returnOf } from "./back";
 import { asCode, codeOf } from "./device-code";
 import classes from "./Device.module.css";
 
@@ -24,21 +25,40 @@ const GRANTED: Record<Scope, string> = {
 
 export default function Device() {
   const { hash } = useLocation();
-  return <Page key={hash} linked={asCode(codeOf(hash))} />;
+  return <Page key={hash} linked={asCode(codeOf(hash))} wanted={returnOf(hash)} />;
 }
 
-function Page({ linked }: { linked: string | null }) {
+/** Returns the way back to the editor that sent somebody here, where it may be taken. */
+function useBack(wanted: string | null): Back | null {
+  const all = useQuery({ ...workspaces, enabled: wanted !== null && isPage(wanted) });
+  const mine = all.data?.filter((one) => one.may_enter) ?? [];
+  return wanted === null
+    ? null
+    : checkedBack(
+        wanted,
+        mine.map((one) => one.urls.editor),
+      );
+}
+
+function Page({ linked, wanted }: { linked: string | null; wanted: string | null }) {
   const [code, setCode] = useState(linked);
+  const back = useBack(wanted);
   return (
     <>
       <PageTitle
         title="Sign a program in"
-        description="`devgate login` in a terminal shows a code and waits for you here."
+        description="`devgate login` in a terminal, or your editor, shows a code and waits for you here."
       />
       {code === null ? (
         <Enter enter={setCode} />
       ) : (
-        <Decide key={code} code={code} linked={code === linked} other={() => setCode(null)} />
+        <Decide
+          key={code}
+          code={code}
+          linked={code === linked}
+          back={code === linked ? back : null}
+          other={() => setCode(null)}
+        />
       )}
     </>
   );
@@ -94,8 +114,15 @@ function CodeInput({ label, value, change, error }: CodeInputProps) {
   );
 }
 
+interface DecideProps {
+  code: string;
+  linked: boolean;
+  back: Back | null;
+  other: () => void;
+}
+
 /** Decides on a code that somebody typed, or that a link had, which anybody can make. */
-function Decide({ code, linked, other }: { code: string; linked: boolean; other: () => void }) {
+function Decide({ code, linked, back, other }: DecideProps) {
   const queries = useQueryClient();
   const [typed, setTyped] = useState("");
   const waiting = useQuery({
@@ -112,22 +139,12 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
       else await request("POST", "/login/device/{code}/refuse", options);
       return allow;
     },
+    onSuccess: (allowed) => {
+      if (allowed && back) window.location.assign(back.href);
+    },
     onSettled: () => queries.invalidateQueries(tokens),
   });
-  if (decide.data !== undefined) {
-    return (
-      <Alert
-        color="gray"
-        icon={decide.data ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
-        title={decide.data ? "Approved" : "Refused"}
-        role="status"
-      >
-        {decide.data
-          ? "The terminal goes on by itself; you can close this page. The token is in your account's list of tokens, where you can end it."
-          : "The program gets nothing. You can close this page."}
-      </Alert>
-    );
-  }
+  if (decide.data !== undefined) return <Decided allowed={decide.data} back={back} />;
   if (waiting.isPending) return <Loading />;
   if (!waiting.data) {
     return (
@@ -174,6 +191,28 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
         </Group>
       </Stack>
     </Panel>
+  );
+}
+
+function Decided({ allowed, back }: { allowed: boolean; back: Back | null }) {
+  return (
+    <Stack gap="md" align="flex-start">
+      <Alert
+        color="gray"
+        icon={allowed ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
+        title={allowed ? "Approved" : "Refused"}
+        role="status"
+      >
+        {allowed
+          ? "The program goes on by itself; you can close this page. The token is in your account's list of tokens, where you can end it."
+          : "The program gets nothing. You can close this page."}
+      </Alert>
+      {allowed && back && (
+        <Button component="a" href={back.href}>
+          Back to {back.editor}
+        </Button>
+      )}
+    </Stack>
   );
 }
 
