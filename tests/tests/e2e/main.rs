@@ -21,6 +21,7 @@ mod copying;
 mod docker;
 mod draining;
 mod exec;
+mod extension;
 mod faults;
 mod forwards;
 mod hostile_peers;
