@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 
 import { isStartable } from "./describe";
 import { chosen, isNode, told } from "./ui/ask";
+import { browse } from "./ui/browse";
 import { create, keepAwake, restart, start, stop } from "./ui/life";
 import { Model, type Place } from "./ui/model";
 import { open, openInBrowser } from "./ui/open";
@@ -74,11 +75,11 @@ function commands(model: Model, signIn: SignIn): vscode.Disposable[] {
 
 async function openDashboard(model: Model, node: unknown): Promise<void> {
   if (isNode(node) && node.kind === "server") {
-    await vscode.env.openExternal(vscode.Uri.parse(node.live.server.url));
+    await browse(node.live.server.url);
     return;
   }
   const place = await chosen(model, node, "show on the dashboard");
   if (!place) return;
   const { owner, name } = place.workspace;
-  await vscode.env.openExternal(vscode.Uri.parse(`${place.live.server.url}/workspaces/${owner}/${name}`));
+  await browse(`${place.live.server.url}/workspaces/${owner}/${name}`);
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Port, Statistics, Workspace } from "./api/types";
+import { unproxied } from "./browse";
 import { bytes, context, details, percent, portSummary, summary, title, until, usage } from "./describe";
 import { isHere } from "./here";
 import { Latency, shown } from "./latency";
@@ -136,5 +137,17 @@ test("an event says which workspace sleeps soon, and when", () => {
   expect(sleepSoon(event)).toEqual({ workspace: "x", at: NOW });
   for (const bad of [undefined, {}, { workspace: { id: "x" } }, { ...event, data: { at: "soon" } }]) {
     expect(sleepSoon(bad)).toBeUndefined();
+  }
+});
+
+test("a gateway on this host is opened as it is, where the editor is in the browser", () => {
+  const page = "https://localhost:8443/device#code=WDJB-MJHT";
+  expect(new URL(unproxied(page)).href).toBe(page);
+  expect(unproxied(page)).not.toContain("localhost");
+  const other = "http://127.0.0.1/x";
+  expect(new URL(unproxied(other)).href).toBe(other);
+  expect(unproxied(other)).not.toContain("127.0.0.1");
+  for (const same of ["https://localhost.example.com/", "https://dev.example.com/#localhost"]) {
+    expect(unproxied(same)).toBe(same);
   }
 });

@@ -7,6 +7,7 @@ import { authority, settingKey, type Target } from "../ssh/authority";
 import { knownHost } from "../ssh/config";
 import { hint, REMOTE_SSH, settingsOf, type SshSettings } from "../ssh/extensions";
 import { during } from "./ask";
+import { browse } from "./browse";
 import { start } from "./life";
 import type { Place } from "./model";
 
@@ -40,7 +41,7 @@ async function sayWhatToInstall(place: Place): Promise<void> {
 
 /** Opens a workspace's editor in the browser. */
 export async function openInBrowser({ workspace }: Place): Promise<void> {
-  await vscode.env.openExternal(vscode.Uri.parse(workspace.urls.editor));
+  await browse(workspace.urls.editor);
 }
 
 /** Opens a workspace over SSH, and starts it first where it doesn't run. */
@@ -62,7 +63,7 @@ async function hasKey({ live, workspace }: Place): Promise<boolean> {
   const [add, go] = ["Add a Key…", "Open Anyway"];
   const text = `SSH needs a key of yours, and ${new URL(live.server.url).host} knows none: add one before ${workspace.name} is opened.`;
   const answer = await vscode.window.showWarningMessage(text, add, go);
-  if (answer === add) await vscode.env.openExternal(vscode.Uri.parse(`${live.server.url}/account/keys`));
+  if (answer === add) await browse(`${live.server.url}/account/keys`);
   return answer === go;
 }
 

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 
 import type { Visibility } from "../api/types";
 import { isNode } from "./ask";
+import { browse } from "./browse";
 import type { Node } from "./tree";
 
 type PortNode = Extract<Node, { kind: "port" }>;
@@ -13,7 +14,7 @@ function portOf(node: unknown): PortNode | undefined {
 
 export async function openPort(node: unknown): Promise<void> {
   const chosen = portOf(node);
-  if (chosen) await vscode.env.openExternal(vscode.Uri.parse(chosen.port.url));
+  if (chosen) await browse(chosen.port.url);
 }
 
 export async function copyPort(node: unknown): Promise<void> {

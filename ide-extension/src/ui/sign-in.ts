@@ -11,6 +11,7 @@ import type { DeviceCodes } from "../api/types";
 import { approvalPage, approved, begin, Bell, pageHost, tokenName } from "../sign-in";
 import { meet, originOf } from "../trust";
 import { during, isNode } from "./ask";
+import { browse } from "./browse";
 import type { Model } from "./model";
 
 /** Our own id, which addresses lead to. */
@@ -60,8 +61,7 @@ export class SignIn implements vscode.UriHandler {
       const own = vscode.Uri.parse(`${vscode.env.uriScheme}://${EXTENSION}/signed-in?state=${state}`);
       const back = await vscode.env.asExternalUri(own);
       const page = approvalPage(codes, back.toString(true));
-      // As a text: what is parsed and written again is escaped anew.
-      await vscode.env.openExternal(page as unknown as vscode.Uri);
+      await browse(page);
       const text = `Approve the code ${codes.user_code} in your browser, at ${codes.verification_uri}`;
       return await during(text, (signal) => approved(gateway, codes, bell, signal));
     } finally {

@@ -18,6 +18,7 @@ mod browser {
         let inherited = env::var("PATH").unwrap();
         let path = format!("{}:{inherited}", folder.path().display());
         let mut flow = Flow::prepare("extension", &[("PATH", &path)]);
+        flow.node.env("CODE_SERVER", code_server());
         let _ = run(&mut flow.node, b"", FLOW).ok();
     }
 }

@@ -63,6 +63,7 @@ test("a page is taken where it is the callback of an editor that the person may 
   for (const page of [
     "https://editor--api--ada.dev.example.com/callback",
     "https://dev.example.com/@ada/api/apps/editor/callback",
+    "https://editor--api--ada.dev.example.com/stable-409c64e0df4d53530e59c16acc2b5d5766f717b0/callback",
   ]) {
     const back = checkedBack(callback(page), EDITORS);
     expect(back?.href.split("?")[0]).toBe(page);
@@ -84,6 +85,8 @@ test("a page is taken where it is the callback of an editor that the person may 
     "http://editor--api--ada.dev.example.com/callback",
     "https://editor--api--ada.dev.example.com:444/callback",
     "https://editor--api--ada.dev.example.com/other/callback",
+    "https://editor--api--ada.dev.example.com/stable-409c64e0df4d53530e59c16acc2b5d5766f717b0/x/callback",
+    "https://dev.example.com/@ada/api/apps/editorcallback",
     "https://dev.example.com/callback",
     "https://dev.example.com/@ada/api/apps/8080/callback",
   ]) {

@@ -17,6 +17,9 @@ const PATH = "/signed-in";
 /** What the extension tells its own sign-in by; nothing secret. */
 const STATE = /^[A-Za-z0-9_-]{16,64}$/;
 
+/** What VS Code's server puts before its own pages: its quality and commit. */
+const VERSION = /^\/[a-z]+-[0-9a-f]{40}(?=\/)/;
+
 /** A way back that may be taken. */
 export interface Back {
   href: string;
@@ -63,7 +66,7 @@ function toProgram(url: URL): Back | null {
 /** The page of VS Code in the browser that hands on what a program's own address would have. */
 function toPage(url: URL, editors: readonly string[]): Back | null {
   const given = (name: string) => url.searchParams.get(`vscode-${name}`) ?? "";
-  const own = editors.map(parse).find((editor) => editor?.origin === url.origin && isBelow(url, editor));
+  const own = editors.map(parse).find((editor) => editor?.origin === url.origin && isCallback(url, editor));
   const [id, scheme, query] = [given("reqid"), given("scheme"), given("query")];
   const state = new URLSearchParams(query).get("state") ?? "";
   const isOurs = given("authority") === EXTENSION && given("path") === PATH && STATE.test(state);
@@ -78,8 +81,11 @@ function toPage(url: URL, editors: readonly string[]): Back | null {
   return { href: `${url.origin}${url.pathname}?${parameters}`, editor: "the editor" };
 }
 
-function isBelow(url: URL, editor: URL): boolean {
-  return url.pathname === `${editor.pathname.replace(/\/$/, "")}/callback`;
+function isCallback(url: URL, editor: URL): boolean {
+  const below = editor.pathname.replace(/\/$/, "");
+  return (
+    url.pathname.startsWith(below) && url.pathname.slice(below.length).replace(VERSION, "") === "/callback"
+  );
 }
 
 function parse(text: string): URL | null {
