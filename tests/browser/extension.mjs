@@ -3,7 +3,7 @@
 // Remote-SSH.
 import { createHash, X509Certificate } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { assert, flow, required, Shell, SOON, until, url } from "./lib.mjs";
 
@@ -13,6 +13,9 @@ const SERVER = 90_000;
 const home = required("DEVGATE_HOME");
 const pictures = required("DEVGATE_SCREENSHOTS");
 const handed = join(home, "handed-over.jsonl");
+const settings = join(home, ".local/share/code-server/User/settings.json");
+/** Where `devgate config-ssh` writes. */
+const included = join(home, ".config/devgate/ssh");
 const server = new URL(url).host;
 
 await flow("extension", async (arrive) => {
@@ -35,7 +38,7 @@ await flow("extension", async (arrive) => {
   // The tree: both workspaces, their states, and what the one that runs uses.
   const item = (name) => editor.getByRole("treeitem", { name });
   await item(/^default, running · CPU .* of /).waitFor();
-  await item(/^other, stopped/).waitFor();
+  await item(/^other, created/).waitFor();
   await editor.getByRole("button", { name: /default: (< )?\d+ ms/ }).first().waitFor();
   await editor.screenshot({ path: join(pictures, "extension-tree.png") });
 
@@ -67,6 +70,12 @@ async function install(ada, me) {
   const answer = await ada.context.request.get(`${url}/extension/devgate.vsix`);
   assert.equal(answer.headers()["content-type"], "application/vsix");
   writeFileSync(join(home, "devgate.vsix"), await answer.body());
+  // ssh reads the configuration of the account's home, which isn't the workspace's here.
+  const config = join(home, "ssh-config");
+  mkdirSync(included, { recursive: true });
+  writeFileSync(config, `Include "${included}/*.conf"\n`);
+  mkdirSync(dirname(settings), { recursive: true });
+  writeFileSync(settings, JSON.stringify({ "remote.SSH.configFile": config, "workbench.startupEditor": "none" }));
   const extensions = join(home, ".local/share/code-server/extensions");
   mkdirSync(extensions, { recursive: true });
   const fixture = new URL("fixtures/remote-ssh", import.meta.url).pathname;
@@ -111,8 +120,6 @@ async function signIn(ada, editor) {
     "vscode-scheme=code-oss",
   ]);
   await page.close();
-  await dialog.getByText("devgate").first().waitFor();
-  await dialog.getByRole("button", { name: "Open", exact: true }).click();
   await editor.getByText(`Signed in to ${server}`).first().waitFor();
   // What it got is in the list of tokens, and of the scope that it asked for.
   const { body: tokens } = await ada.ask("GET", "/me/tokens");
@@ -135,44 +142,64 @@ function handedOver() {
   return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
+/** Has a workspace opened from its menu, and returns what Remote-SSH was given. */
+async function opened(editor, item, name) {
+  const before = handedOver().length;
+  await item.click({ button: "right" });
+  const entry = editor.getByRole("menuitem", { name });
+  // By keyboard: a menu takes no click for a moment after it came.
+  await until("the menu's entry has the focus", SOON, async () => {
+    await entry.hover();
+    return entry.evaluate((one) => one.matches(":focus") || one.parentElement.matches(".focused"));
+  });
+  await editor.keyboard.press("Enter");
+  await until("a window is asked for", SOON, () => handedOver().length > before);
+  const [{ command, given }] = handedOver().slice(before);
+  return { command, given };
+}
+
 /** What Remote-SSH is given: the exact authority, folder, window and settings. */
 async function handsOver(editor, { item, other, connection }) {
-  await inline(item(/^other/), "Open over SSH in New Window");
-  const [first] = await until("a window is asked for", SOON, () => handedOver().length === 1 && handedOver());
+  const platforms = () => JSON.parse(readFileSync(settings, "utf8"))["remote.SSH.remotePlatform"];
   const json = `{"hostName":"${connection.ssh_host}","user":"other","port":${connection.ssh_port}}`;
-  const hex = Buffer.from(json).toString("hex");
-  assert.equal(first.command, "_files.windowOpen");
-  const [[opened], options] = first.given;
-  const { scheme, authority, path } = opened.folderUri;
-  assert.deepEqual({ scheme, authority, path }, { scheme: "vscode-remote", authority: `ssh-remote+${hex}`, path: other.home });
-  assert.equal(options.forceNewWindow, true);
-  assert.ok(!options.forceReuseWindow);
-  const settings = () => JSON.parse(readFileSync(join(home, ".local/share/code-server/User/settings.json"), "utf8"));
-  await until("the platform is told", SOON, () => settings()["remote.SSH.remotePlatform"]);
-  assert.deepEqual(settings()["remote.SSH.remotePlatform"], { [connection.ssh_host]: "linux" });
+  const byAddress = `ssh-remote+${Buffer.from(json).toString("hex")}`;
+  const told = ({ command, given: [uri, options] }) => {
+    const { scheme, authority, path } = uri;
+    return { command, scheme, authority, path, options };
+  };
 
-  // Where `devgate config-ssh` wrote a host that ssh takes, that one; in this window, without a folder.
-  const host = `other.${connection.ssh_host}.devgate`;
-  const config = join(home, "ssh-config");
-  const own = join(home, ".config/devgate/ssh");
-  mkdirSync(own, { recursive: true });
-  const lines = `Host ${host}\n    User other.somebody\n    ProxyCommand 'devgate' --context here proxy ${other.id}\n`;
-  writeFileSync(join(own, "here.conf"), lines);
-  writeFileSync(config, `Include "${own}/*.conf"\n`);
-  writeFileSync(
-    join(home, ".local/share/code-server/User/settings.json"),
-    JSON.stringify({ ...settings(), "remote.SSH.configFile": config, "devgate.openFolder": "none" }),
-  );
-  await until("the settings are read", SOON, async () => {
-    const before = handedOver().length;
-    await item(/^other/).click({ button: "right" });
-    await editor.getByRole("menuitem", { name: "Open over SSH in This Window" }).click();
-    await until("a window is asked for", SOON, () => handedOver().length > before);
-    return handedOver().at(-1).command === "_files.newWindow";
+  const first = await opened(editor, item(/^other/), "Open over SSH in New Window");
+  assert.deepEqual(told(first), {
+    command: "vscode.openFolder",
+    scheme: "vscode-remote",
+    authority: byAddress,
+    path: other.home,
+    options: { forceNewWindow: true, forceReuseWindow: false },
   });
-  const { given } = handedOver().at(-1);
-  assert.deepEqual(given[0], { remoteAuthority: `ssh-remote+${host}`, forceReuseWindow: true });
-  assert.deepEqual(settings()["remote.SSH.remotePlatform"], { [connection.ssh_host]: "linux", [host]: "linux" });
+  assert.deepEqual(platforms(), { [connection.ssh_host]: "linux" });
+
+  // Where `devgate config-ssh` wrote a host that ssh takes there, it is that one.
+  const host = `other.${connection.ssh_host}.devgate`;
+  const lines = [`Host ${host}`, "    User other.somebody", `    ProxyCommand 'devgate' proxy ${other.id}`, ""];
+  writeFileSync(join(included, "here.conf"), lines.join("\n"));
+  const second = await opened(editor, item(/^other/), "Open over SSH in This Window");
+  assert.deepEqual(told(second), {
+    command: "vscode.openFolder",
+    scheme: "vscode-remote",
+    authority: `ssh-remote+${host}`,
+    path: other.home,
+    options: { forceNewWindow: false, forceReuseWindow: true },
+  });
+  assert.deepEqual(platforms(), { [connection.ssh_host]: "linux", [host]: "linux" });
+
+  // Without a folder, for who wants none.
+  const before = JSON.parse(readFileSync(settings, "utf8"));
+  writeFileSync(settings, JSON.stringify({ ...before, "devgate.openFolder": "none" }));
+  const third = await until("the setting is read", SERVER, async () => {
+    const one = await opened(editor, item(/^other/), "Open over SSH in This Window");
+    return one.command === "vscode.newWindow" && one;
+  });
+  assert.deepEqual(third.given, [{ remoteAuthority: `ssh-remote+${host}`, reuseWindow: true }]);
 }
 
 /** The tree hears of what somebody else does, and says when nobody is signed in any more. */
