@@ -192,13 +192,13 @@ async function handsOver(editor, { item, other, connection }) {
   });
   assert.deepEqual(platforms(), { [connection.ssh_host]: "linux", [host]: "linux" });
 
-  // Without a folder, for who wants none.
+  // Without a folder, for who wants none; and who comes again is still signed in.
   const before = JSON.parse(readFileSync(settings, "utf8"));
   writeFileSync(settings, JSON.stringify({ ...before, "devgate.openFolder": "none" }));
-  const third = await until("the setting is read", SERVER, async () => {
-    const one = await opened(editor, item(/^other/), "Open over SSH in This Window");
-    return one.command === "vscode.newWindow" && one;
-  });
+  await editor.reload();
+  await item(/^other, running/).waitFor();
+  const third = await opened(editor, item(/^other/), "Open over SSH in This Window");
+  assert.equal(third.command, "vscode.newWindow");
   assert.deepEqual(third.given, [{ remoteAuthority: `ssh-remote+${host}`, reuseWindow: true }]);
 }
 
