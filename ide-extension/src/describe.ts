@@ -73,7 +73,7 @@ export function summary(workspace: Workspace, used: Usage | undefined): string {
   if (workspace.state === "starting" && workspace.doing) parts.push(workspace.doing);
   if (workspace.state === "failed" && workspace.reason) parts.push(workspace.reason.detail);
   if (workspace.state === "running" && used) {
-    parts.push(`CPU ${percent(used.cpu)}`, `${bytes(used.memory)} of ${bytes(used.memoryTotal)}`);
+    parts.push(`CPU ${percent(used.cpu)}`, bytes(used.memory));
   }
   return parts.join(" · ");
 }

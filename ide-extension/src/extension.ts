@@ -47,7 +47,7 @@ function commands(model: Model, signIn: SignIn): vscode.Disposable[] {
   return [
     command("signIn", "nobody was signed in", (url) => signIn.signIn(url)),
     command("signOut", "nobody was signed out", (node) => signIn.signOut(node)),
-    command("refresh", "the workspaces can't be listed", () => model.reload()),
+    command("refresh", "the workspaces can't be listed", () => model.refresh()),
     command("create", "no workspace was created", (node) =>
       create(model, isNode(node) && node.kind === "server" ? node.live : undefined),
     ),

@@ -171,7 +171,7 @@ export class Live {
       .follow("/workspaces/{id}/ports", carried, {
         signal: AbortSignal.any([followed.signal, this.stop.signal]),
         event: ({ kind, data }) => {
-          const ports: unknown = kind === "ports" ? parse(data) : undefined;
+          const ports = kind === "ports" ? field(parse(data), "items") : undefined;
           if (!isPorts(ports)) return;
           this.portLists.set(id, ports);
           this.listener.changed(id);

@@ -54,8 +54,8 @@ function statistics(time: string): Statistics {
 
 test("a workspace shows its state and what it uses now", () => {
   const used = usage(statistics("2026-01-01T00:00:55Z"), NOW);
-  expect(summary(WORKSPACE, used)).toBe("running · CPU 25 % · 512 MiB of 2 GiB");
-  expect(details(WORKSPACE, used).join("\n")).toContain("7 processes");
+  expect(summary(WORKSPACE, used)).toBe("running · CPU 25 % · 512 MiB");
+  expect(details(WORKSPACE, used).join("\n")).toContain("7 processes\nMemory 512 MiB of 2 GiB");
   // What was measured long ago isn't now.
   expect(usage(statistics("2025-12-31T23:00:00Z"), NOW)).toBeUndefined();
   const failed = { ...WORKSPACE, state: "failed", reason: { code: "x", detail: "no image" } } as const;

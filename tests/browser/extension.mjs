@@ -37,7 +37,7 @@ await flow("extension", async (arrive) => {
 
   // The tree: both workspaces, their states, and what the one that runs uses.
   const item = (name) => editor.getByRole("treeitem", { name });
-  await item(/^default, running · CPU .* of /).waitFor();
+  await item(/^default, running · CPU .*B$/).waitFor();
   await item(/^other, created/).waitFor();
   await editor.getByRole("button", { name: /default: (< )?\d+ ms/ }).first().waitFor();
   await editor.screenshot({ path: join(pictures, "extension-tree.png") });
@@ -61,6 +61,7 @@ await flow("extension", async (arrive) => {
   const { body: terminals } = await ada.ask("GET", `/workspaces/${made.id}/terminals`);
   assert.equal(terminals.items.length, 1);
 
+  await hasPorts(ada, editor, { item, made });
   await handsOver(editor, { item, other, connection });
   await hears(ada, editor, { item, made });
 });
@@ -142,9 +143,32 @@ function handedOver() {
   return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
-/** Has a workspace opened from its menu, and returns what Remote-SSH was given. */
-async function opened(editor, item, name) {
-  const before = handedOver().length;
+/** A port appears below its workspace; its address is copied, and others may open it. */
+async function hasPorts(ada, editor, { item, made }) {
+  const [port] = required("DEVGATE_PORTS").split(",");
+  await editor.locator(".terminal-wrapper.active .xterm-helper-textarea").focus();
+  await editor.keyboard.type(`python3 -m http.server --bind 127.0.0.1 ${port} >/dev/null 2>&1 &\n`);
+  await item(/^other/).click();
+  const listed = item(new RegExp(`^${port} python3 · private`));
+  await listed.waitFor();
+  await inline(listed, "Copy Port's Address");
+  const address = () => editor.evaluate(() => navigator.clipboard.readText());
+  await until("the address is copied", SOON, async () => (await address()).startsWith(`https://${port}--other--`));
+  await choose(editor, listed, "Say Who May Open the Port…");
+  await editor.locator(".quick-input-list").getByText("Members").click();
+  await item(new RegExp(`^${port} python3 · members`)).waitFor();
+  const { body: ports } = await ada.ask("GET", `/workspaces/${made.id}/ports`);
+  assert.deepEqual(ports.items.map((one) => [String(one.port), one.visibility]), [[port, "members"]]);
+
+  await choose(editor, item(/^other/), "Keep Awake…");
+  await editor.locator(".quick-input-list").getByText("For 2 hours").click();
+  const leases = async () => (await ada.ask("GET", `/workspaces/${made.id}/keep-awake`)).body.items;
+  const [lease] = await until("it is kept awake", SOON, async () => (await leases()).length === 1 && leases());
+  assert.match(lease.reason, /^Kept awake from /);
+}
+
+/** Chooses an entry of the menu of an entry of the tree. */
+async function choose(editor, item, name) {
   await item.click({ button: "right" });
   const entry = editor.getByRole("menuitem", { name });
   // By keyboard: a menu takes no click for a moment after it came.
@@ -153,6 +177,12 @@ async function opened(editor, item, name) {
     return entry.evaluate((one) => one.matches(":focus") || one.parentElement.matches(".focused"));
   });
   await editor.keyboard.press("Enter");
+}
+
+/** Has a workspace opened from its menu, and returns what Remote-SSH was given. */
+async function opened(editor, item, name) {
+  const before = handedOver().length;
+  await choose(editor, item, name);
   await until("a window is asked for", SOON, () => handedOver().length > before);
   const [{ command, given }] = handedOver().slice(before);
   return { command, given };

@@ -56,6 +56,14 @@ export class Model implements vscode.Disposable {
     for (const live of this.lives.values()) live.look(isLooking);
   }
 
+  /** Asks all servers anew; one that something is wrong with by another connection. */
+  async refresh(): Promise<void> {
+    const all = this.all().map((live) =>
+      live.problem === undefined ? live.refresh() : this.reload(live.server.url),
+    );
+    await Promise.all(all);
+  }
+
   /** Follows the servers that somebody is signed in to now; anew the one whose token changed. */
   async reload(changed?: string): Promise<void> {
     const servers = this.servers.all();
