@@ -149,14 +149,14 @@ async function hasPorts(ada, editor, { item, made }) {
   await editor.locator(".terminal-wrapper.active .xterm-helper-textarea").focus();
   await editor.keyboard.type(`python3 -m http.server --bind 127.0.0.1 ${port} >/dev/null 2>&1 &\n`);
   await item(/^other/).click();
-  const listed = item(new RegExp(`^${port} python3 · private`));
+  const listed = item(new RegExp(`^${port}, python3 · private`));
   await listed.waitFor();
   await inline(listed, "Copy Port's Address");
   const address = () => editor.evaluate(() => navigator.clipboard.readText());
   await until("the address is copied", SOON, async () => (await address()).startsWith(`https://${port}--other--`));
   await choose(editor, listed, "Say Who May Open the Port…");
   await editor.locator(".quick-input-list").getByText("Members").click();
-  await item(new RegExp(`^${port} python3 · members`)).waitFor();
+  await item(new RegExp(`^${port}, python3 · members`)).waitFor();
   const { body: ports } = await ada.ask("GET", `/workspaces/${made.id}/ports`);
   assert.deepEqual(ports.items.map((one) => [String(one.port), one.visibility]), [[port, "members"]]);
 

@@ -149,5 +149,7 @@ function portItem(port: Port): vscode.TreeItem {
   item.contextValue = "port";
   item.iconPath = new vscode.ThemeIcon(port.visibility === "private" ? "plug" : "broadcast");
   item.tooltip = port.url;
+  // Else the address would be read out.
+  item.accessibilityInformation = { label: `${port.port}, ${item.description}` };
   return item;
 }
