@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build web install vendor test check bench format clean
+.PHONY: help run build web install dist vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -25,9 +25,14 @@ web: ## build the dashboard and the VS Code extension, parts of the binary (need
 	@sh scripts/web.sh
 	@sh scripts/extension.sh
 
-install: build ## put the release binaries into PREFIX/bin (/usr/local)
+install: build ## put binaries, completions and man pages into PREFIX (/usr/local)
 	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
 	    $(target)/$(host)/release/devgate $(target)/$(host)/release/devgate-agent
+	sh scripts/install-shell.sh $(target)/$(host)/release/devgate \
+	    $(DESTDIR)$(or $(PREFIX),/usr/local)/share
+
+dist: build ## pack static binaries, completions and man pages, with their checksums, into dist/
+	sh scripts/dist.sh $(target)/$(host)/release
 
 vendor: ## make the patched russh: the published crate and our patch
 	@sh scripts/patch-russh.sh
@@ -54,5 +59,5 @@ format: ## format the code
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules
+	rm -rf dist vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules
 	rm -rf ide-extension/dist ide-extension/node_modules ide-extension/package/devgate.vsix

@@ -7,11 +7,12 @@
 mod attach;
 mod confined;
 mod editor;
-mod git;
 mod files;
+mod git;
 mod ports;
 mod problem;
 mod processes;
+mod run_output;
 mod run_socket;
 mod startup;
 mod statistics;

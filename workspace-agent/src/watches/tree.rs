@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -124,7 +123,7 @@ impl Tree {
             depth,
             patterns,
             folders: HashMap::new(),
-            remembering: Default::default(),
+            remembering: (Vec::new(), Vec::new()),
         };
         tree.look_everywhere()?;
         Ok(tree)
@@ -181,8 +180,8 @@ impl Tree {
             return;
         };
         let was_fresh = self.folders.get_mut(&raw.watch).is_some_and(|folder| {
-            let changed = ReadFlags::MODIFY | ReadFlags::ATTRIB;
-            !raw.flags.intersects(changed) && folder.fresh.remove(&raw.name)
+            let modified = ReadFlags::MODIFY | ReadFlags::ATTRIB;
+            !raw.flags.intersects(modified) && folder.fresh.remove(&raw.name)
         });
         if raw.flags.contains(ReadFlags::CREATE) {
             if !was_fresh {
@@ -380,7 +379,7 @@ impl Changes {
             }
         } else {
             // Names change their meaning: what follows is told again.
-            let _ = take(&mut self.modified);
+            self.modified.clear();
         }
         self.all.push(change);
     }
