@@ -23,6 +23,7 @@ mod data_api;
 mod docker;
 mod draining;
 mod exec;
+mod extension;
 mod faults;
 mod forwards;
 mod hostile_peers;

@@ -6,13 +6,14 @@ import { useState } from "react";
 import { useLocation } from "react-router";
 
 import { explain, request } from "../api/client";
-import { me, sshApprovals, tokens } from "../api/queries";
+import { me, sshApprovals, tokens, workspaces } from "../api/queries";
 import type { DeviceWaiting, Scope } from "../api/types";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
+import { type Back, checkedBack, isPage, returnOf } from "./back";
 import { asCode, codeOf } from "./device-code";
 import classes from "./Device.module.css";
 
@@ -24,21 +25,40 @@ const GRANTED: Record<Scope, string> = {
 
 export default function Device() {
   const { hash } = useLocation();
-  return <Page key={hash} linked={asCode(codeOf(hash))} />;
+  return <Page key={hash} linked={asCode(codeOf(hash))} wanted={returnOf(hash)} />;
 }
 
-function Page({ linked }: { linked: string | null }) {
+/** Returns the way back to the editor that sent somebody here, where it may be taken. */
+function useBack(wanted: string | null): Back | null {
+  const all = useQuery({ ...workspaces, enabled: wanted !== null && isPage(wanted) });
+  const mine = all.data?.filter((one) => one.may_enter) ?? [];
+  return wanted === null
+    ? null
+    : checkedBack(
+        wanted,
+        mine.map((one) => one.urls.editor),
+      );
+}
+
+function Page({ linked, wanted }: { linked: string | null; wanted: string | null }) {
   const [code, setCode] = useState(linked);
+  const back = useBack(wanted);
   return (
     <>
       <PageTitle
         title="Sign a program in"
-        description="`devgate login` or `ssh` in a terminal shows a code and waits for you here."
+        description="`devgate login` or `ssh` in a terminal, or your editor, shows a code and waits for you here."
       />
       {code === null ? (
         <Enter enter={setCode} />
       ) : (
-        <Decide key={code} code={code} linked={code === linked} other={() => setCode(null)} />
+        <Decide
+          key={code}
+          code={code}
+          linked={code === linked}
+          back={code === linked ? back : null}
+          other={() => setCode(null)}
+        />
       )}
     </>
   );
@@ -94,8 +114,15 @@ function CodeInput({ label, value, change, error }: CodeInputProps) {
   );
 }
 
+interface DecideProps {
+  code: string;
+  linked: boolean;
+  back: Back | null;
+  other: () => void;
+}
+
 /** Decides on a code that somebody typed, or that a link had, which anybody can make. */
-function Decide({ code, linked, other }: { code: string; linked: boolean; other: () => void }) {
+function Decide({ code, linked, back, other }: DecideProps) {
   const queries = useQueryClient();
   const [typed, setTyped] = useState("");
   const waiting = useQuery({
@@ -112,20 +139,14 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
       else await request("POST", "/login/device/{code}/refuse", options);
       return allow;
     },
+    onSuccess: (allowed) => {
+      if (allowed && back) window.location.assign(back.href);
+    },
     onSettled: () =>
       Promise.all([queries.invalidateQueries(tokens), queries.invalidateQueries(sshApprovals)]),
   });
   if (decide.data !== undefined) {
-    return (
-      <Alert
-        color="gray"
-        icon={decide.data ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
-        title={decide.data ? "Approved" : "Refused"}
-        role="status"
-      >
-        {decide.data ? approved(waiting.data) : "Nothing is let in. You can close this page."}
-      </Alert>
-    );
+    return <Decided told={decide.data ? approved(waiting.data) : null} back={back} />;
   }
   if (waiting.isPending) return <Loading />;
   if (!waiting.data) {
@@ -191,11 +212,32 @@ function minutes({ expires_in_seconds: seconds }: DeviceWaiting): string {
 
 /** Says what comes of an approval. */
 function approved(waiting: DeviceWaiting | undefined): string {
-  const next = "The terminal goes on by itself; you can close this page.";
+  const next = "It goes on by itself; you can close this page.";
   if (waiting?.asks !== "ssh") {
     return `${next} The token is in your account's list of tokens, where you can end it.`;
   }
   return `${next} The connection ends when you sign out here.`;
+}
+
+/** What was decided; `told` says what comes of an approval. */
+function Decided({ told, back }: { told: string | null; back: Back | null }) {
+  return (
+    <Stack gap="md" align="flex-start">
+      <Alert
+        color="gray"
+        icon={told ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
+        title={told ? "Approved" : "Refused"}
+        role="status"
+      >
+        {told ?? "Nothing is let in. You can close this page."}
+      </Alert>
+      {told && back && (
+        <Button component="a" href={back.href}>
+          Back to {back.editor}
+        </Button>
+      )}
+    </Stack>
+  );
 }
 
 function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
