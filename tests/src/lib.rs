@@ -15,6 +15,7 @@
 pub mod api;
 pub mod bench;
 pub mod browser;
+pub mod caller;
 pub mod clients;
 pub mod component;
 pub mod docker;

@@ -18,11 +18,13 @@ use crate::files::Files;
 use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
+use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::startup::Startup;
 use crate::statistics::Statistics;
 use crate::terminals::Terminals;
 use crate::waiting::Waiting;
+use crate::watches::Watches;
 
 /// Why an agent couldn't be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,8 @@ pub struct Agent {
     memory: Arc<Memory>,
     waiting: Arc<Waiting>,
     terminals: Terminals,
+    runs: Runs,
+    watches: Watches,
     ports: Ports,
     statistics: Arc<Statistics>,
     editor: Editor,
@@ -96,6 +100,8 @@ impl Agent {
             memory,
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
+            runs: Runs::new(tasks.clone(), stop.child_token()),
+            watches: Watches::new(tasks.clone(), stop.child_token()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
@@ -162,6 +168,14 @@ impl Agent {
 
     pub(crate) fn terminals(&self) -> &Terminals {
         &self.terminals
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     pub(crate) fn ports(&self) -> &Ports {

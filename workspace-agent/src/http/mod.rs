@@ -5,13 +5,18 @@
 //! what, the gateway decides.
 
 mod attach;
+mod confined;
 mod editor;
+mod git;
 mod files;
 mod ports;
 mod problem;
+mod processes;
+mod run_socket;
 mod startup;
 mod statistics;
 mod terminals;
+mod watches;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -99,6 +104,9 @@ fn router(agent: &Arc<Agent>) -> Router {
         .route("/editor/log", get(editor::log))
         .route("/startup", get(startup::show))
         .route("/startup/log", get(startup::log))
+        .merge(processes::routes())
+        .merge(watches::routes())
+        .merge(git::routes())
         .merge(files::routes())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })

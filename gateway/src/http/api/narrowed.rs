@@ -49,7 +49,7 @@ fn need(id: &str) -> Need {
         "showMe" | "deleteToken" | "showConnection" => return Need::Nothing,
         "listWorkspaces" | "showWorkspace" | "showWhyRunning" | "listLeases" | "readLogs"
         | "showStartup" | "readStartupLog" | "showStatistics" | "listPorts" | "showEditor"
-        | "readEditorLog" | "showHistory" | "listTerminals" => Action::View,
+        | "readEditorLog" | "showHistory" | "listTerminals" | "showHealth" => Action::View,
         "startWorkspace" | "stopWorkspace" | "restartWorkspace" | "sleepWorkspace"
         | "keepAwake" | "endLease" | "extendWorkspace" => Action::Run,
         "createWorkspace" | "changeWorkspace" | "deleteWorkspace" | "restoreWorkspace"
@@ -63,6 +63,11 @@ fn need(id: &str) -> Need {
         | "makeLink" | "deleteFile" | "uploadTree" | "createUpload" | "showUpload"
         | "sendUpload" | "completeUpload" | "cancelUpload" => Action::FilesWrite,
         "openTerminal" | "closeTerminal" | "attachTerminal" => Action::Terminals,
+        "listProcesses" | "startProcess" | "showProcess" | "endProcess" | "signalProcess"
+        | "resizeProcess" | "readProcessOutput" | "writeProcessInput" | "runProcess"
+        | "attachProcess" | "showGitStatus" | "cloneRepository" => Action::Processes,
+        "listWatches" | "createWatch" | "showWatch" | "deleteWatch" | "followWatch"
+        | "watchPath" => Action::FilesRead,
         "startEditor" | "stopEditor" | "restartEditor" => Action::Editor,
         "openSsh" => Action::Ssh,
         _ => return Need::Whole,

@@ -1,5 +1,6 @@
-//! What of the API a workspace's own agent answers: its terminals, its statistics, its
-//! editor, its files ([`files`]), and the ports that something listens on ([`ports`]).
+//! What of the API a workspace's own agent answers: its terminals, files ([`files`]),
+//! processes, watches and repositories, its statistics, its editor, and the ports that
+//! something listens on ([`ports`]).
 //!
 //! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
 //! body, as a WebSocket where it asks for one, and without the caller's credentials.
@@ -35,6 +36,9 @@ use patience::patient;
 
 /// Where these addresses begin.
 const PREFIX: &str = "/api/v1/workspaces/";
+
+/// Where an agent runs a process for as long as a WebSocket lasts.
+const RUN: &str = "/processes/run";
 
 /// What the addresses need.
 #[derive(Clone, Debug)]
@@ -99,6 +103,21 @@ pub fn router(inside: Inside) -> Router {
         ("editor/stop", post(pass)),
         ("editor/restart", post(pass)),
         ("statistics", get(pass)),
+        ("health", get(pass)),
+        ("processes", get(pass).post(pass)),
+        ("processes/run", get(pass)),
+        ("processes/{rest}", get(pass_below).delete(pass_below)),
+        ("processes/{rest}/attach", get(pass_below)),
+        ("processes/{rest}/output", get(pass_below)),
+        ("processes/{rest}/input", post(pass_below)),
+        ("processes/{rest}/signal", post(pass_below)),
+        ("processes/{rest}/resize", post(pass_below)),
+        ("watch", get(pass)),
+        ("watches", get(pass).post(pass)),
+        ("watches/{rest}", get(pass_below).delete(pass_below)),
+        ("watches/{rest}/events", get(pass_below)),
+        ("git/status", get(pass)),
+        ("git/clone", post(pass)),
     ] {
         router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
     }
@@ -249,7 +268,8 @@ impl Inside {
     }
 
     /// Has the agent of a workspace answer a request. It starts no workspace that a
-    /// person stopped; what only looks, or looks at a terminal again, wakes none.
+    /// person stopped; what only looks, or looks at a terminal again, wakes none. A WebSocket
+    /// that runs a process is like a POST.
     ///
     /// What is typed into a terminal the agent counts: it knows it from what a terminal
     /// says by itself.
@@ -267,7 +287,8 @@ impl Inside {
             host: HeaderValue::from_static("agent"),
             prefix: None,
         };
-        let wake = if errand == Errand::Work || request.method() == Method::POST {
+        let starts = request.method() == Method::POST || request.uri().path() == RUN;
+        let wake = if errand == Errand::Work || starts {
             if let Some(activity) = self.workspaces.activity(&grant.workspace().id) {
                 activity.used();
             }
@@ -305,11 +326,12 @@ fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
 
 /// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
 /// may write the others, which would count for the dashboard's origin.
-const HANDED_ON: [HeaderName; 14] = [
+const HANDED_ON: [HeaderName; 15] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::DATE,
     header::RETRY_AFTER,
+    HeaderName::from_static("output-offset"),
     // Of a file, and of an upload.
     header::ACCEPT_RANGES,
     header::CONTENT_DISPOSITION,

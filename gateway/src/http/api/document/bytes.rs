@@ -1,4 +1,4 @@
-//! Bodies that are no JSON document: bytes as they are, and JSON a line.
+//! Bodies that are no JSON document: bytes as they are, JSON a line, messages of a stream.
 
 use http::StatusCode;
 use utoipa::ToSchema;
@@ -43,6 +43,13 @@ impl Operation {
             response = response.content(*media_type, binary());
         }
         self.responses.insert(status.as_u16(), response);
+        self
+    }
+
+    /// Has messages of its own that are `T`s.
+    pub(in crate::http::api) fn speaks<T: ToSchema>(mut self) -> Self {
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.schemas);
         self
     }
 
