@@ -25,7 +25,7 @@ static NEEDS: LazyLock<HashMap<(Method, String), Need>> = LazyLock::new(|| {
             HttpMethod::Put => Method::PUT,
             HttpMethod::Patch => Method::PATCH,
             HttpMethod::Delete => Method::DELETE,
-            // The table has no others.
+            // And HEAD, which is GET without a body.
             _ => Method::GET,
         };
         ((method, blank(operation.path)), need(operation.id))
