@@ -1,5 +1,7 @@
 // Streams of text, cut into lines.
 
+import { ConnectionFailed, without } from "./errors.js";
+
 /** Longest line that is taken, in characters: more is no answer of this API. */
 const MAX_LINE = 16 * 1024 * 1024;
 
@@ -58,5 +60,43 @@ export async function* serverEvents(
     } else if (field === "data") {
       data.push(value);
     }
+  }
+}
+
+/** How long a stream of events may be silent, in milliseconds: a server says something every 15 s. */
+export const IDLE = 60_000;
+
+/**
+ * Yields the events of an answer that is to go on for long. One that is silent for too long is
+ * taken as broken, since nobody may be at its other end any more.
+ */
+export async function* followed(
+  open: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>,
+  signal?: AbortSignal,
+  idle = IDLE,
+): AsyncGenerator<ServerEvent, void, undefined> {
+  const silent = new AbortController();
+  const either = signal === undefined ? silent.signal : AbortSignal.any([signal, silent.signal]);
+  const stream = await open(either);
+  let timer = setTimeout(() => silent.abort(), idle);
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    for await (const part of stream) {
+      clearTimeout(timer);
+      yield part;
+      timer = setTimeout(() => silent.abort(), idle);
+    }
+  }
+  try {
+    yield* serverEvents(watched());
+  } catch (error) {
+    signal?.throwIfAborted();
+    const detail = silent.signal.aborted
+      ? `the server was silent for ${idle} ms`
+      : error instanceof Error
+        ? error.message
+        : String(error);
+    throw without(ConnectionFailed, "cut-off", detail, undefined, error);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -5,7 +5,7 @@ import type { Response } from "undici";
 import { answered, type Api } from "./api.js";
 import { without, TimedOut } from "./errors.js";
 import { bodyOf, gone } from "./files.js";
-import { serverEvents } from "./lines.js";
+import { followed } from "./lines.js";
 import type { Sending, Transport } from "./transport.js";
 import type { CallOptions, Port, PortSetting, Visibility, WaitOptions } from "./types.js";
 
@@ -30,13 +30,16 @@ export class Ports {
 
   /** Yields the whole list, now and with each change. */
   async *follow(options: CallOptions = {}): AsyncGenerator<Port[], void, undefined> {
-    const answer = await this.#transport.send({
-      method: "GET",
-      path: `/api/v1/workspaces/${encodeURIComponent(this.#id)}/ports`,
-      headers: { accept: "text/event-stream" },
-      signal: options.signal,
-    });
-    for await (const event of serverEvents(bodyOf(answer))) {
+    const open = async (signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
+      const answer = await this.#transport.send({
+        method: "GET",
+        path: `/api/v1/workspaces/${encodeURIComponent(this.#id)}/ports`,
+        headers: { accept: "text/event-stream" },
+        signal,
+      });
+      return bodyOf(answer);
+    };
+    for await (const event of followed(open, options.signal)) {
       if (event.name === "ports") {
         yield (JSON.parse(event.data) as { items: Port[] }).items;
       }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable } from "./errors.js";
 import { bodyOf, gone } from "./files.js";
-import { serverEvents } from "./lines.js";
+import { followed } from "./lines.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, WatchEvent, WatchState } from "./types.js";
 
@@ -18,6 +18,8 @@ export interface WatchOptions extends CallOptions {
   exclude?: string[];
   /** How long the server keeps events while nobody is connected, in seconds. Default: 600. */
   keepSeconds?: number;
+  /** How long the server may say nothing at all, in milliseconds. Default: 60,000. */
+  idle?: number;
   /** Is told when the connection broke, before it is made again. */
   onReconnect?: (reason: DevgateError) => void;
 }
@@ -135,29 +137,23 @@ export class Watch implements AsyncIterable<WatchEvent> {
   }
 
   async *#connection(): AsyncGenerator<WatchEvent, void, undefined> {
-    const answer = await this.#transport.send({
-      method: "GET",
-      path: `${this.#one()}/events`,
-      query: { since: this.#last },
-      headers: { accept: "text/event-stream" },
-      signal: this.#signal(),
-    });
-    try {
-      for await (const { data } of serverEvents(bodyOf(answer))) {
-        const event = JSON.parse(data) as WatchEvent;
-        // One that came before the connection broke isn't told of again.
-        if (event.sequence > this.#last) {
-          this.#last = event.sequence;
-          yield event;
-        }
+    const open = async (signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
+      const answer = await this.#transport.send({
+        method: "GET",
+        path: `${this.#one()}/events`,
+        query: { since: this.#last },
+        headers: { accept: "text/event-stream" },
+        signal,
+      });
+      return bodyOf(answer);
+    };
+    for await (const { data } of followed(open, this.#signal(), this.#options.idle)) {
+      const event = JSON.parse(data) as WatchEvent;
+      // One that came before the connection broke isn't told of again.
+      if (event.sequence > this.#last) {
+        this.#last = event.sequence;
+        yield event;
       }
-    } catch (error) {
-      if (error instanceof DevgateError || this.#signal().aborted) {
-        throw error;
-      }
-      const detail = error instanceof Error ? error.message : String(error);
-      const problem = { status: 0, title: "", code: "cut-off", detail };
-      throw new ConnectionFailed(problem, undefined, { cause: error });
     }
   }
 
