@@ -31,6 +31,9 @@ await flow("account", async (arrive) => {
   await ada.go("/account/tokens");
   await page.getByRole("button", { name: "Create a token" }).click();
   await page.getByLabel("Name").fill("ci");
+  await page.getByRole("button", { name: "Narrow it down" }).click();
+  await page.getByLabel("Folder").fill("src");
+  await page.getByText("Write files").first().waitFor();
   await ada.look("create-token");
   await page.getByRole("button", { name: "Create token" }).click();
   const shown = page.getByRole("dialog").locator("code").first();
@@ -39,8 +42,10 @@ await flow("account", async (arrive) => {
   const stranger = await arrive();
   const whoIs = () =>
     stranger.context.request.get(`${url}/api/v1/me`, { headers: { authorization: `Bearer ${token}` } });
-  assert.equal((await whoIs()).status(), 200);
+  const narrowed = (await (await whoIs()).json()).narrowed_to;
+  assert.deepEqual(narrowed, { workspace: null, folder: "src", actions: ["view", "files-read", "files-write"] });
   await page.getByRole("button", { name: "Done" }).click();
+  await page.getByText("see workspaces, read files, write files · below src").waitFor();
   await ada.look("tokens");
   await page.getByRole("button", { name: "Delete ci" }).click();
   await page.getByRole("dialog").getByRole("textbox").fill("ci");

@@ -4,9 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { assert, flow, required, until } from "./lib.mjs";
-
-/** A server written in JavaScript starts in seconds, on a loaded machine in many. */
-const SERVER = 90_000;
+import { SERVER, runInTerminal } from "./workbench.mjs";
 
 await flow("editor", async (arrive) => {
   const home = required("DEVGATE_HOME");
@@ -31,10 +29,7 @@ await flow("editor", async (arrive) => {
   await until("the file is saved", SERVER, () => readFileSync(join(home, "poem.txt"), "utf8").includes("violets"));
   assert.equal(readFileSync(join(home, "poem.txt"), "utf8"), "roses are red\nviolets are blue");
 
-  await editor.keyboard.press("Control+Shift+Backquote");
-  await editor.locator(".terminal-wrapper.active .xterm-helper-textarea").waitFor();
-  await editor.keyboard.type(`echo from-the-terminal > ~/ran.txt\n`);
-  await until("the command ran", SERVER, () => existsSync(join(home, "ran.txt")));
+  await runInTerminal(editor, "echo from-the-terminal > ~/ran.txt", () => existsSync(join(home, "ran.txt")));
   await editor.screenshot({ path: join(required("DEVGATE_SCREENSHOTS"), "editor-workbench.png") });
   await editor.close();
 

@@ -5,12 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { assert, echoed, flow, required, SOON, until, url } from "./lib.mjs";
-
-/** A server written in JavaScript starts in seconds, on a loaded machine in many. */
-const SERVER = 90_000;
-
-/** How long a shortcut may take before it is pressed again. */
-const PATIENCE = 30_000;
+import { SERVER, runInTerminal } from "./workbench.mjs";
 
 const name = required("DEVGATE_FLOW");
 const byPath = name.endsWith("path");
@@ -73,14 +68,8 @@ async function editor(ada, owner) {
   const host = byPath ? new URL(url).host : `editor--default--${owner}.${new URL(url).host}`;
   assert.equal(new URL(page.url()).host, host);
   await page.locator(".explorer-folders-view .monaco-list-row", { hasText: "poem.txt" }).waitFor();
-  // The workbench takes a shortcut once it has got round to it.
-  const terminal = page.locator(".terminal-wrapper.active .xterm-helper-textarea");
-  await until("the editor's terminal opens", SERVER, async () => {
-    await page.keyboard.press("Control+Shift+Backquote");
-    return terminal.waitFor({ timeout: PATIENCE }).then(() => true, () => false);
-  });
-  await page.keyboard.type(`cp ${join(home, "poem.txt")} ${join(home, "ran.txt")}\n`);
-  await until("the command ran", SERVER, () => existsSync(join(home, "ran.txt")));
+  const copy = join(home, "ran.txt");
+  await runInTerminal(page, `cp ${join(home, "poem.txt")} ${copy}`, () => existsSync(copy));
   await page.screenshot({ path: join(required("DEVGATE_SCREENSHOTS"), `${name}-editor.png`) });
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
     config_ssh, configuration, context, deleted, history, keys, lifetime, limits, login, logs,
-    output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, users, workspaces,
+    output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, tokens, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -183,6 +183,9 @@ pub(super) enum Command {
     /// Manage the public keys that they connect with
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Manage the API tokens that programs sign in with
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Manage the secrets that workspaces get
     #[command(subcommand)]
     Secrets(secrets::Command),

@@ -15,7 +15,7 @@ Exit codes:
   0  done
   1  failed
   2  wrong usage or configuration
-  3  no such workspace, snapshot, template, user or key
+  3  no such workspace, snapshot, template, user, key or token
   4  the server can't be reached
   5  it took too long; what was asked for goes on
   6  a limit is reached

@@ -73,7 +73,7 @@ pub(super) struct Logout {
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ScopeWord {
+pub(super) enum ScopeWord {
     /// To see
     Read,
     /// To change your workspaces, snapshots and secrets, too
@@ -296,7 +296,7 @@ async fn end(context: &Context, name: &str) -> Result<(), Failure> {
 }
 
 /// Returns the time that a token lasts at most, as it is asked for.
-fn seconds(period: Duration) -> u32 {
+pub(super) fn seconds(period: Duration) -> u32 {
     u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
 }
 

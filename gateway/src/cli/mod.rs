@@ -27,6 +27,7 @@ mod snapshots;
 mod ssh;
 mod templates;
 mod there;
+mod tokens;
 mod users;
 mod which;
 mod workspaces;
@@ -86,6 +87,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Templates(command) => templates::run(&mut client(&source)?, command).await,
         Command::Users(command) => users::run(&mut client(&source)?, command).await,
         Command::Keys(command) => keys::run(&mut client(&source)?, command).await,
+        Command::Tokens(command) => tokens::run(&mut client(&source)?, command).await,
         Command::Secrets(command) => secrets::run(&mut client(&source)?, command).await,
     }
 }

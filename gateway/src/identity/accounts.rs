@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::password::Verdict;
 use super::{
-    Caller, Locked, Lockout, PasswordError, Passwords, Role, Secret, Sessions, TOKEN_PREFIX, Tried,
-    User, Via,
+    Caller, Locked, Lockout, Narrowing, PasswordError, Passwords, Role, Scope, Secret, Sessions,
+    TOKEN_PREFIX, Tried, User, Via,
 };
 use crate::names::{LoginId, TokenId, UserName};
 use crate::store::{Login, Method, NewLogin, NewToken, OnNewPassword, Store, StoreError, Token};
@@ -43,6 +43,19 @@ pub struct Browser {
     pub address: IpAddr,
     /// What it says that it is.
     pub user_agent: String,
+}
+
+/// A token that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenWish<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// What it allows.
+    pub scope: Scope,
+    /// To which part of that it is narrowed.
+    pub narrowed_to: Option<&'a Narrowing>,
+    /// When it ends.
+    pub expires: Option<OffsetDateTime>,
 }
 
 /// A password that is to count from now on. It has no `Debug`: nobody is to print it.
@@ -216,18 +229,14 @@ impl Accounts {
     pub async fn add_token(
         &self,
         user: &User,
-        name: &str,
-        scope: super::Scope,
-        expires: Option<OffsetDateTime>,
+        wish: TokenWish<'_>,
     ) -> Result<Option<(Token, Secret)>, StoreError> {
         let secret = Secret::random(TOKEN_PREFIX);
         let hash = secret.hash();
         let new = NewToken {
             user,
             secret: &hash,
-            name,
-            scope,
-            expires,
+            wish,
         };
         let token = self.store.add_token(new).await?;
         Ok(token.map(|token| (token, secret)))

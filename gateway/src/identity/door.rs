@@ -8,7 +8,7 @@ use std::sync::Arc;
 use devgate_protocol::Open;
 use time::OffsetDateTime;
 
-use super::Identity;
+use super::{Action, Identity, Narrowing};
 use crate::names::{UserId, UserName, WorkspaceName};
 use crate::store::{OpenPort, StoreError, Visibility};
 use crate::workspaces::Workspace;
@@ -20,6 +20,15 @@ pub enum Inside {
     Port(u16),
     /// The editor, which is its owner's alone.
     Editor,
+}
+
+/// Who comes to a door.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// The person.
+    pub user: &'a UserId,
+    /// To what the token is narrowed by which they come.
+    pub narrowed_to: Option<&'a Narrowing>,
 }
 
 /// Something inside a workspace, and who may open it.
@@ -78,8 +87,19 @@ impl Identity {
 }
 
 impl Door {
-    /// Lets a visitor through who may go; `None` is one who isn't signed in.
-    pub fn enter(&self, visitor: Option<&UserId>) -> Option<Pass> {
+    /// Lets a visitor through who may go; `None` is one who isn't signed in, and so is
+    /// here whoever comes by a token that isn't for this.
+    pub fn enter(&self, visitor: Option<Visitor<'_>>) -> Option<Pass> {
+        let action = match self.inside {
+            Inside::Port(_) => Action::Ports,
+            Inside::Editor => Action::Editor,
+        };
+        let here = Some(self.workspace.id.as_str());
+        let visitor = visitor.filter(|visitor| {
+            let narrowed = visitor.narrowed_to;
+            narrowed.is_none_or(|narrowed| narrowed.permits(action, here))
+        });
+        let visitor = visitor.map(|visitor| visitor.user);
         if visitor == Some(&self.workspace.owner) {
             return Some(self.pass(Standing::Owner, None));
         }
@@ -180,6 +200,12 @@ mod tests {
             )
             .await
             .unwrap();
+        let known = |user| {
+            Some(Visitor {
+                user,
+                narrowed_to: None,
+            })
+        };
         let identity = Identity::new(store.clone());
         let now = OffsetDateTime::now_utc();
         let later = now + Duration::hours(1);
@@ -197,15 +223,22 @@ mod tests {
             store.set_port(&record.workspace.id, &open).await.unwrap();
             let door = |inside| identity.door(&ada.name, &name, inside);
             let port = door(Inside::Port(3000)).await.unwrap().unwrap();
-            let pass = port.enter(Some(&ada.id)).unwrap();
+            let pass = port.enter(known(&ada.id)).unwrap();
             assert_eq!(pass.standing(), Standing::Owner);
-            assert_eq!(port.enter(Some(&bob)).is_some(), bob_enters);
+            assert_eq!(port.enter(known(&bob)).is_some(), bob_enters);
             assert_eq!(port.enter(None).is_some(), anybody_enters);
             let other = door(Inside::Port(3001)).await.unwrap().unwrap();
-            assert!(other.enter(Some(&bob)).is_none());
+            assert!(other.enter(known(&bob)).is_none());
             let editor = door(Inside::Editor).await.unwrap().unwrap();
-            assert!(editor.enter(Some(&ada.id)).is_some());
-            assert!(editor.enter(Some(&bob)).is_none());
+            assert!(editor.enter(known(&ada.id)).is_some());
+            assert!(editor.enter(known(&bob)).is_none());
+            let narrowed_to = serde_json::from_str(r#"{"actions":["editor"]}"#).unwrap();
+            let narrowed = Some(Visitor {
+                user: &ada.id,
+                narrowed_to: Some(&narrowed_to),
+            });
+            assert!(editor.enter(narrowed).is_some());
+            assert_eq!(port.enter(narrowed).is_some(), anybody_enters);
         }
         let nowhere = "nil".parse().unwrap();
         let found = identity.door(&ada.name, &nowhere, Inside::Editor).await;

@@ -10,6 +10,7 @@ mod door;
 mod grant;
 mod key;
 mod lockout;
+mod narrowing;
 mod password;
 mod secret;
 mod session;
@@ -23,16 +24,17 @@ use ssh_key::{HashAlg, PublicKey};
 use crate::names::{UserId, UserName, WorkspaceId};
 use crate::store::{Store, StoreError};
 
-pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn};
+pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn, TokenWish};
 pub use approval::{
     Approvals, Approved, Codes, INTERVAL, InvalidCode, LIFE, NoDecision, NotApproved, SLOWER,
     UserCode, Waiting, Wish,
 };
-pub use door::{Door, Inside, Pass, Standing};
+pub use door::{Door, Inside, Pass, Standing, Visitor};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub(crate) use lockout::network_of;
 pub use lockout::{Locked, Lockout, LockoutOptions, Subject, Tried};
+pub use narrowing::{Action, InvalidNarrowing, Narrowing};
 pub use password::{PasswordError, Passwords};
 pub use secret::{Secret, SecretHash};
 pub use session::{

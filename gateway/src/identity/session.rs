@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Role, Secret, SecretHash, User};
+use super::{Narrowing, Role, Secret, SecretHash, User};
 use crate::chain::chain;
 use crate::names::{LoginId, TokenId};
 use crate::store::{Store, StoreError};
@@ -52,6 +52,8 @@ pub struct Caller {
     pub via: Via,
     /// What that allows.
     pub scope: Scope,
+    /// To which part of it a token is narrowed.
+    pub narrowed_to: Option<Arc<Narrowing>>,
 }
 
 /// What a caller showed.

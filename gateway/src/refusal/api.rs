@@ -14,6 +14,7 @@ impl Refusal for ApiRefused {
             Self::SignedOut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::ForeignOrigin { .. } => row(Status::FORBIDDEN, "foreign-origin", Prohibited),
             Self::Scope { .. } => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
+            Self::Narrowed => row(Status::FORBIDDEN, "token-narrowed", Prohibited),
             Self::NotAdmin => row(Status::FORBIDDEN, "not-an-administrator", Prohibited),
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::WrongHost { .. } => row(Status::MISDIRECTED_REQUEST, "wrong-host", Prohibited),
@@ -22,7 +23,11 @@ impl Refusal for ApiRefused {
             Self::Broken | Self::Cursor | Self::Value { .. } => {
                 row(Status::BAD_REQUEST, "bad-request", Prohibited)
             }
-            Self::Content(_) | Self::BadTime | Self::TwoTimes => {
+            Self::Content(_)
+            | Self::BadTime
+            | Self::TwoTimes
+            | Self::Narrowing(_)
+            | Self::NarrowedAdmin => {
                 row(Status::UNPROCESSABLE_ENTITY, "invalid-request", Prohibited)
             }
             Self::NoSuch { code, .. } => row(Status::NOT_FOUND, code, Prohibited),
@@ -46,6 +51,9 @@ impl Refusal for ApiRefused {
             Self::SignedOut
             | Self::ForeignOrigin { .. }
             | Self::Scope { .. }
+            | Self::Narrowed
+            | Self::Narrowing(_)
+            | Self::NarrowedAdmin
             | Self::NotAdmin
             | Self::Hosts(_)
             | Self::WrongHost { .. }

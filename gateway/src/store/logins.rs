@@ -1,6 +1,7 @@
 //! Logins and API tokens: what a browser or a program shows to be known.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
@@ -10,7 +11,9 @@ use time::OffsetDateTime;
 use super::row::{instant, milliseconds, optional_time, parsed, time, unreadable};
 use super::users;
 use super::{Store, StoreError};
-use crate::identity::{Caller, Lasts, Role, Scope, SecretHash, Shown, User, Via};
+use crate::identity::{
+    Caller, Lasts, Narrowing, Role, Scope, SecretHash, Shown, TokenWish, User, Via,
+};
 use crate::names::{LoginId, TokenId};
 
 /// How long a login lasts that nobody uses.
@@ -62,6 +65,8 @@ pub struct Token {
     pub name: String,
     /// What it allows.
     pub scope: Scope,
+    /// To which part of that it is narrowed.
+    pub narrowed_to: Option<Narrowing>,
     /// When it was made.
     pub created: OffsetDateTime,
     /// When it was last used, to the minute.
@@ -92,12 +97,8 @@ pub struct NewToken<'a> {
     pub user: &'a User,
     /// What it hashes to.
     pub secret: &'a SecretHash,
-    /// What its owner calls it.
-    pub name: &'a str,
-    /// What it allows.
-    pub scope: Scope,
-    /// When it ends.
-    pub expires: Option<OffsetDateTime>,
+    /// What it is to be.
+    pub wish: TokenWish<'a>,
 }
 
 impl Method {
@@ -174,6 +175,7 @@ impl Store {
                     user: users::user(row)?,
                     via: Via::Login(parsed(row, "via")?),
                     scope: Scope::Admin,
+                    narrowed_to: None,
                 },
                 lasts: Lasts::Until(time(row, "expires")?),
             })
@@ -188,7 +190,8 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<Option<Shown>, StoreError> {
         let found = sqlx::query(users::select!(
-            ", tokens.id AS via, tokens.expires AS expires, tokens.scope AS scope FROM tokens \
+            ", tokens.id AS via, tokens.expires AS expires, tokens.scope AS scope, \
+             tokens.narrowed_to AS narrowed_to FROM tokens \
              JOIN users ON users.id = tokens.user_id \
              WHERE tokens.secret = $1 AND (tokens.expires IS NULL OR tokens.expires > $2)"
         ))
@@ -202,6 +205,7 @@ impl Store {
                     user: users::user(row)?,
                     via: Via::Token(parsed(row, "via")?),
                     scope: parsed(row, "scope")?,
+                    narrowed_to: narrowed_to(row)?.map(Arc::new),
                 },
                 lasts: optional_time(row, "expires")?.map_or(Lasts::Ever, Lasts::Until),
             })
@@ -317,15 +321,18 @@ impl Store {
     pub async fn add_token(&self, new: NewToken<'_>) -> Result<Option<Token>, StoreError> {
         let token = Token {
             id: TokenId::random(),
-            name: new.name.to_owned(),
-            scope: new.scope,
+            name: new.wish.name.to_owned(),
+            scope: new.wish.scope,
+            narrowed_to: new.wish.narrowed_to.cloned(),
             created: instant(OffsetDateTime::now_utc()),
             last_used: None,
-            expires: new.expires.map(instant),
+            expires: new.wish.expires.map(instant),
         };
+        let narrowed_to = token.narrowed_to.as_ref();
+        let narrowed_to = narrowed_to.and_then(|it| serde_json::to_string(it).ok());
         let added = sqlx::query(
-            "INSERT INTO tokens (id, user_id, secret, name, scope, created, expires) \
-             SELECT $1, $2, $3, $4, $5, $6, $7 \
+            "INSERT INTO tokens (id, user_id, secret, name, scope, created, expires, \
+             narrowed_to) SELECT $1, $2, $3, $4, $5, $6, $7, $9 \
              WHERE (SELECT COUNT(*) FROM tokens WHERE user_id = $2) < $8",
         )
         .bind(token.id.as_str())
@@ -336,6 +343,7 @@ impl Store {
         .bind(milliseconds(token.created))
         .bind(token.expires.map(milliseconds))
         .bind(MAX_OF_USER)
+        .bind(narrowed_to)
         .execute(&self.writer)
         .await
         .map_err(|error| users::gone(error, new.user))?;
@@ -345,7 +353,7 @@ impl Store {
     /// Returns a user's tokens, the newest first.
     pub async fn tokens(&self, user: &User) -> Result<Vec<Token>, StoreError> {
         sqlx::query(
-            "SELECT id, name, scope, created, last_used, expires FROM tokens \
+            "SELECT id, name, scope, created, last_used, expires, narrowed_to FROM tokens \
              WHERE user_id = $1 ORDER BY created DESC, id",
         )
         .bind(user.id.as_str())
@@ -389,8 +397,17 @@ fn token(row: &AnyRow) -> Result<Token, StoreError> {
         id: parsed(row, "id")?,
         name: row.try_get("name")?,
         scope: parsed(row, "scope")?,
+        narrowed_to: narrowed_to(row)?,
         created: time(row, "created")?,
         last_used: optional_time(row, "last_used")?,
         expires: optional_time(row, "expires")?,
     })
+}
+
+/// What can't be read narrows to nothing that anybody could do, and so is an error.
+fn narrowed_to(row: &AnyRow) -> Result<Option<Narrowing>, StoreError> {
+    let text: Option<String> = row.try_get("narrowed_to")?;
+    let read =
+        |text: String| serde_json::from_str(&text).map_err(|_| unreadable("narrowed_to", &text));
+    text.map(read).transpose()
 }

@@ -39,6 +39,10 @@ pub(super) fn all() -> Migrator {
             "times to live",
             include_str!("../../migrations/0008_times_to_live.sql"),
         ),
+        (
+            "narrowed tokens",
+            include_str!("../../migrations/0009_narrowed_tokens.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

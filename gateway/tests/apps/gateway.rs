@@ -14,7 +14,7 @@ use devgate::http::apps::{self, Apps, Place, Seal};
 use devgate::http::inside::{self, Inside};
 use devgate::http::proxy::Proxy;
 use devgate::http::{Limits, Routes, Site, serve};
-use devgate::identity::{Identity, Role, Secret, Sessions, User, Via};
+use devgate::identity::{Identity, Role, Secret, Sessions, TokenWish, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
 use devgate::repositories::{Repositories, RepositoryOptions};
 use devgate::store::{Method, NewLogin, NewToken, OpenPort, Store, Visibility};
@@ -215,9 +215,12 @@ impl Gateway {
         let new = NewToken {
             user,
             secret: &secret.hash(),
-            name: "test",
-            scope,
-            expires: None,
+            wish: TokenWish {
+                name: "test",
+                scope,
+                narrowed_to: None,
+                expires: None,
+            },
         };
         self.store.add_token(new).await.unwrap().unwrap();
         format!("Bearer {}", secret.expose())

@@ -121,6 +121,10 @@ impl Rest {
                 self.only_own(user, "keys").await?;
                 self.keys(method, &[], body).await
             }
+            ["users", user, "tokens", rest @ ..] => {
+                self.only_own(user, "tokens").await?;
+                self.tokens(method, rest, body).await
+            }
             ["keys", rest @ ..] => self.keys(method, rest, body).await,
             ["users", rest @ ..] => self.users(method, rest, body).await,
             ["limits"] => {

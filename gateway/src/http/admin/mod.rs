@@ -11,6 +11,7 @@ mod secrets;
 mod sleep;
 mod snapshots;
 mod templates;
+mod tokens;
 mod view;
 pub mod wire;
 mod workspaces;
@@ -181,6 +182,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
             "/users/{user}/keys",
             get(people::list_keys_of).post(people::add_key),
         )
+        .route("/users/{user}/tokens", get(tokens::list).post(tokens::add))
+        .route("/users/{user}/tokens/{id}", delete(tokens::remove))
         .route("/keys", get(people::list_keys))
         .route("/keys/{fingerprint}", delete(people::remove_key));
     Router::new()

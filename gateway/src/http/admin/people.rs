@@ -98,7 +98,7 @@ pub(super) async fn link(
     Ok((StatusCode::CREATED, Json(link)))
 }
 
-fn events(admin: &Admin) -> &Events {
+pub(super) fn events(admin: &Admin) -> &Events {
     admin.workspaces.events()
 }
 

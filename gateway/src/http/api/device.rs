@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use time::OffsetDateTime;
 
 use super::extract::{Body, Named, Signed};
-use super::me::{named_token, new_token};
+use super::tokens::{named_token, new_token};
 use super::wire::{
     BeginDevice, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice, MAX_DEVICE_LIFE,
 };
@@ -18,7 +18,9 @@ use super::{Api, ApiRefused};
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
-use crate::identity::{Caller, INTERVAL, LIFE, NotApproved, Secret, SignInError, Via, Wish};
+use crate::identity::{
+    Caller, INTERVAL, LIFE, NotApproved, Secret, SignInError, TokenWish, Via, Wish,
+};
 
 /// `POST /login/device`
 pub(super) async fn begin(
@@ -67,7 +69,15 @@ pub(super) async fn finish(
     let expires = OffsetDateTime::now_utc() + wish.lasts;
     let made = api
         .accounts
-        .add_token(&user, &wish.name, wish.scope, Some(expires))
+        .add_token(
+            &user,
+            TokenWish {
+                name: &wish.name,
+                scope: wish.scope,
+                narrowed_to: None,
+                expires: Some(expires),
+            },
+        )
         .await?;
     let (token, secret) = made.ok_or(ApiRefused::TooMany { what: "tokens" })?;
     let about = NewEvent::of_user(Kind::TokenCreated, &user).saying("name", &token.name);

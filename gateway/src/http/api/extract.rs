@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::gate::from_dashboard;
+use super::narrowed::permits;
 use super::{Api, ApiRefused};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::http::site::RequestSite;
@@ -69,6 +70,10 @@ impl FromRequestParts<Api> for Signed {
             }
             Via::Token(_) if safe => {}
             Via::Token(_) => needs(&caller, Scope::Write)?,
+        }
+        let narrowed = caller.narrowed_to.as_ref();
+        if narrowed.is_some_and(|narrowed| !permits(narrowed, parts)) {
+            return Err(ApiRefused::Narrowed);
         }
         Ok(Self(caller))
     }

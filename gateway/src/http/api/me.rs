@@ -3,28 +3,19 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use http::StatusCode;
-use time::{Duration, OffsetDateTime};
 
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::{newest_first, oldest_first, page};
 use super::sign_in::NotSignedIn;
-use super::wire::{AddKey, AddToken, Key, Login, Me, NewPassword, NewToken, Page, Paging, Token};
+use super::wire::{AddKey, Key, Login, Me, NewPassword, Page, Paging};
 use super::{Api, ApiRefused};
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::http::view;
-use crate::identity::{
-    self, AuthorizedKey, Caller, Lasts, PasswordChange, Scope, Secret, User, Via,
-};
-use crate::names::{LoginId, TokenId};
+use crate::identity::{self, AuthorizedKey, PasswordChange, Scope, User, Via};
+use crate::names::LoginId;
 use crate::store::{self, OnNewPassword, StoreError};
-
-/// Longest life of a token that ends at all.
-const MAX_LIFE: Duration = Duration::days(3650);
-
-/// Longest name of a token, in characters.
-const MAX_TOKEN_NAME: usize = 100;
 
 /// `GET /me`
 pub(super) async fn show(
@@ -36,7 +27,11 @@ pub(super) async fn show(
         Via::Token(id) => Some(id),
         Via::Login(_) => None,
     };
-    Ok(Json(Me { token, ..me }))
+    Ok(Json(Me {
+        token,
+        narrowed_to: caller.narrowed_to.as_deref().cloned(),
+        ..me
+    }))
 }
 
 /// Returns what a user's own page shows of them.
@@ -50,6 +45,7 @@ pub(super) async fn of(api: &Api, user: &User) -> Result<Me, Problem> {
         has_password: account.has_password,
         created: account.created,
         token: None,
+        narrowed_to: None,
     })
 }
 
@@ -148,141 +144,6 @@ fn key(key: &identity::Key) -> Key {
         label: key.comment.clone(),
         created: key.added,
     }
-}
-
-/// `GET /me/tokens`
-pub(super) async fn list_tokens(
-    State(api): State<Api>,
-    Signed(caller): Signed,
-    Asked(paging): Asked<Paging>,
-) -> Result<Json<Page<Token>>, Problem> {
-    let tokens = api.store.tokens(&caller.user).await?;
-    let tokens = tokens.into_iter().map(|token| Token {
-        id: token.id,
-        name: token.name,
-        scope: token.scope.into(),
-        created: token.created,
-        expires_at: token.expires,
-        last_used: token.last_used,
-    });
-    let by = |token: &Token| newest_first(token.created, token.id.as_str());
-    let cursor = paging.cursor.as_deref();
-    Ok(Json(page(tokens.collect(), by, paging.limit, cursor)?))
-}
-
-/// `POST /me/tokens`
-pub(super) async fn add_token(
-    State(api): State<Api>,
-    Signed(caller): Signed,
-    Body(new): Body<AddToken>,
-) -> Result<(StatusCode, Json<NewToken>), Problem> {
-    // One that may do less doesn't get itself one that may do more.
-    needs(&caller, Scope::Admin)?;
-    named_token(&new.name)?;
-    let expires = match (new.expires_at, new.expires_in_seconds) {
-        (Some(_), Some(_)) => return Err(ApiRefused::TwoTimes.into()),
-        (Some(at), None) => Some(ahead(at)?),
-        (None, Some(seconds)) => Some(ahead(
-            OffsetDateTime::now_utc() + Duration::seconds(seconds.into()),
-        )?),
-        (None, None) => None,
-    };
-    let expires = within(&api, &caller, expires).await?;
-    let made = api
-        .accounts
-        .add_token(&caller.user, &new.name, new.scope.into(), expires)
-        .await?;
-    let (token, secret) = made.ok_or(ApiRefused::TooMany { what: "tokens" })?;
-    let about = NewEvent::of_user(Kind::TokenCreated, &caller.user);
-    api.events.record(about.saying("name", &token.name));
-    Ok((StatusCode::CREATED, Json(new_token(token, &secret))))
-}
-
-/// Bounds how long a token lasts that a token makes: no longer than that itself.
-async fn within(
-    api: &Api,
-    caller: &Caller,
-    expires: Option<OffsetDateTime>,
-) -> Result<Option<OffsetDateTime>, Problem> {
-    if matches!(caller.via, Via::Login(_)) {
-        return Ok(expires);
-    }
-    let lasts = api.store.lasts(&caller.via, OffsetDateTime::now_utc());
-    Ok(match lasts.await? {
-        Some((Lasts::Until(end), _)) => Some(expires.map_or(end, |at| at.min(end))),
-        Some((Lasts::Ever, _)) | None => expires,
-    })
-}
-
-/// Checks what a token is to be called.
-pub(super) fn named_token(name: &str) -> Result<(), ApiRefused> {
-    let length = name.chars().count();
-    if (1..=MAX_TOKEN_NAME).contains(&length) && !name.chars().any(is_unseen) {
-        return Ok(());
-    }
-    Err(ApiRefused::Value {
-        name: "name",
-        allowed: "1 to 100 characters without control or invisible characters",
-    })
-}
-
-/// Tells whether a character isn't seen, or turns others round: a name is to be what it
-/// looks like.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-        )
-}
-
-/// Returns a token as it is shown, once.
-pub(super) fn new_token(token: store::Token, secret: &Secret) -> NewToken {
-    NewToken {
-        id: token.id,
-        name: token.name,
-        scope: token.scope.into(),
-        created: token.created,
-        expires_at: token.expires,
-        last_used: token.last_used,
-        token: secret.expose().to_owned(),
-    }
-}
-
-/// Checks that a time lies ahead, and not out of reach.
-pub(super) fn ahead(at: OffsetDateTime) -> Result<OffsetDateTime, ApiRefused> {
-    let now = OffsetDateTime::now_utc();
-    if at > now && at <= now + MAX_LIFE {
-        return Ok(at);
-    }
-    Err(ApiRefused::BadTime)
-}
-
-/// `DELETE /me/tokens/{id}`
-pub(super) async fn remove_token(
-    State(api): State<Api>,
-    Signed(caller): Signed,
-    Named(id): Named<TokenId>,
-) -> Result<StatusCode, Problem> {
-    // A token may give itself up, whatever else it may.
-    if caller.via != Via::Token(id.clone()) {
-        needs(&caller, Scope::Admin)?;
-    }
-    if !api.accounts.remove_token(&caller.user, &id).await? {
-        return Err(ApiRefused::NoSuch {
-            what: "token of yours: the list of tokens shows what there is",
-            code: "no-such-token",
-        }
-        .into());
-    }
-    let about = NewEvent::of_user(Kind::TokenDeleted, &caller.user);
-    api.events.record(about.saying("id", id.as_str()));
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /me/logins`

@@ -11,6 +11,7 @@ mod gate;
 mod lifetime;
 mod limits;
 mod me;
+mod narrowed;
 mod operations;
 mod page;
 mod ports;
@@ -23,6 +24,7 @@ mod snapshots;
 mod ssh;
 mod streams;
 mod templates;
+pub mod tokens;
 mod users;
 pub mod wire;
 mod workspaces;
@@ -55,6 +57,7 @@ use crate::workspaces::Workspaces;
 
 pub use extract::{Signed, wants_events};
 pub use gate::from_dashboard;
+pub use narrowed::permits;
 pub use refused::ApiRefused;
 
 /// Largest body of a request, in bytes.
@@ -161,9 +164,9 @@ fn routes() -> Router<Api> {
     routes.on("listKeys", me::list_keys);
     routes.on("addKey", me::add_key);
     routes.on("removeKey", me::remove_key);
-    routes.on("listTokens", me::list_tokens);
-    routes.on("createToken", me::add_token);
-    routes.on("deleteToken", me::remove_token);
+    routes.on("listTokens", tokens::list);
+    routes.on("createToken", tokens::add);
+    routes.on("deleteToken", tokens::remove);
     routes.on("listLogins", me::list_logins);
     routes.on("endLogin", me::end_login);
     routes.on("listWorkspaces", workspaces::list);

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::extract::{Body, NamedTwice, Signed};
 use super::wire::{PortSetting, SetPort};
 use super::workspaces::application;
-use super::{Api, ApiRefused, me};
+use super::{Api, ApiRefused, tokens};
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::identity::{Denied, User};
@@ -42,7 +42,7 @@ pub(super) async fn set(
     let expires = asked
         .expires_at
         .filter(|_| visibility != Visibility::Private)
-        .map(me::ahead)
+        .map(tokens::ahead)
         .transpose()?;
     let open = OpenPort {
         port,

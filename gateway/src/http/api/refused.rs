@@ -5,7 +5,7 @@ use http::{HeaderValue, header};
 
 use crate::http::problem::{Problem, Quoted};
 use crate::http::site::NoHost;
-use crate::identity::{Scope, SessionError};
+use crate::identity::{InvalidNarrowing, Scope, SessionError};
 
 /// Why a request is refused before anything behind the API is asked, or for what
 /// isn't there.
@@ -32,6 +32,17 @@ pub enum ApiRefused {
         /// What is needed.
         needed: Scope,
     },
+    /// The token is narrowed to something else.
+    #[error(
+        "this token is narrowed, and not to this: `GET /api/v1/me` says to what; make one for          this at the dashboard"
+    )]
+    Narrowed,
+    /// A token can't be narrowed like this.
+    #[error(transparent)]
+    Narrowing(InvalidNarrowing),
+    /// The widest scope, narrowed.
+    #[error("a token with the scope admin can't be narrowed: make it one with read or write")]
+    NarrowedAdmin,
     /// It takes an administrator.
     #[error("only administrators may do this: ask one")]
     NotAdmin,

@@ -49,7 +49,10 @@ pub(super) async fn list(
     let user = &caller.user;
     let fits = |record: &Record| {
         let workspace = &record.workspace;
-        let seen = workspace.owner == user.id || user.role == Role::Admin;
+        let narrowed = caller.narrowed_to.as_ref();
+        let one = narrowed.and_then(|narrowed| narrowed.workspace.as_ref());
+        let seen = (workspace.owner == user.id || user.role == Role::Admin)
+            && one.is_none_or(|one| workspace.id == *one);
         let owner = asked.owner.as_ref();
         let name = asked.name.as_ref();
         seen && owner.is_none_or(|owner| workspace.owner_name == *owner)

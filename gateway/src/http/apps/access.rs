@@ -56,7 +56,7 @@ pub(super) fn allow(
         });
     }
     let pass = door
-        .enter(visitor.map(|visitor| &visitor.user))
+        .enter(visitor.map(Visitor::at_the_door))
         .ok_or_else(unknown)?;
     let by_cookie = visitor.is_some_and(|visitor| visitor.cookie.is_some());
     let own = |origin: &Origin| is_of_the_workspace(site, place, origin);

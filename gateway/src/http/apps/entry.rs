@@ -25,7 +25,7 @@ use super::lookup::{Visitor, cookie_name};
 use super::seal::Sealed;
 use super::{AppRefused, Apps, PLAIN_STATE_COOKIE, Place, RESERVED, STATE_COOKIE};
 use crate::http::site::RequestSite;
-use crate::identity::{Cookies, Inside, Secret, Via, cookie};
+use crate::identity::{self, Cookies, Inside, Secret, Via, cookie};
 use crate::names::UserId;
 
 /// Where the dashboard's origin lets people into applications.
@@ -122,7 +122,12 @@ impl Apps {
         };
         let opened = self.0.doors.find(&self.0, &place).await?;
         opened
-            .and_then(|opened| opened.door.enter(Some(&caller.user.id)))
+            .and_then(|opened| {
+                opened.door.enter(Some(identity::Visitor {
+                    user: &caller.user.id,
+                    narrowed_to: caller.narrowed_to.as_deref(),
+                }))
+            })
             .ok_or(AppRefused::NoApplication)?;
         let origin = self.0.site.application(&place.to_string());
         let origin = origin.ok_or(AppRefused::BadReturn)?;

@@ -14,7 +14,8 @@ use super::{AppRefused, COOKIE, Inner, PLAIN_COOKIE, Place};
 use crate::http::proxy::{Cut, Target, Upstream};
 use crate::http::site::RequestSite;
 use crate::identity::{
-    Cookies, Door, Identity, Inside, Pass, Scope, SecretHash, Standing, TOKEN_PREFIX, Via, cookie,
+    self, Cookies, Door, Identity, Inside, Narrowing, Pass, Scope, SecretHash, Standing,
+    TOKEN_PREFIX, Via, cookie,
 };
 use crate::names::UserId;
 
@@ -56,6 +57,8 @@ pub(super) struct Doors {
 pub(super) struct Visitor {
     pub(super) user: UserId,
     pub(super) via: Via,
+    /// To what their token is narrowed.
+    pub(super) narrowed_to: Option<Arc<Narrowing>>,
     /// Cancelled when the login or token ends.
     pub(super) ended: CancellationToken,
     /// When the cookie by which they come ends; `None` with a token.
@@ -147,7 +150,11 @@ impl Doors {
         let Ok(door) = door else {
             return;
         };
-        let open = door.is_some_and(|door| door.enter(user.as_ref()).is_some());
+        let visitor = user.as_ref().map(|user| identity::Visitor {
+            user,
+            narrowed_to: None,
+        });
+        let open = door.is_some_and(|door| door.enter(visitor).is_some());
         let mut guests = lock(&self.guests);
         if !open {
             lock(&self.known).remove(place);
@@ -188,6 +195,7 @@ impl Visitors {
         let visitor = Arc::new(Visitor {
             user: sealed.user,
             via: sealed.via,
+            narrowed_to: None,
             ended,
             cookie: Some(sealed.until),
         });
@@ -221,12 +229,21 @@ impl Visitors {
             user: caller.user.id,
             ended: inner.sessions.revoked(&caller.via),
             via: caller.via,
+            narrowed_to: caller.narrowed_to,
             cookie: None,
         })))
     }
 }
 
 impl Visitor {
+    /// Returns who comes, for who decides on it.
+    pub(super) fn at_the_door(&self) -> identity::Visitor<'_> {
+        identity::Visitor {
+            user: &self.user,
+            narrowed_to: self.narrowed_to.as_deref(),
+        }
+    }
+
     fn counts(&self) -> bool {
         !self.ended.is_cancelled()
             && self

@@ -81,6 +81,7 @@ impl Apps {
                 Visitor {
                     user: caller.user.id,
                     via: caller.via,
+                    narrowed_to: caller.narrowed_to,
                     ended,
                     cookie,
                 },
@@ -97,7 +98,11 @@ impl Apps {
         let user = visitor.as_ref().map(|visitor| &visitor.user);
         let pass = opened
             .as_ref()
-            .and_then(|opened| opened.door.enter(user))
+            .and_then(|opened| {
+                opened
+                    .door
+                    .enter(visitor.as_ref().map(Visitor::at_the_door))
+            })
             .filter(|_| opened.is_some());
         let (Some(opened), Some(pass)) = (&opened, pass) else {
             if user.is_some() {

@@ -17,7 +17,8 @@ use axum::routing::{get, post};
 use devgate_protocol::{Open, Stream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
@@ -132,6 +133,7 @@ async fn hand_on(
     let headers = request.headers_mut();
     headers.remove(header::COOKIE);
     headers.remove(header::AUTHORIZATION);
+    confine(headers, &caller)?;
     let cut = Cut {
         revoked: Some(inside.sessions.revoked(&caller.via)),
         tenure: Some(inside.workspaces.tenure(grant.workspace())),
@@ -140,6 +142,23 @@ async fn hand_on(
     let mut response = inside.ask(&grant, asked.client, request, cut).await?;
     harden(&mut response);
     Ok(response)
+}
+
+/// Header that tells the agent beneath which folder all files lie that a request reaches:
+/// an absolute path, or one from the home, percent-encoded. Clients can't set it.
+const CONFINED_TO: HeaderName = HeaderName::from_static("devgate-confined-to");
+
+/// Has the agent keep a request within the folder that the caller's token is narrowed to.
+fn confine(headers: &mut HeaderMap, caller: &Caller) -> Result<(), InsideRefused> {
+    headers.remove(CONFINED_TO);
+    let narrowed = caller.narrowed_to.as_ref();
+    if let Some(folder) = narrowed.and_then(|narrowed| narrowed.folder.as_deref()) {
+        let folder = utf8_percent_encode(folder, NON_ALPHANUMERIC).to_string();
+        // A path of 4096 bytes fits a header.
+        let folder = HeaderValue::try_from(folder).map_err(|_| InsideRefused::NoWorkspace)?;
+        headers.insert(CONFINED_TO, folder);
+    }
+    Ok(())
 }
 
 impl Inside {
@@ -164,13 +183,18 @@ impl Inside {
         match caller.via {
             Via::Login(_) if acts && !own.iter().any(|own| own_page(own, headers)) => {
                 let own = self.site.dashboard().to_string();
-                Err(InsideRefused::ForeignOrigin(own).into())
+                return Err(InsideRefused::ForeignOrigin(own).into());
             }
             Via::Token(_) if acts && caller.scope < Scope::Write => {
-                Err(InsideRefused::ScopeTooSmall.into())
+                return Err(InsideRefused::ScopeTooSmall.into());
             }
-            Via::Login(_) | Via::Token(_) => Ok((caller, asked)),
+            Via::Login(_) | Via::Token(_) => {}
         }
+        let narrowed = caller.narrowed_to.as_ref();
+        if narrowed.is_some_and(|narrowed| !super::api::permits(narrowed, head)) {
+            return Err(super::api::ApiRefused::Narrowed.into());
+        }
+        Ok((caller, asked))
     }
 
     async fn grant(&self, caller: &Caller, id: &str) -> Result<Grant, Problem> {

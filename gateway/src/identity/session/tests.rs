@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::identity::Role;
+use crate::identity::{Role, TokenWish};
 use crate::store::{Method, NewLogin, NewToken};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -34,9 +34,12 @@ impl Ground {
         let new = NewToken {
             user: &self.user,
             secret: &secret.hash(),
-            name: "test",
-            scope: Scope::Read,
-            expires,
+            wish: TokenWish {
+                name: "test",
+                scope: Scope::Read,
+                narrowed_to: None,
+                expires,
+            },
         };
         let token = self.store.add_token(new).await.unwrap().unwrap();
         (

@@ -1,12 +1,23 @@
-import { ActionIcon, Alert, Button, Group, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
+import {
+  ActionIcon,
+  Alert,
+  Button,
+  Collapse,
+  Group,
+  Radio,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconApi, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 
 import { explain, request } from "../api/client";
-import { me, tokens } from "../api/queries";
-import type { Scope, Token } from "../api/types";
+import { me, tokens, workspaces } from "../api/queries";
+import type { Narrowing, Scope, Token } from "../api/types";
 import { ConfirmByName } from "../parts/ConfirmByName";
 import { CopyLine } from "../parts/Copy";
 import { Dialog } from "../parts/Dialog";
@@ -16,6 +27,8 @@ import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import rows from "../parts/Rows.module.css";
 import { Ago } from "../parts/Time";
+import { Narrow } from "./Narrow";
+import { asked, told } from "./narrowing";
 
 const DAY = 86_400;
 
@@ -86,6 +99,8 @@ function Row({ token }: { token: Token }) {
     onSuccess: close,
     onSettled: () => queries.invalidateQueries(tokens),
   });
+  const list = useQuery({ ...workspaces, enabled: token.narrowed_to != null });
+  const names = new Map(list.data?.map((workspace) => [workspace.id, workspace.name]));
   const expired = token.expires_at != null && new Date(token.expires_at) < new Date();
   return (
     <li className={rows.row}>
@@ -94,6 +109,9 @@ function Row({ token }: { token: Token }) {
           {token.name}
           <span className={rows.badge}>{token.scope}</span>
         </span>
+        {token.narrowed_to && !list.isPending && (
+          <span className={rows.note}>Narrowed: {told(token.narrowed_to, names)}</span>
+        )}
         <span className={rows.note}>
           Created <Ago time={token.created} />
           {" · "}
@@ -140,10 +158,16 @@ function Make({ close }: { close: () => void }) {
   const [name, setName] = useState("");
   const [scope, setScope] = useState<Scope>("read");
   const [expiry, setExpiry] = useState(String(30 * DAY));
+  const [narrowed, setNarrowed] = useState<Narrowing>({});
+  const [narrowing, { toggle }] = useDisclosure();
   const make = useMutation({
     mutationFn: () => {
-      const body: { name: string; scope: Scope; expires_in_seconds?: number } = { name: name.trim(), scope };
-      if (expiry !== "") body.expires_in_seconds = Number(expiry);
+      const body = {
+        name: name.trim(),
+        scope,
+        ...(expiry !== "" && { expires_in_seconds: Number(expiry) }),
+        ...(scope !== "admin" && { narrowed_to: asked(narrowed) }),
+      };
       return request("POST", "/me/tokens", { body });
     },
     onSettled: () => queries.invalidateQueries(tokens),
@@ -201,6 +225,16 @@ function Make({ close }: { close: () => void }) {
           onChange={(value) => setExpiry(value ?? "")}
           allowDeselect={false}
         />
+        {scope !== "admin" && (
+          <div>
+            <Button variant="subtle" size="compact-sm" onClick={toggle} aria-expanded={narrowing}>
+              Narrow it down
+            </Button>
+            <Collapse expanded={narrowing} mt="sm">
+              <Narrow value={narrowed} onChange={setNarrowed} />
+            </Collapse>
+          </div>
+        )}
         {make.isError && (
           <Alert color="red" title="No token was created" role="alert">
             {explain(make.error)}

@@ -1294,6 +1294,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What a token may do.
+         * @enum {string}
+         */
+        Action: "view" | "run" | "manage" | "snapshots" | "files-read" | "files-write" | "processes" | "terminals" | "ports" | "editor" | "ssh";
         /** @description Adds a key. */
         AddKey: {
             /** @description What to call it; default: the comment. */
@@ -1316,6 +1321,7 @@ export interface components {
             expires_in_seconds?: number | null;
             /** @description What to call it. */
             name: string;
+            narrowed_to?: components["schemas"]["Narrowing"] | null;
             /** @description What it allows. */
             scope: components["schemas"]["Scope"];
         };
@@ -1756,9 +1762,21 @@ export interface components {
             id: components["schemas"]["UserId"];
             /** @description The name. */
             name: components["schemas"]["UserName"];
+            narrowed_to: components["schemas"]["Narrowing"] | null;
             /** @description What they may administer. */
             role: components["schemas"]["Role"];
             token: components["schemas"]["TokenId"] | null;
+        };
+        /** @description What a token is narrowed to. What is left out isn't narrowed. */
+        Narrowing: {
+            /** @description What it may do. */
+            actions?: components["schemas"]["Action"][] | null;
+            /**
+             * @description The folder whose files it reaches: absolute, or relative to the home. With it go
+             *     the actions `view`, `files-read` and `files-write` alone.
+             */
+            folder?: string | null;
+            workspace?: components["schemas"]["WorkspaceId"] | null;
         };
         /** @description Sets a password. */
         NewPassword: {
@@ -1800,6 +1818,7 @@ export interface components {
             last_used: string | null;
             /** @description What its owner calls it. */
             name: string;
+            narrowed_to: components["schemas"]["Narrowing"] | null;
             /** @description What it allows. */
             scope: components["schemas"]["Scope"];
             /** @description The token itself, for `Authorization: Bearer`. It is never shown again. */
@@ -2459,6 +2478,7 @@ export interface components {
             last_used: string | null;
             /** @description What its owner calls it. */
             name: string;
+            narrowed_to: components["schemas"]["Narrowing"] | null;
             /** @description What it allows. */
             scope: components["schemas"]["Scope"];
         };

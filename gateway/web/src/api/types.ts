@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type Action = Schemas["Action"];
 export type Allotment = Schemas["Allotment"];
 export type AwakeReason = Schemas["AwakeReason"];
 export type Connection = Schemas["Connection"];
@@ -13,6 +14,7 @@ export type Key = Schemas["Key"];
 export type Lease = Schemas["Lease"];
 export type Login = Schemas["Login"];
 export type Me = Schemas["Me"];
+export type Narrowing = Schemas["Narrowing"];
 export type Port = Schemas["Port"];
 export type Role = Schemas["Role"];
 export type Sample = Schemas["Sample"];

@@ -102,6 +102,18 @@ impl Rest {
         }
     }
 
+    pub(super) async fn tokens(&mut self, method: Method, parts: &[&str], body: Value) -> Answer {
+        match (&method, parts) {
+            (&Method::GET, []) => Ok(Value::Array(self.all("/me/tokens", MOST).await?)),
+            (&Method::POST, []) => self.call(method, "/me/tokens", Some(&body)).await,
+            (&Method::DELETE, [id]) => {
+                let path = format!("/me/tokens/{}", segment(id));
+                self.call(method, &path, None).await
+            }
+            _ => Err(self.only_there()),
+        }
+    }
+
     pub(super) async fn keys(&mut self, method: Method, parts: &[&str], body: Value) -> Answer {
         let user = self.person().await?;
         let view = |mut key: Value| {

@@ -8,7 +8,7 @@ use time::serde::rfc3339;
 use utoipa::ToSchema;
 
 use crate::http::wire::RoleName;
-use crate::identity::Scope;
+use crate::identity::{Narrowing, Scope};
 use crate::names::{LoginId, TokenId, UserId, UserName};
 
 /// Signs in with a password.
@@ -49,6 +49,9 @@ pub struct Me {
     /// The token that asks; null: a browser does.
     #[schema(required = true)]
     pub token: Option<TokenId>,
+    /// What that is narrowed to; null: nothing.
+    #[schema(required = true)]
+    pub narrowed_to: Option<Narrowing>,
 }
 
 /// Sets a password.
@@ -119,6 +122,9 @@ pub struct Token {
     pub name: String,
     /// What it allows.
     pub scope: ScopeName,
+    /// To which part of that it is narrowed; null: it isn't.
+    #[schema(required = true)]
+    pub narrowed_to: Option<Narrowing>,
     /// When it was made.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
@@ -141,6 +147,9 @@ pub struct NewToken {
     pub name: String,
     /// What it allows.
     pub scope: ScopeName,
+    /// To which part of that it is narrowed; null: it isn't.
+    #[schema(required = true)]
+    pub narrowed_to: Option<Narrowing>,
     /// When it was made.
     #[serde(with = "rfc3339")]
     pub created: OffsetDateTime,
@@ -157,7 +166,7 @@ pub struct NewToken {
 }
 
 /// Makes a token.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddToken {
     /// What to call it.
@@ -177,6 +186,10 @@ pub struct AddToken {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub expires_in_seconds: Option<u32>,
+    /// To which part of the scope, `read` or `write`, it is narrowed.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub narrowed_to: Option<Narrowing>,
 }
 
 /// A login: a browser that is signed in.
