@@ -54,7 +54,6 @@ FLAGS = [
     *("--base-class", "devgate._model.Model"),
     *("--target-python-version", "3.10"),
     *("--enum-field-as-literal", "all"),
-    *("--formatters", "builtin"),
     # What Python 3.9 can evaluate.
     "--no-use-union-operator",
     "--collapse-root-models",
@@ -62,6 +61,7 @@ FLAGS = [
     "--use-schema-description",
     "--use-field-description",
     "--disable-timestamp",
+    "--no-formatters",
 ]
 
 

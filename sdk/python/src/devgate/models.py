@@ -65,21 +65,6 @@ class AwakeReason(Model):
     """
 
 
-class CompleteUpload(Model):
-    """
-    Ends an upload.
-    """
-
-    durable: Optional[bool] = False
-    """
-    Whether to answer only once it would survive a power failure.
-    """
-    sha256: Annotated[Optional[str], Field(pattern='^[0-9a-f]{64}$')] = None
-    """
-    The SHA-256 of all of it, in hexadecimal digits.
-    """
-
-
 class CountLimit(Model):
     """
     How much there may be of something that is counted, and is.
@@ -107,33 +92,6 @@ class CpusLimit(Model):
     used: float
     """
     How many there are.
-    """
-
-
-class CreateUpload(Model):
-    """
-    A file that is to come in pieces.
-    """
-
-    mode: Annotated[Optional[str], Field(pattern='^0?[0-7]{3}$')] = None
-    """
-    Its permissions; default: those of what it replaces, else 0644.
-    """
-    parents: Optional[bool] = False
-    """
-    Whether to make the folders that are missing.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    sha256: Annotated[Optional[str], Field(pattern='^[0-9a-f]{64}$')] = None
-    """
-    The SHA-256 of all of it, in hexadecimal digits.
-    """
-    size: Annotated[int, Field(ge=0)]
-    """
-    Its size, in bytes.
     """
 
 
@@ -314,59 +272,6 @@ class KilledProgram(Model):
     """
 
 
-class MakeFolder(Model):
-    """
-    A folder to make.
-    """
-
-    mode: Annotated[Optional[str], Field(pattern='^0?[0-7]{3}$')] = None
-    """
-    Its permissions; default: 0755.
-    """
-    parents: Optional[bool] = False
-    """
-    Whether to make the folders above it, too, and to mind none that is there.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-
-
-class MakeLink(Model):
-    """
-    A symbolic link to make.
-    """
-
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    target: Annotated[str, Field(max_length=4095, min_length=1)]
-    """
-    What it names.
-    """
-
-
-class MoveFile(Model):
-    """
-    What to move or copy, and where to.
-    """
-
-    from_: Annotated[str, Field(alias='from', max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    overwrite: Optional[bool] = False
-    """
-    Whether it replaces what is there.
-    """
-    to: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path from then on: the thing's own, and not that of a folder to put it in.
-    """
-
-
 class NewPassword(Model):
     """
     Sets a password.
@@ -537,29 +442,6 @@ class Schedule(Model):
     """
 
 
-class SearchEnd(Model):
-    """
-    How a search ended.
-    """
-
-    done: bool
-    """
-    True.
-    """
-    found: Annotated[int, Field(ge=0)]
-    """
-    How many were found.
-    """
-    truncated: bool
-    """
-    Whether there was more than `limit`.
-    """
-    unreadable: Annotated[int, Field(ge=0)]
-    """
-    How many files or folders couldn't be read.
-    """
-
-
 class Server(Model):
     """
     The server as a whole, for administrators.
@@ -608,25 +490,6 @@ class Server(Model):
     workspaces: Annotated[int, Field(ge=0)]
     """
     How many workspaces there are.
-    """
-
-
-class SetFileMode(Model):
-    """
-    Permissions to set.
-    """
-
-    mode: Annotated[str, Field(examples=['0755'], pattern='^[0-7]{3,4}$')]
-    """
-    The permissions, in octal digits.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    The path; a relative one begins at the home.
-    """
-    recursive: Optional[bool] = False
-    """
-    Whether all that is in a folder has them, too.
     """
 
 
@@ -868,69 +731,8 @@ class TemplateProblem(Model):
     """
 
 
-class TextRange(Model):
-    """
-    A part of a line, as offsets in bytes of its UTF-8.
-    """
-
-    end: Annotated[int, Field(ge=0)]
-    """
-    The byte after its last one.
-    """
-    start: Annotated[int, Field(ge=0)]
-    """
-    Its first byte.
-    """
-
-
 class TokenId(RootModel[str]):
     root: Annotated[str, Field(max_length=16, min_length=1, pattern='^[a-z0-9]{16}$')]
-
-
-class Unpacked(Model):
-    """
-    What came out of an archive.
-    """
-
-    bytes: Annotated[int, Field(ge=0)]
-    """
-    How much is in the files among them.
-    """
-    entries: Annotated[int, Field(ge=0)]
-    """
-    How many things were made.
-    """
-    skipped: Annotated[int, Field(ge=0)]
-    """
-    How many were left out, as they are neither files nor folders nor links.
-    """
-
-
-class Upload(Model):
-    """
-    A file that comes in pieces.
-    """
-
-    expires_at: AwareDatetime
-    """
-    When it is given up, unless more of it comes.
-    """
-    id: str
-    """
-    Its id.
-    """
-    offset: Annotated[int, Field(ge=0)]
-    """
-    How much of it is there: where the next piece begins.
-    """
-    path: str
-    """
-    The path that the file is to have.
-    """
-    size: Annotated[int, Field(ge=0)]
-    """
-    Its size, in bytes.
-    """
 
 
 class Urls(Model):
@@ -977,6 +779,204 @@ class WorkspaceTemplate(Model):
     version: str
     """
     Its version then.
+    """
+
+
+class CompleteUpload(Model):
+    """
+    Ends an upload.
+    """
+
+    durable: Optional[bool] = False
+    """
+    Whether to answer only once it would survive a power failure.
+    """
+    sha256: Annotated[Optional[str], Field(pattern='^[0-9a-f]{64}$')] = None
+    """
+    The SHA-256 of all of it, in hexadecimal digits.
+    """
+
+
+class CreateUpload(Model):
+    """
+    A file that is to come in pieces.
+    """
+
+    mode: Annotated[Optional[str], Field(pattern='^0?[0-7]{3}$')] = None
+    """
+    Its permissions; default: those of what it replaces, else 0644.
+    """
+    parents: Optional[bool] = False
+    """
+    Whether to make the folders that are missing.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    sha256: Annotated[Optional[str], Field(pattern='^[0-9a-f]{64}$')] = None
+    """
+    The SHA-256 of all of it, in hexadecimal digits.
+    """
+    size: Annotated[int, Field(ge=0)]
+    """
+    Its size, in bytes.
+    """
+
+
+class MakeFolder(Model):
+    """
+    A folder to make.
+    """
+
+    mode: Annotated[Optional[str], Field(pattern='^0?[0-7]{3}$')] = None
+    """
+    Its permissions; default: 0755.
+    """
+    parents: Optional[bool] = False
+    """
+    Whether to make the folders above it, too, and to mind none that is there.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+
+
+class MakeLink(Model):
+    """
+    A symbolic link to make.
+    """
+
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    target: Annotated[str, Field(max_length=4095, min_length=1)]
+    """
+    What it names.
+    """
+
+
+class MoveFile(Model):
+    """
+    What to move or copy, and where to.
+    """
+
+    from_: Annotated[str, Field(alias='from', max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    overwrite: Optional[bool] = False
+    """
+    Whether it replaces what is there.
+    """
+    to: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path from then on: the thing's own, and not that of a folder to put it in.
+    """
+
+
+class SearchEnd(Model):
+    """
+    How a search ended.
+    """
+
+    done: bool
+    """
+    True.
+    """
+    found: Annotated[int, Field(ge=0)]
+    """
+    How many were found.
+    """
+    truncated: bool
+    """
+    Whether there was more than `limit`.
+    """
+    unreadable: Annotated[int, Field(ge=0)]
+    """
+    How many files or folders couldn't be read.
+    """
+
+
+class SetFileMode(Model):
+    """
+    Permissions to set.
+    """
+
+    mode: Annotated[str, Field(examples=['0755'], pattern='^[0-7]{3,4}$')]
+    """
+    The permissions, in octal digits.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    The path; a relative one begins at the home.
+    """
+    recursive: Optional[bool] = False
+    """
+    Whether all that is in a folder has them, too.
+    """
+
+
+class TextRange(Model):
+    """
+    A part of a line, as offsets in bytes of its UTF-8.
+    """
+
+    end: Annotated[int, Field(ge=0)]
+    """
+    The byte after its last one.
+    """
+    start: Annotated[int, Field(ge=0)]
+    """
+    Its first byte.
+    """
+
+
+class Unpacked(Model):
+    """
+    What came out of an archive.
+    """
+
+    bytes: Annotated[int, Field(ge=0)]
+    """
+    How much is in the files among them.
+    """
+    entries: Annotated[int, Field(ge=0)]
+    """
+    How many things were made.
+    """
+    skipped: Annotated[int, Field(ge=0)]
+    """
+    How many were left out, as they are neither files nor folders nor links.
+    """
+
+
+class Upload(Model):
+    """
+    A file that comes in pieces.
+    """
+
+    expires_at: AwareDatetime
+    """
+    When it is given up, unless more of it comes.
+    """
+    id: str
+    """
+    Its id.
+    """
+    offset: Annotated[int, Field(ge=0)]
+    """
+    How much of it is there: where the next piece begins.
+    """
+    path: str
+    """
+    The path that the file is to have.
+    """
+    size: Annotated[int, Field(ge=0)]
+    """
+    Its size, in bytes.
     """
 
 
@@ -1170,40 +1170,6 @@ class Watches(Model):
     items: list[Watch]
     """
     The watches, oldest first.
-    """
-
-
-class AddToken(Model):
-    """
-    Makes a token.
-    """
-
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    expires_at: Optional[AwareDatetime] = None
-    """
-    When it ends; default: when it is deleted. At most one of this and
-    `expires_in_seconds` is given.
-    """
-    expires_in_seconds: Annotated[Optional[int], Field(ge=1, le=315360000)] = None
-    """
-    In how many seconds it ends.
-    """
-    name: Annotated[
-        str,
-        Field(
-            max_length=100,
-            min_length=1,
-            pattern='^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff]+$',
-        ),
-    ]
-    """
-    What to call it.
-    """
-    scope: Literal['read', 'write', 'admin']
-    """
-    What it allows.
     """
 
 
@@ -1452,75 +1418,6 @@ class Editor(Model):
     """
 
 
-class Entry(Model):
-    """
-    Something in a workspace's filesystem.
-    """
-
-    etag: str
-    """
-    What is another one after each change, in quotes: for `If-Match`, `If-None-Match`
-    and `If-Range`.
-    """
-    gid: Annotated[int, Field(ge=0)]
-    """
-    The number of its group.
-    """
-    group: Optional[str] = None
-    """
-    The name of its group, where it has one.
-    """
-    kind: Literal['file', 'folder', 'symlink', 'fifo', 'socket', 'device']
-    """
-    What it is.
-    """
-    mode: Annotated[str, Field(examples=['0644'], pattern='^[0-7]{4}$')]
-    """
-    Its permissions, in octal digits.
-    """
-    modified: AwareDatetime
-    """
-    When its content was last changed.
-    """
-    name: str
-    """
-    The last part of its path.
-    """
-    path: str
-    """
-    Its absolute path.
-    """
-    raw_path: Optional[str] = None
-    """
-    Its path, percent-encoded, where that is no UTF-8: `path` and `name` have
-    replacement characters then.
-    """
-    size: Annotated[int, Field(ge=0)]
-    """
-    Its size, in bytes.
-    """
-    target: Optional[str] = None
-    """
-    What a symbolic link names.
-    """
-    uid: Annotated[int, Field(ge=0)]
-    """
-    The number of its owner.
-    """
-    user: Optional[str] = None
-    """
-    The name of its owner, where it has one.
-    """
-
-
-class EntryPage(Model):
-    items: list[Entry]
-    next: Optional[str]
-    """
-    `cursor` of the next page; null: this is the last one
-    """
-
-
 class EventWorkspace(Model):
     """
     The workspace that an event is about.
@@ -1533,51 +1430,6 @@ class EventWorkspace(Model):
     name: Annotated[str, Field(max_length=40, min_length=1, pattern='^[a-z0-9]+(-[a-z0-9]+)*$')]
     """
     Its name.
-    """
-
-
-class FileLine(Model):
-    """
-    A line of a file that matches, or one beside it.
-    """
-
-    context: bool
-    """
-    Whether this line is only beside one that matches.
-    """
-    line: Annotated[int, Field(ge=0)]
-    """
-    The line's number, from 1 on.
-    """
-    matches: list[TextRange]
-    """
-    Where in `text` it matches, as offsets in bytes; empty in lines of the context.
-    """
-    path: str
-    """
-    The file's absolute path.
-    """
-    raw_path: Optional[str] = None
-    """
-    The path, percent-encoded, where it is no UTF-8.
-    """
-    text: str
-    """
-    The line, without its end; of one that is too long its beginning.
-    """
-
-
-class FindLine(RootModel[Union[Entry, SearchEnd]]):
-    root: Union[Entry, SearchEnd]
-    """
-    One line of what is found by name: an entry, or, last, how it ended.
-    """
-
-
-class GrepLine(RootModel[Union[FileLine, SearchEnd]]):
-    root: Union[FileLine, SearchEnd]
-    """
-    One line of what is found by content: a line of a file, or, last, how it ended.
     """
 
 
@@ -1668,32 +1520,27 @@ class LoginPage(Model):
     """
 
 
-class Me(Model):
+class Narrowing(Model):
     """
-    Who is signed in.
+    What a token is narrowed to. What is left out isn't narrowed.
     """
 
-    created: AwareDatetime
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    actions: Annotated[
+        Optional[list[Literal['view', 'run', 'manage', 'snapshots', 'files-read', 'files-write', 'processes', 'terminals', 'ports', 'editor', 'ssh']]],
+        Field(max_length=11, min_length=1),
+    ] = None
     """
-    When the account was made.
+    What it may do.
     """
-    has_password: bool
+    folder: Annotated[Optional[str], Field(max_length=4096, min_length=1)] = None
     """
-    Whether a password is set.
+    The folder whose files it reaches: absolute, or relative to the home. With it go
+    the actions `view`, `files-read` and `files-write` alone.
     """
-    id: Annotated[str, Field(max_length=16, min_length=1, pattern='^[a-z0-9]{16}$')]
-    """
-    The id, which no other user will ever have.
-    """
-    name: Annotated[str, Field(max_length=40, min_length=1, pattern='^[a-z0-9]+(-[a-z0-9]+)*$')]
-    """
-    The name.
-    """
-    role: Literal['admin', 'member']
-    """
-    What they may administer.
-    """
-    token: Optional[TokenId]
+    workspace: Optional[WorkspaceId] = None
 
 
 class NewToken(Model):
@@ -1721,6 +1568,7 @@ class NewToken(Model):
     """
     What its owner calls it.
     """
+    narrowed_to: Optional[Narrowing]
     scope: Literal['read', 'write', 'admin']
     """
     What it allows.
@@ -2108,6 +1956,7 @@ class Token(Model):
     """
     What its owner calls it.
     """
+    narrowed_to: Optional[Narrowing]
     scope: Literal['read', 'write', 'admin']
     """
     What it allows.
@@ -2271,6 +2120,120 @@ class WorkspacePage(Model):
     next: Optional[str]
     """
     `cursor` of the next page; null: this is the last one
+    """
+
+
+class Entry(Model):
+    """
+    Something in a workspace's filesystem.
+    """
+
+    etag: str
+    """
+    What is another one after each change, in quotes: for `If-Match`, `If-None-Match`
+    and `If-Range`.
+    """
+    gid: Annotated[int, Field(ge=0)]
+    """
+    The number of its group.
+    """
+    group: Optional[str] = None
+    """
+    The name of its group, where it has one.
+    """
+    kind: Literal['file', 'folder', 'symlink', 'fifo', 'socket', 'device']
+    """
+    What it is.
+    """
+    mode: Annotated[str, Field(examples=['0644'], pattern='^[0-7]{4}$')]
+    """
+    Its permissions, in octal digits.
+    """
+    modified: AwareDatetime
+    """
+    When its content was last changed.
+    """
+    name: str
+    """
+    The last part of its path.
+    """
+    path: str
+    """
+    Its absolute path.
+    """
+    raw_path: Optional[str] = None
+    """
+    Its path, percent-encoded, where that is no UTF-8: `path` and `name` have
+    replacement characters then.
+    """
+    size: Annotated[int, Field(ge=0)]
+    """
+    Its size, in bytes.
+    """
+    target: Optional[str] = None
+    """
+    What a symbolic link names.
+    """
+    uid: Annotated[int, Field(ge=0)]
+    """
+    The number of its owner.
+    """
+    user: Optional[str] = None
+    """
+    The name of its owner, where it has one.
+    """
+
+
+class EntryPage(Model):
+    items: list[Entry]
+    next: Optional[str]
+    """
+    `cursor` of the next page; null: this is the last one
+    """
+
+
+class FileLine(Model):
+    """
+    A line of a file that matches, or one beside it.
+    """
+
+    context: bool
+    """
+    Whether this line is only beside one that matches.
+    """
+    line: Annotated[int, Field(ge=0)]
+    """
+    The line's number, from 1 on.
+    """
+    matches: list[TextRange]
+    """
+    Where in `text` it matches, as offsets in bytes; empty in lines of the context.
+    """
+    path: str
+    """
+    The file's absolute path.
+    """
+    raw_path: Optional[str] = None
+    """
+    The path, percent-encoded, where it is no UTF-8.
+    """
+    text: str
+    """
+    The line, without its end; of one that is too long its beginning.
+    """
+
+
+class FindLine(RootModel[Union[Entry, SearchEnd]]):
+    root: Union[Entry, SearchEnd]
+    """
+    One line of what is found by name: an entry, or, last, how it ended.
+    """
+
+
+class GrepLine(RootModel[Union[FileLine, SearchEnd]]):
+    root: Union[FileLine, SearchEnd]
+    """
+    One line of what is found by content: a line of a file, or, last, how it ended.
     """
 
 
@@ -2581,6 +2544,41 @@ class WatchEvent(Model):
     """
 
 
+class AddToken(Model):
+    """
+    Makes a token.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    expires_at: Optional[AwareDatetime] = None
+    """
+    When it ends; default: when it is deleted. At most one of this and
+    `expires_in_seconds` is given.
+    """
+    expires_in_seconds: Annotated[Optional[int], Field(ge=1, le=315360000)] = None
+    """
+    In how many seconds it ends.
+    """
+    name: Annotated[
+        str,
+        Field(
+            max_length=100,
+            min_length=1,
+            pattern='^[^\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff]+$',
+        ),
+    ]
+    """
+    What to call it.
+    """
+    narrowed_to: Optional[Narrowing] = None
+    scope: Literal['read', 'write', 'admin']
+    """
+    What it allows.
+    """
+
+
 class Clones(Model):
     """
     Workspaces that are made.
@@ -2643,6 +2641,35 @@ class EventPage(Model):
     """
     `cursor` of the next page; null: this is the last one
     """
+
+
+class Me(Model):
+    """
+    Who is signed in.
+    """
+
+    created: AwareDatetime
+    """
+    When the account was made.
+    """
+    has_password: bool
+    """
+    Whether a password is set.
+    """
+    id: Annotated[str, Field(max_length=16, min_length=1, pattern='^[a-z0-9]{16}$')]
+    """
+    The id, which no other user will ever have.
+    """
+    name: Annotated[str, Field(max_length=40, min_length=1, pattern='^[a-z0-9]+(-[a-z0-9]+)*$')]
+    """
+    The name.
+    """
+    narrowed_to: Optional[Narrowing]
+    role: Literal['admin', 'member']
+    """
+    What they may administer.
+    """
+    token: Optional[TokenId]
 
 
 class Startup(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -167,7 +168,9 @@ class AsyncRun:
     async def _begin(self, asked: Optional[Mapping[str, Any]]) -> None:
         try:
             if asked is not None:
-                await self._send(json.dumps(asked))
+                # Where that can't be sent any more, what came instead says why.
+                with suppress(ConnectionFailed):
+                    await self._send(json.dumps(asked))
             begun = False
             while not begun:
                 message = await self._receive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -165,7 +166,9 @@ class Run:
     def _begin(self, asked: Optional[Mapping[str, Any]]) -> None:
         try:
             if asked is not None:
-                self._send(json.dumps(asked))
+                # Where that can't be sent any more, what came instead says why.
+                with suppress(ConnectionFailed):
+                    self._send(json.dumps(asked))
             begun = False
             while not begun:
                 message = self._receive()
