@@ -12,8 +12,10 @@
     reason = "a harness reports by panicking; whatever is missing or out of range fails the test"
 )]
 
+pub mod api;
 pub mod bench;
 pub mod browser;
+pub mod caller;
 pub mod clients;
 pub mod component;
 pub mod docker;

@@ -14,14 +14,17 @@ use tokio_util::task::TaskTracker;
 use crate::account::Account;
 use crate::awake::Awake;
 use crate::editor::Editor;
+use crate::files::Files;
 use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
+use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::startup::Startup;
 use crate::statistics::Statistics;
 use crate::terminals::Terminals;
 use crate::waiting::Waiting;
+use crate::watches::Watches;
 
 /// Why an agent couldn't be started.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +53,12 @@ pub struct Agent {
     memory: Arc<Memory>,
     waiting: Arc<Waiting>,
     terminals: Terminals,
+    runs: Runs,
+    watches: Watches,
     ports: Ports,
     statistics: Arc<Statistics>,
     editor: Editor,
+    files: Arc<Files>,
     secrets: Secrets,
     startup: Startup,
     awake: Awake,
@@ -84,6 +90,8 @@ impl Agent {
         // Both do something before they are asked.
         let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
+        let files = Arc::new(Files::new(&config.home));
+        tasks.spawn(Arc::clone(&files).run(stop.child_token()));
         tasks.close();
         let agent = Arc::new(Self {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
@@ -92,9 +100,12 @@ impl Agent {
             memory,
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
+            runs: Runs::new(tasks.clone(), stop.child_token()),
+            watches: Watches::new(tasks.clone(), stop.child_token()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
+            files,
             secrets: Secrets::default(),
             startup: Startup::new(&config),
             awake: Awake::start(&config, &tasks, &stop),
@@ -159,6 +170,14 @@ impl Agent {
         &self.terminals
     }
 
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
     pub(crate) fn ports(&self) -> &Ports {
         &self.ports
     }
@@ -173,6 +192,11 @@ impl Agent {
 
     pub(crate) fn editor(&self) -> &Editor {
         &self.editor
+    }
+
+    /// Returns what all that do something with files share.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Returns what gateways have told for the workspace's programs.

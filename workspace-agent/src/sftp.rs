@@ -49,6 +49,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub(crate) use self::accounts::Accounts;
 use self::input::{Input, InputError};
 use self::session::{Next, Session};
 

@@ -118,6 +118,7 @@ impl Refusal for InsideRefused {
             Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
+            Self::Stalled => row(Status::REQUEST_TIMEOUT, "stalled", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
         }
     }

@@ -18,6 +18,7 @@ mod behind_proxies;
 mod browser;
 mod clients;
 mod copying;
+mod data_api;
 mod docker;
 mod draining;
 mod exec;

@@ -1,16 +1,22 @@
 //! The agent's own HTTP server: terminals, ports, statistics, the editor's state, the
-//! start-up.
+//! start-up, files.
 //!
 //! It is spoken on streams that the gateway opens, and listens nowhere. Who may ask for
 //! what, the gateway decides.
 
 mod attach;
+mod confined;
 mod editor;
+mod git;
+mod files;
 mod ports;
 mod problem;
+mod processes;
+mod run_socket;
 mod startup;
 mod statistics;
 mod terminals;
+mod watches;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -36,7 +42,7 @@ use crate::agent::Agent;
 use problem::Problem;
 
 /// Largest head of a request, and read buffer of a stream, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+const MAX_HEAD: usize = 256 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -98,6 +104,10 @@ fn router(agent: &Arc<Agent>) -> Router {
         .route("/editor/log", get(editor::log))
         .route("/startup", get(startup::show))
         .route("/startup/log", get(startup::log))
+        .merge(processes::routes())
+        .merge(watches::routes())
+        .merge(git::routes())
+        .merge(files::routes())
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY))

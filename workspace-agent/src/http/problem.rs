@@ -20,16 +20,32 @@ pub(super) struct Problem {
     title: &'static str,
     code: &'static str,
     detail: String,
+    /// How much of an upload there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or_default(),
             code,
             detail: detail.into(),
+            offset: None,
         }
+    }
+
+    /// Says how much of an upload there is.
+    pub(super) fn with_offset(self, offset: u64) -> Self {
+        let offset = Some(offset);
+        Self { offset, ..self }
+    }
+
+    /// A part was asked for that a file of this size doesn't have.
+    pub(super) fn no_range(size: u64) -> Self {
+        let detail = format!("the file has {size} bytes, and none of those that were asked for");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "no-range", detail)
     }
 
     pub(super) fn no_route() -> Self {

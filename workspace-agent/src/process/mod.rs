@@ -15,7 +15,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait, waitpid,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -228,6 +230,15 @@ impl Child {
     pub(crate) fn is_running(&self) -> bool {
         let running = self.children.lock();
         running.contains_key(&self.pid.as_raw_nonzero().get())
+    }
+
+    /// Signals the program alone, unless it has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let running = self.children.lock();
+        if running.contains_key(&self.pid.as_raw_nonzero().get()) {
+            // It may have ended meanwhile.
+            let _ = kill_process(self.pid, signal);
+        }
     }
 
     /// Signals the program's process group, unless the program has ended.

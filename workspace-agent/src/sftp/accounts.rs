@@ -14,7 +14,7 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// Users and groups, read again when their files change.
 #[derive(Debug)]
-pub(super) struct Accounts {
+pub(crate) struct Accounts {
     users: Table,
     groups: Table,
 }
@@ -31,7 +31,7 @@ struct Table {
 
 impl Accounts {
     /// Uses the files in `folder`, which is `/etc` but in tests.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self {
             users: Table::new(folder.join("passwd")),
             groups: Table::new(folder.join("group")),
@@ -39,18 +39,18 @@ impl Accounts {
     }
 
     /// Reads what has changed; called once a request, not once a name.
-    pub(super) fn refresh(&mut self) {
+    pub(crate) fn refresh(&mut self) {
         self.users.refresh();
         self.groups.refresh();
     }
 
     /// Returns a user's name.
-    pub(super) fn user(&self, id: u32) -> Option<&str> {
+    pub(crate) fn user(&self, id: u32) -> Option<&str> {
         self.users.names.get(&id).map(String::as_str)
     }
 
     /// Returns a group's name.
-    pub(super) fn group(&self, id: u32) -> Option<&str> {
+    pub(crate) fn group(&self, id: u32) -> Option<&str> {
         self.groups.names.get(&id).map(String::as_str)
     }
 

@@ -3,6 +3,8 @@
 //! The table of operations is the only place that says which paths there are: routes
 //! take theirs from it by the operation's id.
 
+mod bytes;
+
 use std::collections::BTreeMap;
 
 use http::StatusCode;
@@ -26,6 +28,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::http::problem;
 use crate::identity::COOKIE;
+pub(super) use bytes::BYTES;
 
 /// Media type of text that is read by people.
 pub(super) const TEXT: &str = "text/plain";

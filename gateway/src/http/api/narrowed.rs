@@ -49,7 +49,7 @@ fn need(id: &str) -> Need {
         "showMe" | "deleteToken" | "showConnection" => return Need::Nothing,
         "listWorkspaces" | "showWorkspace" | "showWhyRunning" | "listLeases" | "readLogs"
         | "showStartup" | "readStartupLog" | "showStatistics" | "listPorts" | "showEditor"
-        | "readEditorLog" | "showHistory" | "listTerminals" => Action::View,
+        | "readEditorLog" | "showHistory" | "listTerminals" | "showHealth" => Action::View,
         "startWorkspace" | "stopWorkspace" | "restartWorkspace" | "sleepWorkspace"
         | "keepAwake" | "endLease" | "extendWorkspace" => Action::Run,
         "createWorkspace" | "changeWorkspace" | "deleteWorkspace" | "restoreWorkspace"
@@ -57,7 +57,17 @@ fn need(id: &str) -> Need {
         | "listTemplates" | "showTemplate" => Action::Manage,
         "listSnapshots" | "showSnapshot" | "takeSnapshot" | "restoreSnapshot"
         | "deleteSnapshot" => Action::Snapshots,
+        "statFile" | "listFiles" | "readFile" | "headFile" | "downloadTree" | "findFiles"
+        | "grepFiles" => Action::FilesRead,
+        "writeFile" | "appendFile" | "makeFolder" | "moveFile" | "copyFile" | "setFileMode"
+        | "makeLink" | "deleteFile" | "uploadTree" | "createUpload" | "showUpload"
+        | "sendUpload" | "completeUpload" | "cancelUpload" => Action::FilesWrite,
         "openTerminal" | "closeTerminal" | "attachTerminal" => Action::Terminals,
+        "listProcesses" | "startProcess" | "showProcess" | "endProcess" | "signalProcess"
+        | "resizeProcess" | "readProcessOutput" | "writeProcessInput" | "runProcess"
+        | "attachProcess" | "showGitStatus" | "cloneRepository" => Action::Processes,
+        "listWatches" | "createWatch" | "showWatch" | "deleteWatch" | "followWatch"
+        | "watchPath" => Action::FilesRead,
         "startEditor" | "stopEditor" | "restartEditor" => Action::Editor,
         "openSsh" => Action::Ssh,
         _ => return Need::Whole,

@@ -1,12 +1,15 @@
 //! The table of operations.
 
 mod device;
+mod files;
 mod inside;
 mod lifetime;
+mod processes;
 mod sleep;
 mod snapshots;
 mod ssh;
 mod startup;
+mod watches;
 
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
@@ -22,7 +25,7 @@ use crate::http::wire::{LimitsView, SignInLink};
 use crate::names::{LoginId, TemplateName, TokenId, UserName, WorkspaceId};
 
 /// What the operations are filed under.
-pub(super) const TAGS: [(&str, &str); 9] = [
+pub(super) const TAGS: [(&str, &str); 13] = [
     ("login", "Signing in and out."),
     (
         "account",
@@ -39,6 +42,10 @@ pub(super) const TAGS: [(&str, &str); 9] = [
         "inside",
         "What a workspace's agent answers: terminals, editor, statistics.",
     ),
+    ("processes", "Programs in a workspace, and what they write."),
+    ("watches", "What happens to the files of a workspace."),
+    ("git", "Repositories in a workspace."),
+    ("files", "The files of a workspace."),
     (
         "administration",
         "Users and the server, for administrators.",
@@ -63,6 +70,10 @@ pub(super) fn all() -> Vec<Operation> {
         tagged(ssh::all(), "workspaces"),
         ports(),
         tagged(inside::all(), "inside"),
+        tagged(processes::all(), "processes"),
+        tagged(watches::all(), "watches"),
+        tagged(watches::git(), "git"),
+        tagged(files::all(), "files"),
         users(),
         server(),
     ];

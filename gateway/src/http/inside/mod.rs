@@ -1,9 +1,12 @@
-//! What of the API a workspace's own agent answers: its terminals, its statistics, its
-//! editor, and the ports that something listens on ([`ports`]).
+//! What of the API a workspace's own agent answers: its terminals, files ([`files`]),
+//! processes, watches and repositories, its statistics, its editor, and the ports that
+//! something listens on ([`ports`]).
 //!
 //! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
 //! body, as a WebSocket where it asks for one, and without the caller's credentials.
 
+mod files;
+mod patience;
 mod ports;
 
 use std::net::IpAddr;
@@ -29,9 +32,13 @@ use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
 use crate::names::WorkspaceId;
 use crate::store::Store;
 use crate::workspaces::{OpenError, Wake, Workspaces};
+use patience::patient;
 
 /// Where these addresses begin.
 const PREFIX: &str = "/api/v1/workspaces/";
+
+/// Where an agent runs a process for as long as a WebSocket lasts.
+const RUN: &str = "/processes/run";
 
 /// What the addresses need.
 #[derive(Clone, Debug)]
@@ -68,8 +75,19 @@ pub(crate) enum InsideRefused {
     Hosts(NoHost),
     #[error("the workspace's agent does not answer: see its log, or restart the workspace")]
     Late,
+    #[error("nothing of the request came for a minute: send it again, or the rest of it")]
+    Stalled,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    /// It looks, unless it is a POST: a page does by itself, for as long as it is open.
+    Look,
+    /// A program works with what is in the workspace: that wakes it, and keeps it awake.
+    Work,
 }
 
 /// Returns the routes, to be merged with others.
@@ -85,7 +103,25 @@ pub fn router(inside: Inside) -> Router {
         ("editor/stop", post(pass)),
         ("editor/restart", post(pass)),
         ("statistics", get(pass)),
+        ("health", get(pass)),
+        ("processes", get(pass).post(pass)),
+        ("processes/run", get(pass)),
+        ("processes/{rest}", get(pass_below).delete(pass_below)),
+        ("processes/{rest}/attach", get(pass_below)),
+        ("processes/{rest}/output", get(pass_below)),
+        ("processes/{rest}/input", post(pass_below)),
+        ("processes/{rest}/signal", post(pass_below)),
+        ("processes/{rest}/resize", post(pass_below)),
+        ("watch", get(pass)),
+        ("watches", get(pass).post(pass)),
+        ("watches/{rest}", get(pass_below).delete(pass_below)),
+        ("watches/{rest}/events", get(pass_below)),
+        ("git/status", get(pass)),
+        ("git/clone", post(pass)),
     ] {
+        router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
+    }
+    for (path, methods) in files::routes() {
         router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
     }
     router
@@ -99,7 +135,7 @@ async fn pass(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request).await
+    hand_on(state, peer, &id, request, Errand::Look).await
 }
 
 async fn pass_below(
@@ -108,7 +144,25 @@ async fn pass_below(
     Path((id, _)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request).await
+    hand_on(state, peer, &id, request, Errand::Look).await
+}
+
+async fn work(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request, Errand::Work).await
+}
+
+async fn work_below(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    Path((id, _)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, &id, request, Errand::Work).await
 }
 
 async fn hand_on(
@@ -116,9 +170,11 @@ async fn hand_on(
     Extension(peer): Extension<PeerInfo>,
     id: &str,
     request: Request,
+    errand: Errand,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let (body, late) = patient(body);
     let mut request = Request::from_parts(head, body);
     let grant = inside.grant(&caller, id).await?;
     let own = request
@@ -139,7 +195,11 @@ async fn hand_on(
         tenure: Some(inside.workspaces.tenure(grant.workspace())),
         ..Cut::default()
     };
-    let mut response = inside.ask(&grant, asked.client, request, cut).await?;
+    let answered = inside.ask(&grant, asked.client, request, cut, errand).await;
+    if late.is() {
+        return Err(InsideRefused::Stalled.into());
+    }
+    let mut response = answered?;
     harden(&mut response);
     Ok(response)
 }
@@ -208,7 +268,8 @@ impl Inside {
     }
 
     /// Has the agent of a workspace answer a request. It starts no workspace that a
-    /// person stopped; what only looks, or looks at a terminal again, wakes none.
+    /// person stopped; what only looks, or looks at a terminal again, wakes none. A WebSocket
+    /// that runs a process is like a POST.
     ///
     /// What is typed into a terminal the agent counts: it knows it from what a terminal
     /// says by itself.
@@ -218,6 +279,7 @@ impl Inside {
         client: IpAddr,
         request: http::Request<Body>,
         cut: Cut,
+        errand: Errand,
     ) -> Result<Response, Problem> {
         let client = Client {
             address: client,
@@ -225,7 +287,8 @@ impl Inside {
             host: HeaderValue::from_static("agent"),
             prefix: None,
         };
-        let wake = if request.method() == Method::POST {
+        let starts = request.method() == Method::POST || request.uri().path() == RUN;
+        let wake = if errand == Errand::Work || starts {
             if let Some(activity) = self.workspaces.activity(&grant.workspace().id) {
                 activity.used();
             }
@@ -263,11 +326,19 @@ fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
 
 /// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
 /// may write the others, which would count for the dashboard's origin.
-const HANDED_ON: [HeaderName; 8] = [
+const HANDED_ON: [HeaderName; 15] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::DATE,
     header::RETRY_AFTER,
+    HeaderName::from_static("output-offset"),
+    // Of a file, and of an upload.
+    header::ACCEPT_RANGES,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    HeaderName::from_static("upload-offset"),
     // Of an upgrade to a WebSocket.
     header::CONNECTION,
     header::UPGRADE,
@@ -276,9 +347,13 @@ const HANDED_ON: [HeaderName; 8] = [
 ];
 
 /// What an agent answers with.
-const TYPES: [&str; 4] = [
+const TYPES: [&str; 8] = [
+    "application/gzip",
     "application/json",
     "application/problem+json",
+    "application/x-ndjson",
+    "application/x-tar",
+    "application/zip",
     "text/event-stream",
     "text/plain",
 ];
@@ -293,9 +368,14 @@ fn harden(response: &mut Response) {
             headers.insert(name, value.clone());
         }
     }
+    // It is saved, and shown by nobody.
+    let saved = |value: &HeaderValue| value.as_bytes().starts_with(b"attachment");
+    if !headers.get(header::CONTENT_DISPOSITION).is_none_or(saved) {
+        headers.remove(header::CONTENT_DISPOSITION);
+    }
     let kind = media_type(headers);
-    if kind == "text/event-stream" {
-        // nginx hands events on only where it is told not to gather them.
+    if matches!(kind, "text/event-stream" | "application/x-ndjson") {
+        // nginx hands on what comes bit by bit only where it is told not to gather it.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     } else if headers.contains_key(header::CONTENT_TYPE) && !TYPES.contains(&kind) {
         let unknown = HeaderValue::from_static("application/octet-stream");
@@ -330,6 +410,8 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("service-worker-allowed", "/"),
             ("cache-control", "public"),
+            ("content-disposition", "inline; filename=page.html"),
+            ("etag", "\"1\""),
         ] {
             let headers = response.headers_mut();
             headers.append(name, HeaderValue::from_static(value));
@@ -344,7 +426,8 @@ mod tests {
                 "cache-control",
                 "content-length",
                 "content-security-policy",
-                "content-type"
+                "content-type",
+                "etag"
             ]
         );
         assert_eq!(headers["content-type"], "application/octet-stream");

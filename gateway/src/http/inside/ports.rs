@@ -19,7 +19,7 @@ use time::serde::rfc3339;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
-use super::{Inside, InsideRefused, harden};
+use super::{Errand, Inside, InsideRefused, harden};
 use crate::http::apps::Place;
 use crate::http::problem::Problem;
 use crate::http::proxy::{Cut, gather};
@@ -211,9 +211,13 @@ impl Feed {
         }
         let follow = async {
             let question = question(EVENTS);
-            let asked = self
-                .inside
-                .ask(&self.grant, self.client, question, Cut::default());
+            let asked = self.inside.ask(
+                &self.grant,
+                self.client,
+                question,
+                Cut::default(),
+                Errand::Look,
+            );
             match asked.await {
                 Ok(response) if response.status().is_success() => {
                     let mut events = Events::new(response.into_body());
@@ -335,7 +339,8 @@ impl Inside {
     async fn listening(&self, grant: &Grant, client: IpAddr) -> Result<Vec<Listening>, Problem> {
         let asked = async {
             let question = question("application/json");
-            let response = self.ask(grant, client, question, Cut::default()).await?;
+            let asked = self.ask(grant, client, question, Cut::default(), Errand::Look);
+            let response = asked.await?;
             Ok(read(response).await)
         };
         let listening = timeout(PATIENCE, asked).await;

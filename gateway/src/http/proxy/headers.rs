@@ -199,8 +199,10 @@ pub(in crate::http) fn media_type(headers: &HeaderMap) -> &str {
 
 fn strip(headers: &mut HeaderMap) {
     for name in options(headers) {
-        // What frames and addresses a message can't be disowned (RFC 9110 §7.6.1).
-        if name != header::HOST && name != header::CONTENT_LENGTH {
+        // What frames and addresses a message can't be disowned (RFC 9110 §7.6.1), nor
+        // what the gateway itself says to an agent.
+        let ours = name.as_str().starts_with("devgate-");
+        if name != header::HOST && name != header::CONTENT_LENGTH && !ours {
             headers.remove(name);
         }
     }
@@ -263,6 +265,8 @@ mod tests {
             ("x-one", "1"),
             ("x-two", "2"),
             ("x-three", "3"),
+            ("connection", "devgate-confined-to"),
+            ("devgate-confined-to", "work"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
             ("te", "trailers, deflate"),
@@ -272,7 +276,8 @@ mod tests {
         assert!(prepare(&mut request).unwrap().is_none());
         let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["connection", "host", "te", "x-three"]);
+        let ours = "devgate-confined-to";
+        assert_eq!(names, ["connection", ours, "host", "te", "x-three"]);
         assert_eq!(request.headers()["te"], "trailers");
         assert_eq!(request.headers()["connection"], "te");
     }

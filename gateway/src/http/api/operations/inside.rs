@@ -5,8 +5,8 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Post};
 
 use crate::http::api::document::{EVENTS, Operation, TEXT};
 use crate::http::api::wire::{
-    AttachQuery, Editor, EditorLogQuery, OpenTerminal, Statistics, StatisticsQuery, Terminal,
-    Terminals,
+    AttachQuery, Editor, EditorLogQuery, Health, OpenTerminal, Statistics, StatisticsQuery,
+    Terminal, Terminals,
 };
 use crate::names::WorkspaceId;
 
@@ -65,6 +65,15 @@ pub(super) fn all() -> Vec<Operation> {
         .query::<AttachQuery>()
         .answers_plainly(StatusCode::SWITCHING_PROTOCOLS, &[], "a WebSocket")
         .errors(&[403, 426])
+        .of_agent(),
+        Operation::new(
+            Get,
+            "/workspaces/{id}/health",
+            "showHealth",
+            "Show how its agent is",
+        )
+        .parameter::<WorkspaceId>("id", "the workspace's id")
+        .answers::<Health>(StatusCode::OK, "what the agent says")
         .of_agent(),
         Operation::new(
             Get,

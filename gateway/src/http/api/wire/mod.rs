@@ -3,19 +3,27 @@
 mod account;
 mod agent;
 mod device;
+mod processes;
+mod files;
+mod search;
 mod secrets;
 mod server;
 mod snapshots;
 mod templates;
+mod watches;
 mod workspaces;
 
 pub use account::*;
 pub use agent::*;
 pub use device::*;
+pub use processes::*;
+pub use files::*;
+pub use search::*;
 pub use secrets::*;
 pub use server::*;
 pub use snapshots::*;
 pub use templates::*;
+pub use watches::*;
 pub use workspaces::*;
 
 pub use crate::http::wire::sleep::*;

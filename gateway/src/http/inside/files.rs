@@ -1,0 +1,32 @@
+//! What of the data API is about files: each address goes to the agent as it is.
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, delete, get, post};
+
+use super::{Inside, work, work_below};
+
+/// Returns the addresses below a workspace's, and what answers them.
+pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Inside>>); 16] {
+    [
+        ("files", delete(work)),
+        ("files/stat", get(work)),
+        ("files/list", get(work)),
+        ("files/content", get(work).put(work)),
+        ("files/append", post(work)),
+        ("files/folder", post(work)),
+        ("files/move", post(work)),
+        ("files/copy", post(work)),
+        ("files/mode", post(work)),
+        ("files/link", post(work)),
+        ("files/tree", get(work).put(work)),
+        ("files/uploads", post(work)),
+        (
+            "files/uploads/{upload}",
+            get(work_below).patch(work_below).delete(work_below),
+        ),
+        ("files/uploads/{upload}/complete", post(work_below)),
+        ("files/find", get(work)),
+        ("files/grep", get(work)),
+    ]
+}

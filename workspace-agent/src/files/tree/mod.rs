@@ -1,0 +1,112 @@
+//! Trees as archives, made and unpacked while they pass.
+
+mod pack;
+mod unpack;
+mod zipped;
+
+use std::io::{self, Read, Write};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use rustix::fs::{OFlags, openat};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{At, FileError};
+use super::place::Root;
+use super::walk::{READ, walk};
+use pack::Packing;
+use unpack::Unpacking;
+
+/// How hard gzip tries: the way to the client is the bottleneck seldom.
+const LEVEL: u32 = 3;
+
+/// How much of a file is read or written at once, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// A kind of archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Tar,
+    TarGz,
+    Zip,
+}
+
+/// What came out of an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Unpacked {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) skipped: u64,
+}
+
+/// A folder that is about to be packed.
+#[derive(Debug)]
+pub(crate) struct Source(std::os::fd::OwnedFd);
+
+/// Opens a folder to pack it.
+pub(crate) fn source(root: &Root, path: &[u8]) -> Result<Source, FileError> {
+    let folder = root.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    Ok(Source(folder))
+}
+
+/// Writes what is in a folder as an archive.
+pub(crate) fn pack(
+    source: Source,
+    format: Format,
+    to: impl Write,
+    stop: &CancellationToken,
+) -> Result<(), FileError> {
+    match format {
+        Format::Tar => {
+            let mut packing = Packing::new(to);
+            walk(source.0, &mut packing, stop)?;
+            packing.finish()?.flush().at(b"")
+        }
+        Format::TarGz => {
+            let mut packing = Packing::new(GzEncoder::new(to, Compression::new(LEVEL)));
+            walk(source.0, &mut packing, stop)?;
+            packing.finish()?.finish().at(b"")?.flush().at(b"")
+        }
+        Format::Zip => {
+            let mut zipping = zipped::Zipping::new(to);
+            walk(source.0, &mut zipping, stop)?;
+            zipping.finish()?.flush().at(b"")
+        }
+    }
+}
+
+/// Unpacks an archive into a folder, which is made where it is missing. No entry leads
+/// out of the folder, whoever may.
+pub(crate) fn unpack(
+    root: &Root,
+    path: &[u8],
+    format: Format,
+    mut from: impl Read,
+    stop: &CancellationToken,
+) -> Result<Unpacked, FileError> {
+    let made = [path, &b"/."[..]].concat();
+    if !path.is_empty() {
+        root.make_parents(&[path, &b"/x"[..]].concat())?;
+    }
+    let within = root.beneath(if path.is_empty() { b"." } else { &made })?;
+    let folder = openat(&within, ".", READ, rustix::fs::Mode::empty()).at(path)?;
+    let mut unpacking = Unpacking::new(within, folder, stop);
+    match format {
+        Format::Tar => unpacking.tar(&mut from)?,
+        Format::TarGz => unpacking.tar(&mut MultiGzDecoder::new(&mut from))?,
+        Format::Zip => zipped::unzip(&mut unpacking, &mut from)?,
+    }
+    // What comes after an archive's end is part of the request still.
+    io::copy(&mut from, &mut io::sink()).map_err(|error| broken(&error))?;
+    unpacking.finish()
+}
+
+/// Tells an archive that isn't one from a connection that broke.
+fn broken(error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted => FileError::CutOff,
+        _ => FileError::Archive(error.to_string()),
+    }
+}

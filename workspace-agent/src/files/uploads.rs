@@ -1,0 +1,431 @@
+//! Files that come in pieces.
+//!
+//! What has come of one is beside where it goes, under a passing name; a note in the
+//! home says what it becomes. So both survive the agent, and how much has come is what
+//! the file holds. Whoever sends a piece has its turn, and takes it from another one that
+//! was cut off and doesn't know it yet.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, ftruncate, unlinkat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use super::entry::{Entry, Names, modified, size, texts};
+use super::error::{At, FileError};
+use super::fresh::{Fresh, PREFIX, Replace, rename, sync_folder};
+use super::place::{Place, Root, real_path};
+use super::write::{Digest, hash, prepare, replaceable, write_all};
+
+/// Where the notes are, in the home.
+const FOLDER: &str = ".local/state/devgate/uploads";
+
+/// Most unfinished uploads.
+const MAX: usize = 1000;
+
+/// How long one is kept after its last piece.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// Largest note, in bytes.
+const MAX_NOTE: u64 = 64 * 1024;
+
+/// How much is read at once for a digest, in bytes.
+const PIECE: usize = 1024 * 1024;
+
+/// The uploads of a workspace.
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    home: PathBuf,
+    turns: Mutex<HashMap<String, Queue>>,
+}
+
+/// Those who send pieces of one upload: the last one that came goes first.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    turn: Arc<Turns<()>>,
+    current: CancellationToken,
+}
+
+/// The turn to do something with an upload.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _turn: OwnedMutexGuard<()>,
+    /// Cancelled once somebody else wants it.
+    pub(crate) taken: CancellationToken,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) path: Vec<u8>,
+    pub(crate) size: u64,
+    pub(crate) sha256: Option<Digest>,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) parents: bool,
+}
+
+/// An upload, as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    path: String,
+    size: u64,
+    pub(crate) offset: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+/// What is known of one besides what has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Note {
+    /// The folder's path and the file's name, as bytes.
+    folder: Vec<u8>,
+    name: Vec<u8>,
+    size: u64,
+    sha256: Option<Digest>,
+    mode: Option<u32>,
+}
+
+impl Note {
+    fn path(&self) -> Vec<u8> {
+        [&self.folder, &b"/"[..], &self.name].concat()
+    }
+
+    fn passing(&self, id: &str) -> Vec<u8> {
+        [&self.folder, &b"/"[..], PREFIX.as_bytes(), id.as_bytes()].concat()
+    }
+}
+
+impl Uploads {
+    pub(super) fn new(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            turns: Mutex::default(),
+        }
+    }
+
+    /// Waits for the turn to do something with an upload, and takes it from whoever has
+    /// it.
+    pub(crate) async fn turn(&self, id: &str) -> Turn {
+        let (turn, taken) = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, queue| Arc::strong_count(&queue.turn) > 1);
+            let queue = turns.entry(id.to_owned()).or_default();
+            queue.current.cancel();
+            queue.current = CancellationToken::new();
+            (Arc::clone(&queue.turn), queue.current.clone())
+        };
+        Turn {
+            _turn: turn.lock_owned().await,
+            taken,
+        }
+    }
+
+    /// Begins one.
+    pub(crate) fn create(&self, root: &Root, ask: &Ask) -> Result<Upload, FileError> {
+        self.expire()?;
+        if self.ids()?.len() >= MAX {
+            return Err(FileError::TooManyUploads(MAX));
+        }
+        if ask.parents {
+            root.make_parents(&ask.path)?;
+        }
+        let target = root.destination(&ask.path)?;
+        replaceable(&target, &ask.path)?;
+        let id = id();
+        let note = Note {
+            folder: real_path(target.folder()),
+            name: target.name().as_encoded_bytes().to_vec(),
+            size: ask.size,
+            sha256: ask.sha256,
+            mode: ask.mode.map(|mode| mode.bits()),
+        };
+        let place = passing(&target, &id).at(&ask.path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = place.open(flags, Mode::RUSR | Mode::WUSR).at(&ask.path)?;
+        if let Err(error) = self.write_note(&id, &note) {
+            let _ = unlinkat(place.folder(), place.name(), AtFlags::empty());
+            return Err(error);
+        }
+        Ok(shown(&id, &note, &fstat(&file).at(&ask.path)?))
+    }
+
+    /// Shows one.
+    pub(crate) fn show(&self, root: &Root, id: &str) -> Result<Upload, FileError> {
+        let note = self.note(id)?;
+        let file = self.open(root, id, &note, OFlags::PATH)?;
+        Ok(shown(id, &note, &fstat(&file).at(&note.path())?))
+    }
+
+    /// Begins to add a piece at `offset`.
+    pub(crate) fn piece(&self, root: &Root, id: &str, offset: u64) -> Result<Piece, FileError> {
+        let note = self.note(id)?;
+        let mut file = self.open(root, id, &note, OFlags::WRONLY)?;
+        let there = size(&fstat(&file).at(&note.path())?);
+        if there != offset {
+            return Err(FileError::WrongOffset { offset: there });
+        }
+        file.seek(SeekFrom::Start(offset)).at(&note.path())?;
+        Ok(Piece {
+            id: id.to_owned(),
+            note,
+            file,
+            begin: offset,
+            end: offset,
+            hasher: None,
+        })
+    }
+
+    /// Puts one that is whole in its place.
+    pub(crate) fn complete(
+        &self,
+        root: &Root,
+        names: &Names,
+        id: &str,
+        sha256: Option<Digest>,
+        durable: bool,
+    ) -> Result<Entry, FileError> {
+        let note = self.note(id)?;
+        let path = note.path();
+        let mut file = self.open(root, id, &note, OFlags::RDONLY)?;
+        let offset = size(&fstat(&file).at(&path)?);
+        if offset != note.size {
+            let size = note.size;
+            return Err(FileError::Incomplete { offset, size });
+        }
+        let wanted: Vec<_> = [note.sha256, sha256].into_iter().flatten().collect();
+        if !wanted.is_empty() {
+            let digest = digest(&mut file).at(&path)?;
+            if wanted.iter().any(|wanted| *wanted != digest) {
+                return Err(FileError::Digest);
+            }
+        }
+        let target = root.place(&path)?;
+        let before = replaceable(&target, &path)?;
+        let mode = note.mode.map(Mode::from_raw_mode);
+        prepare(&file, mode, before.as_ref()).at(&path)?;
+        if durable {
+            file.sync_all().at(&path)?;
+        }
+        let place = passing(&target, id).at(&path)?;
+        let (folder, name) = (target.folder(), target.name());
+        rename(place.folder(), place.name(), folder, name, Replace::Yes).at(&path)?;
+        if durable {
+            sync_folder(target.folder()).at(&path)?;
+        }
+        self.forget(id)?;
+        names.refresh();
+        names.of(&target)
+    }
+
+    /// Gives one up.
+    pub(crate) fn cancel(&self, root: &Root, id: &str) -> Result<(), FileError> {
+        let note = self.note(id)?;
+        let place = root.place(&note.passing(id))?;
+        match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => self.forget(id),
+            Err(error) => Err(error).at(&note.path()),
+        }
+    }
+
+    /// Removes those that nothing came of for long.
+    pub(crate) fn expire(&self) -> Result<(), FileError> {
+        let all = Root::of(&self.home, None)?;
+        let now = OffsetDateTime::now_utc();
+        for id in self.ids()? {
+            let Ok(note) = self.note(&id) else {
+                continue;
+            };
+            let stat = all.place(&note.passing(&id)).and_then(|place| {
+                let stat = place.stat();
+                stat.at(&note.folder)
+            });
+            match stat {
+                Ok(stat) if modified(&stat) + KEPT < now => self.cancel(&all, &id)?,
+                // Its folder was deleted, or it was.
+                Err(FileError::System {
+                    source: Errno::NOENT | Errno::NOTDIR,
+                    ..
+                }) => {
+                    self.forget(&id)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, root: &Root, id: &str, note: &Note, flags: OFlags) -> Result<File, FileError> {
+        let place = root.place(&note.passing(id));
+        match place.and_then(|place| place.open(flags, Mode::empty()).at(&note.path())) {
+            Ok(file) => Ok(file.into()),
+            Err(FileError::System {
+                source: Errno::NOENT | Errno::NOTDIR,
+                ..
+            }) => {
+                self.forget(id)?;
+                Err(FileError::NoUpload)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the place of a note.
+    fn noted(&self, id: &str) -> Result<Place, FileError> {
+        // An id comes from a client.
+        if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(FileError::NoUpload);
+        }
+        let path = format!("{FOLDER}/{id}");
+        match Root::of(&self.home, None)?.place(path.as_bytes()) {
+            Err(FileError::System {
+                source: Errno::NOENT,
+                ..
+            }) => Err(FileError::NoUpload),
+            place => place,
+        }
+    }
+
+    fn note(&self, id: &str) -> Result<Note, FileError> {
+        let file = match self.noted(id)?.open(OFlags::RDONLY, Mode::empty()) {
+            Err(Errno::NOENT) => return Err(FileError::NoUpload),
+            file => File::from(file.at(FOLDER.as_bytes())?),
+        };
+        let mut text = Vec::new();
+        file.take(MAX_NOTE)
+            .read_to_end(&mut text)
+            .at(FOLDER.as_bytes())?;
+        serde_json::from_slice(&text).map_err(|_| FileError::NoUpload)
+    }
+
+    fn write_note(&self, id: &str, note: &Note) -> Result<(), FileError> {
+        let home = Root::of(&self.home, None)?;
+        home.make_parents(format!("{FOLDER}/{id}").as_bytes())?;
+        let place = self.noted(id)?;
+        let mut fresh = Fresh::beside(place.folder()).at(FOLDER.as_bytes())?;
+        let text = serde_json::to_vec(note).map_err(std::io::Error::from);
+        let text = Bytes::from(text.at(FOLDER.as_bytes())?);
+        write_all(&mut fresh.file, &[text]).at(FOLDER.as_bytes())?;
+        fresh.put(place.name(), Replace::Yes).at(FOLDER.as_bytes())
+    }
+
+    fn forget(&self, id: &str) -> Result<(), FileError> {
+        let place = self.noted(id)?;
+        match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error).at(FOLDER.as_bytes()),
+        }
+    }
+
+    fn ids(&self) -> Result<Vec<String>, FileError> {
+        let home = Root::of(&self.home, None)?;
+        let folder = match home.open(FOLDER.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(FileError::System {
+                source: Errno::NOENT,
+                ..
+            }) => return Ok(Vec::new()),
+            folder => folder?,
+        };
+        let mut ids = Vec::new();
+        for found in Dir::new(folder).at(FOLDER.as_bytes())? {
+            let found = found.at(FOLDER.as_bytes())?;
+            let name = found.file_name().to_str().unwrap_or_default();
+            if name.len() == 16 && !name.starts_with('.') {
+                ids.push(name.to_owned());
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// A piece on its way into an upload. What was written of it stays.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    id: String,
+    note: Note,
+    file: File,
+    begin: u64,
+    end: u64,
+    hasher: Option<Sha256>,
+}
+
+impl Piece {
+    /// Has a digest made of it.
+    pub(crate) fn hashed(self) -> Self {
+        let hasher = Some(Sha256::new());
+        Self { hasher, ..self }
+    }
+
+    /// Writes what comes next.
+    pub(crate) fn write(&mut self, pieces: &[Bytes]) -> Result<(), FileError> {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        let end = self
+            .end
+            .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if end > self.note.size {
+            let size = self.note.size;
+            return Err(FileError::BeyondSize { size });
+        }
+        hash(self.hasher.as_mut(), pieces);
+        write_all(&mut self.file, pieces).at(&self.note.path())?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// Ends it, all having come; one with another digest is taken back.
+    pub(crate) fn finish(mut self, wanted: Option<Digest>) -> Result<Upload, FileError> {
+        if let (Some(hasher), Some(wanted)) = (self.hasher.take(), wanted)
+            && hasher.finalize().as_slice() != wanted
+        {
+            ftruncate(&self.file, self.begin).at(&self.note.path())?;
+            return Err(FileError::Digest);
+        }
+        let stat = fstat(&self.file).at(&self.note.path())?;
+        Ok(shown(&self.id, &self.note, &stat))
+    }
+}
+
+fn shown(id: &str, note: &Note, stat: &Stat) -> Upload {
+    Upload {
+        id: id.to_owned(),
+        path: texts(&note.path()).0,
+        size: note.size,
+        offset: size(stat),
+        expires_at: modified(stat) + KEPT,
+    }
+}
+
+/// Returns the place beside a target where an upload's content is.
+fn passing(target: &Place, id: &str) -> Result<Place, Errno> {
+    let folder = target
+        .folder()
+        .try_clone_to_owned()
+        .map_err(|_| Errno::MFILE)?;
+    Ok(Place::new(folder, format!("{PREFIX}{id}").as_bytes()))
+}
+
+fn id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+fn digest(file: &mut File) -> std::io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hasher.finalize().into());
+        }
+        hasher.update(buffer.split_at(read).0);
+    }
+}

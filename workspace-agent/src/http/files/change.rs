@@ -1,0 +1,162 @@
+//! Changes of what there is, each with a small body that says which.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::blocking;
+use super::call::{self, Call};
+use crate::agent::Agent;
+use crate::files::{self, Depth, Entry, Made, Replace};
+use crate::http::problem::{Body, Problem};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Folder {
+    path: String,
+    mode: Option<String>,
+    parents: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Way {
+    from: String,
+    to: String,
+    overwrite: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Permissions {
+    path: String,
+    mode: String,
+    recursive: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    path: String,
+    target: String,
+}
+
+pub(super) async fn folder(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+    Body(asked): Body<Folder>,
+) -> Result<(StatusCode, Json<Entry>), Problem> {
+    call.knows(&[])?;
+    let mode = asked
+        .mode
+        .map(|mode| call::mode(&mode, 0o777))
+        .transpose()?;
+    let root = call.root(&agent);
+    let made = blocking(move || {
+        let (path, parents) = (asked.path.as_bytes(), asked.parents.unwrap_or(false));
+        files::make_folder(&root()?, agent.files().names(), path, mode, parents)
+    });
+    Ok(match made.await? {
+        (entry, Made::New) => (StatusCode::CREATED, Json(entry)),
+        (entry, Made::ThereAlready) => (StatusCode::OK, Json(entry)),
+    })
+}
+
+pub(super) async fn move_to(
+    state: State<Arc<Agent>>,
+    call: Call,
+    body: Body<Way>,
+) -> Result<Json<Entry>, Problem> {
+    bring(state, call, body, files::move_to).await
+}
+
+pub(super) async fn copy(
+    state: State<Arc<Agent>>,
+    call: Call,
+    body: Body<Way>,
+) -> Result<Json<Entry>, Problem> {
+    bring(state, call, body, files::copy).await
+}
+
+/// What brings something to another path.
+type Bring = fn(
+    &files::Root,
+    &files::Names,
+    (&[u8], &[u8]),
+    Replace,
+    &CancellationToken,
+) -> Result<Entry, files::FileError>;
+
+async fn bring(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+    Body(asked): Body<Way>,
+    bring: Bring,
+) -> Result<Json<Entry>, Problem> {
+    call.knows(&[])?;
+    let root = call.root(&agent);
+    // A client that goes needs no copy any more.
+    let stop = CancellationToken::new();
+    let _gone = stop.clone().drop_guard();
+    let entry = blocking(move || {
+        let way = (asked.from.as_bytes(), asked.to.as_bytes());
+        let replace = Replace::when(asked.overwrite.unwrap_or(false));
+        bring(&root()?, agent.files().names(), way, replace, &stop)
+    });
+    Ok(Json(entry.await?))
+}
+
+pub(super) async fn mode(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+    Body(asked): Body<Permissions>,
+) -> Result<Json<Entry>, Problem> {
+    call.knows(&[])?;
+    let mode = call::mode(&asked.mode, 0o7777)?;
+    let root = call.root(&agent);
+    let stop = CancellationToken::new();
+    let _gone = stop.clone().drop_guard();
+    let entry = blocking(move || {
+        let (path, depth) = (asked.path.as_bytes(), depth(asked.recursive));
+        files::set_mode(&root()?, agent.files().names(), path, mode, depth, &stop)
+    });
+    Ok(Json(entry.await?))
+}
+
+pub(super) async fn link(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+    Body(asked): Body<Link>,
+) -> Result<(StatusCode, Json<Entry>), Problem> {
+    call.knows(&[])?;
+    let root = call.root(&agent);
+    let entry = blocking(move || {
+        let (path, target) = (asked.path.as_bytes(), asked.target.as_bytes());
+        files::link(&root()?, agent.files().names(), path, target)
+    });
+    Ok((StatusCode::CREATED, Json(entry.await?)))
+}
+
+pub(super) async fn delete(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+) -> Result<StatusCode, Problem> {
+    call.knows(&["path", "recursive"])?;
+    let (path, depth) = (call.path()?, depth(Some(call.flag("recursive", false)?)));
+    let root = call.root(&agent);
+    let stop = CancellationToken::new();
+    let _gone = stop.clone().drop_guard();
+    blocking(move || files::delete(&root()?, &path, depth, &stop)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn depth(recursive: Option<bool>) -> Depth {
+    match recursive {
+        Some(true) => Depth::All,
+        Some(false) | None => Depth::Itself,
+    }
+}

@@ -1,0 +1,136 @@
+//! Bodies of requests on their way to a thread that blocks, in large pieces.
+
+use std::io::{self, Read};
+
+use axum::body::{Body, BodyDataStream};
+use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_util::sync::CancellationToken;
+
+use crate::files::FileError;
+
+/// How much is gathered before it is written, in bytes.
+const PIECE: usize = 1024 * 1024;
+
+/// Most parts of a body that make a piece.
+const MAX_PARTS: usize = 256;
+
+/// Pieces that wait for a thread; then the client does.
+const WAITING: usize = 2;
+
+/// A body that comes in.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    body: BodyDataStream,
+    state: State,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Coming,
+    /// All of it has come.
+    Whole,
+    /// The connection broke.
+    Broken,
+}
+
+impl Incoming {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            body: body.into_data_stream(),
+            state: State::Coming,
+        }
+    }
+
+    /// Returns what comes next; nothing at its end. What came before the connection broke
+    /// is returned before the failure. Cancel-safe but for what was gathered already.
+    pub(super) async fn piece(&mut self) -> Result<Vec<Bytes>, FileError> {
+        self.piece_until(&CancellationToken::new()).await
+    }
+
+    /// Does the same, and takes the connection for broken once `taken` is cancelled.
+    pub(super) async fn piece_until(
+        &mut self,
+        taken: &CancellationToken,
+    ) -> Result<Vec<Bytes>, FileError> {
+        let mut parts = Vec::new();
+        let mut length = 0;
+        while self.state == State::Coming && length < PIECE && parts.len() < MAX_PARTS {
+            let next = taken.run_until_cancelled(self.body.next()).await;
+            match next {
+                Some(Some(Ok(part))) => {
+                    length += part.len();
+                    parts.push(part);
+                }
+                Some(Some(Err(_))) | None => self.state = State::Broken,
+                Some(None) => self.state = State::Whole,
+            }
+        }
+        if parts.is_empty() && self.state == State::Broken {
+            return Err(FileError::CutOff);
+        }
+        Ok(parts)
+    }
+
+    /// Whether all has come, and was returned.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state == State::Whole
+    }
+
+    /// Hands all of it to whoever reads it on a thread.
+    pub(super) async fn pour(mut self, into: Sender<io::Result<Bytes>>) {
+        loop {
+            match self.piece().await {
+                Ok(parts) if parts.is_empty() => return,
+                Ok(parts) => {
+                    for part in parts {
+                        if into.send(Ok(part)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(_) => {
+                    let broken = io::ErrorKind::ConnectionAborted.into();
+                    // Nobody reads it any more.
+                    let _ = into.send(Err(broken)).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A body as a thread reads it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    from: Receiver<io::Result<Bytes>>,
+    part: Bytes,
+    ended: bool,
+}
+
+/// Returns both ends of the way to a thread.
+pub(super) fn reading() -> (Sender<io::Result<Bytes>>, Reading) {
+    let (to, from) = channel(WAITING);
+    let reading = Reading {
+        from,
+        part: Bytes::new(),
+        ended: false,
+    };
+    (to, reading)
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.part.is_empty() && !self.ended {
+            match self.from.blocking_recv() {
+                Some(part) => self.part = part?,
+                None => self.ended = true,
+            }
+        }
+        let length = self.part.len().min(buffer.len());
+        self.part.copy_to_slice(buffer.split_at_mut(length).0);
+        Ok(length)
+    }
+}

@@ -1,0 +1,103 @@
+//! `/files/tree`: folders as archives.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use http::{HeaderMap, HeaderValue, header};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::call::Call;
+use super::incoming::{Incoming, reading};
+use super::{blocking, saved_as};
+use crate::agent::Agent;
+use crate::files::outgoing;
+use crate::files::tree::{Format, Unpacked, pack, source, unpack};
+use crate::http::problem::Problem;
+
+/// Returns the archive's format, its media type and how its name ends.
+fn format(call: &Call) -> Result<(Format, &'static str, &'static str), Problem> {
+    match call.bytes("format")?.as_deref() {
+        None | Some(b"tar") => Ok((Format::Tar, "application/x-tar", "tar")),
+        Some(b"tar.gz") => Ok((Format::TarGz, "application/gzip", "tar.gz")),
+        Some(b"zip") => Ok((Format::Zip, "application/zip", "zip")),
+        Some(_) => Err(Problem::bad_request("format is tar, tar.gz or zip")),
+    }
+}
+
+pub(super) async fn download(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+) -> Result<Response, Problem> {
+    call.knows(&["path", "format"])?;
+    let path = call.path()?;
+    let (format, kind, end) = format(&call)?;
+    let place = agent.files().long()?;
+    let name = path
+        .rsplit(|byte| *byte == b'/')
+        .find(|name| !name.is_empty());
+    let name = [name.unwrap_or(b"files"), b".", end.as_bytes()].concat();
+    let root = call.root(&agent);
+    let folder = blocking(move || source(&root()?, &path)).await?;
+    let (out, pieces) = outgoing();
+    let stop = CancellationToken::new();
+    let gone = stop.clone().drop_guard();
+    let packing = spawn_blocking(move || {
+        let _place = place;
+        let packed = pack(folder, format, out, &stop);
+        if let Err(error) = &packed {
+            debug!(%error, "a tree wasn't packed to its end");
+        }
+        packed
+    });
+    let body = unfold(
+        (pieces, Some(packing), gone),
+        async |(mut pieces, packing, gone)| {
+            if let Some(piece) = pieces.recv().await {
+                return Some((Ok(piece), (pieces, packing, gone)));
+            }
+            // An archive that isn't whole must not look as if it were.
+            match packing?.await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some((Err(std::io::Error::other(error)), (pieces, None, gone))),
+                Err(error) => Some((Err(std::io::Error::other(error)), (pieces, None, gone))),
+            }
+        },
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_DISPOSITION, saved_as(&name));
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+pub(super) async fn upload(
+    State(agent): State<Arc<Agent>>,
+    call: Call,
+    body: Body,
+) -> Result<Json<Unpacked>, Problem> {
+    call.knows(&["path", "format"])?;
+    let path = call.path()?;
+    let (format, _, _) = format(&call)?;
+    let place = agent.files().long()?;
+    let root = call.root(&agent);
+    let stop = CancellationToken::new();
+    let _gone = stop.clone().drop_guard();
+    let (to, from) = reading();
+    let unpacking = blocking(move || {
+        let _place = place;
+        unpack(&root()?, &path, format, from, &stop)
+    });
+    let mut unpacking = pin!(unpacking);
+    let unpacked = tokio::select! {
+        // What fails doesn't wait for the rest.
+        unpacked = unpacking.as_mut() => unpacked?,
+        () = Incoming::new(body).pour(to) => unpacking.await?,
+    };
+    Ok(Json(unpacked))
+}

@@ -1,0 +1,303 @@
+//! `/watches` and `/watch`: what happens to files, as it happens and again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Path, Query, State};
+use axum::middleware::from_fn;
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures_util::stream::unfold;
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use tokio::time::{Instant, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::problem::{Body, Problem};
+use super::processes::query;
+use super::{KEEP_ALIVE, List, confined, until_stop};
+use crate::agent::Agent;
+use crate::watches::{Event, Follower, View, Wanted, Watch, WatchError};
+
+/// How long a watch goes on while nobody follows it, unless something else is asked for,
+/// and at most, in seconds.
+const KEEP: u64 = 600;
+const MAX_KEEP: u64 = 86_400;
+
+/// Longest path, in bytes: the kernel takes no longer one.
+const MAX_PATH: usize = 4096;
+
+/// How long the end of a connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Number of the last event that a client has seen.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Returns the routes, to be merged with others.
+pub(super) fn routes() -> Router<Arc<Agent>> {
+    Router::new()
+        .route("/watch", get(watch))
+        .route("/watches", get(list).post(create))
+        .route("/watches/{watch}", get(show).delete(end))
+        .route("/watches/{watch}/events", get(events))
+        .route_layer(from_fn(confined::refuse))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    path: String,
+    #[serde(default)]
+    recursive: Option<bool>,
+    #[serde(default)]
+    include: Option<Vec<String>>,
+    #[serde(default)]
+    exclude: Option<Vec<String>>,
+    #[serde(default)]
+    keep_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    #[serde(default)]
+    since: Option<u64>,
+}
+
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+async fn list(State(agent): State<Arc<Agent>>) -> Json<List<Vec<View>>> {
+    let all = agent.watches().all();
+    let items = all.iter().map(|watch| watch.view()).collect();
+    Json(List { items })
+}
+
+async fn create(
+    State(agent): State<Arc<Agent>>,
+    Body(asked): Body<Create>,
+) -> Result<(StatusCode, Json<View>), Problem> {
+    let watch = begin(&agent, asked).await?;
+    Ok((StatusCode::CREATED, Json(watch.view())))
+}
+
+async fn show(
+    State(agent): State<Arc<Agent>>,
+    Path(id): Path<String>,
+) -> Result<Json<View>, Problem> {
+    Ok(Json(agent.watches().find(&id)?.view()))
+}
+
+async fn end(
+    State(agent): State<Arc<Agent>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    agent.watches().end(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn events(
+    State(agent): State<Arc<Agent>>,
+    Path(id): Path<String>,
+    asked: Result<Query<EventsQuery>, QueryRejection>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let asked = query(asked)?;
+    let watch = agent.watches().find(&id)?;
+    let seen = last_seen(&headers)?;
+    let since = asked.since.or(seen).unwrap_or_default();
+    let following = Following {
+        follower: watch.follow(since)?,
+        _own: None,
+    };
+    answer(&agent, following, &headers, upgrade)
+}
+
+async fn watch(
+    State(agent): State<Arc<Agent>>,
+    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let asked = short(query(asked)?)?;
+    let seen = last_seen(&headers)?;
+    let watch = begin(&agent, asked).await?;
+    let mut follower = watch.follow(0)?;
+    if seen.is_some() {
+        // It was another watch that told of that.
+        follower.missed();
+    }
+    let own = Some(EndsWithIt(watch));
+    let following = Following {
+        follower,
+        _own: own,
+    };
+    answer(&agent, following, &headers, upgrade)
+}
+
+/// Begins a watch, which ends by time where the client is gone meanwhile.
+async fn begin(agent: &Arc<Agent>, asked: Create) -> Result<Arc<Watch>, Problem> {
+    let path = asked.path;
+    if path.contains('\0') || path.len() > MAX_PATH {
+        let detail = "`path` has at most 4096 bytes, and no NUL";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-path", detail));
+    }
+    let keep = asked.keep_seconds.unwrap_or(KEEP);
+    if !(1..=MAX_KEEP).contains(&keep) {
+        return Err(Problem::bad_request("keep_seconds is 1 to 86400, a day"));
+    }
+    let path = agent.path(&path);
+    let wanted = Wanted {
+        // Without a slash at the end: files are told by joining names to it.
+        path: path.components().collect(),
+        recursive: asked.recursive.unwrap_or(true),
+        include: asked.include.unwrap_or_default(),
+        exclude: asked.exclude.unwrap_or_default(),
+        keep: Duration::from_secs(keep),
+    };
+    Ok(agent.watches().start(wanted).await?)
+}
+
+/// Reads the query of the short form.
+fn short(pairs: Vec<(String, String)>) -> Result<Create, Problem> {
+    let mut asked = Create {
+        path: String::new(),
+        recursive: None,
+        include: None,
+        exclude: None,
+        keep_seconds: None,
+    };
+    for (name, value) in pairs {
+        match name.as_str() {
+            "path" => asked.path = value,
+            "recursive" => {
+                let recursive = value.parse();
+                asked.recursive = Some(
+                    recursive
+                        .map_err(|_| Problem::bad_request("`recursive` is `true` or `false`"))?,
+                );
+            }
+            "include" => asked.include.get_or_insert_default().push(value),
+            "exclude" => asked.exclude.get_or_insert_default().push(value),
+            _ => return Err(Problem::bad_request(format!("there is no `{name}`"))),
+        }
+    }
+    Ok(asked)
+}
+
+fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(seen) = headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let seen = seen.to_str().ok().and_then(|text| text.parse().ok());
+    let seen =
+        seen.ok_or_else(|| Problem::bad_request("Last-Event-ID isn't the number of an event"))?;
+    Ok(Some(seen))
+}
+
+/// Ends a watch when it is dropped.
+struct EndsWithIt(Arc<Watch>);
+
+impl Drop for EndsWithIt {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Somebody who follows a watch, which may be theirs alone.
+struct Following {
+    follower: Follower,
+    _own: Option<EndsWithIt>,
+}
+
+/// Answers with a WebSocket where one is asked for, with events else.
+fn answer(
+    agent: &Arc<Agent>,
+    following: Following,
+    headers: &HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    if headers.contains_key(header::UPGRADE) {
+        let upgrade = upgrade.map_err(Problem::bad_request)?;
+        let stopping = agent.stopping();
+        return Ok(upgrade.on_upgrade(async move |socket| {
+            if let Err(error) = send(socket, following, stopping).await {
+                debug!(%error, "a watch's client is gone");
+            }
+        }));
+    }
+    let events = unfold(following, async |mut following| {
+        let event = following.follower.next().await?;
+        Some((Ok::<_, Infallible>(sse(&event)), following))
+    });
+    Ok(Sse::new(until_stop(agent, events))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response())
+}
+
+fn sse(event: &Event) -> SseEvent {
+    let sent = SseEvent::default()
+        .event("change")
+        .id(event.sequence.to_string());
+    sent.json_data(event).unwrap_or_else(|error| {
+        warn!(%error, "an event can't be written");
+        SseEvent::default()
+    })
+}
+
+/// Sends events until the client is gone, or the watch.
+async fn send(
+    socket: WebSocket,
+    mut following: Following,
+    stopping: CancellationToken,
+) -> Result<(), axum::Error> {
+    let (mut sink, mut stream) = socket.split();
+    let mut ping = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    loop {
+        tokio::select! {
+            event = following.follower.next() => match event {
+                Some(event) => {
+                    let text = serde_json::to_string(&event).map_err(axum::Error::new)?;
+                    sink.send(Message::Text(text.into())).await?;
+                }
+                None => break,
+            },
+            _ = ping.tick() => sink.send(Message::Ping(axum::body::Bytes::new())).await?,
+            // Nothing is expected of it but its end.
+            said = stream.next() => match said {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+                Some(Ok(_)) => {}
+            },
+            () = stopping.cancelled() => break,
+        }
+    }
+    let close = Message::Close(Some(CloseFrame {
+        code: close_code::NORMAL,
+        reason: Utf8Bytes::from_static("the watch has ended"),
+    }));
+    let closed = timeout(CLOSE_TIMEOUT, sink.send(close)).await;
+    closed.unwrap_or(Ok(()))
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        let (status, code) = match &error {
+            WatchError::TooMany => (StatusCode::CONFLICT, "too-many-watches"),
+            WatchError::Pattern(_) => (StatusCode::BAD_REQUEST, "bad-pattern"),
+            WatchError::Missing(_) => (StatusCode::NOT_FOUND, "no-file"),
+            WatchError::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-room"),
+            WatchError::System { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "cannot-watch"),
+            WatchError::NoWatch => (StatusCode::NOT_FOUND, "no-watch"),
+            WatchError::NoSuchEvent(_) => (StatusCode::BAD_REQUEST, "no-such-event"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}

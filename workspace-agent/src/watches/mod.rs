@@ -1,0 +1,180 @@
+//! What happens to the workspace's files, told as numbered events that can be had again.
+//!
+//! A watch lives in the agent, so that whoever follows it may lose the connection, the
+//! gateway included, and go on where they were. Each is owned by one task ([`watch`]).
+//!
+//! It is built on inotify itself and not on the crate `notify`. That crate hands on the
+//! event of a folder that was made before it watches the folder, and doesn't say when it
+//! does: whoever reads the folder then misses what comes between, and whoever doesn't what
+//! came before. What is left out isn't watched here either (a `node_modules` costs nothing),
+//! which it can't do below a recursive watch.
+
+mod log;
+mod pattern;
+mod raw;
+mod tree;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+pub(crate) use log::Event;
+pub(crate) use watch::{Follower, View, Wanted, Watch};
+
+/// Most watches at once. Each takes one of the user's instances of inotify, of which the
+/// kernel gives 128 unless it is told otherwise.
+const MAX_WATCHES: usize = 64;
+
+/// Why something can't be watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WatchError {
+    /// There are too many.
+    #[error("there are {MAX_WATCHES} watches already: delete one of them first")]
+    TooMany,
+    /// A pattern can't be read.
+    #[error("{0}")]
+    Pattern(String),
+    /// There is nothing there.
+    #[error("there is no {}: create it first, or watch the folder that it is to be in", .0.display())]
+    Missing(PathBuf),
+    /// The system has no room for it.
+    #[error(
+        "the system watches no more ({0}): leave folders out with `exclude`, or have an \
+         administrator raise fs.inotify.max_user_watches and fs.inotify.max_user_instances"
+    )]
+    NoRoom(#[source] io::Error),
+    /// It can't be looked at.
+    #[error("{} can't be watched: {source}", path.display())]
+    System {
+        /// What.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is none of that id.
+    #[error(
+        "there is no such watch: it was deleted, nobody followed it for too long, or the \
+         workspace was restarted; make another one, and look at everything again"
+    )]
+    NoWatch,
+    /// It hasn't come so far.
+    #[error("the last event has the number {0}: follow from there")]
+    NoSuchEvent(u64),
+}
+
+impl WatchError {
+    fn of(path: &Path, source: io::Error) -> Self {
+        use nix::libc::{EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOTDIR};
+        match source.raw_os_error() {
+            Some(ENOENT | ENOTDIR) => Self::Missing(path.to_owned()),
+            Some(EMFILE | ENFILE | ENOMEM | ENOSPC) => Self::NoRoom(source),
+            _ => Self::System {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+/// All watches of a workspace.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    next: AtomicU64,
+    entries: Entries,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Watches, and places of those that are begun, by ids that grow.
+#[derive(Clone, Debug, Default)]
+struct Entries(Arc<Mutex<BTreeMap<String, Option<Arc<Watch>>>>>);
+
+impl Entries {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<Watch>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watches {
+    /// Makes an empty set, whose watches end with `stop`.
+    pub(crate) fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self {
+            next: AtomicU64::new(1),
+            entries: Entries::default(),
+            tasks,
+            stop,
+        }
+    }
+
+    /// Begins to watch. What happens once this has returned is told.
+    pub(crate) async fn start(&self, wanted: Wanted) -> Result<Arc<Watch>, WatchError> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{number:08x}{:08x}", rand::random::<u32>());
+        let place = Place::take(self.entries.clone(), &id)?;
+        let (watch, owner) = watch::start(id.clone(), wanted, self.stop.child_token()).await?;
+        self.entries.lock().insert(id, Some(Arc::clone(&watch)));
+        debug!(watch = watch.id, "watch begun");
+        self.tasks.spawn(async move {
+            owner.run().await;
+            debug!(watch = place.id, "watch ended");
+            drop(place);
+        });
+        Ok(watch)
+    }
+
+    /// Returns all, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Watch>> {
+        self.entries.lock().values().flatten().cloned().collect()
+    }
+
+    /// Returns the one of that id.
+    pub(crate) fn find(&self, id: &str) -> Result<Arc<Watch>, WatchError> {
+        let found = self.entries.lock().get(id).cloned().flatten();
+        found.ok_or(WatchError::NoWatch)
+    }
+
+    /// Ends the one of that id.
+    pub(crate) fn end(&self, id: &str) -> Result<(), WatchError> {
+        let found = self.entries.lock().remove(id).flatten();
+        found.ok_or(WatchError::NoWatch)?.end();
+        Ok(())
+    }
+}
+
+/// A watch's place in the set, from before its beginning to its end.
+struct Place {
+    entries: Entries,
+    id: String,
+}
+
+impl Place {
+    fn take(entries: Entries, id: &str) -> Result<Self, WatchError> {
+        let mut held = entries.lock();
+        if held.len() >= MAX_WATCHES {
+            return Err(WatchError::TooMany);
+        }
+        held.insert(id.to_owned(), None);
+        drop(held);
+        Ok(Self {
+            entries,
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.entries.lock().remove(&self.id);
+    }
+}

@@ -1,0 +1,387 @@
+//! The folders that a watch looks at, and what the kernel's events say of them.
+//!
+//! The kernel watches single folders (inotify(7)). A folder that is made is watched first
+//! and read then: what was put into it meanwhile is seen by one or by both, so what reading
+//! has found is remembered until the events of that time have come, and isn't told twice.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::mem::take;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+
+use super::log::Kind;
+use super::pattern::Patterns;
+use super::raw::{Batch, Raw};
+
+/// Most folders of one watch.
+const MAX_FOLDERS: usize = 131_072;
+
+/// What isn't looked into: it changes without an end, and tells of none.
+const SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// What is asked of the kernel for each folder.
+const FLAGS: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::MODIFY)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::EXCL_UNLINK)
+    .union(WatchFlags::ONLYDIR);
+
+/// What a watch looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// A folder and all below it.
+    All,
+    /// A folder alone.
+    One,
+}
+
+/// What happened to what is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    pub(super) path: PathBuf,
+    pub(super) to: Option<PathBuf>,
+    pub(super) folder: bool,
+}
+
+impl Change {
+    fn new(kind: Kind, path: PathBuf, folder: bool) -> Self {
+        Self {
+            kind,
+            path,
+            to: None,
+            folder,
+        }
+    }
+}
+
+/// A folder that the kernel watches.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// Names that were found by reading it, and told.
+    fresh: HashSet<OsString>,
+}
+
+/// The folders of a watch.
+#[derive(Debug)]
+pub(super) struct Tree {
+    kernel: OwnedFd,
+    root: PathBuf,
+    /// The kernel's number of the root.
+    root_watch: i32,
+    /// The one name in the root that is watched, where it is a file.
+    only: Option<OsString>,
+    depth: Depth,
+    patterns: Patterns,
+    folders: HashMap<i32, Folder>,
+    /// Which folders remember names: since before the last events, and since.
+    remembering: (Vec<i32>, Vec<i32>),
+}
+
+/// Whether what a folder has in it is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Told,
+    Known,
+}
+
+impl Tree {
+    /// Begins to watch a folder, or a file in it.
+    ///
+    /// # Errors
+    /// What the system says; `ENOSPC` where it watches no more.
+    pub(super) fn open(
+        kernel: OwnedFd,
+        path: &Path,
+        depth: Depth,
+        patterns: Patterns,
+    ) -> io::Result<Self> {
+        let is_folder = fs::metadata(path)?.is_dir();
+        let (root, only, depth) = match (path.parent(), path.file_name()) {
+            // A file that is replaced is another one: its folder tells of both.
+            (Some(parent), Some(name)) if !is_folder => (parent, Some(name.to_owned()), Depth::One),
+            _ => (path, None, depth),
+        };
+        // What it is called may be a link, what is below isn't followed.
+        let root_watch = inotify::add_watch(&kernel, root, FLAGS)?;
+        let mut tree = Self {
+            kernel,
+            root: root.to_owned(),
+            root_watch,
+            only,
+            depth,
+            patterns,
+            folders: HashMap::new(),
+            remembering: Default::default(),
+        };
+        tree.look_everywhere()?;
+        Ok(tree)
+    }
+
+    /// Says what events mean, and watches what they bring.
+    pub(super) fn take(&mut self, batch: &Batch) -> Vec<Change> {
+        let mut changes = Changes::default();
+        let mut joined = HashSet::new();
+        for (at, raw) in batch.events.iter().enumerate() {
+            if joined.contains(&at) {
+                continue;
+            }
+            if raw.flags.contains(ReadFlags::MOVED_FROM) {
+                let rest = batch.events.iter().enumerate().skip(at + 1);
+                let second = rest
+                    .filter(|(_, other)| other.flags.contains(ReadFlags::MOVED_TO))
+                    .find(|(_, other)| other.cookie == raw.cookie);
+                if let Some((second, to)) = second {
+                    joined.insert(second);
+                    self.renamed(raw, to, &mut changes);
+                    continue;
+                }
+            }
+            self.one(raw, &mut changes);
+        }
+        let (before, since) = &mut self.remembering;
+        if batch.is_all {
+            for watch in before.drain(..) {
+                if let Some(folder) = self.folders.get_mut(&watch) {
+                    folder.fresh = HashSet::new();
+                }
+            }
+        }
+        before.append(since);
+        changes.all
+    }
+
+    fn one(&mut self, raw: &Raw, changes: &mut Changes) {
+        if raw.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.missed(changes);
+            return;
+        }
+        if raw.flags.contains(ReadFlags::IGNORED) {
+            self.folders.remove(&raw.watch);
+            return;
+        }
+        let is_folder = raw.flags.contains(ReadFlags::ISDIR);
+        let Some(path) = self.path(raw) else {
+            let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT;
+            if raw.watch == self.root_watch && raw.name.is_empty() && raw.flags.intersects(gone) {
+                changes.add(Change::new(Kind::Removed, self.root.clone(), true));
+            }
+            return;
+        };
+        let was_fresh = self.folders.get_mut(&raw.watch).is_some_and(|folder| {
+            let changed = ReadFlags::MODIFY | ReadFlags::ATTRIB;
+            !raw.flags.intersects(changed) && folder.fresh.remove(&raw.name)
+        });
+        if raw.flags.contains(ReadFlags::CREATE) {
+            if !was_fresh {
+                self.appeared(path, is_folder, changes);
+            }
+        } else if raw.flags.contains(ReadFlags::MOVED_TO) {
+            if was_fresh && !is_folder {
+                // Reading has seen it, or what it replaced.
+                self.tell(Kind::Modified, path, is_folder, changes);
+            } else if !was_fresh {
+                self.appeared(path, is_folder, changes);
+            }
+        } else if raw
+            .flags
+            .intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM)
+        {
+            if is_folder && raw.flags.contains(ReadFlags::MOVED_FROM) {
+                self.leave(&path);
+            }
+            self.tell(Kind::Removed, path, is_folder, changes);
+        } else if raw.flags.intersects(ReadFlags::MODIFY | ReadFlags::ATTRIB) {
+            self.tell(Kind::Modified, path, is_folder, changes);
+        }
+    }
+
+    /// Returns what an event is about; `None`: no entry of a folder that is watched.
+    fn path(&self, raw: &Raw) -> Option<PathBuf> {
+        let folder = self.folders.get(&raw.watch)?;
+        let other = self.only.as_ref().is_some_and(|only| *only != raw.name);
+        (!raw.name.is_empty() && !other).then(|| folder.path.join(&raw.name))
+    }
+
+    fn renamed(&mut self, from: &Raw, to: &Raw, changes: &mut Changes) {
+        let is_folder = from.flags.contains(ReadFlags::ISDIR);
+        let (Some(old), Some(new)) = (self.path(from), self.path(to)) else {
+            // One of the two isn't watched.
+            self.one(from, changes);
+            self.one(to, changes);
+            return;
+        };
+        for raw in [from, to] {
+            if let Some(folder) = self.folders.get_mut(&raw.watch) {
+                folder.fresh.remove(&raw.name);
+            }
+        }
+        let told = [&old, &new].map(|path| self.is_told(path));
+        match told {
+            [true, true] => changes.add(Change {
+                to: Some(new.clone()),
+                ..Change::new(Kind::Renamed, old.clone(), is_folder)
+            }),
+            [true, false] => changes.add(Change::new(Kind::Removed, old.clone(), is_folder)),
+            [false, true] => changes.add(Change::new(Kind::Created, new.clone(), is_folder)),
+            [false, false] => {}
+        }
+        if is_folder {
+            self.moved(&old, new, changes);
+        }
+    }
+
+    /// Goes with a folder that has another name.
+    fn moved(&mut self, old: &Path, new: PathBuf, changes: &mut Changes) {
+        if !self.looks_into(&new) {
+            self.leave(old);
+            return;
+        }
+        let mut known = false;
+        for folder in self.folders.values_mut() {
+            if let Ok(rest) = folder.path.strip_prefix(old) {
+                known = true;
+                folder.path = if rest.as_os_str().is_empty() {
+                    new.clone()
+                } else {
+                    new.join(rest)
+                };
+            }
+        }
+        if !known && self.enter(new, Found::Told, changes).is_err() {
+            self.missed_for_want_of_room(changes);
+        }
+    }
+
+    fn appeared(&mut self, path: PathBuf, is_folder: bool, changes: &mut Changes) {
+        self.tell(Kind::Created, path.clone(), is_folder, changes);
+        if is_folder && self.looks_into(&path) && self.enter(path, Found::Told, changes).is_err() {
+            self.missed_for_want_of_room(changes);
+        }
+    }
+
+    /// Watches a folder and, where that is wanted, all below it.
+    ///
+    /// # Errors
+    /// Where the system, or this, watches no more.
+    fn enter(&mut self, path: PathBuf, found: Found, changes: &mut Changes) -> io::Result<()> {
+        let mut next = vec![path];
+        while let Some(path) = next.pop() {
+            if self.folders.len() >= MAX_FOLDERS {
+                return Err(Errno::NOSPC.into());
+            }
+            let is_root = path == self.root;
+            let flags = if is_root {
+                FLAGS
+            } else {
+                FLAGS | WatchFlags::DONT_FOLLOW
+            };
+            let watch = match inotify::add_watch(&self.kernel, &path, flags) {
+                Ok(watch) => watch,
+                Err(error @ (Errno::NOSPC | Errno::NOMEM)) => return Err(error.into()),
+                // It is gone again, or not this user's to look into.
+                Err(_) => continue,
+            };
+            let mut fresh = HashSet::new();
+            // What can't be read any more is gone, and its removal is told.
+            for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let below = entry.path();
+                if found == Found::Told {
+                    self.tell(Kind::Created, below.clone(), is_folder, changes);
+                    fresh.insert(entry.file_name());
+                }
+                if is_folder && self.looks_into(&below) {
+                    next.push(below);
+                }
+            }
+            if !fresh.is_empty() {
+                self.remembering.1.push(watch);
+            }
+            self.folders.insert(watch, Folder { path, fresh });
+        }
+        Ok(())
+    }
+
+    /// Watches nothing any more of a folder that has gone elsewhere.
+    fn leave(&mut self, path: &Path) {
+        let below = |folder: &Folder| folder.path.starts_with(path);
+        let gone = self.folders.iter().filter(|(_, folder)| below(folder));
+        let gone: Vec<_> = gone.map(|(watch, _)| *watch).collect();
+        for watch in gone {
+            self.folders.remove(&watch);
+            // It may be gone by itself.
+            let _ = inotify::remove_watch(&self.kernel, watch);
+        }
+    }
+
+    /// Finds its bearings after events were lost.
+    fn missed(&mut self, changes: &mut Changes) {
+        changes.add(Change::new(Kind::Overflow, self.root.clone(), true));
+        // Where there is no room still, that was told just now.
+        let _ = self.look_everywhere();
+    }
+
+    fn missed_for_want_of_room(&self, changes: &mut Changes) {
+        let overflow = Change::new(Kind::Overflow, self.root.clone(), true);
+        if changes.all.last() != Some(&overflow) {
+            changes.add(overflow);
+        }
+    }
+
+    fn look_everywhere(&mut self) -> io::Result<()> {
+        self.enter(self.root.clone(), Found::Known, &mut Changes::default())
+    }
+
+    fn tell(&self, kind: Kind, path: PathBuf, is_folder: bool, changes: &mut Changes) {
+        if self.is_told(&path) {
+            changes.add(Change::new(kind, path, is_folder));
+        }
+    }
+
+    fn is_told(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        self.patterns.tell(below)
+    }
+
+    fn looks_into(&self, folder: &Path) -> bool {
+        let below = folder.strip_prefix(&self.root).unwrap_or(folder);
+        self.depth == Depth::All
+            && self.patterns.look_into(below)
+            && !SYSTEM.iter().any(|system| folder == Path::new(system))
+    }
+}
+
+/// What happened, in order, without what was said just before.
+#[derive(Debug, Default)]
+struct Changes {
+    all: Vec<Change>,
+    /// What was last said to have changed, and nothing else since.
+    modified: HashSet<PathBuf>,
+}
+
+impl Changes {
+    fn add(&mut self, change: Change) {
+        if change.kind == Kind::Modified {
+            if !self.modified.insert(change.path.clone()) {
+                return;
+            }
+        } else {
+            // Names change their meaning: what follows is told again.
+            let _ = take(&mut self.modified);
+        }
+        self.all.push(change);
+    }
+}

@@ -1,0 +1,312 @@
+//! One watch: the task that owns it, and who follows it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::inotify::{self, CreateFlags};
+use serde::Serialize;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::WatchError;
+use super::log::{Event, Kind, Log};
+use super::pattern::Patterns;
+use super::raw::Source;
+use super::tree::{Change, Depth, Tree};
+
+/// How many events a follower takes at once.
+const AT_ONCE: usize = 256;
+
+/// What is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) path: PathBuf,
+    pub(crate) recursive: bool,
+    pub(crate) include: Vec<String>,
+    pub(crate) exclude: Vec<String>,
+    /// How long it goes on while nobody follows it.
+    pub(crate) keep: Duration,
+}
+
+/// One watch, as its followers and its registry see it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(super) id: String,
+    wanted: Wanted,
+    /// As it is told.
+    path: String,
+    created: OffsetDateTime,
+    state: Mutex<State>,
+    /// Something happened.
+    changed: watch::Sender<()>,
+    /// Somebody came or went.
+    followed: Notify,
+    ended: CancellationToken,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    followers: u32,
+    /// Since when nobody follows it, by the clock that waits and by the one that people
+    /// read.
+    alone: Option<(Instant, OffsetDateTime)>,
+}
+
+/// A watch as the API shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct View {
+    id: String,
+    path: String,
+    recursive: bool,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    sequence: u64,
+    listeners: u32,
+    keep_seconds: u64,
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    expires_at: Option<OffsetDateTime>,
+}
+
+/// The part of a watch that its task owns.
+pub(super) struct Owner {
+    watch: Arc<Watch>,
+    source: Source,
+    tree: Tree,
+}
+
+/// Begins to watch.
+pub(super) async fn start(
+    id: String,
+    wanted: Wanted,
+    ended: CancellationToken,
+) -> Result<(Arc<Watch>, Owner), WatchError> {
+    let patterns = Patterns::new(&wanted.include, &wanted.exclude);
+    let patterns = patterns.map_err(WatchError::Pattern)?;
+    let path = wanted.path.clone();
+    let depth = if wanted.recursive {
+        Depth::All
+    } else {
+        Depth::One
+    };
+    let failed = |source| WatchError::of(&wanted.path, source);
+    let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
+    let kernel = kernel.map_err(|error| failed(error.into()))?;
+    let source = kernel.try_clone().and_then(Source::new).map_err(failed)?;
+    let opened = spawn_blocking(move || Tree::open(kernel, &path, depth, patterns));
+    let tree = opened.await.map_err(io::Error::other).flatten();
+    let tree = tree.map_err(failed)?;
+    let watch = Arc::new(Watch {
+        id,
+        path: wanted.path.to_string_lossy().into_owned(),
+        wanted,
+        created: OffsetDateTime::now_utc(),
+        state: Mutex::new(State {
+            log: Log::default(),
+            followers: 0,
+            alone: Some(now()),
+        }),
+        changed: watch::Sender::default(),
+        followed: Notify::new(),
+        ended,
+    });
+    let owner = Owner {
+        watch: Arc::clone(&watch),
+        source,
+        tree,
+    };
+    Ok((watch, owner))
+}
+
+impl Owner {
+    /// Looks until the watch is ended, by somebody or by time.
+    pub(super) async fn run(self) {
+        let Self {
+            watch,
+            mut source,
+            mut tree,
+        } = self;
+        loop {
+            let batch = tokio::select! {
+                () = watch.ended.cancelled() => return,
+                () = watch.overdue() => break,
+                () = watch.followed.notified() => continue,
+                batch = source.next() => batch,
+            };
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    warn!(%error, watch = watch.id, "a watch can't be read");
+                    break;
+                }
+            };
+            // It reads folders: not on a worker of the runtime.
+            let taken = spawn_blocking(move || {
+                let changes = tree.take(&batch);
+                (tree, changes)
+            });
+            let Ok((taken, changes)) = taken.await else {
+                warn!(watch = watch.id, "a watch broke");
+                break;
+            };
+            tree = taken;
+            watch.note(changes);
+        }
+        watch.end();
+    }
+}
+
+impl Watch {
+    /// Returns what it is now.
+    pub(crate) fn view(&self) -> View {
+        let state = self.lock();
+        View {
+            id: self.id.clone(),
+            path: self.path.clone(),
+            recursive: self.wanted.recursive,
+            include: self.wanted.include.clone(),
+            exclude: self.wanted.exclude.clone(),
+            created: self.created,
+            sequence: state.log.last(),
+            listeners: state.followers,
+            keep_seconds: self.wanted.keep.as_secs(),
+            expires_at: state.alone.map(|(_, since)| since + self.wanted.keep),
+        }
+    }
+
+    /// Follows it from behind number `since` on.
+    ///
+    /// # Errors
+    /// Where there was no such number.
+    pub(crate) fn follow(self: &Arc<Self>, since: u64) -> Result<Follower, WatchError> {
+        let mut state = self.lock();
+        if since > state.log.last() {
+            return Err(WatchError::NoSuchEvent(state.log.last()));
+        }
+        state.followers += 1;
+        state.alone = None;
+        drop(state);
+        self.followed.notify_one();
+        Ok(Follower {
+            changed: self.changed.subscribe(),
+            watch: Arc::clone(self),
+            since,
+            taken: VecDeque::new(),
+        })
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    fn note(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let mut state = self.lock();
+        for change in changes {
+            state.log.push(Event {
+                sequence: 0,
+                kind: change.kind,
+                // All of what is watched is called as it was asked for.
+                path: match change.kind {
+                    Kind::Overflow => self.path.clone(),
+                    _ => text(change.path),
+                },
+                to: change.to.map(text),
+                folder: change.folder,
+            });
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Waits until nobody has followed it for too long. Cancel-safe; begins anew where
+    /// somebody came or went.
+    async fn overdue(&self) {
+        let alone = self.lock().alone;
+        match alone {
+            Some((since, _)) => sleep_until(since + self.wanted.keep).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who follows a watch. It goes on where they left off.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    watch: Arc<Watch>,
+    changed: watch::Receiver<()>,
+    since: u64,
+    taken: VecDeque<Event>,
+}
+
+impl Follower {
+    /// Has it told first that something was missed.
+    pub(crate) fn missed(&mut self) {
+        self.taken.push_front(Event {
+            sequence: self.since,
+            kind: Kind::Overflow,
+            path: self.watch.path.clone(),
+            to: None,
+            folder: true,
+        });
+    }
+
+    /// Returns what happens next; `None` once the watch has ended. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.taken.pop_front() {
+                self.since = event.sequence;
+                return Some(event);
+            }
+            self.changed.borrow_and_update();
+            let events = {
+                let state = self.watch.lock();
+                state.log.after(self.since, AT_ONCE, &self.watch.path)
+            };
+            self.taken = events.into();
+            if self.taken.is_empty() {
+                tokio::select! {
+                    // Its sender is in the watch.
+                    _ = self.changed.changed() => {}
+                    () = self.watch.ended.cancelled() => return None,
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut state = self.watch.lock();
+        state.followers -= 1;
+        if state.followers == 0 {
+            state.alone = Some(now());
+        }
+        drop(state);
+        self.watch.followed.notify_one();
+    }
+}
+
+fn now() -> (Instant, OffsetDateTime) {
+    (Instant::now(), OffsetDateTime::now_utc())
+}
