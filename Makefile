@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build web install vendor test check bench format clean
+.PHONY: help run build web sdk install vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ build: vendor web ## release binaries devgate and devgate-agent
 
 web: ## build the dashboard, which becomes part of the binary (needs Node.js 20.19)
 	@sh scripts/web.sh
+
+sdk: ## make anew what the SDKs have from the API's document
+	sh scripts/sdk.sh generate
 
 install: build ## put the release binaries into PREFIX/bin (/usr/local)
 	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
@@ -52,4 +55,5 @@ format: ## format the code
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules
+	rm -rf vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules \
+	    sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules

@@ -18,7 +18,7 @@ import unasync
 
 HERE = Path(__file__).resolve().parent.parent
 PACKAGE = HERE / "src/devgate"
-DOCUMENT = Path("/tmp/sdk-try/doc.json")
+DOCUMENT = HERE.parent.parent / "gateway/web/openapi.json"
 
 CLASSES = [
     "Devgate",
@@ -66,12 +66,13 @@ FLAGS = [
 
 
 def models(target: Path) -> None:
-    generator = Path(sys.executable).with_name("datamodel-codegen")
-    command = [generator, "--input", DOCUMENT, "--output", target, *FLAGS]
+    """Makes the models."""
+    command = [tool("datamodel-codegen"), "--input", DOCUMENT, "--output", target, *FLAGS]
     subprocess.run(command, check=True)
 
 
 def for_threads(target: Path) -> None:
+    """Makes the client for threads."""
     target.mkdir(parents=True, exist_ok=True)
     sources = sorted((PACKAGE / "_async").glob("*.py"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -83,33 +84,40 @@ def for_threads(target: Path) -> None:
         for source in sources:
             text = (made / source.name).read_text()
             # In texts for people, which `unasync` leaves alone.
-            text = text.replace("``async for``", "``for``").replace(
-                "``async with await ", "``with "
-            )
+            text = text.replace("``async for``", "``for``")
+            text = text.replace("``async with await ", "``with ")
             (target / source.name).write_text(text)
     doc = '"""The client for threads, made from that for asyncio (`scripts/generate.py`)."""\n'
     (target / "__init__.py").write_text(doc)
-    ruff = Path(sys.executable).with_name("ruff")
-    subprocess.run(
-        [ruff, "format", "--quiet", "--line-length=100", "--isolated", target], check=True
-    )
-    order = ["--select=I", "--fix", "--isolated", "--line-length=100"]
-    known = ["--config=lint.isort.known-first-party=['devgate']"]
-    subprocess.run([ruff, "check", "--quiet", *order, *known, target], check=True)
+
+
+def generate(folder: Path) -> None:
+    """Makes everything, formatted as what is written by hand."""
+    models(folder / "models.py")
+    for_threads(folder / "_sync")
+    made = [folder / "models.py", folder / "_sync"]
+    alone = ["--quiet", "--isolated", "--line-length=100", "--target-version=py39"]
+    known = "--config=lint.isort.known-first-party=['devgate']"
+    order = [tool("ruff"), "check", *alone, "--select=I", "--fix", known, *made]
+    subprocess.run(order, check=True)
+    subprocess.run([tool("ruff"), "format", *alone, *made], check=True)
+
+
+def tool(name: str) -> Path:
+    """Returns a program beside the Python that runs this."""
+    return Path(sys.executable).with_name(name)
 
 
 def main() -> int:
+    """Generates, or compares."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    if not check:
-        models(PACKAGE / "models.py")
-        for_threads(PACKAGE / "_sync")
+    if not parser.parse_args().check:
+        generate(PACKAGE)
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary)
-        models(made / "models.py")
-        for_threads(made / "_sync")
+        generate(made)
         wanted = {file.relative_to(made): file.read_text() for file in made.rglob("*.py")}
     there = {
         file.relative_to(PACKAGE): file.read_text()
@@ -117,7 +125,7 @@ def main() -> int:
     }
     for name in sorted(wanted.keys() | there.keys()):
         if wanted.get(name) != there.get(name):
-            print(f"{name} isn't what is generated: python scripts/generate.py", file=sys.stderr)
+            print(f"{name} isn't what is generated: make sdk", file=sys.stderr)
             return 1
     return 0
 
