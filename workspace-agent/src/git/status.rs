@@ -1,5 +1,7 @@
 //! What `git status --porcelain=v2 -z --branch` says (git-status(1)).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// How a repository is, as the API shows it.
@@ -82,7 +84,7 @@ pub(super) fn read(said: &[u8], root: &str) -> Status {
         let from = (kind == Kind::Renamed).then(|| lines.next()).flatten();
         status.entries.push(Entry {
             path: path.to_owned(),
-            from: from.map(|from| from.into_owned()),
+            from: from.map(Cow::into_owned),
             index,
             worktree,
             kind,

@@ -7,8 +7,8 @@
 mod attach;
 mod confined;
 mod editor;
-mod git;
 mod files;
+mod git;
 mod ports;
 mod problem;
 mod processes;

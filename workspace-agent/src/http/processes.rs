@@ -59,7 +59,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
 }
 
 /// How a process is started.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StartQuery {
     #[serde(default)]

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -124,7 +123,7 @@ impl Tree {
             depth,
             patterns,
             folders: HashMap::new(),
-            remembering: Default::default(),
+            remembering: (Vec::new(), Vec::new()),
         };
         tree.look_everywhere()?;
         Ok(tree)
@@ -380,7 +379,7 @@ impl Changes {
             }
         } else {
             // Names change their meaning: what follows is told again.
-            let _ = take(&mut self.modified);
+            self.modified.clear();
         }
         self.all.push(change);
     }

@@ -1,8 +1,8 @@
 //! The data API of a workspace, through the gateway and over HTTPS.
 
+mod files;
 mod git;
+mod large;
 mod processes;
 mod sockets;
 mod watch;
-mod files;
-mod large;
