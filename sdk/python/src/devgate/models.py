@@ -68,6 +68,47 @@ class AwakeReason(Model):
     """
 
 
+class CloneRepository(Model):
+    """
+    Clones a repository.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    branch: Annotated[Optional[str], Field(max_length=255, min_length=1)] = None
+    """
+    What to check out; default: the remote's own.
+    """
+    depth: Annotated[Optional[int], Field(ge=1, le=1000000)] = None
+    """
+    How many commits of its past come with it; default: all.
+    """
+    path: Annotated[Optional[str], Field(max_length=4096, min_length=1)] = None
+    """
+    Its folder, a relative path from the home; default: as it is called.
+    """
+    url: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Where it is: `https`, `http`, `ssh`, `git` or `file`, or `HOST:PATH`.
+    """
+
+
+class CompleteUpload(Model):
+    """
+    Ends an upload.
+    """
+
+    durable: Optional[bool] = False
+    """
+    Whether to answer only once it would survive a power failure.
+    """
+    sha256: Annotated[Optional[str], Field(pattern="^[0-9a-f]{64}$")] = None
+    """
+    The SHA-256 of all of it, in hexadecimal digits.
+    """
+
+
 class CountLimit(Model):
     """
     How much there may be of something that is counted, and is.
@@ -95,6 +136,64 @@ class CpusLimit(Model):
     used: float
     """
     How many there are.
+    """
+
+
+class CreateUpload(Model):
+    """
+    A file that is to come in pieces.
+    """
+
+    mode: Annotated[Optional[str], Field(pattern="^0?[0-7]{3}$")] = None
+    """
+    Its permissions; default: those of what it replaces, else 0644.
+    """
+    parents: Optional[bool] = False
+    """
+    Whether to make the folders that are missing.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    sha256: Annotated[Optional[str], Field(pattern="^[0-9a-f]{64}$")] = None
+    """
+    The SHA-256 of all of it, in hexadecimal digits.
+    """
+    size: Annotated[int, Field(ge=0)]
+    """
+    Its size, in bytes.
+    """
+
+
+class CreateWatch(Model):
+    """
+    Watches a folder or a file.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    exclude: Annotated[Optional[list[str]], Field(max_length=100)] = None
+    """
+    What isn't told of; a folder that is among it isn't looked into.
+    """
+    include: Annotated[Optional[list[str]], Field(max_length=100)] = None
+    """
+    What is told of, as patterns: `*.rs` by name in any folder, `src/**/*.rs` from the
+    watched folder; default: all.
+    """
+    keep_seconds: Annotated[Optional[int], Field(ge=1, le=86400)] = 600
+    """
+    How long it goes on while nobody follows it.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Which, a relative path from the home.
+    """
+    recursive: Optional[bool] = True
+    """
+    Whether the folders in it are watched as well, those to come included.
     """
 
 
@@ -192,6 +291,25 @@ class FinishDevice(Model):
     """
 
 
+class Health(Model):
+    """
+    How the workspace's agent is.
+    """
+
+    status: str
+    """
+    `ok`.
+    """
+    uptime_seconds: Annotated[int, Field(ge=0)]
+    """
+    How long it has run.
+    """
+    version: str
+    """
+    Its version.
+    """
+
+
 class HostKey(Model):
     """
     A public host key.
@@ -275,6 +393,59 @@ class KilledProgram(Model):
     """
 
 
+class MakeFolder(Model):
+    """
+    A folder to make.
+    """
+
+    mode: Annotated[Optional[str], Field(pattern="^0?[0-7]{3}$")] = None
+    """
+    Its permissions; default: 0755.
+    """
+    parents: Optional[bool] = False
+    """
+    Whether to make the folders above it, too, and to mind none that is there.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+
+
+class MakeLink(Model):
+    """
+    A symbolic link to make.
+    """
+
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    target: Annotated[str, Field(max_length=4095, min_length=1)]
+    """
+    What it names.
+    """
+
+
+class MoveFile(Model):
+    """
+    What to move or copy, and where to.
+    """
+
+    from_: Annotated[str, Field(alias="from", max_length=4096, min_length=1)]
+    """
+    Its path; a relative one begins at the home.
+    """
+    overwrite: Optional[bool] = False
+    """
+    Whether it replaces what is there.
+    """
+    to: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    Its path from then on: the thing's own, and not that of a folder to put it in.
+    """
+
+
 class NewPassword(Model):
     """
     Sets a password.
@@ -339,6 +510,28 @@ class Problem(Model):
     title: str
     """
     The status in words.
+    """
+
+
+class ProcessPty(Model):
+    """
+    A process's terminal.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    columns: Annotated[Optional[int], Field(ge=1, le=1000)] = 80
+    """
+    Its width, in cells.
+    """
+    rows: Annotated[Optional[int], Field(ge=1, le=1000)] = 24
+    """
+    Its height, in cells.
+    """
+    term: Annotated[Optional[str], Field(max_length=100)] = "xterm-256color"
+    """
+    Its kind, for `TERM`.
     """
 
 
@@ -445,6 +638,48 @@ class Schedule(Model):
     """
 
 
+class SearchEnd(Model):
+    """
+    How a search ended.
+    """
+
+    done: bool
+    """
+    True.
+    """
+    found: Annotated[int, Field(ge=0)]
+    """
+    How many were found.
+    """
+    truncated: bool
+    """
+    Whether there was more than `limit`.
+    """
+    unreadable: Annotated[int, Field(ge=0)]
+    """
+    How many files or folders couldn't be read.
+    """
+
+
+class SendSignal(Model):
+    """
+    Sends a signal.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    group: Optional[bool] = True
+    """
+    Whether it goes to the whole process group; on a terminal to the one in the
+    foreground.
+    """
+    signal: Annotated[str, Field(pattern="^(SIG)?[A-Z0-9]{2,8}$")]
+    """
+    Its name: `TERM`, say, with or without `SIG`.
+    """
+
+
 class Server(Model):
     """
     The server as a whole, for administrators.
@@ -493,6 +728,25 @@ class Server(Model):
     workspaces: Annotated[int, Field(ge=0)]
     """
     How many workspaces there are.
+    """
+
+
+class SetFileMode(Model):
+    """
+    Permissions to set.
+    """
+
+    mode: Annotated[str, Field(examples=["0755"], pattern="^[0-7]{3,4}$")]
+    """
+    The permissions, in octal digits.
+    """
+    path: Annotated[str, Field(max_length=4096, min_length=1)]
+    """
+    The path; a relative one begins at the home.
+    """
+    recursive: Optional[bool] = False
+    """
+    Whether all that is in a folder has them, too.
     """
 
 
@@ -734,191 +988,21 @@ class TemplateProblem(Model):
     """
 
 
-class TokenId(RootModel[str]):
-    root: Annotated[str, Field(max_length=16, min_length=1, pattern="^[a-z0-9]{16}$")]
-
-
-class Urls(Model):
+class TerminalSize(Model):
     """
-    A workspace's addresses for browsers.
+    The size of a terminal.
     """
 
-    application_template: str
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    columns: Annotated[int, Field(ge=1, le=1000)]
     """
-    A web application; `{port}` stands for its port.
+    Its width, in cells.
     """
-    editor: str
+    rows: Annotated[int, Field(ge=1, le=1000)]
     """
-    VS Code in the browser.
-    """
-
-
-class UserName(RootModel[str]):
-    root: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
-
-
-class WorkspaceId(RootModel[str]):
-    root: Annotated[str, Field(max_length=16, min_length=1, pattern="^[a-z0-9]{16}$")]
-
-
-class WorkspaceName(RootModel[str]):
-    root: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
-
-
-class WorkspaceTemplate(Model):
-    """
-    The template that a workspace was made from.
-    """
-
-    behind: Optional[bool]
-    """
-    Whether it says something else now, which a rebuild takes up; null: it is gone, or
-    can't be used.
-    """
-    name: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
-    """
-    Its name.
-    """
-    version: str
-    """
-    Its version then.
-    """
-
-
-class CompleteUpload(Model):
-    """
-    Ends an upload.
-    """
-
-    durable: Optional[bool] = False
-    """
-    Whether to answer only once it would survive a power failure.
-    """
-    sha256: Annotated[Optional[str], Field(pattern="^[0-9a-f]{64}$")] = None
-    """
-    The SHA-256 of all of it, in hexadecimal digits.
-    """
-
-
-class CreateUpload(Model):
-    """
-    A file that is to come in pieces.
-    """
-
-    mode: Annotated[Optional[str], Field(pattern="^0?[0-7]{3}$")] = None
-    """
-    Its permissions; default: those of what it replaces, else 0644.
-    """
-    parents: Optional[bool] = False
-    """
-    Whether to make the folders that are missing.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    sha256: Annotated[Optional[str], Field(pattern="^[0-9a-f]{64}$")] = None
-    """
-    The SHA-256 of all of it, in hexadecimal digits.
-    """
-    size: Annotated[int, Field(ge=0)]
-    """
-    Its size, in bytes.
-    """
-
-
-class MakeFolder(Model):
-    """
-    A folder to make.
-    """
-
-    mode: Annotated[Optional[str], Field(pattern="^0?[0-7]{3}$")] = None
-    """
-    Its permissions; default: 0755.
-    """
-    parents: Optional[bool] = False
-    """
-    Whether to make the folders above it, too, and to mind none that is there.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-
-
-class MakeLink(Model):
-    """
-    A symbolic link to make.
-    """
-
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    target: Annotated[str, Field(max_length=4095, min_length=1)]
-    """
-    What it names.
-    """
-
-
-class MoveFile(Model):
-    """
-    What to move or copy, and where to.
-    """
-
-    from_: Annotated[str, Field(alias="from", max_length=4096, min_length=1)]
-    """
-    Its path; a relative one begins at the home.
-    """
-    overwrite: Optional[bool] = False
-    """
-    Whether it replaces what is there.
-    """
-    to: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Its path from then on: the thing's own, and not that of a folder to put it in.
-    """
-
-
-class SearchEnd(Model):
-    """
-    How a search ended.
-    """
-
-    done: bool
-    """
-    True.
-    """
-    found: Annotated[int, Field(ge=0)]
-    """
-    How many were found.
-    """
-    truncated: bool
-    """
-    Whether there was more than `limit`.
-    """
-    unreadable: Annotated[int, Field(ge=0)]
-    """
-    How many files or folders couldn't be read.
-    """
-
-
-class SetFileMode(Model):
-    """
-    Permissions to set.
-    """
-
-    mode: Annotated[str, Field(examples=["0755"], pattern="^[0-7]{3,4}$")]
-    """
-    The permissions, in octal digits.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    The path; a relative one begins at the home.
-    """
-    recursive: Optional[bool] = False
-    """
-    Whether all that is in a folder has them, too.
+    Its height, in cells.
     """
 
 
@@ -935,6 +1019,10 @@ class TextRange(Model):
     """
     Its first byte.
     """
+
+
+class TokenId(RootModel[str]):
+    root: Annotated[str, Field(max_length=16, min_length=1, pattern="^[a-z0-9]{16}$")]
 
 
 class Unpacked(Model):
@@ -983,139 +1071,23 @@ class Upload(Model):
     """
 
 
-class CloneRepository(Model):
+class Urls(Model):
     """
-    Clones a repository.
+    A workspace's addresses for browsers.
     """
 
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    branch: Annotated[Optional[str], Field(max_length=255, min_length=1)] = None
+    application_template: str
     """
-    What to check out; default: the remote's own.
+    A web application; `{port}` stands for its port.
     """
-    depth: Annotated[Optional[int], Field(ge=1, le=1000000)] = None
+    editor: str
     """
-    How many commits of its past come with it; default: all.
-    """
-    path: Annotated[Optional[str], Field(max_length=4096, min_length=1)] = None
-    """
-    Its folder, a relative path from the home; default: as it is called.
-    """
-    url: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Where it is: `https`, `http`, `ssh`, `git` or `file`, or `HOST:PATH`.
+    VS Code in the browser.
     """
 
 
-class CreateWatch(Model):
-    """
-    Watches a folder or a file.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    exclude: Annotated[Optional[list[str]], Field(max_length=100)] = None
-    """
-    What isn't told of; a folder that is among it isn't looked into.
-    """
-    include: Annotated[Optional[list[str]], Field(max_length=100)] = None
-    """
-    What is told of, as patterns: `*.rs` by name in any folder, `src/**/*.rs` from the
-    watched folder; default: all.
-    """
-    keep_seconds: Annotated[Optional[int], Field(ge=1, le=86400)] = 600
-    """
-    How long it goes on while nobody follows it.
-    """
-    path: Annotated[str, Field(max_length=4096, min_length=1)]
-    """
-    Which, a relative path from the home.
-    """
-    recursive: Optional[bool] = True
-    """
-    Whether the folders in it are watched as well, those to come included.
-    """
-
-
-class Health(Model):
-    """
-    How the workspace's agent is.
-    """
-
-    status: str
-    """
-    `ok`.
-    """
-    uptime_seconds: Annotated[int, Field(ge=0)]
-    """
-    How long it has run.
-    """
-    version: str
-    """
-    Its version.
-    """
-
-
-class ProcessPty(Model):
-    """
-    A process's terminal.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    columns: Annotated[Optional[int], Field(ge=1, le=1000)] = 80
-    """
-    Its width, in cells.
-    """
-    rows: Annotated[Optional[int], Field(ge=1, le=1000)] = 24
-    """
-    Its height, in cells.
-    """
-    term: Annotated[Optional[str], Field(max_length=100)] = "xterm-256color"
-    """
-    Its kind, for `TERM`.
-    """
-
-
-class SendSignal(Model):
-    """
-    Sends a signal.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    group: Optional[bool] = True
-    """
-    Whether it goes to the whole process group; on a terminal to the one in the
-    foreground.
-    """
-    signal: Annotated[str, Field(pattern="^(SIG)?[A-Z0-9]{2,8}$")]
-    """
-    Its name: `TERM`, say, with or without `SIG`.
-    """
-
-
-class TerminalSize(Model):
-    """
-    The size of a terminal.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    columns: Annotated[int, Field(ge=1, le=1000)]
-    """
-    Its width, in cells.
-    """
-    rows: Annotated[int, Field(ge=1, le=1000)]
-    """
-    Its height, in cells.
-    """
+class UserName(RootModel[str]):
+    root: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
 class Watch(Model):
@@ -1173,6 +1145,34 @@ class Watches(Model):
     items: list[Watch]
     """
     The watches, oldest first.
+    """
+
+
+class WorkspaceId(RootModel[str]):
+    root: Annotated[str, Field(max_length=16, min_length=1, pattern="^[a-z0-9]{16}$")]
+
+
+class WorkspaceName(RootModel[str]):
+    root: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+class WorkspaceTemplate(Model):
+    """
+    The template that a workspace was made from.
+    """
+
+    behind: Optional[bool]
+    """
+    Whether it says something else now, which a rebuild takes up; null: it is gone, or
+    can't be used.
+    """
+    name: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+    """
+    Its name.
+    """
+    version: str
+    """
+    Its version then.
     """
 
 
@@ -1421,6 +1421,75 @@ class Editor(Model):
     """
 
 
+class Entry(Model):
+    """
+    Something in a workspace's filesystem.
+    """
+
+    etag: str
+    """
+    What is another one after each change, in quotes: for `If-Match`, `If-None-Match`
+    and `If-Range`.
+    """
+    gid: Annotated[int, Field(ge=0)]
+    """
+    The number of its group.
+    """
+    group: Optional[str] = None
+    """
+    The name of its group, where it has one.
+    """
+    kind: Literal["file", "folder", "symlink", "fifo", "socket", "device"]
+    """
+    What it is.
+    """
+    mode: Annotated[str, Field(examples=["0644"], pattern="^[0-7]{4}$")]
+    """
+    Its permissions, in octal digits.
+    """
+    modified: AwareDatetime
+    """
+    When its content was last changed.
+    """
+    name: str
+    """
+    The last part of its path.
+    """
+    path: str
+    """
+    Its absolute path.
+    """
+    raw_path: Optional[str] = None
+    """
+    Its path, percent-encoded, where that is no UTF-8: `path` and `name` have
+    replacement characters then.
+    """
+    size: Annotated[int, Field(ge=0)]
+    """
+    Its size, in bytes.
+    """
+    target: Optional[str] = None
+    """
+    What a symbolic link names.
+    """
+    uid: Annotated[int, Field(ge=0)]
+    """
+    The number of its owner.
+    """
+    user: Optional[str] = None
+    """
+    The name of its owner, where it has one.
+    """
+
+
+class EntryPage(Model):
+    items: list[Entry]
+    next: Optional[str]
+    """
+    `cursor` of the next page; null: this is the last one
+    """
+
+
 class EventWorkspace(Model):
     """
     The workspace that an event is about.
@@ -1433,6 +1502,135 @@ class EventWorkspace(Model):
     name: Annotated[str, Field(max_length=40, min_length=1, pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
     """
     Its name.
+    """
+
+
+class FileLine(Model):
+    """
+    A line of a file that matches, or one beside it.
+    """
+
+    context: bool
+    """
+    Whether this line is only beside one that matches.
+    """
+    line: Annotated[int, Field(ge=0)]
+    """
+    The line's number, from 1 on.
+    """
+    matches: list[TextRange]
+    """
+    Where in `text` it matches, as offsets in bytes; empty in lines of the context.
+    """
+    path: str
+    """
+    The file's absolute path.
+    """
+    raw_path: Optional[str] = None
+    """
+    The path, percent-encoded, where it is no UTF-8.
+    """
+    text: str
+    """
+    The line, without its end; of one that is too long its beginning.
+    """
+
+
+class FindLine(RootModel[Union[Entry, SearchEnd]]):
+    root: Union[Entry, SearchEnd]
+    """
+    One line of what is found by name: an entry, or, last, how it ended.
+    """
+
+
+class GitEntry(Model):
+    """
+    A file that differs.
+    """
+
+    from_: Annotated[Optional[str], Field(alias="from")] = None
+    """
+    What it was called, where it was renamed or copied.
+    """
+    index: Literal[
+        "unmodified",
+        "modified",
+        "type-changed",
+        "added",
+        "deleted",
+        "renamed",
+        "copied",
+        "unmerged",
+    ]
+    """
+    How the index differs from the commit.
+    """
+    kind: Literal["changed", "renamed", "unmerged", "untracked"]
+    """
+    Which kind of entry it is.
+    """
+    path: str
+    """
+    Its path in the repository.
+    """
+    worktree: Literal[
+        "unmodified",
+        "modified",
+        "type-changed",
+        "added",
+        "deleted",
+        "renamed",
+        "copied",
+        "unmerged",
+    ]
+    """
+    How the folder differs from the index.
+    """
+
+
+class GitStatus(Model):
+    """
+    How a repository is.
+    """
+
+    ahead: Annotated[int, Field(ge=0)]
+    """
+    How many commits it has that upstream hasn't.
+    """
+    behind: Annotated[int, Field(ge=0)]
+    """
+    How many commits upstream has that it hasn't.
+    """
+    branch: Optional[str] = None
+    """
+    The branch that is checked out; absent: none is.
+    """
+    clean: bool
+    """
+    Whether nothing does.
+    """
+    entries: list[GitEntry]
+    """
+    What differs from that commit, in git's order.
+    """
+    head: Optional[str] = None
+    """
+    The commit that is checked out; absent: there is none yet.
+    """
+    root: str
+    """
+    Its folder.
+    """
+    upstream: Optional[str] = None
+    """
+    The branch elsewhere that it follows.
+    """
+
+
+class GrepLine(RootModel[Union[FileLine, SearchEnd]]):
+    root: Union[FileLine, SearchEnd]
+    """
+    One line of what is found by content: a line of a file, or, last, how it ended.
     """
 
 
@@ -1674,6 +1872,220 @@ class PortSetting(Model):
     visibility: Literal["private", "members", "public"]
     """
     Who may open it.
+    """
+
+
+class Process(Model):
+    """
+    A process that was started over the API.
+    """
+
+    command: Optional[list[str]] = None
+    """
+    What it was started with, where that is a command; of a very long one its beginning.
+    """
+    cwd: str
+    """
+    Where it began.
+    """
+    dropped_bytes: Annotated[int, Field(ge=0)]
+    """
+    How much of both isn't kept any more.
+    """
+    ended: Optional[AwareDatetime] = None
+    """
+    When it ended.
+    """
+    exit_code: Annotated[Optional[int], Field(ge=0)] = None
+    """
+    How it ended, where it did by itself.
+    """
+    id: str
+    """
+    Its id, which grows with each that is started.
+    """
+    label: Optional[str] = None
+    """
+    What it is called by whoever started it.
+    """
+    pid: Annotated[int, Field(ge=0)]
+    """
+    Its process id in the workspace.
+    """
+    script: Optional[str] = None
+    """
+    What it was started with, where that is a script; of a very long one its beginning.
+    """
+    signal: Optional[str] = None
+    """
+    What ended it, where a signal did: `KILL`, say.
+    """
+    started: AwareDatetime
+    """
+    When it was started.
+    """
+    state: Literal["running", "ended"]
+    """
+    Whether it runs.
+    """
+    stderr_bytes: Annotated[int, Field(ge=0)]
+    """
+    How much it has written to stderr.
+    """
+    stdout_bytes: Annotated[int, Field(ge=0)]
+    """
+    How much it has written to stdout.
+    """
+    timed_out: bool
+    """
+    Whether it was ended because it took longer than it was given.
+    """
+
+
+class ProcessAttached(Model):
+    """
+    A process that a client attached to.
+    """
+
+    process: Process
+    """
+    The process.
+    """
+    stderr_from: Annotated[int, Field(ge=0)]
+    """
+    The first byte of stderr that follows.
+    """
+    stdout_from: Annotated[int, Field(ge=0)]
+    """
+    The first byte of stdout that follows.
+    """
+
+
+class ProcessControl(Model):
+    """
+    A text message to a process's `WebSocket`: one of these.
+    """
+
+    detach: Optional[bool] = None
+    """
+    Whether it outlives the `WebSocket` that it is run over.
+    """
+    resize: Optional[TerminalSize] = None
+    signal: Optional[str] = None
+    """
+    A signal to its group: `INT`, say.
+    """
+
+
+class ProcessDropped(Model):
+    """
+    Output that is left out.
+    """
+
+    bytes: Annotated[int, Field(ge=0)]
+    """
+    How much.
+    """
+    stream: Literal["stdout", "stderr"]
+    """
+    Of which output.
+    """
+
+
+class ProcessNotice(Model):
+    """
+    A text message from a process's `WebSocket`: one of these.
+    """
+
+    attached: Optional[ProcessAttached] = None
+    dropped: Optional[ProcessDropped] = None
+    ended: Optional[Process] = None
+    error: Optional[Problem] = None
+    started: Optional[Process] = None
+
+
+class ProcessPage(Model):
+    items: list[Process]
+    next: Optional[str]
+    """
+    `cursor` of the next page; null: this is the last one
+    """
+
+
+class ProcessRequest(Model):
+    """
+    Starts a process: `command` or `script`, one of the two.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    command: Annotated[Optional[list[str]], Field(max_length=65536, min_length=1)] = None
+    """
+    The program and its arguments. The program is a name that is looked for on `PATH`, or
+    a path, a relative one from `cwd`.
+    """
+    cwd: Annotated[Optional[str], Field(max_length=4096)] = None
+    """
+    Where it begins, a relative path from the home; default: the home.
+    """
+    detach: Optional[bool] = False
+    """
+    Whether it outlives the `WebSocket` that it is run over.
+    """
+    env: Optional[dict[str, str]] = None
+    """
+    Variables beside those that an SSH session has. What begins with `LD_` or `DEVGATE_`
+    is left out.
+    """
+    input: Optional[str] = None
+    """
+    A text that it reads, and then the end of its input. Not with `stdin`.
+    """
+    keep_bytes: Annotated[Optional[int], Field(ge=0, le=16777216)] = 1048576
+    """
+    How much of the end of each output is kept, in bytes.
+    """
+    label: Annotated[Optional[str], Field(max_length=200)] = None
+    """
+    What it is called by whoever starts it.
+    """
+    pty: Optional[ProcessPty] = None
+    script: Annotated[Optional[str], Field(min_length=1)] = None
+    """
+    What the log-in shell is given with `-c`.
+    """
+    stdin: Optional[Literal["none", "open"]] = None
+    timeout_seconds: Annotated[Optional[int], Field(ge=1, le=31536000)] = None
+    """
+    After how long it is ended: SIGTERM to its group, and SIGKILL 5 s later.
+    """
+
+
+class ProcessResult(Model):
+    """
+    A process that has ended, and what it wrote.
+    """
+
+    process: Process
+    """
+    The process.
+    """
+    stderr: str
+    """
+    What it wrote to stderr.
+    """
+    stderr_truncated: bool
+    """
+    Whether `stderr` is the end alone.
+    """
+    stdout: str
+    """
+    What it wrote to stdout; what is no UTF-8 is replaced by U+FFFD.
+    """
+    stdout_truncated: bool
+    """
+    Whether `stdout` is the end alone.
     """
 
 
@@ -2029,6 +2441,33 @@ class UserPage(Model):
     """
 
 
+class WatchEvent(Model):
+    """
+    Something that happened to what is watched.
+    """
+
+    folder: bool
+    """
+    Whether it is a folder.
+    """
+    kind: Literal["created", "modified", "removed", "renamed", "overflow"]
+    """
+    What happened.
+    """
+    path: str
+    """
+    To what.
+    """
+    sequence: Annotated[int, Field(ge=0)]
+    """
+    Its number: one more than that of the event before it.
+    """
+    to: Optional[str] = None
+    """
+    What it is called since, where it was renamed.
+    """
+
+
 class WhyRunning(Model):
     """
     Why a workspace runs, and how long it will.
@@ -2159,445 +2598,6 @@ class WorkspacePage(Model):
     next: Optional[str]
     """
     `cursor` of the next page; null: this is the last one
-    """
-
-
-class Entry(Model):
-    """
-    Something in a workspace's filesystem.
-    """
-
-    etag: str
-    """
-    What is another one after each change, in quotes: for `If-Match`, `If-None-Match`
-    and `If-Range`.
-    """
-    gid: Annotated[int, Field(ge=0)]
-    """
-    The number of its group.
-    """
-    group: Optional[str] = None
-    """
-    The name of its group, where it has one.
-    """
-    kind: Literal["file", "folder", "symlink", "fifo", "socket", "device"]
-    """
-    What it is.
-    """
-    mode: Annotated[str, Field(examples=["0644"], pattern="^[0-7]{4}$")]
-    """
-    Its permissions, in octal digits.
-    """
-    modified: AwareDatetime
-    """
-    When its content was last changed.
-    """
-    name: str
-    """
-    The last part of its path.
-    """
-    path: str
-    """
-    Its absolute path.
-    """
-    raw_path: Optional[str] = None
-    """
-    Its path, percent-encoded, where that is no UTF-8: `path` and `name` have
-    replacement characters then.
-    """
-    size: Annotated[int, Field(ge=0)]
-    """
-    Its size, in bytes.
-    """
-    target: Optional[str] = None
-    """
-    What a symbolic link names.
-    """
-    uid: Annotated[int, Field(ge=0)]
-    """
-    The number of its owner.
-    """
-    user: Optional[str] = None
-    """
-    The name of its owner, where it has one.
-    """
-
-
-class EntryPage(Model):
-    items: list[Entry]
-    next: Optional[str]
-    """
-    `cursor` of the next page; null: this is the last one
-    """
-
-
-class FileLine(Model):
-    """
-    A line of a file that matches, or one beside it.
-    """
-
-    context: bool
-    """
-    Whether this line is only beside one that matches.
-    """
-    line: Annotated[int, Field(ge=0)]
-    """
-    The line's number, from 1 on.
-    """
-    matches: list[TextRange]
-    """
-    Where in `text` it matches, as offsets in bytes; empty in lines of the context.
-    """
-    path: str
-    """
-    The file's absolute path.
-    """
-    raw_path: Optional[str] = None
-    """
-    The path, percent-encoded, where it is no UTF-8.
-    """
-    text: str
-    """
-    The line, without its end; of one that is too long its beginning.
-    """
-
-
-class FindLine(RootModel[Union[Entry, SearchEnd]]):
-    root: Union[Entry, SearchEnd]
-    """
-    One line of what is found by name: an entry, or, last, how it ended.
-    """
-
-
-class GrepLine(RootModel[Union[FileLine, SearchEnd]]):
-    root: Union[FileLine, SearchEnd]
-    """
-    One line of what is found by content: a line of a file, or, last, how it ended.
-    """
-
-
-class GitEntry(Model):
-    """
-    A file that differs.
-    """
-
-    from_: Annotated[Optional[str], Field(alias="from")] = None
-    """
-    What it was called, where it was renamed or copied.
-    """
-    index: Literal[
-        "unmodified",
-        "modified",
-        "type-changed",
-        "added",
-        "deleted",
-        "renamed",
-        "copied",
-        "unmerged",
-    ]
-    """
-    How the index differs from the commit.
-    """
-    kind: Literal["changed", "renamed", "unmerged", "untracked"]
-    """
-    Which kind of entry it is.
-    """
-    path: str
-    """
-    Its path in the repository.
-    """
-    worktree: Literal[
-        "unmodified",
-        "modified",
-        "type-changed",
-        "added",
-        "deleted",
-        "renamed",
-        "copied",
-        "unmerged",
-    ]
-    """
-    How the folder differs from the index.
-    """
-
-
-class GitStatus(Model):
-    """
-    How a repository is.
-    """
-
-    ahead: Annotated[int, Field(ge=0)]
-    """
-    How many commits it has that upstream hasn't.
-    """
-    behind: Annotated[int, Field(ge=0)]
-    """
-    How many commits upstream has that it hasn't.
-    """
-    branch: Optional[str] = None
-    """
-    The branch that is checked out; absent: none is.
-    """
-    clean: bool
-    """
-    Whether nothing does.
-    """
-    entries: list[GitEntry]
-    """
-    What differs from that commit, in git's order.
-    """
-    head: Optional[str] = None
-    """
-    The commit that is checked out; absent: there is none yet.
-    """
-    root: str
-    """
-    Its folder.
-    """
-    upstream: Optional[str] = None
-    """
-    The branch elsewhere that it follows.
-    """
-
-
-class Process(Model):
-    """
-    A process that was started over the API.
-    """
-
-    command: Optional[list[str]] = None
-    """
-    What it was started with, where that is a command.
-    """
-    cwd: str
-    """
-    Where it began.
-    """
-    dropped_bytes: Annotated[int, Field(ge=0)]
-    """
-    How much of both isn't kept any more.
-    """
-    ended: Optional[AwareDatetime] = None
-    """
-    When it ended.
-    """
-    exit_code: Annotated[Optional[int], Field(ge=0)] = None
-    """
-    How it ended, where it did by itself.
-    """
-    id: str
-    """
-    Its id, which grows with each that is started.
-    """
-    label: Optional[str] = None
-    """
-    What it is called by whoever started it.
-    """
-    pid: Annotated[int, Field(ge=0)]
-    """
-    Its process id in the workspace.
-    """
-    script: Optional[str] = None
-    """
-    What it was started with, where that is a script.
-    """
-    signal: Optional[str] = None
-    """
-    What ended it, where a signal did: `KILL`, say.
-    """
-    started: AwareDatetime
-    """
-    When it was started.
-    """
-    state: Literal["running", "ended"]
-    """
-    Whether it runs.
-    """
-    stderr_bytes: Annotated[int, Field(ge=0)]
-    """
-    How much it has written to stderr.
-    """
-    stdout_bytes: Annotated[int, Field(ge=0)]
-    """
-    How much it has written to stdout.
-    """
-    timed_out: bool
-    """
-    Whether it was ended because it took longer than it was given.
-    """
-
-
-class ProcessAttached(Model):
-    """
-    A process that a client attached to.
-    """
-
-    process: Process
-    """
-    The process.
-    """
-    stderr_from: Annotated[int, Field(ge=0)]
-    """
-    The first byte of stderr that follows.
-    """
-    stdout_from: Annotated[int, Field(ge=0)]
-    """
-    The first byte of stdout that follows.
-    """
-
-
-class ProcessControl(Model):
-    """
-    A text message to a process's `WebSocket`: one of these.
-    """
-
-    detach: Optional[bool] = None
-    """
-    Whether it outlives the `WebSocket` that it is run over.
-    """
-    resize: Optional[TerminalSize] = None
-    signal: Optional[str] = None
-    """
-    A signal to its group: `INT`, say.
-    """
-
-
-class ProcessDropped(Model):
-    """
-    Output that is left out.
-    """
-
-    bytes: Annotated[int, Field(ge=0)]
-    """
-    How much.
-    """
-    stream: Literal["stdout", "stderr"]
-    """
-    Of which output.
-    """
-
-
-class ProcessNotice(Model):
-    """
-    A text message from a process's `WebSocket`: one of these.
-    """
-
-    attached: Optional[ProcessAttached] = None
-    dropped: Optional[ProcessDropped] = None
-    ended: Optional[Process] = None
-    error: Optional[Problem] = None
-    started: Optional[Process] = None
-
-
-class ProcessPage(Model):
-    items: list[Process]
-    next: Optional[str]
-    """
-    `cursor` of the next page; null: this is the last one
-    """
-
-
-class ProcessRequest(Model):
-    """
-    Starts a process: `command` or `script`, one of the two.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    command: Annotated[Optional[list[str]], Field(max_length=65536, min_length=1)] = None
-    """
-    The program and its arguments. The program is a name that is looked for on `PATH`, or
-    a path, a relative one from `cwd`.
-    """
-    cwd: Annotated[Optional[str], Field(max_length=4096)] = None
-    """
-    Where it begins, a relative path from the home; default: the home.
-    """
-    detach: Optional[bool] = False
-    """
-    Whether it outlives the `WebSocket` that it is run over.
-    """
-    env: Optional[dict[str, str]] = None
-    """
-    Variables beside those that an SSH session has. What begins with `LD_` or `DEVGATE_`
-    is left out.
-    """
-    input: Optional[str] = None
-    """
-    A text that it reads, and then the end of its input. Not with `stdin`.
-    """
-    keep_bytes: Annotated[Optional[int], Field(ge=0, le=16777216)] = 1048576
-    """
-    How much of the end of each output is kept, in bytes.
-    """
-    label: Annotated[Optional[str], Field(max_length=200)] = None
-    """
-    What it is called by whoever starts it.
-    """
-    pty: Optional[ProcessPty] = None
-    script: Annotated[Optional[str], Field(min_length=1)] = None
-    """
-    What the log-in shell is given with `-c`.
-    """
-    stdin: Optional[Literal["none", "open"]] = None
-    timeout_seconds: Annotated[Optional[int], Field(ge=1, le=31536000)] = None
-    """
-    After how long it is ended: SIGTERM to its group, and SIGKILL 5 s later.
-    """
-
-
-class ProcessResult(Model):
-    """
-    A process that has ended, and what it wrote.
-    """
-
-    process: Process
-    """
-    The process.
-    """
-    stderr: str
-    """
-    What it wrote to stderr.
-    """
-    stderr_truncated: bool
-    """
-    Whether `stderr` is the end alone.
-    """
-    stdout: str
-    """
-    What it wrote to stdout; what is no UTF-8 is replaced by U+FFFD.
-    """
-    stdout_truncated: bool
-    """
-    Whether `stdout` is the end alone.
-    """
-
-
-class WatchEvent(Model):
-    """
-    Something that happened to what is watched.
-    """
-
-    folder: bool
-    """
-    Whether it is a folder.
-    """
-    kind: Literal["created", "modified", "removed", "renamed", "overflow"]
-    """
-    What happened.
-    """
-    path: str
-    """
-    To what.
-    """
-    sequence: Annotated[int, Field(ge=0)]
-    """
-    Its number: one more than that of the event before it.
-    """
-    to: Optional[str] = None
-    """
-    What it is called since, where it was renamed.
     """
 
 
