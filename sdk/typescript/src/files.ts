@@ -5,6 +5,7 @@ import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Response } from "undici";
 
+import { bodyOf, gone } from "./answers.js";
 import { answered, type Api } from "./api.js";
 import { ConnectionFailed, NotFound, without } from "./errors.js";
 import { lines } from "./lines.js";
@@ -381,21 +382,4 @@ export class Files {
   #says<B>(body: B, signal?: AbortSignal) {
     return { params: { path: { id: this.#id } }, body, signal };
   }
-}
-
-/** Waits for a deletion. One that was repeated may find that its first attempt was enough. */
-export async function gone(deletion: Promise<Response>): Promise<Response | undefined> {
-  try {
-    return await deletion;
-  } catch (error) {
-    if (error instanceof NotFound && (error.asked?.attempts ?? 1) > 1) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-/** Returns the body of an answer. */
-export function bodyOf(answer: Response): ReadableStream<Uint8Array> {
-  return (answer.body ?? new ReadableStream()) as ReadableStream<Uint8Array>;
 }

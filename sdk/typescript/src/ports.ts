@@ -4,7 +4,7 @@ import type { Response } from "undici";
 
 import { answered, type Api } from "./api.js";
 import { without, TimedOut } from "./errors.js";
-import { bodyOf, gone } from "./files.js";
+import { bodyOf, gone } from "./answers.js";
 import { followed } from "./lines.js";
 import type { Sending, Transport } from "./transport.js";
 import type { CallOptions, Port, PortSetting, Visibility, WaitOptions } from "./types.js";

@@ -5,7 +5,7 @@ import type { RawData } from "ws";
 
 import { answered, type Api } from "./api.js";
 import { ConnectionFailed, errorOf, problemOf, without } from "./errors.js";
-import { bodyOf, gone } from "./files.js";
+import { bodyOf, gone } from "./answers.js";
 import { withResolvers, type Body, type Transport } from "./transport.js";
 import type {
   CallOptions,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { answered, type Api } from "./api.js";
 import { Failed, TimedOut, without } from "./errors.js";
-import { gone } from "./files.js";
+import { gone } from "./answers.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, Snapshot, WaitOptions } from "./types.js";
 

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable } from "./errors.js";
-import { bodyOf, gone } from "./files.js";
+import { bodyOf, gone } from "./answers.js";
 import { followed } from "./lines.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, WatchEvent, WatchState } from "./types.js";

@@ -4,7 +4,8 @@ import { randomUUID } from "node:crypto";
 
 import { answered, type Api } from "./api.js";
 import { Failed, NotFound, TimedOut, without } from "./errors.js";
-import { Files, gone } from "./files.js";
+import { gone } from "./answers.js";
+import { Files } from "./files.js";
 import { Ports } from "./ports.js";
 import { Processes } from "./processes.js";
 import { Snapshots } from "./snapshots.js";
