@@ -132,7 +132,7 @@ def serving() -> Iterator[Callable[[Callable[[Asked], None]], Server]]:
     def start(answer: Callable[[Asked], None]) -> Server:
         server = Server()
         server.answer = answer
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return server
 

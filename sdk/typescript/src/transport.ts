@@ -78,7 +78,8 @@ export class Transport {
       // Times are measured here: what is followed may be silent for long.
       headersTimeout: 0,
       bodyTimeout: 0,
-      keepAliveTimeout: 30_000,
+      // The server ends what is idle after 10 s: what it is about to end isn't used again.
+      keepAliveTimeout: 8_000,
       connect: { ca: this.#ca, timeout: CONNECT, lookup },
     });
   }

@@ -18,7 +18,7 @@ use serde_json::json;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// How long an SDK's own tests may take, on a loaded machine.
-const CHECKS: Duration = Duration::from_mins(8);
+const CHECKS: Duration = Duration::from_mins(4);
 
 /// The workspace that the examples make.
 const NAME: &str = "sdk";

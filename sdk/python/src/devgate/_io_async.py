@@ -9,7 +9,7 @@ from typing import Any, Callable, TypeVar, Union
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from ._settings import Settings, socket_options
+from ._settings import KEEP_ALIVE, Settings, socket_options
 
 T = TypeVar("T")
 
@@ -31,7 +31,9 @@ async def pause(seconds: float) -> None:
 
 def connections(settings: Settings, timeout: httpx.Timeout) -> httpx.AsyncClient:
     """Makes a pool of connections."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEEP_ALIVE
+    )
     transport = httpx.AsyncHTTPTransport(
         verify=settings.tls, limits=limits, socket_options=socket_options()
     )

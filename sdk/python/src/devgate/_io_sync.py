@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 import httpx
 
 from . import _io_async
-from ._settings import Settings, socket_options
+from ._settings import KEEP_ALIVE, Settings, socket_options
 
 T = TypeVar("T")
 
@@ -90,7 +90,9 @@ def pause(seconds: float) -> None:
 
 def connections(settings: Settings, timeout: httpx.Timeout) -> httpx.Client:
     """Makes a pool of connections."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=20, keepalive_expiry=KEEP_ALIVE
+    )
     transport = httpx.HTTPTransport(
         verify=settings.tls, limits=limits, socket_options=socket_options()
     )

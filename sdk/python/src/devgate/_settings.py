@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 CONNECT = 10.0
 """How long a connection may take, in seconds."""
 
+KEEP_ALIVE = 8.0
+"""How long a connection is kept for another request, in seconds: the server ends it after 10."""
+
 IDLE = 60.0
 """How long a stream of events may be silent, in seconds: a server says something every 15."""
 
