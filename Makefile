@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build web sdk install vendor test check bench format clean
+.PHONY: help run build web sdk install dist vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -27,9 +27,14 @@ web: ## build the dashboard, which becomes part of the binary (needs Node.js 20.
 sdk: ## make anew what the SDKs have from the API's document
 	sh scripts/sdk.sh generate
 
-install: build ## put the release binaries into PREFIX/bin (/usr/local)
+install: build ## put binaries, completions and man pages into PREFIX (/usr/local)
 	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
 	    $(target)/$(host)/release/devgate $(target)/$(host)/release/devgate-agent
+	sh scripts/install-shell.sh $(target)/$(host)/release/devgate \
+	    $(DESTDIR)$(or $(PREFIX),/usr/local)/share
+
+dist: build ## pack static binaries, completions and man pages, with their checksums, into dist/
+	sh scripts/dist.sh $(target)/$(host)/release
 
 vendor: ## make the patched russh: the published crate and our patch
 	@sh scripts/patch-russh.sh
@@ -55,5 +60,5 @@ format: ## format the code
 
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -rf vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules \
+	rm -rf dist vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules \
 	    sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules

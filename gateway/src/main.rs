@@ -12,6 +12,7 @@ use devgate::cli::{self, Cli, Failure, Kind};
 const GOODBYE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
+    cli::complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),

@@ -36,6 +36,7 @@ use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
+pub use driver::engines;
 pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
 pub use listen::Port;

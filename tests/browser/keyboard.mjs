@@ -11,7 +11,7 @@ await flow("keyboard", async (arrive) => {
 
   const pages = {
     "/workspaces": page.getByRole("link", { name: "default", exact: true }),
-    [workspace]: page.getByRole("link", { name: "Zed" }),
+    [workspace]: page.getByRole("button", { name: "Open in" }),
     [`${workspace}/terminals`]: page.getByRole("button", { name: "New terminal" }),
     [`${workspace}/statistics`]: page.getByText("Last 24 hours"),
     [`${workspace}/snapshots`]: page.getByText("No snapshots yet"),

@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
-    config_ssh, configuration, context, deleted, history, keys, lifetime, limits, login, logs,
-    output, proxy, renaming, secrets, sleep, snapshots, ssh, templates, tokens, users, workspaces,
+    completions, config_ssh, configuration, context, cp, deleted, doctor, exec, forward, history,
+    keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets, sleep, snapshots,
+    ssh, templates, tokens, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -124,6 +125,14 @@ pub(super) enum Command {
     ConfigSsh(config_ssh::ConfigSsh),
     /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh
     Proxy(proxy::Proxy),
+    /// Run a command in a workspace; no SSH key is needed
+    Exec(exec::Exec),
+    /// Copy files between this machine and workspaces; no SSH key is needed
+    Cp(cp::Cp),
+    /// Have ports of this machine lead into a workspace
+    PortForward(forward::PortForward),
+    /// Open a workspace in an editor or a browser
+    Open(open::Open),
     /// List workspaces
     #[command(visible_alias = "ls")]
     List(workspaces::List),
@@ -192,6 +201,15 @@ pub(super) enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(configuration::Command),
+    /// Find out why something doesn't work, and what to do
+    ///
+    /// From elsewhere it looks at names, ports, certificates, clocks, proxies and host keys on
+    /// the way to the server; on the server's own machine at that and at Docker.
+    Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete commands and names of workspaces
+    Completions(completions::Completions),
+    /// Print the manual as pages for man
+    Man(completions::Man),
 }
 
 /// `devgate up`.

@@ -4,6 +4,8 @@
 //! the REST API where the server is elsewhere, so that no command is written twice.
 
 mod authority;
+mod files;
+mod inside;
 mod remote;
 mod rest;
 mod socket;
@@ -22,13 +24,16 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::failure::{Failure, Kind};
+use crate::http::admin::wire::ServerStatus;
 use crate::http::problem::Problem;
 use crate::names::UserName;
 
 pub(super) use authority::{only, read as read_authority};
-pub(super) use remote::{Remote, Unanswered};
+pub(super) use files::{Entry, EntryKind};
+pub(super) use inside::{Inside, Messages as RemoteMessages};
+pub(super) use remote::{Remote, Socket as RemoteSocket, Unanswered};
 pub(super) use rest::{Pieces, Rest, explain};
-pub(super) use trust::Trust;
+pub(super) use trust::{Trust, refused as certificate_refused};
 
 use socket::Socket;
 
@@ -60,6 +65,23 @@ impl Client {
         match self {
             Self::Here(_) => None,
             Self::There(rest) => Some(rest),
+        }
+    }
+
+    /// Returns the way into a workspace at a server elsewhere. `what` needs one.
+    pub(super) async fn inside(&mut self, workspace: &str, what: &str) -> Result<Inside, Failure> {
+        match self {
+            Self::There(rest) => rest.inside(workspace).await,
+            Self::Here(socket) => {
+                let bytes = socket.ask(Method::GET, "/status", None).await?;
+                let status: ServerStatus = read(parse(&bytes)?)?;
+                let message = format!(
+                    "{what} goes over HTTPS, as a person, and this is the socket of whoever \
+                     administers the server: sign in first, `devgate login https://{}`",
+                    status.http
+                );
+                Err(Failure::new(Kind::Usage, message))
+            }
         }
     }
 

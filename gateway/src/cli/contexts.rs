@@ -142,11 +142,15 @@ impl Context {
             let message = format!("{} is no server's address: {error}", self.url);
             Failure::new(Kind::Usage, message)
         })?;
-        let trust = match &self.ca {
+        Remote::new(origin, &self.trust(), self.token.clone())
+    }
+
+    /// Returns whom it is taken for.
+    pub(super) fn trust(&self) -> Trust {
+        match &self.ca {
             Some(pem) => Trust::Pinned(pem.clone()),
             None => Trust::System,
-        };
-        Remote::new(origin, &trust, self.token.clone())
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Kind {
     Denied,
     /// Whoever read the output has gone; nothing is to be said.
     Silent,
+    /// What was run ended so.
+    Ended(u8),
 }
 
 /// A command that failed.
@@ -58,6 +60,17 @@ impl Failure {
         }
     }
 
+    /// Returns that what was run ended with `code`, and why, where it doesn't say so itself.
+    pub(super) fn ended(code: u8, why: Option<String>) -> Self {
+        Self::new(Kind::Ended(code), why.unwrap_or_default())
+    }
+
+    /// Returns the same with another exit code.
+    pub(super) fn ending_with(mut self, code: u8) -> Self {
+        self.kind = Kind::Ended(code);
+        self
+    }
+
     /// Returns what kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -74,8 +87,11 @@ impl Failure {
             Kind::TimedOut => 5,
             Kind::Limit => 6,
             Kind::Denied => 7,
+            Kind::Ended(code) => code,
         };
-        output::note(&format!("devgate: {}", self.message));
+        if !self.message.is_empty() {
+            output::note(&format!("devgate: {}", self.message));
+        }
         ExitCode::from(code)
     }
 }

@@ -3,13 +3,19 @@
 
 mod args;
 mod client;
+mod completions;
 mod config_ssh;
 mod configuration;
 mod confirm;
 mod context;
 mod contexts;
+mod cp;
 mod deleted;
+mod desktop;
+mod doctor;
+mod exec;
 mod failure;
+mod forward;
 mod greeting;
 mod history;
 mod keys;
@@ -17,8 +23,10 @@ mod lifetime;
 mod limits;
 mod login;
 mod logs;
+mod open;
 mod output;
 mod proxy;
+mod ready;
 mod renaming;
 mod secrets;
 mod serve;
@@ -33,6 +41,7 @@ mod which;
 mod workspaces;
 
 pub use args::Cli;
+pub use completions::complete;
 pub use failure::{Failure, Kind};
 
 use args::Command;
@@ -54,6 +63,15 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
         Command::ConfigSsh(command) => config_ssh::run(&source, command).await,
         Command::Proxy(command) => proxy::run(&mut client(&source)?, command).await,
+        Command::Exec(command) => Box::pin(exec::run(&source, command)).await,
+        Command::Cp(command) => Box::pin(cp::run(&mut client(&source)?, command)).await,
+        Command::PortForward(command) => {
+            Box::pin(forward::run(&mut client(&source)?, command)).await
+        }
+        Command::Open(command) => Box::pin(open::run(&mut client(&source)?, command)).await,
+        Command::Doctor(command) => Box::pin(doctor::run(&source, command)).await,
+        Command::Completions(command) => completions::completions(command),
+        Command::Man(command) => completions::man(&command),
         Command::List(command) => workspaces::list(&mut client(&source)?, command).await,
         Command::Create(command) => workspaces::create(&mut client(&source)?, command).await,
         Command::Start(command) => {

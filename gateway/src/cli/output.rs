@@ -23,6 +23,11 @@ pub(super) struct Format {
 }
 
 impl Format {
+    /// Tells whether JSON is asked for.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Prints `value` as JSON, or what `text` makes of it.
     pub(super) fn print<T: Serialize>(
         self,
@@ -36,6 +41,12 @@ impl Format {
             write(&text(value))
         }
     }
+}
+
+/// Writes a value as one line of JSON to stdout.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string(value).map_err(io::Error::from)?;
+    write(&format!("{}\n", escaped(&json)))
 }
 
 /// Writes text to stdout.

@@ -22,6 +22,9 @@ use crate::names::{TemplateName, UserName, WorkspaceName};
 /// How long one request waits at most, in seconds; how far it is is shown that often.
 pub(super) const WAIT_STEP: u64 = 2;
 
+/// How long a command waits for a workspace unless it says otherwise.
+const DEFAULT_WAIT: Period = Period::seconds(120);
+
 /// `devgate list`.
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -120,6 +123,16 @@ pub(super) struct Waiting {
     /// How long to wait; what was asked for goes on afterwards
     #[arg(long, value_name = "TIME", default_value = "2m")]
     timeout: Period,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            wait: true,
+            no_wait: false,
+            timeout: DEFAULT_WAIT,
+        }
+    }
 }
 
 impl Waiting {

@@ -120,6 +120,8 @@ impl Refusal for InsideRefused {
             Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
             Self::Stalled => row(Status::REQUEST_TIMEOUT, "stalled", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
+            Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),
+            Self::BadHost => row(Status::BAD_REQUEST, "bad-request", Prohibited),
         }
     }
 }

@@ -86,6 +86,31 @@ fn issue(authority: &Arc<Authority>) -> Issue {
     })
 }
 
+/// Returns where the engines are that a configuration names.
+pub fn engines(config: &Config) -> Vec<Endpoint> {
+    let docker = &config.docker;
+    if docker.hosts.is_empty() {
+        return vec![Endpoint::Socket(docker.socket.clone())];
+    }
+    docker.hosts.iter().map(endpoint).collect()
+}
+
+fn endpoint(host: &DockerHostConfig) -> Endpoint {
+    match &host.url {
+        EngineUrl::Unix(path) => Endpoint::Socket(path.clone()),
+        EngineUrl::Tcp(address) => {
+            // The configuration was checked: they are there.
+            let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+            Endpoint::Tls {
+                address: address.to_string(),
+                ca: file(&host.ca),
+                certificate: file(&host.certificate),
+                key: file(&host.key),
+            }
+        }
+    }
+}
+
 fn docker_host(
     host: &DockerHostConfig,
     all: &DockerOptions,
@@ -93,22 +118,12 @@ fn docker_host(
     https: u16,
 ) -> DockerHost {
     let mut options = all.clone();
-    match &host.url {
-        EngineUrl::Unix(path) => options.engine = Endpoint::Socket(path.clone()),
-        EngineUrl::Tcp(address) => {
-            // The configuration was checked: they are there.
-            let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
-            options.engine = Endpoint::Tls {
-                address: address.to_string(),
-                ca: file(&host.ca),
-                certificate: file(&host.certificate),
-                key: file(&host.key),
-            };
-            options.reach = DockerReach::Dial {
-                gateways: host.gateway.iter().map(|it| it.or_at(https)).collect(),
-                issue: Arc::clone(issue),
-            };
-        }
+    options.engine = endpoint(host);
+    if let EngineUrl::Tcp(_) = &host.url {
+        options.reach = DockerReach::Dial {
+            gateways: host.gateway.iter().map(|it| it.or_at(https)).collect(),
+            issue: Arc::clone(issue),
+        };
     }
     DockerHost {
         name: host.name.clone(),

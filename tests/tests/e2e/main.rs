@@ -16,6 +16,7 @@ mod api_document;
 mod bad_input;
 mod behind_proxies;
 mod browser;
+mod cli;
 mod clients;
 mod copying;
 mod data_api;

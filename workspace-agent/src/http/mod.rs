@@ -12,6 +12,7 @@ mod git;
 mod ports;
 mod problem;
 mod processes;
+mod run_output;
 mod run_socket;
 mod startup;
 mod statistics;

@@ -1,6 +1,5 @@
 //! `/processes`: starts programs, shows them and what they wrote, and ends them.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +11,13 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::unfold;
-use http::{HeaderName, StatusCode, header};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::problem::{Body, Problem};
-use super::{confined, run_socket, until_stop};
+use super::{confined, run_output, run_socket};
 use crate::agent::Agent;
 use crate::runs::{
     Cells, Hold, Input, Listed, Reader, Request, Run, RunError, Stream, Target, View,
@@ -33,15 +29,9 @@ pub(super) const MAX_REQUEST: usize = 4 * 1024 * 1024;
 /// Longest wait for a process's end, in seconds: a day.
 const MAX_WAIT: u64 = 86_400;
 
-/// How much of an output is sent at once, in bytes.
-pub(super) const PIECE: usize = 64 * 1024;
-
 /// Entries of a page unless others are asked for, and at most.
 const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
-
-/// Number of the first byte of an output that is sent.
-const OUTPUT_OFFSET: HeaderName = HeaderName::from_static("output-offset");
 
 /// Returns the routes, to be merged with others.
 pub(super) fn routes() -> Router<Arc<Agent>> {
@@ -50,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/processes/run", get(run_socket::run))
         .route("/processes/{process}", get(show).delete(end))
         .route("/processes/{process}/attach", get(run_socket::attach))
-        .route("/processes/{process}/output", get(output))
+        .route("/processes/{process}/output", get(run_output::output))
         .route("/processes/{process}/input", post(input))
         .route("/processes/{process}/signal", post(signal))
         .route("/processes/{process}/resize", post(resize))
@@ -93,25 +83,6 @@ enum Life {
 struct ShowQuery {
     #[serde(default)]
     wait_seconds: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OutputQuery {
-    #[serde(default)]
-    stream: Which,
-    #[serde(default)]
-    from: u64,
-    #[serde(default)]
-    follow: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Which {
-    #[default]
-    Stdout,
-    Stderr,
 }
 
 #[derive(Debug, Deserialize)]
@@ -186,11 +157,11 @@ pub(super) async fn begin(
     reader: Reader,
     bound: Bound,
 ) -> Result<Begun, Problem> {
-    let starter = Arc::clone(agent);
+    let theirs = Arc::clone(agent);
     let starting = agent.tasks().spawn(async move {
-        let started = starter
+        let started = theirs
             .runs()
-            .start(&starter, request, reader, Listed::Yes)
+            .start(&theirs, request, reader, Listed::Yes)
             .await;
         started.map(|(run, hold)| Begun {
             leash: (bound == Bound::ToClient).then(|| Leash(Some(Arc::clone(&run)))),
@@ -226,12 +197,11 @@ pub(super) async fn begin_and_wait(
     if !asked.wait {
         return Ok((StatusCode::CREATED, Json(run.view())).into_response());
     }
-    let ended = match wait {
-        Some(limit) => timeout(limit, run.ended()).await.is_ok(),
-        None => {
-            run.ended().await;
-            true
-        }
+    let ended = if let Some(limit) = wait {
+        timeout(limit, run.ended()).await.is_ok()
+    } else {
+        run.ended().await;
+        true
     };
     if let Some(leash) = &mut leash {
         leash.let_go();
@@ -304,82 +274,6 @@ async fn end(
 ) -> Result<StatusCode, Problem> {
     agent.runs().end(&id)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn output(
-    State(agent): State<Arc<Agent>>,
-    Path(id): Path<String>,
-    asked: Result<Query<OutputQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let asked = query(asked)?;
-    let run = agent.runs().find(&id)?;
-    let stream = match asked.stream {
-        Which::Stdout => Stream::Stdout,
-        Which::Stderr => Stream::Stderr,
-    };
-    let mut bytes = Vec::new();
-    let most = if asked.follow { PIECE } else { usize::MAX };
-    let mut first = run.read(stream, asked.from, most, &mut bytes);
-    let body = if asked.follow {
-        // What isn't written yet is waited for.
-        first = first.max(asked.from);
-        follow(&agent, run, stream, first, Bytes::from(bytes))
-    } else {
-        Bytewise::from(bytes)
-    };
-    let headers = [
-        (OUTPUT_OFFSET, first.to_string()),
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-    ];
-    Ok((headers, body).into_response())
-}
-
-/// Sends an output from number `first` on, of which `bytes` were read already, to its end.
-fn follow(agent: &Agent, run: Arc<Run>, stream: Stream, first: u64, bytes: Bytes) -> Bytewise {
-    /// What was read and isn't sent, and where the rest begins.
-    struct Place {
-        run: Arc<Run>,
-        stream: Stream,
-        changed: watch::Receiver<()>,
-        unsent: Bytes,
-        /// `None` once something is missing.
-        next: Option<u64>,
-    }
-    let place = Place {
-        changed: run.follow(),
-        run,
-        stream,
-        next: Some(after(first, bytes.len())),
-        unsent: bytes,
-    };
-    let pieces = unfold(place, async |mut place| {
-        loop {
-            if !place.unsent.is_empty() {
-                return Some((Ok(std::mem::take(&mut place.unsent)), place));
-            }
-            let at = place.next?;
-            place.changed.borrow_and_update();
-            let ended = place.run.ended_at().is_some();
-            let mut more = Vec::new();
-            let first = place.run.read(place.stream, at, PIECE, &mut more);
-            if first > at {
-                place.next = None;
-                let behind = io::Error::other("what comes next isn't kept any more");
-                return Some((Err(behind), place));
-            }
-            place.next = Some(after(at, more.len()));
-            place.unsent = Bytes::from(more);
-            if place.unsent.is_empty() && (ended || place.changed.changed().await.is_err()) {
-                return None;
-            }
-        }
-    });
-    Bytewise::from_stream(until_stop(agent, pieces))
-}
-
-/// Returns the number of the byte that follows so many.
-pub(super) fn after(first: u64, count: usize) -> u64 {
-    first.saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 async fn input(

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::problem::Problem;
-use super::processes::{Begun, Bound, Leash, MAX_REQUEST, PIECE, after, begin, query};
+use super::processes::{Begun, Bound, Leash, MAX_REQUEST, begin, query};
+use super::run_output::{PIECE, after};
 use crate::agent::Agent;
 use crate::awake::Typed;
 use crate::runs::{Cells, Hold, Input, Reader, Request, Run, Stream, Target, View};

@@ -8,6 +8,7 @@ mod owner;
 mod request;
 mod ring;
 mod run;
+mod signals;
 mod start;
 
 use std::collections::BTreeMap;

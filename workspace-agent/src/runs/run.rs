@@ -1,6 +1,5 @@
 //! One process, as whoever asks for it sees it.
 
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use tracing::debug;
 use super::RunError;
 use super::request::What;
 use super::ring::Ring;
+use super::signals::{by_name, name};
 use crate::process::{Child, Exit, terminal};
 
 /// One of a process's outputs.
@@ -388,37 +388,5 @@ impl Drop for Hold {
             self.0.lock().ring_mut(stream).hold(None);
         }
         self.0.drained.notify_one();
-    }
-}
-
-/// Returns the signal of that name, with or without its `SIG`.
-fn by_name(name: &str) -> Option<Signal> {
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    let known = nix::sys::signal::Signal::from_str(&format!("SIG{name}")).ok()?;
-    Signal::from_named_raw(known as i32)
-}
-
-/// Returns the name of a signal, without its `SIG`; of one that has none its number.
-fn name(number: i32) -> String {
-    match nix::sys::signal::Signal::try_from(number) {
-        Ok(signal) => signal.as_str().trim_start_matches("SIG").to_owned(),
-        Err(_) => number.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_have_the_systems_names() {
-        assert_eq!(by_name("TERM"), Some(Signal::TERM));
-        assert_eq!(by_name("SIGWINCH"), Some(Signal::WINCH));
-        for unknown in ["", "SIG", "term", "9", "SIGSIGTERM"] {
-            assert_eq!(by_name(unknown), None, "{unknown}");
-        }
-        assert_eq!(name(9), "KILL");
-        assert_eq!(name(7), "BUS");
-        assert_eq!(name(40), "40");
     }
 }

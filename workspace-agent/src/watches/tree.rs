@@ -180,8 +180,8 @@ impl Tree {
             return;
         };
         let was_fresh = self.folders.get_mut(&raw.watch).is_some_and(|folder| {
-            let changed = ReadFlags::MODIFY | ReadFlags::ATTRIB;
-            !raw.flags.intersects(changed) && folder.fresh.remove(&raw.name)
+            let modified = ReadFlags::MODIFY | ReadFlags::ATTRIB;
+            !raw.flags.intersects(modified) && folder.fresh.remove(&raw.name)
         });
         if raw.flags.contains(ReadFlags::CREATE) {
             if !was_fresh {

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use devgate_protocol::Secret;
 use devgate_protocol::websocket::{Side, WebSocketBytes, accept_key, new_key};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
@@ -16,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
 use serde_json::Value;
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -28,6 +30,15 @@ use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request
 use crate::cli::failure::{Failure, Kind};
 use crate::http::problem::Problem;
 use crate::http::{Origin, Scheme};
+
+/// How long a connection is silent before it is looked whether the server is there.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked then.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// How many looks in vain end it.
+const PROBES: u32 = 3;
 
 /// A WebSocket to a server, as bytes.
 pub(in crate::cli) type Socket = WebSocketBytes<TokioIo<Upgraded>>;
@@ -101,6 +112,18 @@ impl Remote {
         })
     }
 
+    /// Returns another way to the same server, with connections of its own.
+    pub(in crate::cli) fn another(&self) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            tls: self.tls.clone(),
+            token: self.token.clone(),
+            most: self.most,
+            sender: None,
+            connections: JoinSet::new(),
+        }
+    }
+
     pub(in crate::cli) fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -133,8 +156,27 @@ impl Remote {
         Ok(answer.into_body())
     }
 
+    /// Asks for something, and returns the head of the answer, whatever that says.
+    pub(in crate::cli) async fn headers(&mut self, path: &str) -> Result<HeaderMap, Unanswered> {
+        let request = request(Method::GET, path, &self.origin.authority(), None)?;
+        let mut sender = self.connect().await?;
+        let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+        let answer = answer.map_err(|_| self.silent())?;
+        let answer = answer.map_err(|error| self.broken(&error))?;
+        Ok(answer.into_parts().0.headers)
+    }
+
     /// Opens a WebSocket, as bytes.
     pub(in crate::cli) async fn socket(&mut self, path: &str) -> Result<Socket, Unanswered> {
+        let upgraded = self.upgrade(path).await?;
+        Ok(WebSocketBytes::new(upgraded, Vec::new(), Side::Client).await)
+    }
+
+    /// Opens a WebSocket, for whoever reads its messages.
+    pub(in crate::cli) async fn upgrade(
+        &mut self,
+        path: &str,
+    ) -> Result<TokioIo<Upgraded>, Unanswered> {
         let key = new_key();
         let mut request = request(Method::GET, path, &self.origin.authority(), None)?;
         self.identify(&mut request)?;
@@ -168,7 +210,7 @@ impl Remote {
         }
         let upgraded = hyper::upgrade::on(answer).await;
         let upgraded = upgraded.map_err(|error| self.broken(&error))?;
-        Ok(WebSocketBytes::new(TokioIo::new(upgraded), Vec::new(), Side::Client).await)
+        Ok(TokioIo::new(upgraded))
     }
 
     /// Shows the token.
@@ -191,12 +233,49 @@ impl Remote {
         body: Option<&Value>,
         accept: &'static str,
     ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
-        let mut kept = self.sender.take();
-        loop {
-            let mut request = request(method.clone(), path, &self.origin.authority(), body)?;
-            self.identify(&mut request)?;
+        let make = |remote: &Self| {
+            let mut request = request(method.clone(), path, &remote.origin.authority(), body)?;
             let headers = request.headers_mut();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            Ok(request)
+        };
+        self.exchange(&make).await
+    }
+
+    /// Sends a request with headers and a body of its own. The answer's body is read whole
+    /// before anything else is asked for.
+    pub(super) async fn raw(
+        &mut self,
+        method: &Method,
+        path: &str,
+        more: &[(HeaderName, String)],
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let make = |remote: &Self| {
+            let mut request = request(method.clone(), path, &remote.origin.authority(), None)?;
+            *request.body_mut() = Full::new(body.clone());
+            let headers = request.headers_mut();
+            headers.remove(header::CONTENT_TYPE);
+            for (name, value) in more {
+                let value = HeaderValue::try_from(value);
+                let value = value.map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
+                headers.insert(name, value);
+            }
+            Ok(request)
+        };
+        let (answer, sender) = self.exchange(&make).await?;
+        self.sender = Some(sender);
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &mut self,
+        make: &(dyn Fn(&Self) -> Result<Request<Full<Bytes>>, Failure> + Sync),
+    ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
+        let mut kept = self.sender.take();
+        loop {
+            let mut request = make(self)?;
+            self.identify(&mut request)?;
             let again = kept.is_some();
             let mut sender = match kept.take() {
                 Some(sender) => sender,
@@ -235,6 +314,8 @@ impl Remote {
         let host = bare(self.origin.host());
         let tcp = TcpStream::connect((host, self.origin.port())).await?;
         tcp.set_nodelay(true)?;
+        // What waits for the next word for hours has to notice that nobody is there any more.
+        socket2::SockRef::from(&tcp).set_tcp_keepalive(&keep_alive())?;
         let Some(tls) = &self.tls else {
             return Ok(Box::new(tcp));
         };
@@ -282,6 +363,13 @@ impl Remote {
         let message = format!("the connection to {} broke: {error}", self.origin);
         Failure::new(Kind::Unreachable, message)
     }
+}
+
+fn keep_alive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(SILENCE)
+        .with_interval(PROBE)
+        .with_retries(PROBES)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -12,12 +12,14 @@ use std::collections::HashSet;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::inside::Inside;
 use super::remote::{Remote, Socket, Unanswered};
 use super::{parse, segment};
 use crate::cli::failure::{Failure, Kind};
-use crate::http::api::wire::{Connection, Me};
+use crate::http::api::wire::{Connection, Me, Workspace};
 use crate::http::problem::Problem;
 use crate::names::UserName;
 
@@ -35,6 +37,13 @@ pub(in crate::cli) struct Rest {
     me: Option<Me>,
     /// What is known to be the id of a workspace.
     ids: HashSet<String>,
+}
+
+/// A workspace's editor, as far as it is told to people.
+#[derive(Debug, Deserialize)]
+pub(in crate::cli) struct EditorView {
+    pub(in crate::cli) state: String,
+    pub(in crate::cli) detail: String,
 }
 
 type Answer = Result<Value, Failure>;
@@ -92,6 +101,38 @@ impl Rest {
         let id = self.id(workspace).await?;
         let socket = self.remote.socket(&format!("/workspaces/{id}/ssh")).await;
         socket.map_err(|error| explain(error, &self.name))
+    }
+
+    /// Opens SSH by way of a workspace, and tells what the server says where it doesn't.
+    pub(in crate::cli) async fn try_ssh(&mut self, id: &str) -> Result<Socket, Unanswered> {
+        self.remote.socket(&format!("/workspaces/{id}/ssh")).await
+    }
+
+    /// Returns one's own workspaces, as the REST API shows them.
+    pub(in crate::cli) async fn own_workspaces(&mut self) -> Result<Vec<Workspace>, Failure> {
+        let own = self.person().await?;
+        let path = format!("/workspaces?owner={}", segment(own.as_str()));
+        let all = self.all(&path, MOST).await?;
+        all.into_iter().map(super::read).collect()
+    }
+
+    /// Returns how a workspace's editor is.
+    pub(in crate::cli) async fn editor(&mut self, id: &str) -> Result<EditorView, Failure> {
+        let path = format!("/workspaces/{id}/editor");
+        super::read(self.call(Method::GET, &path, None).await?)
+    }
+
+    /// Returns a workspace, as the REST API shows it.
+    pub(in crate::cli) async fn workspace(&mut self, named: &str) -> Result<Workspace, Failure> {
+        let id = self.id(named).await?;
+        let path = format!("/workspaces/{id}");
+        super::read(self.call(Method::GET, &path, None).await?)
+    }
+
+    /// Returns the way into a workspace of one's own.
+    pub(in crate::cli) async fn inside(&mut self, workspace: &str) -> Result<Inside, Failure> {
+        let id = self.id(workspace).await?;
+        Ok(Inside::new(self.name.clone(), id, self.remote.another()))
     }
 
     /// Asks for what the administration API has at `path`.
@@ -211,7 +252,8 @@ fn refused(problem: Problem, name: &str) -> Failure {
         ),
         "scope-too-small" => {
             // The server says which one it takes.
-            let scope = if problem.detail.contains("scope write") {
+            let write = ["scope write", "scope 'write'"];
+            let scope = if write.iter().any(|said| problem.detail.contains(said)) {
                 "write"
             } else {
                 "admin"

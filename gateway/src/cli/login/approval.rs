@@ -1,8 +1,6 @@
 //! Having somebody approve this machine in a browser (after RFC 8628).
 
-use std::env;
 use std::io::{self, IsTerminal as _};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use devgate_protocol::Secret;
@@ -13,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{Login, Token, seconds};
 use crate::cli::client::{Remote, Unanswered, explain, parse, read};
 use crate::cli::contexts::ContextName;
+use crate::cli::desktop::try_browser;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::output::{self, Progress, printable};
 use crate::http::api::wire::{BeginDevice, DeviceCodes, DeviceToken, FinishDevice};
@@ -75,7 +74,7 @@ fn show(codes: &DeviceCodes, command: &Login) -> Result<(), Failure> {
             break;
         }
     }
-    let opened = !command.no_browser && io::stderr().is_terminal() && open(whole);
+    let opened = !command.no_browser && io::stderr().is_terminal() && try_browser(whole);
     let there = if opened {
         "A browser was opened. Should it show nothing, go to"
     } else {
@@ -114,24 +113,6 @@ fn host(page: &str, origin: &Origin) -> Result<Host, Failure> {
             Err(Failure::new(Kind::Failed, message))
         }
     }
-}
-
-/// Opens a page in a browser where there is one; tells whether that was tried.
-fn open(page: &str) -> bool {
-    let has = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let program = match env::var_os("BROWSER") {
-        Some(browser) if !browser.is_empty() => browser,
-        _ if cfg!(target_os = "macos") => "open".into(),
-        _ if has("DISPLAY") || has("WAYLAND_DISPLAY") => "xdg-open".into(),
-        _ => return false,
-    };
-    let mut browser = Command::new(program);
-    browser
-        .arg(page)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    browser.spawn().is_ok()
 }
 
 async fn wait(

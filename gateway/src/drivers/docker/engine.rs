@@ -70,6 +70,16 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Waits a short time for a sign of life.
+    ///
+    /// # Errors
+    /// `EngineUnreachable` where it gives none.
+    pub async fn answers(&self) -> Result<(), DriverError> {
+        Engine::new(self.clone()).answers().await
+    }
+}
+
 impl Engine {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {

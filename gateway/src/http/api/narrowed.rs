@@ -58,7 +58,8 @@ fn need(id: &str) -> Need {
         "listSnapshots" | "showSnapshot" | "takeSnapshot" | "restoreSnapshot"
         | "deleteSnapshot" => Action::Snapshots,
         "statFile" | "listFiles" | "readFile" | "headFile" | "downloadTree" | "findFiles"
-        | "grepFiles" => Action::FilesRead,
+        | "grepFiles" | "listWatches" | "createWatch" | "showWatch" | "deleteWatch"
+        | "followWatch" | "watchPath" => Action::FilesRead,
         "writeFile" | "appendFile" | "makeFolder" | "moveFile" | "copyFile" | "setFileMode"
         | "makeLink" | "deleteFile" | "uploadTree" | "createUpload" | "showUpload"
         | "sendUpload" | "completeUpload" | "cancelUpload" => Action::FilesWrite,
@@ -66,9 +67,8 @@ fn need(id: &str) -> Need {
         "listProcesses" | "startProcess" | "showProcess" | "endProcess" | "signalProcess"
         | "resizeProcess" | "readProcessOutput" | "writeProcessInput" | "runProcess"
         | "attachProcess" | "showGitStatus" | "cloneRepository" => Action::Processes,
-        "listWatches" | "createWatch" | "showWatch" | "deleteWatch" | "followWatch"
-        | "watchPath" => Action::FilesRead,
         "startEditor" | "stopEditor" | "restartEditor" => Action::Editor,
+        "forwardPort" => Action::Ports,
         "openSsh" => Action::Ssh,
         _ => return Need::Whole,
     };

@@ -1,11 +1,12 @@
 //! What of the API a workspace's own agent answers: its terminals, files ([`files`]),
 //! processes, watches and repositories, its statistics, its editor, and the ports that
-//! something listens on ([`ports`]).
+//! something listens on ([`ports`]); and connections to what listens there ([`forward`]).
 //!
 //! `/api/v1/workspaces/{id}/terminals/…` goes to the agent as `/terminals/…`, with its
 //! body, as a WebSocket where it asks for one, and without the caller's credentials.
 
 mod files;
+mod forward;
 mod patience;
 mod ports;
 
@@ -79,7 +80,14 @@ pub(crate) enum InsideRefused {
     Stalled,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
     NoWorkspace,
+    #[error("this address is a WebSocket: `devgate port-forward WORKSPACE PORT` opens it")]
+    NoUpgrade,
+    #[error("this is no host: give a name or an address of at most {MAX_HOST} bytes")]
+    BadHost,
 }
+
+/// Longest name of a host, in bytes (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 255;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +100,9 @@ enum Errand {
 
 /// Returns the routes, to be merged with others.
 pub fn router(inside: Inside) -> Router {
-    let mut router = Router::new().route("/api/v1/workspaces/{id}/ports", get(ports::list));
+    let mut router = Router::new()
+        .route("/api/v1/workspaces/{id}/ports", get(ports::list))
+        .route("/api/v1/workspaces/{id}/forward", get(forward::open));
     for (path, methods) in [
         ("terminals", get(pass).post(pass)),
         ("terminals/{rest}", get(pass_below).delete(pass_below)),

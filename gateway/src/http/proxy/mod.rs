@@ -24,10 +24,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use devgate_protocol::Stream;
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -197,13 +199,28 @@ impl Proxy {
         let upgrade = HeaderValue::from_static("upgrade");
         head.headers.insert(header::CONNECTION, upgrade);
         let (stream, early) = connection.into_stream();
+        let client = async { client.await.map(TokioIo::new) };
+        self.join(client, (stream, early), (cut, visit));
+        http::Response::from_parts(head, Body::empty())
+    }
+
+    /// Joins a client that is being upgraded with a server's side, until both have ended,
+    /// `cut` or the gateway's end. `early` is what was read of the server already; what the
+    /// client sends counts as `visit`.
+    pub fn join<C>(
+        &self,
+        client: impl Future<Output = hyper::Result<C>> + Send + 'static,
+        (server, early): (impl AsyncRead + AsyncWrite + Send + 'static, Bytes),
+        (cut, visit): (Cut, Option<Visit>),
+    ) where
+        C: AsyncRead + AsyncWrite + Send + 'static,
+    {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let join = async {
                 match client.await {
                     Ok(client) => {
-                        let client = TokioIo::new(client);
-                        if let Err(error) = splice::splice(client, stream, &early, visit).await {
+                        if let Err(error) = splice::splice(client, server, &early, visit).await {
                             debug!(%error, "an upgraded connection broke");
                         }
                     }
@@ -216,7 +233,6 @@ impl Proxy {
                 () = stop.cancelled() => {}
             }
         });
-        http::Response::from_parts(head, Body::empty())
     }
 }
 

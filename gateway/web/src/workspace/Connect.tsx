@@ -1,8 +1,16 @@
 /** The ways into a workspace. */
-import { Anchor, Button, Collapse, Skeleton, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { Anchor, Button, Collapse, Menu, Skeleton, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useDisclosure, useLocalStorage } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { IconBrandVscode, IconChevronRight, IconKey, IconTerminal2 } from "@tabler/icons-react";
+import {
+  IconAppWindow,
+  IconBrandVscode,
+  IconChevronDown,
+  IconChevronRight,
+  IconDeviceDesktop,
+  IconKey,
+  IconTerminal2,
+} from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 
@@ -15,7 +23,7 @@ import classes from "./Connect.module.css";
 import { useWorkspace } from "./context";
 import { EditorState } from "./EditorState";
 import { JetBrainsMark, ZedMark } from "./marks";
-import { checkedFolder, type Destination, jetbrains, loginName, vscode, zed } from "./links";
+import { checkedFolder, type Destination, loginName, type Program, programs } from "./links";
 
 export function Connect() {
   const { workspace } = useWorkspace();
@@ -77,9 +85,7 @@ function Programs({ to }: { to: Connection }) {
   return (
     <>
       <div className={classes.programs}>
-        <Program href={vscode(destination)} icon={<IconBrandVscode size={18} />} name="VS Code Desktop" />
-        <Program href={jetbrains(destination)} icon={<JetBrainsMark />} name="JetBrains Gateway" />
-        <Program href={zed(destination)} icon={<ZedMark />} name="Zed" />
+        <OpenIn to={destination} />
       </div>
       <TextInput
         mt="sm"
@@ -94,6 +100,42 @@ function Programs({ to }: { to: Connection }) {
       />
       <HostKeys list={to.host_keys} />
     </>
+  );
+}
+
+const ICONS: Partial<Record<Program["id"], ReactNode>> = {
+  vscode: <IconBrandVscode size={18} />,
+  jetbrains: <JetBrainsMark />,
+  toolbox: <JetBrainsMark />,
+  zed: <ZedMark />,
+};
+
+/** A menu of people's own programs. */
+function OpenIn({ to }: { to: Destination }) {
+  return (
+    <Menu position="bottom-start" width="target" shadow="md">
+      <Menu.Target>
+        <Button
+          variant="default"
+          leftSection={<IconDeviceDesktop size={18} />}
+          rightSection={<IconChevronDown size={16} />}
+        >
+          Open in
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {programs(to).map(({ id, name, href }) => (
+          <Menu.Item
+            key={id}
+            component="a"
+            href={href}
+            leftSection={ICONS[id] ?? <IconAppWindow size={18} />}
+          >
+            {name}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 
@@ -123,14 +165,6 @@ function Way({
       </div>
       {children}
     </div>
-  );
-}
-
-function Program({ href, icon, name }: { href: string; icon: ReactNode; name: string }) {
-  return (
-    <Button component="a" href={href} variant="default" leftSection={icon} justify="flex-start">
-      {name}
-    </Button>
   );
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { checkedFolder, jetbrains, loginName, vscode, zed } from "./links";
+import { checkedFolder, jetbrains, loginName, programs, toolbox, vscode, zed } from "./links";
 
 const to = { user: "api", host: "gate.example.com", port: 2222, folder: "/home/ada/my project" };
 
@@ -16,6 +16,36 @@ describe("links to people's own programs", () => {
       "jetbrains-gateway://connect#type=ssh&deploy=false&host=gate.example.com&port=2222&user=api" +
         "&projectPath=%2Fhome%2Fada%2Fmy%20project",
     );
+  });
+
+  it("open the relatives of VS Code by schemes of their own", () => {
+    for (const scheme of ["cursor", "windsurf", "vscodium"]) {
+      expect(vscode(to, scheme)).toBe(
+        `${scheme}://vscode-remote/ssh-remote+api@gate.example.com:2222/home/ada/my%20project?windowId=_blank`,
+      );
+    }
+  });
+
+  it("open JetBrains Toolbox", () => {
+    expect(toolbox(to)).toBe(
+      "jetbrains://gateway/ssh/environment?h=gate.example.com&p=2222&u=api&launchIde=true" +
+        "&projectHint=%2Fhome%2Fada%2Fmy%20project",
+    );
+  });
+
+  it("are one a program, all to the same place", () => {
+    const all = programs(to);
+    expect(all.map(({ id }) => id)).toEqual([
+      "vscode",
+      "cursor",
+      "windsurf",
+      "vscodium",
+      "jetbrains",
+      "toolbox",
+      "zed",
+    ]);
+    expect(new Set(all.map(({ href }) => href.split(":")[0])).size).toBe(all.length);
+    for (const { href } of all) expect(href).toContain("gate.example.com");
   });
 
   it("open Zed", () => {

@@ -25,10 +25,11 @@ function authority({ user, host, port }: Destination): string {
 
 /**
  * `vscode://vscode-remote/ssh-remote+user@host:port/path`, in a window of its own:
- * without `windowId` it takes the place of what somebody has open.
+ * without `windowId` it takes the place of what somebody has open. Its relatives take the
+ * same, each with a scheme of its own.
  */
-export function vscode(to: Destination): string {
-  return `vscode://vscode-remote/ssh-remote+${authority(to)}${pathOf(to.folder)}?windowId=_blank`;
+export function vscode(to: Destination, scheme = "vscode"): string {
+  return `${scheme}://vscode-remote/ssh-remote+${authority(to)}${pathOf(to.folder)}?windowId=_blank`;
 }
 
 /**
@@ -49,9 +50,45 @@ export function jetbrains(to: Destination): string {
   return `jetbrains-gateway://connect#${text.join("&")}`;
 }
 
+/**
+ * `jetbrains://gateway/ssh/environment?h=…&p=…&u=…&launchIde=true&projectHint=…`. Without
+ * an `ideHint` Toolbox asks which IDE to use.
+ */
+export function toolbox(to: Destination): string {
+  const parameters = {
+    h: to.host,
+    p: String(to.port),
+    u: to.user,
+    launchIde: "true",
+    projectHint: to.folder,
+  };
+  const text = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return `jetbrains://gateway/ssh/environment?${text.join("&")}`;
+}
+
 /** `zed://ssh/user@host:port/path`. */
 export function zed(to: Destination): string {
   return `zed://ssh/${authority(to)}${pathOf(to.folder)}`;
+}
+
+/** A program of people's own, with the link that opens a workspace in it. */
+export interface Program {
+  id: "vscode" | "cursor" | "windsurf" | "vscodium" | "jetbrains" | "toolbox" | "zed";
+  name: string;
+  href: string;
+}
+
+/** Returns all of them; `devgate open --in` makes the same links. */
+export function programs(to: Destination): Program[] {
+  return [
+    { id: "vscode", name: "VS Code Desktop", href: vscode(to) },
+    { id: "cursor", name: "Cursor", href: vscode(to, "cursor") },
+    { id: "windsurf", name: "Windsurf", href: vscode(to, "windsurf") },
+    { id: "vscodium", name: "VSCodium", href: vscode(to, "vscodium") },
+    { id: "jetbrains", name: "JetBrains Gateway", href: jetbrains(to) },
+    { id: "toolbox", name: "JetBrains Toolbox", href: toolbox(to) },
+    { id: "zed", name: "Zed", href: zed(to) },
+  ];
 }
 
 /** Returns the folder that is typed, `home` where none is, or `null` for one that isn't absolute. */

@@ -66,15 +66,7 @@ pub(super) fn all() -> Vec<Operation> {
         .answers_plainly(StatusCode::SWITCHING_PROTOCOLS, &[], "a WebSocket")
         .errors(&[403, 426])
         .of_agent(),
-        Operation::new(
-            Get,
-            "/workspaces/{id}/health",
-            "showHealth",
-            "Show how its agent is",
-        )
-        .parameter::<WorkspaceId>("id", "the workspace's id")
-        .answers::<Health>(StatusCode::OK, "what the agent says")
-        .of_agent(),
+        health(),
         Operation::new(
             Get,
             "/workspaces/{id}/statistics",
@@ -121,4 +113,16 @@ pub(super) fn all() -> Vec<Operation> {
         .answers_plainly(StatusCode::OK, &[TEXT, EVENTS], "the lines")
         .of_agent(),
     ]
+}
+
+fn health() -> Operation {
+    Operation::new(
+        Get,
+        "/workspaces/{id}/health",
+        "showHealth",
+        "Show how its agent is",
+    )
+    .parameter::<WorkspaceId>("id", "the workspace's id")
+    .answers::<Health>(StatusCode::OK, "what the agent says")
+    .of_agent()
 }

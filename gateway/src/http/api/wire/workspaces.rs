@@ -343,3 +343,17 @@ impl From<VisibilityName> for Visibility {
         }
     }
 }
+
+/// Where a connection goes inside a workspace.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ForwardQuery {
+    /// The port.
+    #[param(value_type = u16, minimum = 1, maximum = 65535)]
+    pub port: std::num::NonZeroU16,
+    /// Host that it is on, seen from the workspace.
+    #[serde(default)]
+    #[param(max_length = 255, default = "localhost")]
+    pub host: Option<String>,
+}

@@ -1,0 +1,185 @@
+//! The server of a data folder, on its own machine.
+
+use std::net::SocketAddr;
+
+use super::finding::Findings;
+use super::network::{addresses, dial, shake};
+use super::ssh;
+use crate::cli::args::{Settings, Source};
+use crate::cli::client::{Client, Trust};
+use crate::cli::workspaces::show;
+use crate::config::{Applications, Config, DriverName, TlsMode};
+use crate::http::admin::wire::{ServerStatus, StateName};
+use crate::http::api::wire::{ApplicationsBy, Connection};
+use crate::identity::Target;
+use crate::server::engines;
+
+/// Looks at it.
+pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mut Findings) {
+    let config = match source.load(&Settings::default()) {
+        Ok(config) => config,
+        Err(failure) => {
+            let remedy = "mend the configuration: `devgate config check` tells where";
+            return findings.failed("configuration", failure.to_string(), remedy);
+        }
+    };
+    findings.ok("configuration", "it can be read");
+    docker(&config, findings).await;
+    wildcard(&config, findings).await;
+    let mut client = Client::new(&config.data_dir);
+    let status: ServerStatus = match client.get("/status").await {
+        Ok(status) => status,
+        Err(failure) => {
+            let remedy = "start it: `devgate up`, or the service that runs `devgate serve`";
+            return findings.failed("server", failure.to_string(), remedy);
+        }
+    };
+    findings.ok("server", format!("version {} runs", status.version));
+    https(&config, &status, findings).await;
+    ssh_port(&config, &status, findings).await;
+    if let Some(target) = target {
+        workspace(&mut client, target, findings).await;
+    }
+}
+
+/// Asks each Docker Engine for a sign of life.
+async fn docker(config: &Config, findings: &mut Findings) {
+    if config.workspaces.driver != DriverName::Docker {
+        return findings.skipped("docker", "workspaces are processes of this machine");
+    }
+    for engine in engines(config) {
+        match engine.answers().await {
+            Ok(()) => findings.ok("docker", format!("the engine at {engine} answers")),
+            Err(error) => {
+                let remedy = "start it (systemctl start docker), let the user that runs devgate \
+                              use its socket (the group docker), or mend [docker] in the \
+                              configuration";
+                let detail = format!("the engine at {engine}: {}", crate::chain::chain(&error));
+                findings.failed("docker", detail, remedy);
+            }
+        }
+    }
+}
+
+async fn wildcard(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "wildcard-dns";
+    let domain = config.http.domain.as_str();
+    if config.http.applications == Applications::Path {
+        return findings.ok(CHECK, "not needed: applications are below the dashboard");
+    }
+    if domain == "localhost" || domain.ends_with(".localhost") {
+        return findings.ok(CHECK, format!("browsers find *.{domain} by themselves"));
+    }
+    let host = format!("65535--doctor--doctor.{domain}");
+    match addresses(&host, 443).await {
+        Ok(_) => findings.ok(CHECK, format!("*.{domain} is found")),
+        Err(error) => {
+            let remedy =
+                format!("add a DNS record for *.{domain}, or set http.applications = \"path\"");
+            findings.failed(CHECK, format!("{host} isn't found: {error}"), remedy);
+        }
+    }
+}
+
+/// Returns where a listener is reached from this machine.
+fn near(listener: &str) -> Option<SocketAddr> {
+    let mut address: SocketAddr = listener.parse().ok()?;
+    if address.ip().is_unspecified() {
+        let loopback = match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(loopback);
+    }
+    Some(address)
+}
+
+async fn https(config: &Config, status: &ServerStatus, findings: &mut Findings) {
+    let Some(address) = near(&status.http) else {
+        return;
+    };
+    let tcp = match dial(address).await {
+        Ok(tcp) => tcp,
+        Err(error) => {
+            let remedy = "see the server's log, and whether a firewall is on this machine";
+            let detail = format!("{address} doesn't take connections: {error}");
+            return findings.failed("port", detail, remedy);
+        }
+    };
+    findings.ok("port", format!("{address} takes connections"));
+    if config.http.tls != TlsMode::OwnCa {
+        return findings.skipped("tls", "the certificate isn't of the server's own authority");
+    }
+    let ca = config.data_dir.join("certs/ca.pem");
+    let trusted = match crate::cli::client::read_authority(&ca) {
+        Ok(pem) => Trust::Pinned(pem).config(),
+        Err(failure) => Err(failure),
+    };
+    let shaken = match trusted {
+        Ok(trusted) => shake(trusted, "localhost", tcp).await,
+        Err(failure) => {
+            let remedy = "restore certs/ of the data folder from a backup";
+            return findings.failed("tls", failure.to_string(), remedy);
+        }
+    };
+    match shaken {
+        Ok(()) => findings.ok("tls", "the certificate is of the server's own authority"),
+        Err(error) => {
+            let remedy = "restart the server, which issues a new one; if that doesn't help, see \
+                          its log";
+            findings.failed(
+                "tls",
+                format!("the certificate isn't trusted: {error}"),
+                remedy,
+            );
+        }
+    }
+}
+
+async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Findings) {
+    let Some(address) = near(&status.ssh) else {
+        return;
+    };
+    let folder = config.data_dir.join("certs");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let keys = files.filter_map(|file| {
+        let path = file.path();
+        let named = path.file_name()?.to_str()?.starts_with("ssh_host_");
+        let public = path.extension().is_some_and(|it| it == "pub");
+        std::fs::read_to_string(&path)
+            .ok()
+            .filter(|_| named && public)
+    });
+    let connection = Connection {
+        ssh_host: address.ip().to_string(),
+        ssh_port: address.port(),
+        url: String::new(),
+        domain: String::new(),
+        applications: ApplicationsBy::Path,
+        host_keys: status.host_keys.clone(),
+        public_keys: keys.map(|key| key.trim().to_owned()).collect(),
+        delete_grace_seconds: 0,
+    };
+    ssh::look(&connection, None, findings).await;
+}
+
+async fn workspace(client: &mut Client, target: &Target, findings: &mut Findings) {
+    const CHECK: &str = "workspace";
+    match show(client, target).await {
+        Ok(view) => match (view.state, &view.failure) {
+            (StateName::Running, _) => findings.ok(CHECK, format!("{target} is running")),
+            (_, Some(failure)) => {
+                let remedy = format!("`devgate logs {target}` tells more");
+                findings.failed(CHECK, failure.detail.clone(), remedy);
+            }
+            (state, None) => {
+                let word = crate::cli::workspaces::word(state);
+                let remedy = format!("devgate start {target}");
+                findings.warning(CHECK, format!("{target} is {word}"), remedy);
+            }
+        },
+        Err(failure) => {
+            findings.failed(CHECK, failure.to_string(), "`devgate create` makes one");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `devgate open`: links for people's own programs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use e2e::process::run;
+use e2e::tmux::Terminal;
+use serde_json::Value;
+
+use super::{LIMIT, Machine};
+
+#[test]
+fn links_lead_to_the_workspace_by_ssh_and_by_https() {
+    let machine = Machine::start();
+    let port = machine.target.gateway().ready().ssh.port();
+    let link = |more: &[&str]| {
+        let args = [&["open", "default", "--print"], more].concat();
+        machine.ok(&args).trim_end().to_owned()
+    };
+    let folder = ["--folder", "/srv/my code"];
+    for scheme in ["vscode", "cursor", "windsurf", "vscodium"] {
+        assert_eq!(
+            link(&[&["--in", scheme], folder.as_slice()].concat()),
+            format!(
+                "{scheme}://vscode-remote/ssh-remote+default@127.0.0.1:{port}/srv/my%20code\
+                 ?windowId=_blank"
+            )
+        );
+    }
+    assert_eq!(
+        link(&[&["--in", "jetbrains"], folder.as_slice()].concat()),
+        format!(
+            "jetbrains-gateway://connect#type=ssh&deploy=false&host=127.0.0.1&port={port}\
+             &user=default&projectPath=%2Fsrv%2Fmy%20code"
+        )
+    );
+    assert_eq!(
+        link(&["--in", "toolbox", "--folder", "/a", "--ide", "IU-251"]),
+        format!(
+            "jetbrains://gateway/ssh/environment?h=127.0.0.1&p={port}&u=default&launchIde=true\
+             &ideHint=IU-251&projectHint=%2Fa"
+        )
+    );
+    // The home where no folder is named.
+    let home = machine.target.gateway().home();
+    assert_eq!(
+        link(&["--in", "zed"]),
+        format!("zed://ssh/default@127.0.0.1:{port}{}", home.display())
+    );
+    let json = machine.ok(&["open", "default", "--port", "3000", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["program"], "browser");
+    let page = json["link"].as_str().unwrap();
+    assert!(page.starts_with("https://3000--default--"), "{page}");
+    machine.fails(
+        &["open", "default", "--in", "zed", "--port", "1"],
+        2,
+        &["--port"],
+    );
+    machine.fails(&["open", "default", "--folder", "x"], 2, &["slash"]);
+    machine.fails(&["open", "nothing"], 3, &["devgate list"]);
+}
+
+#[test]
+fn somebody_elses_workspace_is_named_with_its_owner() {
+    let machine = Machine::start();
+    machine.ok(&["users", "add", "bob"]);
+    machine.ok(&["create", "api", "--owner", "bob"]);
+    let args = [
+        "open", "api.bob", "--in", "vscode", "--folder", "/w", "--print",
+    ];
+    let link = machine.ok(&args);
+    assert!(link.contains("ssh-remote+api.bob@127.0.0.1:"), "{link}");
+}
+
+#[test]
+fn a_desktop_is_given_the_link_and_a_machine_without_one_prints_it() {
+    let machine = Machine::start();
+    machine.ok(&["stop", "default"]);
+    let bin = machine.folder().join("desktop");
+    fs::create_dir(&bin).unwrap();
+    let asked = machine.folder().join("asked");
+    let script = |status: u8| {
+        let text = format!(
+            "#!/bin/sh\necho \"$1\" >'{}'\nexit {status}\n",
+            asked.display()
+        );
+        let file = bin.join("xdg-open");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let open = || {
+        let mut open = machine.command(&["open", "default", "--in", "cursor", "--folder", "/w"]);
+        open.env("DISPLAY", ":7");
+        open.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+        run(&mut open, b"", LIMIT)
+    };
+    script(0);
+    // It is started first.
+    let _ = open().ok();
+    assert!(machine.ok(&["list"]).contains("running"));
+    let link = fs::read_to_string(&asked).unwrap();
+    assert!(link.starts_with("cursor://vscode-remote/"), "{link}");
+    script(3);
+    let nothing = open();
+    assert_eq!(nothing.code(), 1, "{nothing:?}");
+    assert!(nothing.out().starts_with("cursor://"), "{nothing:?}");
+
+    let line = machine.line("open default --in zed --folder /w");
+    let terminal = Terminal::start(machine.folder(), &line, 120, 20);
+    terminal.wait("link", |screen| screen.contains("zed://ssh/default@"));
+    terminal.wait("the next step", |screen| screen.contains("no desktop here"));
+    assert_eq!(terminal.wait_for_end(), 1);
+}
