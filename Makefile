@@ -7,7 +7,7 @@ PROFILE ?= $(if $(CI),ci,default)
 target = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help run build web install dist vendor test check bench format clean
+.PHONY: help run build web sdk install dist vendor test check bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ build: vendor web ## release binaries devgate and devgate-agent
 web: ## build the dashboard and the VS Code extension, parts of the binary (needs Node.js 20.19)
 	@sh scripts/web.sh
 	@sh scripts/extension.sh
+
+sdk: ## make anew what the SDKs have from the API's document
+	sh scripts/sdk.sh generate
 
 install: build ## put binaries, completions and man pages into PREFIX (/usr/local)
 	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin \
@@ -61,3 +64,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules
 	rm -rf ide-extension/dist ide-extension/node_modules ide-extension/package/devgate.vsix
+	rm -rf sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules

@@ -20,6 +20,7 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 sh code-server.sh >/dev/null
 sh docker.sh >/dev/null
+sh sdk.sh
 python=${XDG_CACHE_HOME:-$HOME/.cache}/devgate-tests/python
 if [ ! -x "$python/bin/schemathesis" ]; then
     echo "installing schemathesis" >&2

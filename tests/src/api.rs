@@ -126,6 +126,16 @@ impl Api {
         serde_json::from_str(&run(&mut curl, b"", LIMIT).ok().out()).unwrap()
     }
 
+    /// Returns where the gateway is.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Returns a token's header.
     pub fn bearer(&self) -> String {
         format!("Authorization: Bearer {}", self.token)

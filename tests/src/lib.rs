@@ -29,6 +29,7 @@ pub mod reach;
 pub mod registry;
 pub mod repository;
 pub mod reverse_proxy;
+pub mod sdk;
 pub mod servers;
 pub mod socks;
 pub mod ssh;

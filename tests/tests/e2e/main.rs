@@ -32,6 +32,7 @@ mod many_channels;
 mod rekeying;
 mod repositories;
 mod requirements;
+mod sdk;
 mod secrets;
 mod shell;
 mod sign_in;

@@ -1,0 +1,132 @@
+"""Uploads in pieces, which a broken connection only interrupts."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+from urllib.parse import quote
+
+from .._io_async import in_thread, pause
+from ..errors import Conflict, ConnectionFailed, TimedOut, Unavailable
+from ..models import Entry, Upload
+from .transport import AsyncTransport
+
+_TRIES = 8
+"""How often in a row a piece may fail."""
+
+_PAUSE = 0.2
+"""The first pause after a piece that failed, in seconds; it doubles."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an upload is."""
+
+    id: str
+    sent: int
+    size: int
+
+
+class _Reading:
+    """Reads what is uploaded, and takes its SHA-256 as it goes."""
+
+    def __init__(self, source: Union[bytes, Path]) -> None:
+        self._file = BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        self.size = self._file.seek(0, 2)
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+        self._last = (0, b"")
+
+    def read(self, at: int, most: int) -> bytes:
+        self._file.seek(at)
+        piece = self._file.read(min(most, self.size - at))
+        if not piece:
+            raise ValueError("the file has become shorter while it was uploaded: upload it again")
+        self._last = (at, piece)
+        return piece
+
+    def hash_to(self, end: int) -> None:
+        """Takes into the digest what is before a place."""
+        while self._hashed < end:
+            at, piece = self._last
+            if not at <= self._hashed < at + len(piece):
+                at, piece = self._hashed, self.read(self._hashed, 1024 * 1024)
+            part = memoryview(piece)[self._hashed - at :][: end - self._hashed]
+            self._hash.update(part)
+            self._hashed += len(part)
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+async def upload(
+    transport: AsyncTransport,
+    base: str,
+    source: Union[bytes, Path],
+    asked: Mapping[str, Any],
+    durable: bool,
+    piece_size: int,
+    resume: Optional[str],
+    on_progress: Optional[Callable[[Progress], None]],
+) -> Entry:
+    """Uploads a file."""
+    reading = _Reading(source)
+    try:
+        if resume is None:
+            body = {name: value for name, value in asked.items() if value is not None}
+            said = await transport.json("POST", base, json={**body, "size": reading.size})
+        else:
+            said = await transport.json("GET", f"{base}/{quote(resume, safe='')}")
+        state = Upload.model_validate(said)
+        if state.size != reading.size:
+            raise ValueError(
+                f"the upload {state.id} is of {state.size} bytes, and this has {reading.size}"
+            )
+        one = f"{base}/{quote(state.id, safe='')}"
+        at = state.offset
+        await in_thread(reading.hash_to, at)
+        while at < reading.size:
+            if on_progress is not None:
+                on_progress(Progress(state.id, at, reading.size))
+            piece = await in_thread(reading.read, at, piece_size)
+            at = await _send(transport, one, at, piece)
+            await in_thread(reading.hash_to, at)
+        if on_progress is not None:
+            on_progress(Progress(state.id, at, reading.size))
+        ending = {"sha256": reading.digest(), "durable": durable}
+        said = await transport.json("POST", f"{one}/complete", json=ending, timeout=None)
+        return Entry.model_validate(said)
+    finally:
+        reading.close()
+
+
+async def _send(transport: AsyncTransport, one: str, at: int, piece: bytes) -> int:
+    """Sends a piece until the server has it or some of it, and returns where the next begins."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            headers = {"upload-offset": str(at)}
+            said = await transport.json("PATCH", one, headers=headers, content=piece, timeout=None)
+            return Upload.model_validate(said).offset
+        except Conflict as error:
+            offset = error.problem.get("offset")
+            if not isinstance(offset, int) or offset == at:
+                raise
+            return offset
+        except (ConnectionFailed, TimedOut, Unavailable):
+            if tries >= _TRIES:
+                raise
+        await pause(random.random() * _PAUSE * 2.0**tries)
+        # What came before the cut counts.
+        there = Upload.model_validate(await transport.json("GET", one)).offset
+        if there != at:
+            return there

@@ -1,0 +1,240 @@
+"""Workspaces: their lives, and what is in them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Callable, Optional, Union
+from urllib.parse import quote
+
+from ..errors import DevgateError, Failed, NotFound, TimedOut
+from ..models import Snapshot
+from ..models import Workspace as WorkspaceInfo
+from .files import AsyncFiles, gone
+from .ports import AsyncPorts
+from .processes import AsyncProcesses
+from .snapshots import PATIENCE, AsyncSnapshots
+from .transport import AsyncTransport
+from .watch import AsyncWatch
+
+_ONCE = 50
+"""Most seconds that the server waits with an answer."""
+
+_BASE = "/api/v1/workspaces"
+
+
+class AsyncWorkspaces:
+    """The workspaces that the token may see."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def list(
+        self,
+        *,
+        owner: Optional[str] = None,
+        name: Optional[str] = None,
+        state: Optional[str] = None,
+    ) -> AsyncIterator[AsyncWorkspace]:
+        """Yields the workspaces."""
+        cursor: Optional[str] = None
+        while True:
+            query = {"owner": owner, "name": name, "state": state, "cursor": cursor}
+            page = await self._transport.json("GET", _BASE, query=query)
+            for item in page["items"]:
+                yield AsyncWorkspace(self._transport, WorkspaceInfo.model_validate(item))
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    async def get(self, id: str) -> AsyncWorkspace:
+        """Returns one by its id."""
+        said = await self._transport.json("GET", f"{_BASE}/{quote(id, safe='')}")
+        return AsyncWorkspace(self._transport, WorkspaceInfo.model_validate(said))
+
+    async def named(self, name: str, *, owner: Optional[str] = None) -> AsyncWorkspace:
+        """Returns one by its name; several owners may have one of that name."""
+        found = [one async for one in self.list(name=name, owner=owner)]
+        if not found:
+            raise NotFound(f"there is no workspace {name}", code="no-such-workspace", status=404)
+        if len(found) > 1:
+            owners = ", ".join(one.info.owner for one in found)
+            raise ValueError(f"there are several workspaces {name}: give the owner, of {owners}")
+        return found[0]
+
+    async def create(
+        self,
+        name: str,
+        *,
+        template: Optional[str] = None,
+        snapshot: Optional[str] = None,
+        owner: Optional[str] = None,
+        cpus: Optional[str] = None,
+        memory: Optional[str] = None,
+        start: bool = True,
+        wait: bool = True,
+        timeout: float = PATIENCE,
+    ) -> AsyncWorkspace:
+        """Creates one and waits until it runs (or, without ``start``, until it is there).
+        Repeated after a failure of the connection, it creates no second one."""
+        wanted = {
+            "name": name,
+            "template": template,
+            "snapshot": snapshot,
+            "owner": owner,
+            "cpus": cpus,
+            "memory": memory,
+            "start": start,
+        }
+        said = await self._transport.json(
+            "POST",
+            _BASE,
+            headers={"idempotency-key": str(uuid.uuid4())},
+            json={name: value for name, value in wanted.items() if value is not None},
+        )
+        workspace = AsyncWorkspace(self._transport, WorkspaceInfo.model_validate(said))
+        if wait:
+            await workspace.settled(timeout=timeout)
+            if start:
+                workspace.must_be("running")
+        return workspace
+
+
+class AsyncWorkspace:
+    """One workspace."""
+
+    files: AsyncFiles
+    """Its files."""
+    processes: AsyncProcesses
+    """Its programs."""
+    ports: AsyncPorts
+    """Its ports."""
+    snapshots: AsyncSnapshots
+    """Its snapshots."""
+    info: WorkspaceInfo
+    """All that was known of it when the server was last asked."""
+
+    def __init__(self, transport: AsyncTransport, info: WorkspaceInfo) -> None:
+        self._transport = transport
+        self.info = info
+        self.files = AsyncFiles(transport, info.id)
+        self.processes = AsyncProcesses(transport, info.id)
+        self.ports = AsyncPorts(transport, info.id)
+        self.snapshots = AsyncSnapshots(transport, info.id)
+
+    def __repr__(self) -> str:
+        return f"<workspace {self.info.owner}/{self.info.name}: {self.info.state}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, which no other will ever have."""
+        return self.info.id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.info.name
+
+    async def refresh(self) -> WorkspaceInfo:
+        """Asks the server how it is."""
+        return await self._look(0)
+
+    async def settled(self, *, timeout: float = PATIENCE) -> WorkspaceInfo:
+        """Waits until it is neither starting nor stopping."""
+        until = time.monotonic() + timeout
+        while self.info.state in ("created", "starting", "stopping"):
+            left = until - time.monotonic()
+            if left <= 0:
+                doing = f" ({self.info.doing})" if self.info.doing else ""
+                text = f"{self.name} is still {self.info.state}{doing} after {timeout} s"
+                raise TimedOut(text, code="timed-out")
+            before = self.info.state
+            await self._look(max(1, min(_ONCE, int(left))))
+            if before == "created" == self.info.state:
+                break  # without `start` it stays so
+        return self.info
+
+    def must_be(self, state: str) -> None:
+        """Raises unless it was in this state when the server was last asked."""
+        if self.info.state != state:
+            reason = self.info.reason
+            why = reason.detail if reason else "the server doesn't say why"
+            text = f"{self.name} is {self.info.state} and not {state}: {why}"
+            raise Failed(text, code=f"workspace-{self.info.state}")
+
+    async def start(self, *, timeout: float = PATIENCE) -> None:
+        """Starts it, and waits until it runs."""
+        await self._act("start", timeout)
+        self.must_be("running")
+
+    async def stop(self, *, timeout: float = PATIENCE) -> None:
+        """Stops it, and waits until it has."""
+        await self._act("stop", timeout)
+        self.must_be("stopped")
+
+    async def restart(self, *, timeout: float = PATIENCE) -> None:
+        """Stops and starts it, and waits until it runs."""
+        await self._act("restart", timeout)
+        self.must_be("running")
+
+    async def delete(self, *, purge: bool = False) -> None:
+        """Deletes it. Its home is kept for as long as the server says, unless with ``purge``."""
+        query = {"purge": purge, "wait": _ONCE}
+        await gone(self._transport, self._one(), query, timeout=2.0 * _ONCE)
+
+    async def restore(self, snapshot: Union[str, Snapshot], *, timeout: float = PATIENCE) -> None:
+        """Makes it anew from a snapshot, and waits until it runs or has stopped again."""
+        id = snapshot if isinstance(snapshot, str) else snapshot.id
+        where = f"/api/v1/snapshots/{quote(id, safe='')}/restore"
+        said = await self._transport.json(
+            "POST", where, query={"wait": _ONCE}, json={"workspace": self.id}, timeout=2.0 * _ONCE
+        )
+        self.info = WorkspaceInfo.model_validate(said)
+        await self.settled(timeout=timeout)
+        if self.info.state == "failed":
+            self.must_be("running")
+
+    async def watch(
+        self,
+        path: str,
+        *,
+        recursive: bool = True,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        keep_seconds: Optional[int] = None,
+        on_reconnect: Optional[Callable[[DevgateError], None]] = None,
+    ) -> AsyncWatch:
+        """Watches a folder or a file from now on. Relative paths begin at the home.
+
+        ``include`` and ``exclude`` are patterns (``*.rs``, ``src/**``). The server keeps events
+        for ``keep_seconds`` while nobody is connected, 600 unless told otherwise.
+        """
+        watch = AsyncWatch(
+            self._transport,
+            self.id,
+            path,
+            recursive=recursive,
+            include=include,
+            exclude=exclude,
+            keep_seconds=keep_seconds,
+            on_reconnect=on_reconnect,
+        )
+        await watch._begin()
+        return watch
+
+    async def _act(self, what: str, timeout: float) -> None:
+        where = f"{self._one()}/{what}"
+        query = {"wait": _ONCE}
+        said: Any = await self._transport.json("POST", where, query=query, timeout=2.0 * _ONCE)
+        self.info = WorkspaceInfo.model_validate(said)
+        await self.settled(timeout=timeout)
+
+    async def _look(self, wait: int) -> WorkspaceInfo:
+        query = {"wait": wait}
+        said = await self._transport.json("GET", self._one(), query=query, timeout=2.0 * _ONCE)
+        self.info = WorkspaceInfo.model_validate(said)
+        return self.info
+
+    def _one(self) -> str:
+        return f"{_BASE}/{quote(self.id, safe='')}"

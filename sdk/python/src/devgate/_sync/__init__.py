@@ -1,0 +1,1 @@
+"""The client for threads, made from that for asyncio (`scripts/generate.py`)."""

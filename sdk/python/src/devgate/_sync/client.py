@@ -1,0 +1,70 @@
+"""Where to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional, Union
+
+from .._retry import Retry
+from .._settings import Settings
+from .snapshots import Snapshots
+from .transport import Transport
+from .workspaces import Workspaces
+
+
+class Devgate:
+    """A devgate server, asked with an API token over one pool of connections.
+
+    What isn't given is taken from ``DEVGATE_URL``, ``DEVGATE_TOKEN`` and ``DEVGATE_CA``. ``ca`` is
+    the one authority that the server's certificate has to be of: PEM, or a file with it.
+    ``timeout`` is how long an answer may be silent, in seconds.
+    """
+
+    workspaces: Workspaces
+    """The workspaces that the token may see."""
+    snapshots: Snapshots
+    """The snapshots of all of them."""
+
+    def __init__(
+        self,
+        url: Optional[str] = None,
+        token: Optional[str] = None,
+        ca: Union[str, Path, None] = None,
+        *,
+        timeout: float = 60.0,
+        retry: Optional[Retry] = None,
+    ) -> None:
+        self._transport = Transport(Settings(url, token, ca), timeout, retry or Retry())
+        self.workspaces = Workspaces(self._transport)
+        self.snapshots = Snapshots(self._transport)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Optional[Mapping[str, Any]] = None,
+        json: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Any:
+        """Asks for what has no method of its own here: ``request("GET", "/me")``. ``path`` is
+        below ``/api/v1``, as in the API's document, whose schemas are in ``devgate.models``."""
+        where = f"/api/v1/{path.lstrip('/')}"
+        return self._transport.json(method, where, query=query, json=json, headers=headers)
+
+    def close(self) -> None:
+        """Ends all connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Devgate:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()

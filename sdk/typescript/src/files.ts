@@ -1,0 +1,385 @@
+// Files of a workspace.
+
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import type { Response } from "undici";
+
+import { bodyOf, gone } from "./answers.js";
+import { answered, type Api } from "./api.js";
+import { ConnectionFailed, NotFound, without } from "./errors.js";
+import { lines } from "./lines.js";
+import type { Body, Transport } from "./transport.js";
+import type { CallOptions, Entry, FileLine, GitStatus, SearchEnd, Unpacked } from "./types.js";
+import { upload, type UploadOptions, type UploadSource } from "./upload.js";
+
+/** A kind of archive. */
+export type ArchiveFormat = "tar" | "tar.gz" | "zip";
+
+/** Which part of a file. */
+export interface ReadOptions extends CallOptions {
+  /** The first byte, from 0 on. */
+  from?: number;
+  /** The byte after the last one. */
+  to?: number;
+}
+
+/** How a file is written. */
+export interface WriteOptions extends CallOptions {
+  /** Its permissions, `0755`. Default: those of what it replaces, else 0644. */
+  mode?: string;
+  /** Whether to make the folders that are missing. */
+  parents?: boolean;
+  /** Writes only over a file with this `etag`. Then it is safe to repeat, and is. */
+  ifMatch?: string;
+  /** Writes only where there is nothing yet. Then it is safe to repeat, and is. */
+  create?: boolean;
+  /** `Content-Digest` that what arrives must have: `sha-256=:…:`. */
+  digest?: string;
+  /** Whether to answer only once it would survive a power failure. */
+  durable?: boolean;
+}
+
+/** What to find by its name. */
+export interface FindOptions extends CallOptions {
+  /** A glob for the name, or, where it has a `/`, for the path below the folder. */
+  name?: string;
+  kind?: Entry["kind"];
+  /** Whether to look at what begins with a dot. */
+  hidden?: boolean;
+  /** Whether to look at what `.gitignore` and `.ignore` leave out. */
+  ignored?: boolean;
+  limit?: number;
+}
+
+/** What to find by its content. */
+export interface GrepOptions extends CallOptions {
+  /** A glob for the files' names, or, where it has a `/`, for their paths below the folder. */
+  glob?: string;
+  ignoreCase?: boolean;
+  /** Whether the pattern is a text that is meant as it is. */
+  fixed?: boolean;
+  hidden?: boolean;
+  ignored?: boolean;
+  /** Lines to show before and after each match. */
+  context?: number;
+  limit?: number;
+}
+
+/** Results as they are found; `end` is there once all were. */
+export interface Search<T> extends AsyncIterable<T> {
+  readonly end: SearchEnd | undefined;
+}
+
+const BASE = "/api/v1/workspaces/{id}/files" as const;
+
+/** The files of one workspace. Relative paths begin at the home. */
+export class Files {
+  readonly #api: Api;
+  readonly #transport: Transport;
+  readonly #id: string;
+
+  constructor(api: Api, transport: Transport, id: string) {
+    this.#api = api;
+    this.#transport = transport;
+    this.#id = id;
+  }
+
+  /** Shows a file or folder. */
+  async stat(path: string, options: CallOptions & { follow?: boolean } = {}): Promise<Entry> {
+    const { signal, follow } = options;
+    const query = { path, follow };
+    return answered(await this.#api.GET(`${BASE}/stat`, this.#asks(query, signal)));
+  }
+
+  /** Whether there is something. */
+  async exists(path: string, options: CallOptions = {}): Promise<boolean> {
+    try {
+      await this.stat(path, { ...options, follow: false });
+      return true;
+    } catch (error) {
+      if (error instanceof NotFound) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  /** Yields what is in a folder, by name. */
+  async *list(path = "", options: CallOptions = {}): AsyncGenerator<Entry, void, undefined> {
+    let cursor: string | undefined;
+    do {
+      const query = { path, cursor, limit: 1000 };
+      const page = answered(await this.#api.GET(`${BASE}/list`, this.#asks(query, options.signal)));
+      yield* page.items;
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+  }
+
+  /** Reads a file as it comes. Leaving the loop ends the request. */
+  async read(path: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return bodyOf(await this.#content(path, options));
+  }
+
+  /** Reads a whole file into memory. */
+  async readBytes(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    const answer = await this.#content(path, options);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  /** Reads a whole file into memory, as UTF-8. */
+  async readText(path: string, options: ReadOptions = {}): Promise<string> {
+    const answer = await this.#content(path, options);
+    return answer.text();
+  }
+
+  /**
+   * Copies a file to one of this machine, which appears once it is whole. What breaks off goes on
+   * from where it was, as long as the file is still the same.
+   */
+  async download(path: string, local: string, options: CallOptions = {}): Promise<void> {
+    const part = `${local}.${Math.random().toString(36).slice(2)}.part`;
+    try {
+      await pipeline(this.#resumed(path, options.signal), createWriteStream(part));
+      await rename(part, local);
+    } catch (error) {
+      await rm(part, { force: true });
+      throw error;
+    }
+  }
+
+  /** Writes a file, all or nothing. What is sent as it comes is sent once. */
+  async write(path: string, content: Body, options: WriteOptions = {}): Promise<Entry> {
+    const { mode, parents, durable, ifMatch, create, digest, signal } = options;
+    return this.#transport.json<Entry>({
+      method: "PUT",
+      path: this.#path("/content"),
+      query: { path, mode, parents, durable },
+      headers: {
+        "content-type": "application/octet-stream",
+        "if-match": ifMatch,
+        "if-none-match": create === true ? "*" : undefined,
+        "content-digest": digest,
+      },
+      body: content,
+      signal,
+    });
+  }
+
+  /** Appends to a file, which is made where it is missing. */
+  async append(
+    path: string,
+    content: Body,
+    options: CallOptions & { parents?: boolean; durable?: boolean } = {},
+  ): Promise<Entry> {
+    const { parents, durable, signal } = options;
+    return this.#transport.json<Entry>({
+      method: "POST",
+      path: this.#path("/append"),
+      query: { path, parents, durable },
+      headers: { "content-type": "application/octet-stream" },
+      body: content,
+      signal,
+    });
+  }
+
+  /**
+   * Copies a file of this machine, or bytes, in pieces. What breaks off goes on from where the
+   * server has it; the whole is compared by its SHA-256.
+   */
+  async upload(path: string, source: UploadSource, options: UploadOptions = {}): Promise<Entry> {
+    return upload(this.#transport, this.#path("/uploads"), path, source, options);
+  }
+
+  /** Makes a folder. With `parents` also those above it, and one that is there is fine. */
+  async makeFolder(
+    path: string,
+    options: CallOptions & { mode?: string; parents?: boolean } = {},
+  ): Promise<Entry> {
+    const { signal, mode, parents } = options;
+    const body = { path, mode, parents };
+    return answered(await this.#api.POST(`${BASE}/folder`, this.#says(body, signal)));
+  }
+
+  /** Moves or renames. `to` is the thing's own new path. */
+  async move(
+    from: string,
+    to: string,
+    options: CallOptions & { overwrite?: boolean } = {},
+  ): Promise<Entry> {
+    const body = { from, to, overwrite: options.overwrite };
+    return answered(await this.#api.POST(`${BASE}/move`, this.#says(body, options.signal)));
+  }
+
+  /** Copies, folders with all that is in them. */
+  async copy(
+    from: string,
+    to: string,
+    options: CallOptions & { overwrite?: boolean } = {},
+  ): Promise<Entry> {
+    const body = { from, to, overwrite: options.overwrite };
+    const call = this.#says(body, options.signal);
+    return answered(await this.#api.POST(`${BASE}/copy`, call));
+  }
+
+  /** Sets permissions: `0755`. */
+  async setMode(
+    path: string,
+    mode: string,
+    options: CallOptions & { recursive?: boolean } = {},
+  ): Promise<Entry> {
+    const body = { path, mode, recursive: options.recursive };
+    return answered(await this.#api.POST(`${BASE}/mode`, this.#says(body, options.signal)));
+  }
+
+  /** Makes a symbolic link. */
+  async link(path: string, target: string, options: CallOptions = {}): Promise<Entry> {
+    const body = { path, target };
+    return answered(await this.#api.POST(`${BASE}/link`, this.#says(body, options.signal)));
+  }
+
+  /** Deletes; a folder that has something in it with `recursive` only. */
+  async delete(path: string, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
+    const { recursive, signal } = options;
+    const query = { path, recursive };
+    await gone(this.#transport.send({ method: "DELETE", path: this.#path(""), query, signal }));
+  }
+
+  /** Reads a folder as an archive. */
+  async downloadTree(
+    path: string,
+    options: CallOptions & { format?: ArchiveFormat } = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { format, signal } = options;
+    const query = { path, format };
+    const answer = await this.#transport.send({
+      method: "GET",
+      path: this.#path("/tree"),
+      query,
+      signal,
+    });
+    return bodyOf(answer);
+  }
+
+  /** Unpacks an archive into a folder. */
+  async uploadTree(
+    path: string,
+    archive: Body,
+    options: CallOptions & { format?: ArchiveFormat } = {},
+  ): Promise<Unpacked> {
+    const { format, signal } = options;
+    return this.#transport.json<Unpacked>({
+      method: "PUT",
+      path: this.#path("/tree"),
+      query: { path, format },
+      headers: { "content-type": "application/octet-stream" },
+      body: archive,
+      signal,
+      timeout: null,
+    });
+  }
+
+  /** Finds files by their names. */
+  find(path = "", options: FindOptions = {}): Search<Entry> {
+    const { signal, ...query } = options;
+    return this.#search<Entry>("/find", { path, ...query }, signal);
+  }
+
+  /** Finds lines by a regular expression. */
+  grep(path: string, pattern: string, options: GrepOptions = {}): Search<FileLine> {
+    const { signal, ignoreCase, ...query } = options;
+    const asked = { path, pattern, ignore_case: ignoreCase, ...query };
+    return this.#search<FileLine>("/grep", asked, signal);
+  }
+
+  /** Shows how a git repository is. */
+  async gitStatus(path = "", options: CallOptions = {}): Promise<GitStatus> {
+    const call = this.#asks({ path }, options.signal);
+    return answered(await this.#api.GET("/api/v1/workspaces/{id}/git/status", call));
+  }
+
+  #search<T extends object>(
+    path: string,
+    query: Record<string, string | number | boolean | undefined>,
+    signal?: AbortSignal,
+  ): Search<T> {
+    const sending = { method: "GET", path: this.#path(path), query, signal };
+    const search = {
+      end: undefined as SearchEnd | undefined,
+      [Symbol.asyncIterator]: async function* (this: void): AsyncGenerator<T, void, undefined> {
+        const answer = await transport.send(sending);
+        for await (const line of lines(bodyOf(answer))) {
+          const said = JSON.parse(line) as T | SearchEnd;
+          if ("done" in said) {
+            search.end = said;
+            return;
+          }
+          yield said;
+        }
+        const text = "the search was cut off before its end: narrow it, or try again";
+        throw without(ConnectionFailed, "cut-off", text);
+      },
+    };
+    const transport = this.#transport;
+    return search;
+  }
+
+  async #content(path: string, options: ReadOptions): Promise<Response> {
+    const { from, to, signal } = options;
+    const ranged = from !== undefined || to !== undefined;
+    const end = to === undefined ? "" : to - 1;
+    return this.#transport.send({
+      method: "GET",
+      path: this.#path("/content"),
+      query: { path },
+      headers: { range: ranged ? `bytes=${from ?? 0}-${end}` : undefined },
+      signal,
+    });
+  }
+
+  /** Yields a file's bytes, asking again for what is missing where an answer breaks off. */
+  async *#resumed(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    let [at, etag, tries] = [0, "", 0];
+    for (;;) {
+      const answer = await this.#transport.send({
+        method: "GET",
+        path: this.#path("/content"),
+        query: { path },
+        headers: at === 0 ? {} : { range: `bytes=${at}-`, "if-range": etag },
+        signal,
+      });
+      if (at > 0 && answer.status !== 206) {
+        await answer.body?.cancel();
+        const text = `${path} has changed while it was read: read it again`;
+        throw without(ConnectionFailed, "changed", text);
+      }
+      etag = answer.headers.get("etag") ?? "";
+      try {
+        for await (const part of bodyOf(answer)) {
+          at += part.length;
+          tries = 0;
+          yield part;
+        }
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        tries += 1;
+        if (tries > 3 || etag === "") {
+          throw without(ConnectionFailed, "cut-off", `${path} broke off`, undefined, error);
+        }
+      }
+    }
+  }
+
+  #path(rest: string): string {
+    return `/api/v1/workspaces/${encodeURIComponent(this.#id)}/files${rest}`;
+  }
+
+  #asks<Q>(query: Q, signal?: AbortSignal) {
+    return { params: { path: { id: this.#id }, query }, signal };
+  }
+
+  #says<B>(body: B, signal?: AbortSignal) {
+    return { params: { path: { id: this.#id } }, body, signal };
+  }
+}

@@ -1,0 +1,331 @@
+// Requests: one pool of connections, the token, time-outs, repetitions, errors.
+
+import { lookup as systemLookup } from "node:dns";
+import { readFileSync } from "node:fs";
+import type { LookupFunction } from "node:net";
+
+import { Agent, fetch, Headers, type Request, type Response } from "undici";
+import WebSocket from "ws";
+
+import { ConnectionFailed, errorOf, problemOf, TimedOut, without, type Asked } from "./errors.js";
+import { passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
+
+/** Where the server is, and who asks. */
+export interface TransportOptions {
+  /** The server's address, `https://dev.example.com:8443`. Default: `DEVGATE_URL`. */
+  url?: string;
+  /** An API token. Default: `DEVGATE_TOKEN`. */
+  token?: string;
+  /**
+   * The one authority that the server's certificate has to be of: PEM, or a file with it.
+   * Default: the file that `DEVGATE_CA` names, else those that Node trusts.
+   */
+  ca?: string;
+  /** How long an answer may take to begin, in milliseconds. Default: 60,000. */
+  timeout?: number;
+  /** How failures that pass are met. */
+  retry?: RetryOptions;
+}
+
+/** What is sent: at once, or as it comes. */
+export type Body = string | Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
+
+/** One request. */
+export interface Sending {
+  method: string;
+  /** The path below the server's address, or a whole address. */
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  headers?: Record<string, string | undefined>;
+  body?: Body;
+  signal?: AbortSignal;
+  /** How long the answer may take to begin, in milliseconds; null: for ever. */
+  timeout?: number | null;
+}
+
+/** Longest body of an error that is read, in bytes. */
+const MAX_PROBLEM = 256 * 1024;
+
+/** How long a connection may take, in milliseconds. */
+const CONNECT = 10_000;
+
+/** Sends requests. */
+export class Transport {
+  /** The server's address, without a slash at its end. */
+  readonly origin: string;
+  readonly #token: string;
+  readonly #ca: string | undefined;
+  readonly #timeout: number;
+  readonly #retry: Retry;
+  readonly #agent: Agent;
+
+  constructor(options: TransportOptions) {
+    const url = given(options.url, "DEVGATE_URL");
+    if (url === undefined) {
+      throw new TypeError("no server is named: give `url`, or set DEVGATE_URL");
+    }
+    const token = given(options.token, "DEVGATE_TOKEN");
+    if (token === undefined) {
+      throw new TypeError("no token is given: give `token`, or set DEVGATE_TOKEN");
+    }
+    this.origin = originOf(url);
+    this.#token = token;
+    const ca = given(options.ca, "DEVGATE_CA");
+    this.#ca = ca === undefined || ca.includes("-----BEGIN") ? ca : readFileSync(ca, "utf8");
+    this.#timeout = options.timeout ?? 60_000;
+    this.#retry = new Retry(options.retry);
+    this.#agent = new Agent({
+      // Times are measured here: what is followed may be silent for long.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      // The server ends what is idle after 10 s: what it is about to end isn't used again.
+      keepAliveTimeout: 8_000,
+      connect: { ca: this.#ca, timeout: CONNECT, lookup },
+    });
+  }
+
+  /** Sends a request and returns an answer that doesn't refuse; its body is the caller's. */
+  async send(sending: Sending): Promise<Response> {
+    const { method, signal } = sending;
+    const url = this.#urlOf(sending);
+    const headers = new Headers({ authorization: `Bearer ${this.#token}` });
+    for (const [name, value] of Object.entries(sending.headers ?? {})) {
+      if (value !== undefined) {
+        headers.set(name, value);
+      }
+    }
+    const { body } = sending;
+    const whole = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+    const again = repeatable(method, headers, whole);
+    for (let attempts = 1; ; attempts++) {
+      signal?.throwIfAborted();
+      const asked: Asked = { method, path: url.pathname, attempts };
+      let retryAfter: string | null = null;
+      let failure: Error;
+      try {
+        const answer = await this.#once(url, sending, headers, asked);
+        if (answer.ok) {
+          return answer;
+        }
+        failure = errorOf(problemOf(answer.status, await problemIn(answer)), asked);
+        if (!(again && passes(answer.status))) {
+          throw failure;
+        }
+        retryAfter = answer.headers.get("retry-after");
+      } catch (error) {
+        if (!(error instanceof ConnectionFailed || error instanceof TimedOut)) {
+          throw error;
+        }
+        if (!(again || (whole && unsent(error)))) {
+          throw error;
+        }
+        failure = error;
+      }
+      if (!this.#retry.another(attempts)) {
+        throw failure;
+      }
+      if (!(await this.#retry.pause(attempts, retryAfter, signal))) {
+        throw failure;
+      }
+    }
+  }
+
+  /** Sends a request and reads JSON. */
+  async json<T>(sending: Sending): Promise<T> {
+    const answer = await this.send(sending);
+    return (await answer.json()) as T;
+  }
+
+  /** Opens a WebSocket, once the server has agreed. */
+  async socket(path: string, query?: Sending["query"], signal?: AbortSignal): Promise<WebSocket> {
+    signal?.throwIfAborted();
+    const url = this.#urlOf({ method: "GET", path, query });
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const asked: Asked = { method: "GET", path: url.pathname, attempts: 1 };
+    const socket = new WebSocket(url, {
+      headers: { authorization: `Bearer ${this.#token}` },
+      ca: this.#ca,
+      lookup,
+      handshakeTimeout: this.#timeout,
+      perMessageDeflate: false,
+      maxPayload: 64 * 1024 * 1024,
+    });
+    const { promise, resolve, reject } = withResolvers<WebSocket>();
+    const abort = (): void => {
+      reject(signal?.reason);
+      socket.terminate();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    socket.on("error", (error) => {
+      reject(without(ConnectionFailed, "connection-failed", error.message, asked, error));
+    });
+    socket.once("unexpected-response", (request, response) => {
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.once("end", () => {
+        const text = Buffer.concat(parts).toString("utf8");
+        reject(errorOf(problemOf(response.statusCode ?? 0, parsed(text)), asked));
+        request.destroy();
+      });
+      response.once("error", reject);
+    });
+    socket.once("open", () => {
+      socket.pause(); // until somebody listens
+      resolve(socket);
+    });
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Answers requests of `openapi-fetch`, whose bodies are small. */
+  readonly fetch = async (request: Request): Promise<Response> => {
+    const { searchParams } = new URL(request.url);
+    const waits = Number(searchParams.get("wait_seconds") ?? searchParams.get("wait") ?? 0);
+    const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+    return this.send({
+      method: request.method,
+      path: request.url,
+      headers: Object.fromEntries(request.headers),
+      body,
+      signal: request.signal as AbortSignal,
+      // Whoever waits for an end that nobody knows gives a signal.
+      timeout: Number.isNaN(waits) ? null : this.#timeout + waits * 1000,
+    });
+  };
+
+  /** Ends all connections, those with something under way included. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  #urlOf({ path, query }: Sending): URL {
+    const url = new URL(path, `${this.origin}/`);
+    for (const [name, value] of Object.entries(query ?? {})) {
+      if (value !== undefined) {
+        url.searchParams.set(name, String(value));
+      }
+    }
+    return url;
+  }
+
+  /** Sends it once. The time ends with the answer's head; a signal ends the body, too. */
+  async #once(url: URL, sending: Sending, headers: Headers, asked: Asked): Promise<Response> {
+    const { method, signal, body } = sending;
+    const streams = body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);
+    // What is sent as it comes takes as long as it takes.
+    const timeout = sending.timeout === undefined && !streams ? this.#timeout : sending.timeout;
+    const ending = new AbortController();
+    let late = false;
+    const timer =
+      timeout === undefined || timeout === null
+        ? undefined
+        : setTimeout(() => {
+            late = true;
+            ending.abort();
+          }, timeout);
+    try {
+      return await fetch(url, {
+        method,
+        headers,
+        body: body as Uint8Array | undefined,
+        ...(body === undefined ? {} : { duplex: "half" as const }),
+        signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
+        redirect: "manual",
+        dispatcher: this.#agent,
+      });
+    } catch (error) {
+      if (signal?.aborted === true) {
+        throw signal.reason;
+      }
+      if (late) {
+        const text = `there was no answer within ${String(timeout)} ms`;
+        throw without(TimedOut, "timed-out", text, asked, error);
+      }
+      throw without(ConnectionFailed, "connection-failed", chain(error), asked, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Where RFC 6761 says that `*.localhost` is, whatever the system's resolver knows of it. */
+const lookup: LookupFunction = (host, options, found) => {
+  if (!host.endsWith(".localhost")) {
+    systemLookup(host, options, found);
+  } else if (options.all === true) {
+    found(null, [{ address: "127.0.0.1", family: 4 }]);
+  } else {
+    found(null, "127.0.0.1", 4);
+  }
+};
+
+function given(option: string | undefined, variable: string): string | undefined {
+  // An empty variable is none.
+  return option ?? (process.env[variable] || undefined);
+}
+
+function originOf(url: string): string {
+  const parsed = new URL(url);
+  const { hostname, protocol } = parsed;
+  const here = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  if (protocol !== "https:" && !(protocol === "http:" && here)) {
+    throw new TypeError(`${url}: a token goes over https only, or to this machine itself`);
+  }
+  return parsed.origin;
+}
+
+/** Reads the body of an answer that refuses, so that its connection can be used again. */
+async function problemIn(answer: Response): Promise<unknown> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const part of answer.body ?? []) {
+      length += part.length;
+      if (length > MAX_PROBLEM) {
+        break;
+      }
+      parts.push(part);
+    }
+  } catch {
+    // The status is enough.
+  }
+  return parsed(Buffer.concat(parts).toString("utf8"));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Says what failed, down to the cause: `fetch failed` alone helps nobody. */
+export function chain(error: unknown): string {
+  const texts: string[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const text = cause.message || String((cause as { code?: unknown }).code ?? cause.name);
+    if (!texts.includes(text)) {
+      texts.push(text);
+    }
+  }
+  return texts.join(": ") || String(error);
+}
+
+/** Returns a promise and what settles it. */
+export function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,209 @@
+// Uploads in pieces, which a broken connection only interrupts.
+
+import { createHash } from "node:crypto";
+import { open, type FileHandle } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { Conflict, ConnectionFailed, TimedOut, Unavailable } from "./errors.js";
+import type { Transport } from "./transport.js";
+import type { CallOptions, Entry, UploadState } from "./types.js";
+
+/** A file of this machine by its path, or bytes. */
+export type UploadSource = string | URL | Uint8Array;
+
+/** How a file is uploaded. */
+export interface UploadOptions extends CallOptions {
+  /** Its permissions. Default: those of what it replaces, else 0644. */
+  mode?: string;
+  /** Whether to make the folders that are missing. */
+  parents?: boolean;
+  /** Whether to answer only once it would survive a power failure. */
+  durable?: boolean;
+  /** How large a piece is, in bytes; as much is in memory. Default: 8 MiB. */
+  pieceSize?: number;
+  /** The id of an upload that was begun before, to go on with it. */
+  resume?: string;
+  /** Is told after each piece; `id` is what `resume` takes. */
+  onProgress?: (progress: { id: string; sent: number; size: number }) => void;
+}
+
+/** How often in a row a piece may fail. */
+const TRIES = 8;
+
+/** The first pause after a piece that failed, in milliseconds; it doubles. */
+const PAUSE = 200;
+
+/** Uploads a file. */
+export async function upload(
+  transport: Transport,
+  base: string,
+  path: string,
+  source: UploadSource,
+  options: UploadOptions,
+): Promise<Entry> {
+  const { mode, parents, durable, signal, pieceSize = 8 * 1024 * 1024 } = options;
+  const reading = await Reading.of(source);
+  try {
+    const state =
+      options.resume === undefined
+        ? await transport.json<UploadState>({
+            method: "POST",
+            path: base,
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ path, size: reading.size, mode, parents }),
+            signal,
+          })
+        : await transport.json<UploadState>({
+            method: "GET",
+            path: `${base}/${encodeURIComponent(options.resume)}`,
+            signal,
+          });
+    if (state.size !== reading.size) {
+      throw new RangeError(
+        `the upload ${state.id} is of ${state.size} bytes, and this has ${reading.size}`,
+      );
+    }
+    const one = `${base}/${encodeURIComponent(state.id)}`;
+    const sending = new Sender(transport, one, signal);
+    let at = state.offset;
+    await reading.hashTo(at);
+    options.onProgress?.({ id: state.id, sent: at, size: reading.size });
+    while (at < reading.size) {
+      const piece = await reading.read(at, pieceSize);
+      at = await sending.send(at, piece);
+      await reading.hashTo(at);
+      options.onProgress?.({ id: state.id, sent: at, size: reading.size });
+    }
+    return await transport.json<Entry>({
+      method: "POST",
+      path: `${one}/complete`,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ sha256: reading.digest(), durable }),
+      signal,
+      timeout: null,
+    });
+  } finally {
+    await reading.close();
+  }
+}
+
+/** Sends pieces, each until the server has it or some of it. */
+class Sender {
+  readonly #transport: Transport;
+  readonly #path: string;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(transport: Transport, path: string, signal?: AbortSignal) {
+    this.#transport = transport;
+    this.#path = path;
+    this.#signal = signal;
+  }
+
+  /** Sends a piece and returns where the next one begins. */
+  async send(at: number, piece: Uint8Array): Promise<number> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const state = await this.#transport.json<UploadState>({
+          method: "PATCH",
+          path: this.#path,
+          headers: {
+            "content-type": "application/octet-stream",
+            "upload-offset": String(at),
+          },
+          body: piece,
+          signal: this.#signal,
+          timeout: null,
+        });
+        return state.offset;
+      } catch (error) {
+        const offset = error instanceof Conflict ? error.problem?.["offset"] : undefined;
+        if (typeof offset === "number" && offset !== at) {
+          return offset;
+        }
+        const passing =
+          error instanceof ConnectionFailed ||
+          error instanceof TimedOut ||
+          error instanceof Unavailable;
+        if (!passing || tries >= TRIES) {
+          throw error;
+        }
+        await sleep(Math.random() * PAUSE * 2 ** tries, undefined, { signal: this.#signal });
+        // What came before the cut counts.
+        const state = await this.#transport.json<UploadState>({
+          method: "GET",
+          path: this.#path,
+          signal: this.#signal,
+        });
+        if (state.offset !== at) {
+          return state.offset;
+        }
+      }
+    }
+  }
+}
+
+/** Reads what is uploaded, and takes its SHA-256 as it goes. */
+class Reading {
+  readonly size: number;
+  readonly #file: FileHandle | undefined;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #hash = createHash("sha256");
+  #hashed = 0;
+  #last: { at: number; piece: Uint8Array } = { at: 0, piece: new Uint8Array() };
+
+  private constructor(size: number, file?: FileHandle, bytes?: Uint8Array) {
+    this.size = size;
+    this.#file = file;
+    this.#bytes = bytes;
+  }
+
+  static async of(source: UploadSource): Promise<Reading> {
+    if (source instanceof Uint8Array) {
+      return new Reading(source.length, undefined, source);
+    }
+    const file = await open(source, "r");
+    try {
+      return new Reading((await file.stat()).size, file);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async read(at: number, most: number): Promise<Uint8Array> {
+    const wanted = Math.min(most, this.size - at);
+    let piece: Uint8Array;
+    if (this.#file === undefined) {
+      piece = this.#bytes?.subarray(at, at + wanted) ?? new Uint8Array();
+    } else {
+      const { buffer, bytesRead } = await this.#file.read(new Uint8Array(wanted), 0, wanted, at);
+      if (bytesRead === 0) {
+        throw new RangeError("the file has become shorter while it was uploaded: upload it again");
+      }
+      piece = buffer.subarray(0, bytesRead);
+    }
+    this.#last = { at, piece };
+    return piece;
+  }
+
+  /** Takes into the digest what is before a place. */
+  async hashTo(end: number): Promise<void> {
+    while (this.#hashed < end) {
+      const { at, piece } = this.#last;
+      const known = at <= this.#hashed && this.#hashed < at + piece.length;
+      const from = known ? piece.subarray(this.#hashed - at) : undefined;
+      const part = from ?? (await this.read(this.#hashed, 1024 * 1024));
+      const taken = part.subarray(0, end - this.#hashed);
+      this.#hash.update(taken);
+      this.#hashed += taken.length;
+    }
+  }
+
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+  }
+}
