@@ -31,7 +31,8 @@ pub(super) async fn open(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let (caller, _) = inside.caller(peer.address.ip(), &head).await?;
+    let look = super::Errand::Look;
+    let (caller, _) = inside.caller(peer.address.ip(), &head, look).await?;
     let grant = inside.grant(&caller, &id).await?;
     let response = websocket_response(&head.headers).ok_or(InsideRefused::NoUpgrade)?;
     let Query(asked) = asked.map_err(|rejection| RequestRefused::Query(rejection.body_text()))?;

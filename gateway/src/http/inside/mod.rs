@@ -183,7 +183,7 @@ async fn hand_on(
     errand: Errand,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let (caller, asked) = inside.caller(peer.address.ip(), &head, errand).await?;
     let (body, late) = patient(body);
     let mut request = Request::from_parts(head, body);
     let grant = inside.grant(&caller, id).await?;
@@ -234,7 +234,12 @@ fn confine(headers: &mut HeaderMap, caller: &Caller) -> Result<(), InsideRefused
 impl Inside {
     /// Tells who calls, and whether they may ask for this: with a cookie from the
     /// dashboard's own pages, with a token whose scope allows it.
-    async fn caller(&self, peer: IpAddr, head: &Parts) -> Result<(Caller, RequestSite), Problem> {
+    async fn caller(
+        &self,
+        peer: IpAddr,
+        head: &Parts,
+        errand: Errand,
+    ) -> Result<(Caller, RequestSite), Problem> {
         let headers = &head.headers;
         let asked = self.site.request(peer, headers);
         let asked = asked.map_err(InsideRefused::Hosts)?;
@@ -246,16 +251,13 @@ impl Inside {
             .caller(headers, asked.cookies, asked.client)
             .await?;
         let caller = caller.ok_or(InsideRefused::SignedOut)?;
-        // A WebSocket begins with a GET, knows no same-origin policy, and types.
-        let acts = !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
-            || headers.contains_key(header::UPGRADE);
         let own = [self.site.dashboard().clone(), asked.origin()];
         match caller.via {
-            Via::Login(_) if acts && !own.iter().any(|own| own_page(own, headers)) => {
+            Via::Login(_) if is_foreign(&own, head, errand) => {
                 let own = self.site.dashboard().to_string();
                 return Err(InsideRefused::ForeignOrigin(own).into());
             }
-            Via::Token(_) if acts && caller.scope < Scope::Write => {
+            Via::Token(_) if acts(head) && caller.scope < Scope::Write => {
                 return Err(InsideRefused::ScopeTooSmall.into());
             }
             Via::Login(_) | Via::Token(_) => {}
@@ -319,6 +321,29 @@ impl Inside {
         let opened = self.workspaces.open(grant, &Open::Http, wake).await;
         opened.map(|(stream, _)| stream)
     }
+}
+
+/// Whether a request changes something.
+fn acts(head: &Parts) -> bool {
+    // A WebSocket begins with a GET, knows no same-origin policy, and types.
+    !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || head.headers.contains_key(header::UPGRADE)
+}
+
+/// Whether somebody else's page may have sent what has an effect, with a cookie that it
+/// doesn't know. What only reads has one, too, where it wakes the workspace: then it comes
+/// from a page of the dashboard, or from a person who gave the address.
+fn is_foreign(own: &[super::site::Origin], head: &Parts, errand: Errand) -> bool {
+    let headers = &head.headers;
+    if own.iter().any(|own| own_page(own, headers)) {
+        return false;
+    }
+    let wakes = errand == Errand::Work || head.uri.path().ends_with(RUN);
+    let given = !headers.contains_key(header::ORIGIN)
+        && headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "none");
+    acts(head) || (wakes && !given)
 }
 
 fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
@@ -405,6 +430,41 @@ fn harden(response: &mut Response) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_wakes_a_workspace_comes_from_no_other_page() {
+        let own: [crate::http::site::Origin; 1] = ["https://dev.example".parse().unwrap()];
+        let foreign = |method, path, headers: &[(&'static str, &'static str)], errand| {
+            let mut request = Request::builder().method(method).uri(path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (head, _) = request.body(Body::empty()).unwrap().into_parts();
+            is_foreign(&own, &head, errand)
+        };
+        let grep = "/api/v1/workspaces/a/files/grep";
+        let site = |site| [("sec-fetch-site", site)];
+        for (headers, answer) in [
+            (site("cross-site"), true),
+            (site("same-site"), true),
+            (site("same-origin"), false),
+            (site("none"), false),
+            ([("origin", "https://evil.example")], true),
+            ([("origin", "https://dev.example")], false),
+            ([("accept", "*/*")], true),
+        ] {
+            let get = |path, errand| foreign("GET", path, &headers, errand);
+            assert_eq!(get(grep, Errand::Work), answer, "{headers:?}");
+            let run = "/api/v1/workspaces/a/processes/run";
+            assert_eq!(get(run, Errand::Look), answer, "{headers:?}");
+            assert!(!get("/api/v1/workspaces/a/health", Errand::Look));
+        }
+        // What changes something a person doesn't ask for by an address.
+        assert!(foreign("PUT", grep, &site("none"), Errand::Work));
+        let upgrade = [("sec-fetch-site", "none"), ("upgrade", "websocket")];
+        assert!(foreign("GET", grep, &upgrade, Errand::Look));
+        assert!(!foreign("POST", grep, &site("same-origin"), Errand::Look));
+    }
 
     #[test]
     fn an_agent_says_nothing_about_the_dashboards_origin() {

@@ -97,7 +97,9 @@ pub(super) async fn list(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
-    let (caller, asked) = inside.caller(peer.address.ip(), &head).await?;
+    let (caller, asked) = inside
+        .caller(peer.address.ip(), &head, Errand::Look)
+        .await?;
     let grant = inside.grant(&caller, &id).await?;
     if wants_events(&head.headers) {
         let ended = inside.sessions.revoked(&caller.via);
