@@ -7,7 +7,7 @@ use rustix::fs::{fstat, renameat_with, symlinkat, unlinkat};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::copy;
+use super::copy::{self, Odd, holds};
 use super::entry::{Entry, Names};
 use super::error::{At, FileError, shown};
 use super::fresh::{Replace, rename};
@@ -100,7 +100,8 @@ pub(crate) fn move_to(
         Ok(()) => {}
         // Another filesystem.
         Err(Errno::XDEV) => {
-            copy::copy(root, names, (from, to), replace, stop)?;
+            // What can't be copied would be lost.
+            copy::copy_all(root, names, (from, to), replace, Odd::Refused, stop)?;
             remove(&source, from, Depth::All, stop)?;
         }
         Err(Errno::INVAL) => return Err(FileError::IntoItself(shown(from))),
@@ -132,7 +133,16 @@ pub(super) fn exchange(
         RenameFlags::EXCHANGE,
     );
     match swapped {
-        Err(Errno::INVAL) => return Err(FileError::IntoItself(shown(to))),
+        Err(Errno::INVAL) => {
+            let inside =
+                |outer: &Place, inner: &Place| outer.stat().and_then(|outer| holds(&outer, inner));
+            return if inside(source, target).at(to)? || inside(target, source).at(to)? {
+                Err(FileError::IntoItself(shown(to)))
+            } else {
+                // The filesystem can't exchange.
+                Err(Errno::OPNOTSUPP).at(to)
+            };
+        }
         swapped => swapped.at(to)?,
     }
     remove(source, to, Depth::All, stop)

@@ -21,13 +21,32 @@ use super::walk::{Found, Go, READ, Visitor, walk};
 /// How much of a file is copied between two looks whether to go on, in bytes.
 const PIECE: u64 = 64 * 1024 * 1024;
 
+/// What becomes of what can't be copied: sockets and devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    LeftOut,
+    Refused,
+}
+
 /// Copies something, a folder with all that is in it. Links are copied as links; sockets
 /// and devices within a folder are left out.
 pub(crate) fn copy(
     root: &Root,
     names: &Names,
+    way: (&[u8], &[u8]),
+    replace: Replace,
+    stop: &CancellationToken,
+) -> Result<Entry, FileError> {
+    copy_all(root, names, way, replace, Odd::LeftOut, stop)
+}
+
+/// Copies something, and says what becomes of what can't be.
+pub(super) fn copy_all(
+    root: &Root,
+    names: &Names,
     (from, to): (&[u8], &[u8]),
     replace: Replace,
+    odd: Odd,
     stop: &CancellationToken,
 ) -> Result<Entry, FileError> {
     let (source, target) = (root.place(from)?, root.place(to)?);
@@ -57,6 +76,7 @@ pub(crate) fn copy(
             let folder = source.open(READ, Mode::empty()).at(from)?;
             let mut copying = Copying {
                 stop,
+                odd,
                 into: vec![copied],
             };
             walk(folder, &mut copying, stop)?;
@@ -121,6 +141,7 @@ impl Drop for Passing {
 
 struct Copying<'a> {
     stop: &'a CancellationToken,
+    odd: Odd,
     /// The copies of the folders that the walk is in.
     into: Vec<OwnedFd>,
 }
@@ -137,6 +158,9 @@ impl Visitor for Copying<'_> {
                     Ok(()) | Err(Errno::NOENT) => {}
                     Err(error) => return Err(error).at(found.path),
                 }
+            }
+            _ if self.odd == Odd::Refused => {
+                return Err(FileError::NotAFile(shown(found.path)));
             }
             _ => {}
         }
@@ -204,9 +228,13 @@ fn fill(source: &File, copied: &File, stop: &CancellationToken) -> io::Result<()
     }
 }
 
-/// Gives a copy the permissions and times of what it was made of.
+/// Gives a copy the permissions and times of what it was made of; those to run as somebody
+/// else only where it is theirs.
 fn finish(copied: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
-    fchmod(copied, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let own = fstat(copied)?;
+    let same = (own.st_uid, own.st_gid) == (stat.st_uid, stat.st_gid);
+    let most = if same { 0o7777 } else { 0o1777 };
+    fchmod(copied, Mode::from_raw_mode(stat.st_mode & most))?;
     futimens(copied, &times(stat))
 }
 
@@ -225,7 +253,7 @@ fn times(stat: &Stat) -> Timestamps {
 }
 
 /// Whether a place is within a folder, at any depth.
-fn holds(folder: &Stat, place: &Place) -> Result<bool, Errno> {
+pub(super) fn holds(folder: &Stat, place: &Place) -> Result<bool, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut here = openat(place.folder(), ".", flags, Mode::empty())?;
     loop {

@@ -36,7 +36,7 @@ pub(crate) enum FileError {
     Incomplete { offset: u64, size: u64 },
     #[error("that is more than the {size} bytes that the upload was said to have")]
     BeyondSize { size: u64 },
-    #[error("the connection was lost before all had come")]
+    #[error("the connection was lost, or too slow, before all had come")]
     CutOff,
     #[error("too much of this kind is going on in this workspace: try again in a moment")]
     Busy,
@@ -57,6 +57,12 @@ fn said(error: Errno) -> String {
         }
         Errno::ROFS => "it is on a filesystem that is only read",
         Errno::NOSPC | Errno::DQUOT => "there is no space left: delete something",
+        Errno::OPNOTSUPP => {
+            "its filesystem can't put it in the place of what is there: delete that first"
+        }
+        Errno::XDEV => "it is on another filesystem than what it is to be the same as",
+        Errno::NXIO | Errno::NODEV => "it is a socket, or a device that nothing is behind",
+        Errno::AGAIN => "there is nothing to read now, or somebody else has it: try again",
         Errno::LOOP => "there are too many symbolic links one after another",
         Errno::NAMETOOLONG => "a name in it is too long",
         Errno::MFILE | Errno::NFILE => "too many files are open: try again in a moment",

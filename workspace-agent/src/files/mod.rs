@@ -41,13 +41,18 @@ pub(crate) use fresh::Replace;
 #[cfg(test)]
 pub(crate) use outgoing::Outgoing;
 pub(crate) use outgoing::outgoing;
-pub(crate) use place::Root;
+pub(crate) use place::{Root, path_of};
 pub(crate) use uploads::{Ask, Upload, Uploads};
 pub(crate) use write::{Appending, Condition, Digest, Order, Replaced, Writing};
 
 /// Most trees and searches at one time: each has a thread for as long as its client
 /// takes.
-const MAX_LONG: usize = 64;
+const MAX_LONG: usize = 16;
+
+/// Most copies, deletions and the like at one time: each has a thread for as long as the
+/// disk takes. Together with the long ones they have half of the runtime's threads, and
+/// the rest is for what is short.
+const MAX_HEAVY: usize = 16;
 
 /// How often unfinished uploads are looked through.
 const TIDY: Duration = Duration::from_hours(1);
@@ -58,6 +63,7 @@ pub(crate) struct Files {
     names: Names,
     uploads: Uploads,
     long: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
 }
 
 impl Files {
@@ -67,6 +73,7 @@ impl Files {
             names: Names::new(),
             uploads: Uploads::new(home),
             long: Arc::new(Semaphore::new(MAX_LONG)),
+            heavy: Arc::new(Semaphore::new(MAX_HEAVY)),
         }
     }
 
@@ -76,8 +83,10 @@ impl Files {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let files = Arc::clone(&self);
-            let expired = spawn_blocking(move || files.uploads.expire()).await;
-            if let Ok(Err(error)) = expired {
+            let expiring = spawn_blocking(move || files.uploads.expire());
+            // A filesystem that doesn't answer keeps nobody from ending.
+            let expired = stop.run_until_cancelled(expiring).await;
+            if let Some(Ok(Err(error))) = expired {
                 warn!(%error, "unfinished uploads can't be looked through");
             }
         }
@@ -93,9 +102,16 @@ impl Files {
         &self.uploads
     }
 
-    /// Takes a place for something that has a thread of its own.
+    /// Takes a place for something that has a thread at its client's pace.
     pub(crate) fn long(&self) -> Result<OwnedSemaphorePermit, FileError> {
         let long = Arc::clone(&self.long);
         long.try_acquire_owned().map_err(|_| FileError::Busy)
+    }
+
+    /// Waits for a place for something that may have a thread for long, at the disk's
+    /// pace.
+    pub(crate) async fn heavy(&self) -> Result<OwnedSemaphorePermit, FileError> {
+        let heavy = Arc::clone(&self.heavy);
+        heavy.acquire_owned().await.map_err(|_| FileError::Busy)
     }
 }

@@ -293,6 +293,17 @@ pub(super) fn real_path(folder: BorrowedFd<'_>) -> Vec<u8> {
     path
 }
 
+/// Returns the path of something open, at the end of all symbolic links.
+pub(crate) fn path_of(opened: &OwnedFd) -> std::path::PathBuf {
+    use std::ffi::OsString;
+    let path = real_path(opened.as_fd());
+    if path.is_empty() {
+        "/".into()
+    } else {
+        OsString::from_vec(path).into()
+    }
+}
+
 /// Returns a path without `/` at its begin.
 fn trim(path: &[u8]) -> &[u8] {
     let begin = path.iter().position(|byte| *byte != b'/');

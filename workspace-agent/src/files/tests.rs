@@ -1,3 +1,5 @@
+mod hostile;
+
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -554,9 +557,19 @@ fn an_upload_that_nobody_goes_on_with_is_given_up() {
     assert!(uploads.show(&home.free(), &new.id).is_ok());
 }
 
+/// Returns what has the clock for those who wait for a client.
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_time().build().unwrap()
+}
+
 /// Runs a search and returns its lines.
 fn lines(search: impl FnOnce(&mut Outgoing) -> Result<(), FileError> + Send) -> Vec<String> {
-    let (mut out, mut pieces) = outgoing();
+    let runtime = runtime();
+    let (mut out, mut pieces) = {
+        let _entered = runtime.enter();
+        outgoing()
+    };
     std::thread::scope(|scope| {
         scope.spawn(move || {
             search(&mut out).unwrap();

@@ -8,12 +8,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, ftruncate, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, ftruncate, mkdirat};
+use rustix::fs::{openat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -25,10 +27,14 @@ use super::entry::{Entry, Names, modified, size, texts};
 use super::error::{At, FileError};
 use super::fresh::{Fresh, PREFIX, Replace, rename, sync_folder};
 use super::place::{Place, Root, real_path};
-use super::write::{Digest, hash, prepare, replaceable, write_all};
+use super::walk::READ;
+use super::write::{Digest, hash, prepare, replaceable, replacing, write_all};
 
 /// Where the notes are, in the home.
 const FOLDER: &str = ".local/state/devgate/uploads";
+
+/// Permissions that a note may give: none to run as somebody else.
+const ALLOWED: u32 = 0o777;
 
 /// Most unfinished uploads.
 const MAX: usize = 1000;
@@ -83,6 +89,13 @@ pub(crate) struct Upload {
     pub(crate) offset: u64,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+}
+
+/// What becomes of a folder that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    Made,
+    Left,
 }
 
 /// What is known of one besides what has come.
@@ -212,14 +225,18 @@ impl Uploads {
         }
         let target = root.place(&path)?;
         let before = replaceable(&target, &path)?;
-        let mode = note.mode.map(Mode::from_raw_mode);
+        let mode = note.mode.map(|mode| Mode::from_raw_mode(mode & ALLOWED));
         prepare(&file, mode, before.as_ref()).at(&path)?;
         if durable {
             file.sync_all().at(&path)?;
         }
         let place = passing(&target, id).at(&path)?;
         let (folder, name) = (target.folder(), target.name());
-        rename(place.folder(), place.name(), folder, name, Replace::Yes).at(&path)?;
+        {
+            let _replacing = replacing();
+            replaceable(&target, &path)?;
+            rename(place.folder(), place.name(), folder, name, Replace::Yes).at(&path)?;
+        }
         if durable {
             sync_folder(target.folder()).at(&path)?;
         }
@@ -244,6 +261,11 @@ impl Uploads {
         let now = OffsetDateTime::now_utc();
         for id in self.ids()? {
             let Ok(note) = self.note(&id) else {
+                // It can't be read, and counts.
+                let stat = self.noted(&id)?.stat();
+                if stat.is_ok_and(|stat| modified(&stat) + KEPT < now) {
+                    self.forget(&id)?;
+                }
                 continue;
             };
             let stat = all.place(&note.passing(&id)).and_then(|place| {
@@ -267,8 +289,11 @@ impl Uploads {
 
     fn open(&self, root: &Root, id: &str, note: &Note, flags: OFlags) -> Result<File, FileError> {
         let place = root.place(&note.passing(id));
+        // Somebody may have put a pipe there, which would be waited for.
+        let flags = flags | OFlags::NONBLOCK;
         match place.and_then(|place| place.open(flags, Mode::empty()).at(&note.path())) {
-            Ok(file) => Ok(file.into()),
+            Ok(file) if is_file(&file).at(&note.path())? => Ok(file.into()),
+            Ok(_) => Err(FileError::NoUpload),
             Err(FileError::System {
                 source: Errno::NOENT | Errno::NOTDIR,
                 ..
@@ -283,34 +308,64 @@ impl Uploads {
     /// Returns the place of a note.
     fn noted(&self, id: &str) -> Result<Place, FileError> {
         // An id comes from a client.
-        if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_id(id) {
             return Err(FileError::NoUpload);
         }
-        let path = format!("{FOLDER}/{id}");
-        match Root::of(&self.home, None)?.place(path.as_bytes()) {
-            Err(FileError::System {
-                source: Errno::NOENT,
-                ..
-            }) => Err(FileError::NoUpload),
-            place => place,
+        let folder = self.folder(Missing::Left)?;
+        let folder = folder.ok_or(FileError::NoUpload)?;
+        Ok(Place::new(folder, id.as_bytes()))
+    }
+
+    /// Opens the folder of the notes, through no symbolic link below the home: whoever is
+    /// confined to a folder that holds a part of the path would lead it elsewhere.
+    fn folder(&self, missing: Missing) -> Result<Option<OwnedFd>, FileError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut here = Root::of(&self.home, None)?.open(b"", flags)?;
+        for name in FOLDER.split('/') {
+            let place = Place::new(here, name.as_bytes());
+            let mut opened = place.open(flags, Mode::empty());
+            if matches!(opened, Err(Errno::NOENT)) {
+                if missing == Missing::Left {
+                    return Ok(None);
+                }
+                match mkdirat(place.folder(), name, Mode::from_raw_mode(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error).at(&place.path()),
+                }
+                opened = place.open(flags, Mode::empty());
+            }
+            here = opened.at(&place.path())?;
         }
+        Ok(Some(here))
     }
 
     fn note(&self, id: &str) -> Result<Note, FileError> {
-        let file = match self.noted(id)?.open(OFlags::RDONLY, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(FileError::NoUpload),
-            file => File::from(file.at(FOLDER.as_bytes())?),
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = match self.noted(id)?.open(flags, Mode::empty()) {
+            // A link or a socket is no note.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Err(FileError::NoUpload),
+            file => file.at(FOLDER.as_bytes())?,
         };
+        if !is_file(&file).at(FOLDER.as_bytes())? {
+            return Err(FileError::NoUpload);
+        }
+        let file = File::from(file);
         let mut text = Vec::new();
         file.take(MAX_NOTE)
             .read_to_end(&mut text)
             .at(FOLDER.as_bytes())?;
-        serde_json::from_slice(&text).map_err(|_| FileError::NoUpload)
+        let note: Note = serde_json::from_slice(&text).map_err(|_| FileError::NoUpload)?;
+        // Others may write here, too.
+        let plain = !note.name.is_empty() && !note.name.contains(&b'/');
+        if plain && note.folder.iter().all(|byte| *byte != 0) {
+            Ok(note)
+        } else {
+            Err(FileError::NoUpload)
+        }
     }
 
     fn write_note(&self, id: &str, note: &Note) -> Result<(), FileError> {
-        let home = Root::of(&self.home, None)?;
-        home.make_parents(format!("{FOLDER}/{id}").as_bytes())?;
+        self.folder(Missing::Made)?;
         let place = self.noted(id)?;
         let mut fresh = Fresh::beside(place.folder()).at(FOLDER.as_bytes())?;
         let text = serde_json::to_vec(note).map_err(std::io::Error::from);
@@ -328,19 +383,15 @@ impl Uploads {
     }
 
     fn ids(&self) -> Result<Vec<String>, FileError> {
-        let home = Root::of(&self.home, None)?;
-        let folder = match home.open(FOLDER.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY) {
-            Err(FileError::System {
-                source: Errno::NOENT,
-                ..
-            }) => return Ok(Vec::new()),
-            folder => folder?,
+        let Some(folder) = self.folder(Missing::Left)? else {
+            return Ok(Vec::new());
         };
+        let folder = openat(&folder, ".", READ, Mode::empty()).at(FOLDER.as_bytes())?;
         let mut ids = Vec::new();
         for found in Dir::new(folder).at(FOLDER.as_bytes())? {
             let found = found.at(FOLDER.as_bytes())?;
             let name = found.file_name().to_str().unwrap_or_default();
-            if name.len() == 16 && !name.starts_with('.') {
+            if is_id(name) {
                 ids.push(name.to_owned());
             }
         }
@@ -395,6 +446,11 @@ impl Piece {
     }
 }
 
+fn is_file(opened: &OwnedFd) -> Result<bool, Errno> {
+    let kind = FileType::from_raw_mode(fstat(opened)?.st_mode);
+    Ok(kind == FileType::RegularFile)
+}
+
 fn shown(id: &str, note: &Note, stat: &Stat) -> Upload {
     Upload {
         id: id.to_owned(),
@@ -412,6 +468,10 @@ fn passing(target: &Place, id: &str) -> Result<Place, Errno> {
         .try_clone_to_owned()
         .map_err(|_| Errno::MFILE)?;
     Ok(Place::new(folder, format!("{PREFIX}{id}").as_bytes()))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn id() -> String {

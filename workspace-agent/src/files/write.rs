@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat};
@@ -19,6 +20,10 @@ const MODE: u32 = 0o644;
 
 /// Most pieces that one system call writes.
 const MAX_PIECES: usize = 64;
+
+/// Held while a file is looked at and replaced, so that nobody replaces in between what
+/// somebody else has just found as it must be.
+static REPLACING: Mutex<()> = Mutex::new(());
 
 /// A SHA-256.
 pub(crate) type Digest = [u8; 32];
@@ -96,11 +101,13 @@ impl Writing {
             return Err(FileError::Digest);
         }
         let before = replaceable(&place, path)?;
-        check(&order.condition, before.as_ref(), path)?;
         prepare(&fresh.file, order.mode, before.as_ref()).at(path)?;
         if order.durable {
             fresh.file.sync_all().at(path)?;
         }
+        let replacing = replacing();
+        let before = replaceable(&place, path)?;
+        check(&order.condition, before.as_ref(), path)?;
         let replace = Replace::when(order.condition != Condition::Absent);
         match fresh.put(place.name(), replace) {
             Err(Errno::EXIST) if replace == Replace::No => {
@@ -108,6 +115,7 @@ impl Writing {
             }
             put => put.at(path)?,
         }
+        drop(replacing);
         if order.durable {
             sync_folder(place.folder()).at(path)?;
         }
@@ -174,6 +182,11 @@ impl Appending {
     }
 }
 
+/// Waits for the turn to replace a file.
+pub(super) fn replacing() -> MutexGuard<'static, ()> {
+    REPLACING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Returns what would be replaced; refused where that is no file.
 pub(super) fn replaceable(place: &Place, path: &[u8]) -> Result<Option<Stat>, FileError> {
     let before = match place.stat() {
@@ -201,17 +214,21 @@ fn check(condition: &Condition, before: Option<&Stat>, path: &[u8]) -> Result<()
 }
 
 /// Gives a new file the permissions that were asked for, else those of what it replaces,
-/// whose owner it gets where that is allowed.
+/// whose owner it gets where that is allowed. What would run as somebody else, or their
+/// group, does so only where that is who it belongs to.
 pub(super) fn prepare(file: &File, mode: Option<Mode>, before: Option<&Stat>) -> Result<(), Errno> {
+    let mut kept = None;
     if let Some(before) = before {
         let own = fstat(file)?;
-        if (own.st_uid, own.st_gid) != (before.st_uid, before.st_gid) {
+        let mut same = (own.st_uid, own.st_gid) == (before.st_uid, before.st_gid);
+        if !same {
             let (owner, group) = (Uid::from_raw(before.st_uid), Gid::from_raw(before.st_gid));
             // Somebody else's file becomes one's own by being written anew.
-            let _ = fchown(file, Some(owner), Some(group));
+            same = fchown(file, Some(owner), Some(group)).is_ok();
         }
+        let most = if same { 0o7777 } else { 0o777 };
+        kept = Some(Mode::from_raw_mode(before.st_mode & most));
     }
-    let kept = before.map(|before| Mode::from_raw_mode(before.st_mode & 0o7777));
     let mode = mode.or(kept).unwrap_or(Mode::from_raw_mode(MODE));
     fchmod(file.as_fd(), mode)
 }

@@ -1,7 +1,7 @@
 //! Finds by content.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use grep_matcher::Matcher;
@@ -15,7 +15,7 @@ use super::ignored::Rules;
 use super::{End, Glob, Scope};
 use crate::files::entry::texts;
 use crate::files::error::{At, FileError, shown};
-use crate::files::outgoing::Outgoing;
+use crate::files::outgoing::{Gone, Outgoing};
 use crate::files::place::{Root, real_path};
 use crate::files::walk::{Found, Go, Visitor, walk};
 
@@ -147,6 +147,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn file(&mut self, file: &File, path: &[u8]) -> Result<(), FileError> {
         let (path, raw_path) = texts(path);
+        let gone = self.to.gone();
         let mut lines = Lines {
             path,
             raw_path,
@@ -154,9 +155,9 @@ impl Search<'_> {
             end: &mut self.end,
             to: self.to,
         };
-        let searched = self
-            .searcher
-            .search_file(&self.grep.matcher, file, &mut lines);
+        let searched =
+            self.searcher
+                .search_reader(&self.grep.matcher, Wanted { file, gone }, &mut lines);
         match searched {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(FileError::CutOff),
@@ -165,6 +166,21 @@ impl Search<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// A file that nobody reads on once the client has gone, whatever is or isn't found in it.
+struct Wanted<'a> {
+    file: &'a File,
+    gone: Gone,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.gone.is() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.file.read(buffer)
     }
 }
 

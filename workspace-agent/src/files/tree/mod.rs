@@ -1,5 +1,6 @@
 //! Trees as archives, made and unpacked while they pass.
 
+mod metered;
 mod pack;
 mod unpack;
 mod zipped;

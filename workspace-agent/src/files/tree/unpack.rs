@@ -1,5 +1,6 @@
 //! Unpacks archives: each entry is made beneath the folder, by names in open folders.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,13 +13,24 @@ use rustix::io::Errno;
 use tar::{Archive, EntryType};
 use tokio_util::sync::CancellationToken;
 
+use super::metered::Meter;
 use super::{PIECE, Unpacked, broken};
 use crate::files::change::set;
 use crate::files::error::{At, FileError, shown};
+use crate::files::fresh::{Fresh, Replace};
 use crate::files::place::{Place, Root};
 
 /// Permissions that an archive may give: none of others' names.
 const ALLOWED: u32 = 0o777;
+
+/// Most of a tar archive that describes one entry, in bytes: its header, its names and
+/// attributes, and where the parts of a sparse file are.
+const MAX_HEAD: u64 = 2 * 1024 * 1024;
+
+/// What the folders may take that are remembered to the end, in bytes, and one besides its
+/// path.
+const MAX_FOLDERS: usize = 32 * 1024 * 1024;
+const FOLDER: usize = 64;
 
 /// What an archive says of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +66,10 @@ pub(super) struct Unpacking<'a> {
     stop: &'a CancellationToken,
     /// The folder of the last entry, which is that of the next one most often.
     last: Option<(Vec<u8>, OwnedFd)>,
-    /// Folders, which get their permissions and times once all is in them.
-    folders: Vec<(Vec<u8>, Said)>,
+    /// Folders, which get their permissions and times once all is in them, and what they
+    /// take.
+    folders: BTreeMap<Vec<u8>, Said>,
+    remembered: usize,
     done: Unpacked,
     buffer: Vec<u8>,
 }
@@ -67,7 +81,8 @@ impl<'a> Unpacking<'a> {
             folder,
             stop,
             last: None,
-            folders: Vec::new(),
+            folders: BTreeMap::new(),
+            remembered: 0,
             done: Unpacked::default(),
             buffer: vec![0; PIECE],
         }
@@ -80,9 +95,16 @@ impl<'a> Unpacking<'a> {
 
     /// Unpacks a tar archive.
     pub(super) fn tar(&mut self, from: &mut dyn Read) -> Result<(), FileError> {
-        let mut archive = Archive::new(from);
-        for entry in archive.entries().map_err(|error| broken(&error))? {
+        let meter = Meter::default();
+        let mut archive = Archive::new(meter.of(from));
+        let mut entries = archive.entries().map_err(|error| broken(&error))?;
+        loop {
+            meter.allow(MAX_HEAD);
+            let Some(entry) = entries.next() else {
+                break;
+            };
             let mut entry = entry.map_err(|error| broken(&error))?;
+            meter.stop();
             let path = entry.path_bytes().into_owned();
             let header = entry.header();
             let said = Said {
@@ -105,7 +127,10 @@ impl<'a> Unpacking<'a> {
                 (EntryType::XGlobalHeader, _) => {}
                 _ => self.skip(),
             }
+            // What else it holds is no part of the next one's head.
+            io::copy(&mut entry, &mut io::sink()).map_err(|error| broken(&error))?;
         }
+        meter.stop();
         Ok(())
     }
 
@@ -129,7 +154,14 @@ impl<'a> Unpacking<'a> {
             }
             Err(error) => return Err(error).at(&path),
         }
-        self.folders.push((path, said));
+        let length = path.len() + FOLDER;
+        if self.folders.insert(path, said).is_none() {
+            self.remembered += length;
+        }
+        if self.remembered > MAX_FOLDERS {
+            let why = "it has too many folders: unpack it in parts";
+            return Err(FileError::Archive(why.to_owned()));
+        }
         self.done.entries += 1;
         Ok(())
     }
@@ -143,15 +175,15 @@ impl<'a> Unpacking<'a> {
         self.goes_on()?;
         let path = tidy(path)?;
         let place = self.place(&path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let made = fresh(&place, || place.open(flags, Mode::RUSR | Mode::WUSR)).at(&path)?;
-        let mut made = File::from(made);
+        // It is there whole, or what was there before is.
+        let mut made = Fresh::beside(place.folder()).at(&path)?;
         let mut buffer = std::mem::take(&mut self.buffer);
-        let filled = self.fill(&mut made, from, &mut buffer, &path);
+        let filled = self.fill(&mut made.file, from, &mut buffer, &path);
         self.buffer = buffer;
         filled?;
-        fchmod(&made, said.mode(0o644)).at(&path)?;
-        futimens(&made, &said.times()).at(&path)?;
+        fchmod(&made.file, said.mode(0o644)).at(&path)?;
+        futimens(&made.file, &said.times()).at(&path)?;
+        made.put(place.name(), Replace::Yes).at(&path)?;
         self.done.entries += 1;
         Ok(())
     }
@@ -224,6 +256,7 @@ impl<'a> Unpacking<'a> {
 
     /// Gives the folders what the archive said of them, the innermost first.
     pub(super) fn finish(self) -> Result<Unpacked, FileError> {
+        // By name, a folder is before what is in it.
         for (path, said) in self.folders.iter().rev() {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
             let folder = match self.within.open(path, flags) {

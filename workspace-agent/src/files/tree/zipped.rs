@@ -12,6 +12,7 @@ use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use super::metered::Meter;
 use super::pack::{Exactly, open};
 use super::unpack::{Said, Unpacking};
 use super::{PIECE, broken};
@@ -22,6 +23,9 @@ use crate::files::walk::{Found, Go, Visitor};
 
 /// Longest target of a symbolic link, in bytes.
 const MAX_TARGET: u64 = 4096;
+
+/// Most of an archive that lists its entries, in bytes: it is in memory as a whole.
+const MAX_LIST: u64 = 16 * 1024 * 1024;
 
 /// Size from which on lengths need more than 32 bits.
 const LARGE: u64 = 0xFFFF_0000;
@@ -111,7 +115,10 @@ pub(super) fn unzip(into: &mut Unpacking<'_>, from: &mut dyn Read) -> Result<(),
     let mut aside = Fresh::beside(into.folder().as_fd()).at(b"")?;
     put_aside(from, &mut aside.file)?;
     let file = BufReader::with_capacity(PIECE, &aside.file);
-    let mut archive = ZipArchive::new(file).map_err(failed)?;
+    let meter = Meter::default();
+    meter.allow(MAX_LIST);
+    let mut archive = ZipArchive::new(meter.of(file)).map_err(failed)?;
+    meter.stop();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(failed)?;
         let path = entry.name_raw().to_vec();

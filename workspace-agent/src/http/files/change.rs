@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking;
@@ -102,7 +103,9 @@ async fn bring(
     // A client that goes needs no copy any more.
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
+    let place = agent.files().heavy().await?;
     let entry = blocking(move || {
+        let _place = place;
         let way = (asked.from.as_bytes(), asked.to.as_bytes());
         let replace = Replace::when(asked.overwrite.unwrap_or(false));
         bring(&root()?, agent.files().names(), way, replace, &stop)
@@ -117,11 +120,14 @@ pub(super) async fn mode(
 ) -> Result<Json<Entry>, Problem> {
     call.knows(&[])?;
     let mode = call::mode(&asked.mode, 0o7777)?;
+    let depth = depth(asked.recursive);
     let root = call.root(&agent);
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
+    let place = place(&agent, depth).await?;
     let entry = blocking(move || {
-        let (path, depth) = (asked.path.as_bytes(), depth(asked.recursive));
+        let _place = place;
+        let path = asked.path.as_bytes();
         files::set_mode(&root()?, agent.files().names(), path, mode, depth, &stop)
     });
     Ok(Json(entry.await?))
@@ -150,8 +156,21 @@ pub(super) async fn delete(
     let root = call.root(&agent);
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
-    blocking(move || files::delete(&root()?, &path, depth, &stop)).await?;
+    let place = place(&agent, depth).await?;
+    blocking(move || {
+        let _place = place;
+        files::delete(&root()?, &path, depth, &stop)
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Waits for a place for what goes through a tree.
+async fn place(agent: &Agent, depth: Depth) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+    match depth {
+        Depth::Itself => Ok(None),
+        Depth::All => Ok(Some(agent.files().heavy().await?)),
+    }
 }
 
 fn depth(recursive: Option<bool>) -> Depth {

@@ -1,11 +1,14 @@
 //! Bodies of requests on their way to a thread that blocks, in large pieces.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::FileError;
@@ -18,6 +21,9 @@ const MAX_PARTS: usize = 256;
 
 /// Pieces that wait for a thread; then the client does.
 const WAITING: usize = 2;
+
+/// How long a thread waits for a piece; a client that is slower would keep it from others.
+const SLOWEST: Duration = Duration::from_mins(5);
 
 /// A body that comes in.
 #[derive(Debug)]
@@ -79,13 +85,17 @@ impl Incoming {
         self.state == State::Whole
     }
 
-    /// Hands all of it to whoever reads it on a thread.
+    /// Hands all of it to whoever reads it on a thread; an empty part is its end.
     pub(super) async fn pour(mut self, into: Sender<io::Result<Bytes>>) {
         loop {
             match self.piece().await {
-                Ok(parts) if parts.is_empty() => return,
+                Ok(parts) if parts.is_empty() => {
+                    // Nobody reads it any more.
+                    let _ = into.send(Ok(Bytes::new())).await;
+                    return;
+                }
                 Ok(parts) => {
-                    for part in parts {
+                    for part in parts.into_iter().filter(|part| !part.is_empty()) {
                         if into.send(Ok(part)).await.is_err() {
                             return;
                         }
@@ -108,15 +118,24 @@ pub(super) struct Reading {
     from: Receiver<io::Result<Bytes>>,
     part: Bytes,
     ended: bool,
+    slowest: Duration,
+    /// Has the clock.
+    runtime: Handle,
 }
 
-/// Returns both ends of the way to a thread.
+/// Returns both ends of the way to a thread of the runtime that it is called in.
 pub(super) fn reading() -> (Sender<io::Result<Bytes>>, Reading) {
+    reading_for(SLOWEST)
+}
+
+fn reading_for(slowest: Duration) -> (Sender<io::Result<Bytes>>, Reading) {
     let (to, from) = channel(WAITING);
     let reading = Reading {
         from,
         part: Bytes::new(),
         ended: false,
+        slowest,
+        runtime: Handle::current(),
     };
     (to, reading)
 }
@@ -124,13 +143,50 @@ pub(super) fn reading() -> (Sender<io::Result<Bytes>>, Reading) {
 impl Read for Reading {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.part.is_empty() && !self.ended {
-            match self.from.blocking_recv() {
-                Some(part) => self.part = part?,
-                None => self.ended = true,
+            let next = async { timeout(self.slowest, self.from.recv()).await };
+            match self.runtime.block_on(next) {
+                Ok(Some(part)) => {
+                    self.part = part?;
+                    self.ended = self.part.is_empty();
+                }
+                // Whoever sent it has gone before its end, or is too slow.
+                Ok(None) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
         }
         let length = self.part.len().min(buffer.len());
         self.part.copy_to_slice(buffer.split_at_mut(length).0);
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    /// Reads all, and returns how that ended.
+    async fn read(mut reading: Reading) -> io::Result<String> {
+        let reading = spawn_blocking(move || {
+            let mut text = String::new();
+            reading.read_to_string(&mut text).map(|_| text)
+        });
+        reading.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_where_it_says_so_and_breaks_off_else() {
+        let body = Body::from("all of it");
+        let (to, reading) = reading();
+        let (all, ()) = tokio::join!(read(reading), Incoming::new(body).pour(to));
+        assert_eq!(all.unwrap(), "all of it");
+        let (to, gone) = super::reading();
+        to.send(Ok(Bytes::from_static(b"some"))).await.unwrap();
+        drop(to);
+        let error = read(gone).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        let (_to, slow) = reading_for(Duration::from_millis(10));
+        let error = read(slow).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
     }
 }

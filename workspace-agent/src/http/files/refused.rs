@@ -49,9 +49,14 @@ fn of_system(error: Errno) -> (Status, &'static str) {
         Errno::NOSPC | Errno::DQUOT => (Status::INSUFFICIENT_STORAGE, "no-space"),
         Errno::LOOP => (Status::CONFLICT, "too-many-links"),
         Errno::NAMETOOLONG | Errno::INVAL => (Status::BAD_REQUEST, "bad-path"),
+        Errno::NXIO | Errno::NODEV => (Status::CONFLICT, "not-a-file"),
+        Errno::XDEV => (Status::CONFLICT, "other-filesystem"),
+        Errno::OPNOTSUPP => (Status::CONFLICT, "unsupported"),
         Errno::FBIG => (Status::CONFLICT, "too-large"),
         Errno::TXTBSY | Errno::BUSY => (Status::CONFLICT, "in-use"),
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM => (Status::SERVICE_UNAVAILABLE, "busy"),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => {
+            (Status::SERVICE_UNAVAILABLE, "busy")
+        }
         _ => (Status::INTERNAL_SERVER_ERROR, "io-failed"),
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn find(State(agent): State<Arc<Agent>>, call: Call) -> Result<
     let searching = spawn_blocking(move || {
         let _place = place;
         search::find(&root, agent.files().names(), folder, &find, &mut out)?;
-        Ok(io::Write::flush(&mut out).is_ok())
+        io::Write::flush(&mut out).map_err(|_| FileError::CutOff)
     });
     Ok(answer(lines, searching))
 }
@@ -98,7 +98,7 @@ pub(super) async fn grep(State(agent): State<Arc<Agent>>, call: Call) -> Result<
     let searching = spawn_blocking(move || {
         let _place = place;
         search::grep(&root, from, &grep, &mut out)?;
-        Ok(io::Write::flush(&mut out).is_ok())
+        io::Write::flush(&mut out).map_err(|_| FileError::CutOff)
     });
     Ok(answer(lines, searching))
 }
@@ -116,13 +116,13 @@ fn scope(call: &Call) -> Result<Scope, Problem> {
 }
 
 /// Sends the lines; a search that failed breaks off.
-fn answer(lines: Receiver<Bytes>, searching: JoinHandle<Result<bool, FileError>>) -> Response {
+fn answer(lines: Receiver<Bytes>, searching: JoinHandle<Result<(), FileError>>) -> Response {
     let body = unfold((lines, Some(searching)), async |(mut lines, searching)| {
         if let Some(piece) = lines.recv().await {
             return Some((Ok(piece), (lines, searching)));
         }
         match searching?.await {
-            Ok(Ok(_)) => None,
+            Ok(Ok(())) => None,
             Ok(Err(error)) => Some((Err(io::Error::other(error)), (lines, None))),
             Err(error) => Some((Err(io::Error::other(error)), (lines, None))),
         }

@@ -84,27 +84,37 @@ pub(super) async fn send(
     let root = call.root(&agent);
     let uploads = Arc::clone(&agent);
     let turn = uploads.files().uploads().turn(&id).await;
-    let piece = blocking(move || agent.files().uploads().piece(&root()?, &id, offset)).await?;
+    let taken = turn.taken.clone();
+    // The turn goes along, so that nobody has it while a thread writes, whatever becomes of
+    // this request.
+    let begun = blocking(move || {
+        let piece = agent.files().uploads().piece(&root()?, &id, offset)?;
+        Ok((piece, turn))
+    });
+    let (piece, mut turn) = begun.await?;
     let mut piece = match wanted {
         Some(_) => piece.hashed(),
         None => piece,
     };
     let mut incoming = Incoming::new(body);
-    let mut next = incoming.piece_until(&turn.taken).await?;
+    let mut next = incoming.piece_until(&taken).await?;
     while !next.is_empty() {
         let pieces = std::mem::take(&mut next);
         let write = blocking(move || {
             piece.write(&pieces)?;
-            Ok(piece)
+            Ok((piece, turn))
         });
-        let (done, gathered) = tokio::join!(write, incoming.piece_until(&turn.taken));
-        (piece, next) = (done?, gathered?);
+        let (done, gathered) = tokio::join!(write, incoming.piece_until(&taken));
+        ((piece, turn), next) = (done?, gathered?);
     }
-    if turn.taken.is_cancelled() {
+    if taken.is_cancelled() {
         return Err(FileError::CutOff.into());
     }
-    let upload = blocking(move || piece.finish(wanted)).await?;
-    drop(turn);
+    let finished = blocking(move || {
+        let _turn = turn;
+        piece.finish(wanted)
+    });
+    let upload = finished.await?;
     Ok(shown(upload).into_response())
 }
 
@@ -119,10 +129,12 @@ pub(super) async fn complete(
     let durable = asked.durable.unwrap_or(false);
     let root = call.root(&agent);
     let turn = agent.files().uploads().turn(&id).await;
+    // A digest is made of all of it.
+    let place = agent.files().heavy().await?;
     let entry = blocking({
         let agent = Arc::clone(&agent);
         move || {
-            let _turn = turn;
+            let _held = (turn, place);
             let names = agent.files().names();
             let uploads = agent.files().uploads();
             uploads.complete(&root()?, names, &id, sha256, durable)
