@@ -1,6 +1,7 @@
 //! `/watches` and `/watch`: what happens to files, as it happens and again.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, Query, State};
-use axum::middleware::from_fn;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,7 +16,9 @@ use axum::{Json, Router};
 use futures_util::stream::unfold;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode, header};
+use rustix::fs::OFlags;
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -25,7 +27,8 @@ use super::problem::{Body, Problem};
 use super::processes::query;
 use super::{KEEP_ALIVE, List, confined, until_stop};
 use crate::agent::Agent;
-use crate::watches::{Event, Follower, View, Wanted, Watch, WatchError};
+use crate::files::{FileError, Root, path_of};
+use crate::watches::{Event, Follower, View, Wanted, Watch, WatchError, Within};
 
 /// How long a watch goes on while nobody follows it, unless something else is asked for,
 /// and at most, in seconds.
@@ -48,7 +51,6 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/watches", get(list).post(create))
         .route("/watches/{watch}", get(show).delete(end))
         .route("/watches/{watch}/events", get(events))
-        .route_layer(from_fn(confined::refuse))
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,32 +76,37 @@ struct EventsQuery {
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-async fn list(State(agent): State<Arc<Agent>>) -> Json<List<Vec<View>>> {
-    let all = agent.watches().all();
+async fn list(State(agent): State<Arc<Agent>>, headers: HeaderMap) -> Json<List<Vec<View>>> {
+    let all = agent.watches().all(confined::folder(&headers).as_deref());
     let items = all.iter().map(|watch| watch.view()).collect();
     Json(List { items })
 }
 
 async fn create(
     State(agent): State<Arc<Agent>>,
+    headers: HeaderMap,
     Body(asked): Body<Create>,
 ) -> Result<(StatusCode, Json<View>), Problem> {
-    let watch = begin(&agent, asked).await?;
+    let watch = begin(&agent, confined::folder(&headers), asked).await?;
     Ok((StatusCode::CREATED, Json(watch.view())))
 }
 
 async fn show(
     State(agent): State<Arc<Agent>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<View>, Problem> {
-    Ok(Json(agent.watches().find(&id)?.view()))
+    let confined = confined::folder(&headers);
+    Ok(Json(agent.watches().find(&id, confined.as_deref())?.view()))
 }
 
 async fn end(
     State(agent): State<Arc<Agent>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    agent.watches().end(&id)?;
+    let confined = confined::folder(&headers);
+    agent.watches().end(&id, confined.as_deref())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -111,7 +118,8 @@ async fn events(
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
-    let watch = agent.watches().find(&id)?;
+    let confined = confined::folder(&headers);
+    let watch = agent.watches().find(&id, confined.as_deref())?;
     let seen = last_seen(&headers)?;
     let since = asked.since.or(seen).unwrap_or_default();
     let following = Following {
@@ -129,7 +137,7 @@ async fn watch(
 ) -> Result<Response, Problem> {
     let asked = short(query(asked)?)?;
     let seen = last_seen(&headers)?;
-    let watch = begin(&agent, asked).await?;
+    let watch = begin(&agent, confined::folder(&headers), asked).await?;
     let mut follower = watch.follow(0)?;
     if seen.is_some() {
         // It was another watch that told of that.
@@ -144,7 +152,11 @@ async fn watch(
 }
 
 /// Begins a watch, which ends by time where the client is gone meanwhile.
-async fn begin(agent: &Arc<Agent>, asked: Create) -> Result<Arc<Watch>, Problem> {
+async fn begin(
+    agent: &Arc<Agent>,
+    confined: Option<Vec<u8>>,
+    asked: Create,
+) -> Result<Arc<Watch>, Problem> {
     let path = asked.path;
     if path.contains('\0') || path.len() > MAX_PATH {
         let detail = "`path` has at most 4096 bytes, and no NUL";
@@ -154,8 +166,17 @@ async fn begin(agent: &Arc<Agent>, asked: Create) -> Result<Arc<Watch>, Problem>
     if !(1..=MAX_KEEP).contains(&keep) {
         return Err(Problem::bad_request("keep_seconds is 1 to 86400, a day"));
     }
-    let path = agent.path(&path);
+    let (path, within) = match confined {
+        None => (agent.path(&path), None),
+        Some(folder) => {
+            let home = agent.home().to_owned();
+            let found = spawn_blocking(move || keep_within(&home, folder, &path)).await;
+            let (path, within) = found.map_err(|error| Problem::internal(&error))??;
+            (path, Some(within))
+        }
+    };
     let wanted = Wanted {
+        within,
         // Without a slash at the end: files are told by joining names to it.
         path: path.components().collect(),
         recursive: asked.recursive.unwrap_or(true),
@@ -164,6 +185,18 @@ async fn begin(agent: &Arc<Agent>, asked: Create) -> Result<Arc<Watch>, Problem>
         keep: Duration::from_secs(keep),
     };
     Ok(agent.watches().start(wanted).await?)
+}
+
+/// Finds what a path leads to for somebody who is confined to a folder.
+fn keep_within(
+    home: &std::path::Path,
+    folder: Vec<u8>,
+    path: &str,
+) -> Result<(PathBuf, Within), FileError> {
+    let root = Root::of(home, Some(&folder))?;
+    let found = root.open(path.as_bytes(), OFlags::PATH)?;
+    let root = Arc::new(root);
+    Ok((path_of(&found), Within { folder, root }))
 }
 
 /// Reads the query of the short form.

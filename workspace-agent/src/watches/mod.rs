@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 pub(crate) use log::Event;
-pub(crate) use watch::{Follower, View, Wanted, Watch};
+pub(crate) use watch::{Follower, View, Wanted, Watch, Within};
 
 /// Most watches at once. Each takes one of the user's instances of inotify, of which the
 /// kernel gives 128 unless it is told otherwise.
@@ -133,21 +133,27 @@ impl Watches {
         Ok(watch)
     }
 
-    /// Returns all, the oldest first.
-    pub(crate) fn all(&self) -> Vec<Arc<Watch>> {
-        self.entries.lock().values().flatten().cloned().collect()
+    /// Returns all that somebody may know of who may be confined to a folder, the oldest
+    /// first.
+    pub(crate) fn all(&self, confined: Option<&[u8]>) -> Vec<Arc<Watch>> {
+        let entries = self.entries.lock();
+        let all = entries.values().flatten();
+        let shown = all.filter(|watch| watch.is_shown_to(confined));
+        shown.cloned().collect()
     }
 
-    /// Returns the one of that id.
-    pub(crate) fn find(&self, id: &str) -> Result<Arc<Watch>, WatchError> {
+    /// Returns the one of that id, where they may know of it.
+    pub(crate) fn find(&self, id: &str, confined: Option<&[u8]>) -> Result<Arc<Watch>, WatchError> {
         let found = self.entries.lock().get(id).cloned().flatten();
-        found.ok_or(WatchError::NoWatch)
+        let shown = found.filter(|watch| watch.is_shown_to(confined));
+        shown.ok_or(WatchError::NoWatch)
     }
 
-    /// Ends the one of that id.
-    pub(crate) fn end(&self, id: &str) -> Result<(), WatchError> {
-        let found = self.entries.lock().remove(id).flatten();
-        found.ok_or(WatchError::NoWatch)?.end();
+    /// Ends the one of that id, where they may know of it.
+    pub(crate) fn end(&self, id: &str, confined: Option<&[u8]>) -> Result<(), WatchError> {
+        let found = self.find(id, confined)?;
+        self.entries.lock().remove(id);
+        found.end();
         Ok(())
     }
 }

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use rustix::fs::inotify::{self, CreateFlags};
+
 use super::log::Kind;
+use super::pattern::Patterns;
+use super::tree::{Depth, Tree};
 use super::*;
+use crate::files::Root;
 
 /// How long an event may take on a loaded machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -18,6 +23,7 @@ fn set() -> Watches {
 fn wanted(path: &Path) -> Wanted {
     Wanted {
         path: path.to_owned(),
+        within: None,
         recursive: true,
         include: Vec::new(),
         exclude: Vec::new(),
@@ -223,14 +229,14 @@ async fn a_watch_that_nobody_follows_ends() {
     let _ = next(&mut follower).await;
     drop(follower);
     timeout(SOON, async {
-        while !watches.all().is_empty() {
+        while !watches.all(None).is_empty() {
             tokio::task::yield_now().await;
         }
     })
     .await
     .unwrap();
     let id = watch.id.clone();
-    assert!(watches.find(&id).is_err());
+    assert!(watches.find(&id, None).is_err());
 }
 
 #[tokio::test]
@@ -239,7 +245,7 @@ async fn what_is_not_there_cannot_be_watched() {
     let watches = set();
     let missing = watches.start(wanted(&folder.path().join("missing"))).await;
     assert!(matches!(missing, Err(WatchError::Missing(_))));
-    assert!(watches.all().is_empty());
+    assert!(watches.all(None).is_empty());
     let held: Vec<_> = (0..MAX_WATCHES)
         .map(|at| Place::take(watches.entries.clone(), &at.to_string()).unwrap())
         .collect();
@@ -247,4 +253,49 @@ async fn what_is_not_there_cannot_be_watched() {
     assert!(matches!(more, Err(WatchError::TooMany)));
     drop(held);
     assert!(watches.start(wanted(folder.path())).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_is_confined_to_a_folder_watches_that_and_knows_of_no_other_watch() {
+    let home = tempfile::tempdir().unwrap();
+    let inside = home.path().join("in");
+    fs::create_dir_all(&inside).unwrap();
+    fs::create_dir_all(home.path().join("other/deep")).unwrap();
+    std::os::unix::fs::symlink("../other", inside.join("link")).unwrap();
+    let root = Arc::new(Root::of(home.path(), Some(b"in")).unwrap());
+    let watches = set();
+    let confined = Wanted {
+        within: Some(Within {
+            folder: b"in".to_vec(),
+            root: Arc::clone(&root),
+        }),
+        ..wanted(&inside)
+    };
+    let own = watches.start(confined).await.unwrap();
+    let all = watches.start(wanted(home.path())).await.unwrap();
+    let shown = |confined| watches.all(confined).len();
+    assert_eq!(
+        (shown(None), shown(Some(b"in")), shown(Some(b"i"))),
+        (2, 1, 0)
+    );
+    assert!(watches.find(&own.id, Some(b"in")).is_ok());
+    assert!(watches.find(&all.id, Some(b"in")).is_err());
+    assert!(watches.end(&all.id, Some(b"in")).is_err());
+    let mut follower = own.follow(0).unwrap();
+    fs::create_dir(inside.join("sub")).unwrap();
+    fs::write(home.path().join("other/file"), "").unwrap();
+    fs::write(inside.join("sub/file"), "").unwrap();
+    fs::write(inside.join("end"), "").unwrap();
+    let said = until_made(&mut follower, &inside, "end").await;
+    assert_eq!(said, ["+sub/", "+sub/file"]);
+    // A folder that became a link is what a path may lead through.
+    let open = |path: &Path, within| {
+        let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        let patterns = Patterns::new(&[], &[]).unwrap();
+        Tree::open(kernel, within, path, Depth::All, patterns)
+    };
+    let deep = inside.join("link/deep");
+    assert!(open(&deep, None).is_ok());
+    assert!(open(&deep, Some(Arc::clone(&root))).is_err());
+    assert!(open(&inside.join("sub"), Some(root)).is_ok());
 }

@@ -8,15 +8,19 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 
 use super::log::Kind;
 use super::pattern::Patterns;
 use super::raw::{Batch, Raw};
+use crate::files::{FileError, Root};
 
 /// Most folders of one watch.
 const MAX_FOLDERS: usize = 131_072;
@@ -77,6 +81,8 @@ struct Folder {
 #[derive(Debug)]
 pub(super) struct Tree {
     kernel: OwnedFd,
+    /// What isn't left, wherever paths lead meanwhile.
+    within: Option<Arc<Root>>,
     root: PathBuf,
     /// The kernel's number of the root.
     root_watch: i32,
@@ -103,28 +109,35 @@ impl Tree {
     /// What the system says; `ENOSPC` where it watches no more.
     pub(super) fn open(
         kernel: OwnedFd,
+        within: Option<Arc<Root>>,
         path: &Path,
         depth: Depth,
         patterns: Patterns,
     ) -> io::Result<Self> {
-        let is_folder = fs::metadata(path)?.is_dir();
+        let is_folder = match &within {
+            None => fs::metadata(path)?.is_dir(),
+            Some(within) => {
+                let found = open(within, path, OFlags::PATH)?;
+                FileType::from_raw_mode(fstat(&found)?.st_mode) == FileType::Directory
+            }
+        };
         let (root, only, depth) = match (path.parent(), path.file_name()) {
             // A file that is replaced is another one: its folder tells of both.
             (Some(parent), Some(name)) if !is_folder => (parent, Some(name.to_owned()), Depth::One),
             _ => (path, None, depth),
         };
-        // What it is called may be a link, what is below isn't followed.
-        let root_watch = inotify::add_watch(&kernel, root, FLAGS)?;
         let mut tree = Self {
             kernel,
+            within,
             root: root.to_owned(),
-            root_watch,
+            root_watch: 0,
             only,
             depth,
             patterns,
             folders: HashMap::new(),
             remembering: (Vec::new(), Vec::new()),
         };
+        tree.root_watch = tree.look(root)?.0;
         tree.look_everywhere()?;
         Ok(tree)
     }
@@ -281,23 +294,17 @@ impl Tree {
             if self.folders.len() >= MAX_FOLDERS {
                 return Err(Errno::NOSPC.into());
             }
-            let is_root = path == self.root;
-            let flags = if is_root {
-                FLAGS
-            } else {
-                FLAGS | WatchFlags::DONT_FOLLOW
-            };
-            let watch = match inotify::add_watch(&self.kernel, &path, flags) {
-                Ok(watch) => watch,
+            let (watch, entries) = match self.look(&path) {
+                Ok(looked) => looked,
                 Err(error @ (Errno::NOSPC | Errno::NOMEM)) => return Err(error.into()),
                 // It is gone again, or not this user's to look into.
                 Err(_) => continue,
             };
             let mut fresh = HashSet::new();
             // What can't be read any more is gone, and its removal is told.
-            for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            for entry in entries.into_iter().flatten().flatten() {
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let below = entry.path();
+                let below = path.join(entry.file_name());
                 if found == Found::Told {
                     self.tell(Kind::Created, below.clone(), is_folder, changes);
                     fresh.insert(entry.file_name());
@@ -312,6 +319,24 @@ impl Tree {
             self.folders.insert(watch, Folder { path, fresh });
         }
         Ok(())
+    }
+
+    /// Has the kernel watch one folder, and begins to read it.
+    fn look(&self, path: &Path) -> Result<(i32, Option<fs::ReadDir>), Errno> {
+        let Some(within) = &self.within else {
+            // What it is called may be a link, what is below isn't followed.
+            let flags = if path == self.root {
+                FLAGS
+            } else {
+                FLAGS | WatchFlags::DONT_FOLLOW
+            };
+            let watch = inotify::add_watch(&self.kernel, path, flags)?;
+            return Ok((watch, fs::read_dir(path).ok()));
+        };
+        let folder = open(within, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let own = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        let watch = inotify::add_watch(&self.kernel, own.as_str(), FLAGS)?;
+        Ok((watch, fs::read_dir(own).ok()))
     }
 
     /// Watches nothing any more of a folder that has gone elsewhere.
@@ -361,6 +386,15 @@ impl Tree {
             && self.patterns.look_into(below)
             && !SYSTEM.iter().any(|system| folder == Path::new(system))
     }
+}
+
+/// Opens what a path leads to within what isn't left.
+fn open(within: &Root, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let opened = within.open(path.as_os_str().as_bytes(), flags);
+    opened.map_err(|error| match error {
+        FileError::System { source, .. } => source,
+        _ => Errno::ACCESS,
+    })
 }
 
 /// What happened, in order, without what was said just before.

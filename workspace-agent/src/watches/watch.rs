@@ -20,14 +20,25 @@ use super::log::{Event, Kind, Log};
 use super::pattern::Patterns;
 use super::raw::Source;
 use super::tree::{Change, Depth, Tree};
+use crate::files::Root;
 
 /// How many events a follower takes at once.
 const AT_ONCE: usize = 256;
+
+/// A folder that a watch doesn't leave.
+#[derive(Clone, Debug)]
+pub(crate) struct Within {
+    /// As the gateway says it.
+    pub(crate) folder: Vec<u8>,
+    pub(crate) root: Arc<Root>,
+}
 
 /// What is watched.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) path: PathBuf,
+    /// What whoever asks is confined to.
+    pub(crate) within: Option<Within>,
     pub(crate) recursive: bool,
     pub(crate) include: Vec<String>,
     pub(crate) exclude: Vec<String>,
@@ -105,7 +116,11 @@ pub(super) async fn start(
     let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
     let kernel = kernel.map_err(|error| failed(error.into()))?;
     let source = kernel.try_clone().and_then(Source::new).map_err(failed)?;
-    let opened = spawn_blocking(move || Tree::open(kernel, &path, depth, patterns));
+    let within = wanted
+        .within
+        .as_ref()
+        .map(|within| Arc::clone(&within.root));
+    let opened = spawn_blocking(move || Tree::open(kernel, within, &path, depth, patterns));
     let tree = opened.await.map_err(io::Error::other).flatten();
     let tree = tree.map_err(failed)?;
     let watch = Arc::new(Watch {
@@ -184,6 +199,13 @@ impl Watch {
             keep_seconds: self.wanted.keep.as_secs(),
             expires_at: state.alone.map(|(_, since)| since + self.wanted.keep),
         }
+    }
+
+    /// Whether somebody who is confined to this folder, or to none, may know of it: then
+    /// they could have begun it.
+    pub(crate) fn is_shown_to(&self, confined: Option<&[u8]>) -> bool {
+        let within = self.wanted.within.as_ref();
+        confined.is_none_or(|confined| within.is_some_and(|within| within.folder == confined))
     }
 
     /// Follows it from behind number `since` on.

@@ -16,10 +16,8 @@ use rustix::fs::Mode;
 
 use crate::agent::Agent;
 use crate::files::{Digest, FileError, Root};
+use crate::http::confined;
 use crate::http::problem::Problem;
-
-/// The one folder that the caller may reach, percent-encoded: the gateway says so.
-const CONFINED: HeaderName = HeaderName::from_static("devgate-confined-to");
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
@@ -153,10 +151,7 @@ impl Call {
         &self,
         agent: &Arc<Agent>,
     ) -> impl FnOnce() -> Result<Root, FileError> + Send + use<> {
-        let confined = self.headers.get(CONFINED).map(|folder| {
-            let folder: Vec<u8> = percent_decode(folder.as_bytes()).collect();
-            folder
-        });
+        let confined = confined::folder(&self.headers);
         let agent = Arc::clone(agent);
         move || Root::of(agent.home(), confined.as_deref())
     }
