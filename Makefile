@@ -21,8 +21,9 @@ build: vendor web ## release binaries devgate and devgate-agent
 	$(CARGO) build --release --locked -p devgate -p devgate-agent
 	@echo "built $(target)/$(host)/release/devgate and devgate-agent"
 
-web: ## build the dashboard, which becomes part of the binary (needs Node.js 20.19)
+web: ## build the dashboard and the VS Code extension, parts of the binary (needs Node.js 20.19)
 	@sh scripts/web.sh
+	@sh scripts/extension.sh
 
 sdk: ## make anew what the SDKs have from the API's document
 	sh scripts/sdk.sh generate
@@ -44,8 +45,9 @@ test: web ## install what the tests need, and run them all (TESTS="…" selects)
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) nextest run --workspace --locked --profile $(PROFILE) $(TESTS)
 
-check: vendor web ## what CI runs, and format, clippy and the dashboard's own checks
+check: vendor web ## what CI runs, and format, clippy, the dashboard's and the extension's own checks
 	cd gateway/web && npm run --silent check
+	cd ide-extension && npm run --silent check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory test
@@ -62,3 +64,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules \
 	    sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules
+	rm -rf ide-extension/dist ide-extension/node_modules ide-extension/package/devgate.vsix

@@ -80,7 +80,7 @@ pub enum CertsError {
     /// A TLS configuration couldn't be made.
     #[error("can't configure TLS")]
     Tls(#[from] rustls::Error),
-    /// An SSH host key couldn't be made.
-    #[error("can't make an SSH host key")]
-    HostKey(#[from] ssh_key::Error),
+    /// An SSH key or certificate couldn't be made.
+    #[error("can't make an SSH key or certificate")]
+    SshKey(#[from] ssh_key::Error),
 }

@@ -8,6 +8,7 @@
 //! | `ca.key`, `ca.pem` | the CA, made on first use |
 //! | `gateway.pem` | the gateway's TLS key and certificate, renewed before it expires |
 //! | `ssh_host_ed25519_key`, `ssh_host_rsa_key`, `ssh_host_ecdsa_key` and their `.pub` | the SSH host keys |
+//! | `ssh_user_ca`, its `.pub`, `ssh_user_ca.old` | what signs SSH user certificates, and what did before it |
 //!
 //! Agents' certificates are issued and not kept: an agent's identity is the URI
 //! `devgate://workspace/ID` in its certificate.
@@ -27,6 +28,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod user_ca;
 
 pub use agents::{AgentIdentity, AgentRequest, UnknownAgent, agent_request};
 pub use authority::Authority;
@@ -40,3 +42,4 @@ pub use issue::{Validity, validity};
 pub use renew::renew_forever;
 pub use secret::Secret;
 pub use tls::{client_config, why_refused};
+pub use user_ca::{UserCa, UserCertificate};

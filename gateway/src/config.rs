@@ -117,6 +117,14 @@ pub struct SshConfig {
     /// When the cipher `chacha20-poly1305@openssh.com` is offered. Default:
     /// without AES hardware.
     pub chacha20: OfferChacha20,
+    /// Whether a client without a known key may be let in by somebody who approves it in a
+    /// browser. Default: true.
+    pub browser_sign_in: bool,
+    /// How long that may take. Default: 3 min.
+    pub approval_timeout: Period,
+    /// How long an approval lets in further connections from the same address with the
+    /// same login name; 0: only those that wait for it. Default: 5 min.
+    pub approval_window: Period,
 }
 
 /// When the cipher `chacha20-poly1305@openssh.com` is offered. Where the processor
@@ -341,6 +349,9 @@ impl Default for SshConfig {
             rekey_after: Size::kib(1 << 20),
             rekey_interval: Period::seconds(3600),
             chacha20: OfferChacha20::WithoutAesHardware,
+            browser_sign_in: true,
+            approval_timeout: Period::seconds(180),
+            approval_window: Period::seconds(300),
         }
     }
 }

@@ -84,6 +84,10 @@ pub enum Kind {
     Login,
     /// A login ended.
     Logout,
+    /// Somebody decided on SSH connections that wait, or ended what let them in.
+    SshApproval,
+    /// An SSH certificate was signed, revoked, or refused to sign somebody in.
+    SshCertificate,
     /// Others may open a port, or no longer.
     PortChanged,
     /// A workspace's start-up failed.
@@ -172,6 +176,8 @@ impl Kind {
             Self::LinkCreated => "link-created",
             Self::Login => "login",
             Self::Logout => "logout",
+            Self::SshApproval => "ssh-approval",
+            Self::SshCertificate => "ssh-certificate",
             Self::PortChanged => "port-changed",
             Self::StartupFailed => "startup-failed",
             Self::SecretsMissing => "secrets-missing",

@@ -57,6 +57,11 @@ pub struct LoginId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct TokenId(String);
 
+/// Id of an approval that lets SSH connections in, of the same form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ApprovalId(String);
+
 /// Id of a lease that keeps a workspace awake, of the same form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -126,6 +131,7 @@ checked!(LoginId, is_id);
 checked!(TokenId, is_id);
 checked!(InstallationId, is_id);
 checked!(LeaseId, is_id);
+checked!(ApprovalId, is_id);
 
 macro_rules! random_id {
     ($($type:ident),+) => {
@@ -152,7 +158,8 @@ random_id!(
     TokenId,
     SnapshotId,
     InstallationId,
-    LeaseId
+    LeaseId,
+    ApprovalId
 );
 
 const ID_LENGTH: usize = 16;

@@ -20,7 +20,7 @@ use ::http::StatusCode;
 use russh::ChannelOpenFailure;
 use tracing::info;
 
-use crate::identity::{Denied, InvalidTarget};
+use crate::identity::{Denied, InvalidTarget, SshAction};
 use crate::workspaces::OpenError;
 
 pub use http::{Kind, kind};
@@ -49,6 +49,12 @@ pub enum Refused {
     /// A port that doesn't exist.
     #[error("there is no port {0}: ports go from 0 to 65535")]
     Port(u32),
+    /// The certificate that signed the client in doesn't allow it.
+    #[error(
+        "the SSH certificate of this connection doesn't allow {0}: get one that does \
+         (`devgate ssh-certificate get`)"
+    )]
+    NotAllowed(SshAction),
     /// More channels than a connection may have.
     #[error("this connection has too many channels open; close some, or connect again")]
     TooManyChannels,
@@ -128,6 +134,7 @@ impl Refusal for Refused {
             Self::Open(error) => error.row(),
             Self::AgentLost => row(Status::BAD_GATEWAY, "agent-lost", ConnectFailed),
             Self::NotReadyInTime => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
+            Self::NotAllowed(_) => row(Status::FORBIDDEN, "not-allowed", Prohibited),
             Self::Port(_) => row(Status::UNPROCESSABLE_ENTITY, "no-such-port", Prohibited),
             Self::TooManyChannels => row(
                 Status::TOO_MANY_REQUESTS,
@@ -150,6 +157,7 @@ impl Refusal for Refused {
             Self::AgentLost
             | Self::NotReadyInTime
             | Self::Port(_)
+            | Self::NotAllowed(_)
             | Self::TooManyChannels
             | Self::TooManyListeners => self.to_string(),
         }

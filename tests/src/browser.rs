@@ -71,6 +71,33 @@ impl Browser {
         serde_json::from_str(&said).expect("the API says JSON")
     }
 
+    /// Sends something to the API as the dashboard's pages do; returns the status and what
+    /// it says.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let mut curl = Command::new(program("curl"));
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--request",
+            method,
+        ])
+        .args(["--cookie"])
+        .arg(&self.jar)
+        .args(["--write-out", "\n%{http_code}"])
+        .args(["--header", &format!("Origin: {}", self.origin)])
+        .arg(format!("{}{path}", self.origin));
+        if let Some(body) = body {
+            curl.args(["--header", "Content-Type: application/json"])
+                .args(["--data", &body.to_string()]);
+        }
+        let said = run(&mut curl, b"", LIMIT).ok().out();
+        let (said, status) = said.rsplit_once('\n').expect("it ends with the status");
+        let said = serde_json::from_str(said).unwrap_or(Value::Null);
+        (status.parse().expect("a status"), said)
+    }
+
     /// curl with the cookies, whatever the certificate.
     #[track_caller]
     pub fn curl(&self) -> Command {

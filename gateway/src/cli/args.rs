@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
-    completions, config_ssh, configuration, context, cp, deleted, doctor, exec, forward, history,
+    certificate, completions, config_ssh, configuration, context, cp, deleted, doctor, exec, forward, history,
     keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets, sleep, snapshots,
     ssh, templates, tokens, users, workspaces,
 };
@@ -121,6 +121,9 @@ pub(super) enum Command {
     Context(context::Command),
     /// Open a shell in a workspace at a server elsewhere, or run a command, with ssh
     Ssh(ssh::Ssh),
+    /// Sign in with ssh by a short-lived certificate, without a registered key
+    #[command(subcommand)]
+    SshCertificate(certificate::Command),
     /// Have ssh and editors know one's workspaces at a server elsewhere
     ConfigSsh(config_ssh::ConfigSsh),
     /// Carry SSH over the HTTPS port, as `ProxyCommand` of ssh

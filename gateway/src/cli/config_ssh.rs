@@ -14,11 +14,12 @@ use clap::Args;
 use devgate_certs::{Access, write_file};
 
 use super::args::Source;
+use super::certificate::Kept;
 use super::client::Client;
 use super::contexts;
 use super::failure::{Failure, Kind};
 use super::output;
-use super::ssh::{known, proxy_command, quoted, slug};
+use super::ssh::{known, own_command, proxy_command, quoted, slug};
 use super::which::{Which, client, which};
 use crate::http::admin::wire::WorkspaceView;
 
@@ -101,6 +102,15 @@ async fn text(client: &mut Client) -> Result<String, Failure> {
             "\nHost {}.{server}.devgate\n    User {}.{}\n    ProxyCommand {proxy}\n",
             view.name, view.name, view.owner
         );
+    }
+    let kept = Kept::of(rest.name())?;
+    if kept.is_there() {
+        // ssh reads it with each connection: what is about to end is renewed first.
+        let renews = own_command(rest, "ssh-certificate renew")?.replace('"', "\\\"");
+        let _ = writeln!(text, "\nMatch host *.{server}.devgate exec \"{renews}\"");
+        for (option, value) in kept.options()? {
+            let _ = writeln!(text, "    {option} {value}");
+        }
     }
     let _ = write!(text, "\nHost *.{server}.devgate\n");
     for (option, value) in known(rest).await?.1 {

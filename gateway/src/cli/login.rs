@@ -15,7 +15,8 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::args::Source;
-use super::client::{Remote, Unanswered, explain, read};
+use super::certificate;
+use super::client::{Remote, Rest, Unanswered, explain, read};
 use super::contexts::{Context, ContextName, Contexts};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format};
@@ -56,6 +57,9 @@ pub(super) struct Login {
     /// Fingerprint of the server's own authority, SHA256:…, as `devgate status` shows it there
     #[arg(long, value_name = "FINGERPRINT", conflicts_with = "ca")]
     fingerprint: Option<Fingerprint>,
+    /// Get a short-lived certificate for ssh, too, that needs no registered key
+    #[arg(long)]
+    ssh_certificate: bool,
     /// Open no browser
     #[arg(long)]
     no_browser: bool,
@@ -162,7 +166,7 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         }
     }
     let signed = SignedIn {
-        context: name,
+        context: name.clone(),
         url: command.url.to_string(),
         user: token.user,
         expires: token.expires,
@@ -173,7 +177,13 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         } = signed;
         let meant = from_now_on(context.as_str());
         format!("{user} is signed in at {url}; {meant}\n")
-    })
+    })?;
+    let mut rest = Rest::new(name.to_string(), context.remote()?);
+    if command.ssh_certificate {
+        certificate::get_all(&mut rest).await
+    } else {
+        certificate::get_again(&mut rest).await
+    }
 }
 
 /// Returns what the server will be called.
@@ -280,6 +290,7 @@ pub(super) async fn logout(source: &Source, command: Logout) -> Result<(), Failu
         }
         Ok(())
     })?;
+    certificate::forget(name.as_str())?;
     output::write(&format!("{name}: {how}\n"))
 }
 

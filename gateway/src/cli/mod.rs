@@ -2,6 +2,7 @@
 //! through the socket in its data folder or from elsewhere.
 
 mod args;
+mod certificate;
 mod client;
 mod completions;
 mod config_ssh;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Logout(command) => login::logout(&source, command).await,
         Command::Context(command) => context::run(&source, command),
         Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
+        Command::SshCertificate(command) => certificate::run(&mut client(&source)?, command).await,
         Command::ConfigSsh(command) => config_ssh::run(&source, command).await,
         Command::Proxy(command) => proxy::run(&mut client(&source)?, command).await,
         Command::Exec(command) => Box::pin(exec::run(&source, command)).await,

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use clap::Args;
 use tokio::io::{AsyncWriteExt as _, copy, split, stdin, stdout};
 
+use super::certificate;
 use super::client::Client;
 use super::failure::{Failure, Kind};
 use crate::identity::Target;
@@ -23,6 +24,8 @@ pub(super) async fn run(client: &mut Client, command: Proxy) -> Result<(), Failu
                        reaches the server directly, and `devgate status` shows its address";
         return Err(Failure::new(Kind::Usage, message));
     };
+    // An agent is asked for its keys later: what is renewed here counts for this connection.
+    certificate::ready(rest).await;
     let socket = rest.ssh(&command.workspace.to_string()).await?;
     let (mut from_server, mut to_server) = split(socket);
     // The end of ssh's input is the end of that direction alone.

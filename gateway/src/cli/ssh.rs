@@ -8,6 +8,7 @@ use std::process::Command;
 use clap::Args;
 use devgate_certs::{Access, write_file};
 
+use super::certificate;
 use super::client::{Client, Rest};
 use super::contexts;
 use super::failure::{Failure, Kind};
@@ -42,16 +43,22 @@ pub(super) async fn run(client: &mut Client, command: Ssh) -> Result<(), Failure
     }
     let view: WorkspaceView = client.get(&path).await?;
     let keys: Vec<KeyView> = client.get("/keys").await?;
-    if keys.is_empty() {
-        output::note(
-            "devgate: no key of yours is known there, and ssh needs one: add it on the dashboard, \
-             or with devgate keys add ~/.ssh/id_ed25519.pub",
-        );
-    }
     let Some(rest) = client.there() else {
         return Ok(());
     };
     let mut ssh = Command::new("ssh");
+    match certificate::ready(rest).await {
+        Some(kept) => {
+            for (name, value) in kept.options()? {
+                ssh.arg("-o").arg(format!("{name}={value}"));
+            }
+        }
+        None if keys.is_empty() => output::note(
+            "devgate: no key of yours is known there: get a certificate with devgate \
+             ssh-certificate get, or add a key with devgate keys add ~/.ssh/id_ed25519.pub",
+        ),
+        None => {}
+    }
     let (host, options) = known(rest).await?;
     for (name, value) in options {
         ssh.arg("-o").arg(format!("{name}={value}"));
@@ -106,6 +113,11 @@ pub(super) async fn known(
 
 /// Returns what ssh runs to reach the server: a shell reads it, and ssh replaces `%`.
 pub(super) fn proxy_command(rest: &Rest, workspace: &str) -> Result<String, Failure> {
+    own_command(rest, &format!("proxy {workspace}"))
+}
+
+/// Returns what ssh runs of this program: a shell reads it, and ssh replaces `%`.
+pub(super) fn own_command(rest: &Rest, command: &str) -> Result<String, Failure> {
     let own = env::current_exe()?;
     let own = own.to_string_lossy();
     let own = own.replace('\'', r"'\''").replace('%', "%%");
@@ -114,7 +126,7 @@ pub(super) fn proxy_command(rest: &Rest, workspace: &str) -> Result<String, Fail
         name if name.contains("://") => String::new(),
         name => format!(" --context {name}"),
     };
-    Ok(format!("'{own}'{context} proxy {workspace}"))
+    Ok(format!("'{own}'{context} {command}"))
 }
 
 /// Returns a name of a server so that it can be part of a file's.

@@ -147,7 +147,7 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
             .map(|token| {
                 [
                     token.id.to_string(),
-                    printable(&token.name).into(),
+                    printable(&token.name),
                     word(&token.scope),
                     token.narrowed_to.as_ref().map(narrowed).unwrap_or_default(),
                     moment(token.expires_at),
@@ -184,7 +184,7 @@ fn narrowed(to: &Narrowing) -> String {
         let words: Vec<_> = actions.iter().map(word).collect();
         words.join(",")
     });
-    let folder = to.folder.as_ref().map(|folder| printable(folder).into());
+    let folder = to.folder.as_ref().map(|folder| printable(folder));
     let parts: Vec<String> = [workspace, actions, folder].into_iter().flatten().collect();
     parts.join("; ")
 }

@@ -36,6 +36,8 @@ pub(super) fn check(config: &Config) -> Result<(), Finding> {
         Size::kib(1 << 20),
     )?;
     period("ssh.rekey-interval", ssh.rekey_interval, 1, DAY)?;
+    period("ssh.approval-timeout", ssh.approval_timeout, 1, 600)?;
+    period("ssh.approval-window", ssh.approval_window, 0, 3600)?;
     http(config)?;
     count("lockout.failures", config.lockout.failures, 1_000_000)?;
     period("lockout.period", config.lockout.period, 1, DAY)?;

@@ -142,18 +142,7 @@ fn page_with(status: StatusCode) -> Result<Response, RequestRefused> {
 
 fn file(name: &str, request: &HeaderMap) -> Result<Response, RequestRefused> {
     let (found, encoding) = choose(name, request).ok_or(RequestRefused::NoRoute)?;
-    let etag = etag(&found);
-    let known = request
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|tags| tags.to_str().is_ok_and(|tags| tags.contains(&etag)));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        match found.data {
-            Cow::Borrowed(bytes) => bytes.into_response(),
-            Cow::Owned(bytes) => bytes.into_response(),
-        }
-    };
+    let mut response = sent(found, request);
     let headers = response.headers_mut();
     put(headers, header::CONTENT_TYPE, media_type(name));
     put(headers, header::VARY, "accept-encoding");
@@ -166,11 +155,29 @@ fn file(name: &str, request: &HeaderMap) -> Result<Response, RequestRefused> {
     if let Some(encoding) = encoding {
         put(headers, header::CONTENT_ENCODING, encoding);
     }
+    Ok(response)
+}
+
+/// Answers with a file, hardened, unless the client has it.
+pub(super) fn sent(file: EmbeddedFile, request: &HeaderMap) -> Response {
+    let etag = etag(&file);
+    let known = request
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.to_str().is_ok_and(|tags| tags.contains(&etag)));
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        match file.data {
+            Cow::Borrowed(bytes) => bytes.into_response(),
+            Cow::Owned(bytes) => bytes.into_response(),
+        }
+    };
+    let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::try_from(etag) {
         headers.insert(header::ETAG, etag);
     }
     harden(headers);
-    Ok(response)
+    response
 }
 
 /// Returns a file in the smallest form that the client takes.

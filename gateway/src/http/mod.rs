@@ -11,6 +11,7 @@ pub mod api;
 pub mod apps;
 mod counted;
 pub mod dashboard;
+mod extension;
 mod harden;
 mod health;
 pub mod inside;
@@ -57,6 +58,7 @@ pub fn router(state: HttpState) -> Router {
         .route(health::READY, get(health::ready))
         .with_state(state.readiness)
         .route("/api/v1/docs", get(dashboard::page))
+        .route(extension::PATH, get(extension::serve))
         .fallback(dashboard::serve)
         .method_not_allowed_fallback(async || RequestRefused::NoMethod)
 }

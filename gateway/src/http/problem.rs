@@ -41,6 +41,12 @@ pub enum RequestRefused {
     /// The route doesn't have the method.
     #[error("this address doesn't take this method")]
     NoMethod,
+    /// The VS Code extension isn't part of this build.
+    #[error(
+        "this gateway was built without its VS Code extension: its administrator runs `make web` \
+         and builds it again"
+    )]
+    NoExtension,
     /// The body can't be read.
     #[error("the request can't be read: {0}")]
     Body(serde_json::Error),

@@ -1,4 +1,5 @@
-//! Programs that wait until somebody approves them in a browser, after RFC 8628.
+//! What waits until somebody approves it in a browser: programs, after RFC 8628, and
+//! connections of clients without a key that is known ([`connections`]).
 //!
 //! A program is told two codes: a long one that it alone knows and polls with, and a short
 //! one that its person sees there and in the browser. Whoever approves gives it a token of
@@ -8,10 +9,11 @@
 //! approved one is the only one whom it can stand for. All of it is in memory: a gateway
 //! that starts anew knows none, and the program asks again.
 
+mod code;
+mod connections;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,11 @@ use time::OffsetDateTime;
 
 use super::{Scope, Secret, SecretHash, User, Via, network_of};
 use crate::names::UserId;
+
+pub use code::{InvalidCode, UserCode};
+pub use connections::{Decision, Joined, LetIn, Times, Window};
+
+use connections::Crowd;
 
 /// How long a code lives.
 pub const LIFE: Duration = Duration::from_mins(10);
@@ -41,33 +48,38 @@ const MAX_OF_ADDRESS: usize = 16;
 /// Most codes that one person may try in [`LIFE`] that are none.
 const MAX_TRIES: u32 = 20;
 
-/// Letters of a short code: no vowels, so no words, and none that look alike (RFC 8628
-/// §6.1).
-const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-
-/// Letters in a short code: one guess is right with a chance of 256 in 20^8.
-const LENGTH: usize = 8;
-
-/// A short code, as in `WDJB-MJHT`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct UserCode(String);
-
-/// A text that is no short code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a code has eight letters, as in WDJB-MJHT")]
-pub struct InvalidCode;
-
-/// What a program asks for.
+/// What is asked for, and where from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// What it calls itself, and its token.
+    /// What.
+    pub what: What,
+    /// The address of the program or client.
+    pub address: IpAddr,
+}
+
+/// What somebody may approve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// That a program gets a token.
+    Token(ProgramWish),
+    /// That SSH connections with this login name are let in.
+    Connections {
+        /// The login name: where they lead.
+        login: String,
+        /// How long further ones are let in.
+        window: Duration,
+    },
+}
+
+/// The token that a program asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramWish {
+    /// What the program calls itself, and its token.
     pub name: String,
     /// What the token is to allow.
     pub scope: Scope,
     /// How long the token is to last.
     pub lasts: Duration,
-    /// The program's address.
-    pub address: IpAddr,
 }
 
 /// The codes of a program that has begun to wait.
@@ -79,13 +91,15 @@ pub struct Codes {
     pub user: UserCode,
 }
 
-/// A program that waits, as whoever may approve it sees it.
+/// What waits, as whoever may approve it sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Its short code.
     pub code: UserCode,
     /// What it asks for.
     pub wish: Wish,
+    /// How many connections wait for it.
+    pub connections: usize,
     /// When the code ends.
     pub until: OffsetDateTime,
 }
@@ -94,7 +108,9 @@ pub struct Waiting {
 #[derive(Clone, Debug)]
 pub struct Approved {
     /// What it asked for.
-    pub wish: Wish,
+    pub wish: ProgramWish,
+    /// The program's address.
+    pub address: IpAddr,
     /// Who approved it.
     pub user: User,
     /// What they were signed in with.
@@ -123,8 +139,8 @@ pub enum NotApproved {
 pub enum NoDecision {
     /// There is no such code, or another one decided.
     #[error(
-        "no program waits with this code: compare it with the one in the terminal; it lives for \
-         ten minutes"
+        "nothing waits with this code: compare it with the one in the terminal; it lives for \
+         minutes, and an SSH connection's only as long as that"
     )]
     NoSuchCode,
     /// Too many codes that were none.
@@ -148,7 +164,11 @@ struct Entry {
     code: UserCode,
     wish: Wish,
     since: Instant,
+    /// How long it lives from then on.
+    life: Duration,
     until: OffsetDateTime,
+    /// The connections that wait for it, or were let in by it.
+    crowd: Option<Crowd>,
     /// When it last polled, and how long it has to wait since.
     polled: Option<Instant>,
     interval: Duration,
@@ -162,65 +182,14 @@ enum Decided {
     Refused,
 }
 
-impl UserCode {
-    fn random() -> Self {
-        let letters = (0..LENGTH).map(|_| {
-            let index = rand::random_range(0..LETTERS.len());
-            LETTERS.get(index).copied().map_or('B', char::from)
-        });
-        Self(letters.collect())
-    }
-}
-
-/// With a hyphen in the middle, as it is easiest to compare.
-impl fmt::Display for UserCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (first, second) = self.0.split_at(LENGTH / 2);
-        write!(f, "{first}-{second}")
-    }
-}
-
-/// Until it is spent it gives somebody a token.
-impl fmt::Debug for UserCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl FromStr for UserCode {
-    type Err = InvalidCode;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCode> {
-        let letters = text.chars().filter(|c| !matches!(c, '-' | ' '));
-        let letters: String = letters
-            .take(LENGTH + 1)
-            .map(|c| c.to_ascii_uppercase())
-            .collect();
-        let valid = letters.len() == LENGTH && letters.bytes().all(|b| LETTERS.contains(&b));
-        valid.then_some(Self(letters)).ok_or(InvalidCode)
-    }
-}
-
 impl Approvals {
     /// Has a program wait.
-    pub fn begin(&self, wish: Wish) -> Codes {
+    pub fn begin(&self, wish: ProgramWish, address: IpAddr) -> Codes {
         let device = Secret::random("");
-        let mut state = self.state();
-        state.make_room(network_of(wish.address));
-        let mut user = UserCode::random();
-        while state.waiting.values().any(|entry| entry.code == user) {
-            user = UserCode::random();
-        }
-        let entry = Entry {
-            code: user.clone(),
-            wish,
-            since: Instant::now(),
-            until: OffsetDateTime::now_utc() + LIFE,
-            polled: None,
-            interval: INTERVAL,
-            decided: Decided::NotYet,
-        };
-        state.waiting.insert(device.hash(), entry);
+        let what = What::Token(wish);
+        let user = self
+            .state()
+            .add(device.hash(), Wish { what, address }, LIFE, None);
         Codes { device, user }
     }
 
@@ -234,6 +203,10 @@ impl Approvals {
             .polled
             .is_some_and(|last| now.duration_since(last) + TOLERANCE < entry.interval);
         entry.polled = Some(now);
+        let What::Token(wish) = &entry.wish.what else {
+            // Nobody was told what it is polled with.
+            return Err(NotApproved::Ended);
+        };
         match &entry.decided {
             _ if early => {
                 entry.interval += SLOWER;
@@ -246,7 +219,8 @@ impl Approvals {
             }
             Decided::Approved(user, via) => {
                 let approved = Approved {
-                    wish: entry.wish.clone(),
+                    wish: wish.clone(),
+                    address: entry.wish.address,
                     user: user.clone(),
                     via: via.clone(),
                 };
@@ -263,23 +237,28 @@ impl Approvals {
         Ok(Waiting {
             code: entry.code.clone(),
             wish: entry.wish.clone(),
+            connections: entry.crowd.as_ref().map_or(0, Crowd::waiting),
             until: entry.until,
         })
     }
 
-    /// Lets a program have a token of whoever approves it.
+    /// Lets a program have a token of whoever approves it, or connections in as them.
     pub fn approve(&self, user: &User, via: &Via, code: &str) -> Result<Wish, NoDecision> {
         let mut state = self.state();
         let entry = state.find(user, code)?;
         entry.decided = Decided::Approved(user.clone(), via.clone());
+        entry.open_window(user, via);
         Ok(entry.wish.clone())
     }
 
-    /// Has a program have none.
+    /// Has a program have none, and connections ended.
     pub fn refuse(&self, user: &User, code: &str) -> Result<Wish, NoDecision> {
         let mut state = self.state();
         let entry = state.find(user, code)?;
         entry.decided = Decided::Refused;
+        if let Some(crowd) = &entry.crowd {
+            crowd.decide(Decision::Refused);
+        }
         Ok(entry.wish.clone())
     }
 
@@ -295,14 +274,45 @@ impl Entry {
     fn worth(&self) -> (bool, bool, Instant) {
         let is_approved = matches!(self.decided, Decided::Approved(..));
         let last = self.polled.unwrap_or(self.since);
-        let is_polled = last.elapsed() < self.interval * 3;
+        let is_polled = match &self.crowd {
+            Some(crowd) => crowd.waiting() > 0,
+            None => last.elapsed() < self.interval * 3,
+        };
         (is_approved, is_polled, self.since)
     }
 }
 
 impl State {
+    /// Adds what begins to wait, and returns its short code.
+    fn add(
+        &mut self,
+        key: SecretHash,
+        wish: Wish,
+        life: Duration,
+        crowd: Option<Crowd>,
+    ) -> UserCode {
+        self.make_room(network_of(wish.address));
+        let mut code = UserCode::random();
+        while self.waiting.values().any(|entry| entry.code == code) {
+            code = UserCode::random();
+        }
+        let entry = Entry {
+            code: code.clone(),
+            wish,
+            since: Instant::now(),
+            life,
+            until: OffsetDateTime::now_utc() + life,
+            crowd,
+            polled: None,
+            interval: INTERVAL,
+            decided: Decided::NotYet,
+        };
+        self.waiting.insert(key, entry);
+        code
+    }
+
     fn forget_old(&mut self) {
-        self.waiting.retain(|_, entry| entry.since.elapsed() < LIFE);
+        self.waiting.retain(|_, entry| entry.is_alive());
         self.tries.retain(|_, (_, since)| since.elapsed() < LIFE);
     }
 

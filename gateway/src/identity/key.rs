@@ -107,6 +107,11 @@ pub enum KeyFileError {
 }
 
 impl AuthorizedKey {
+    /// Returns the key itself.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        PublicKey::from_openssh(&self.openssh).ok()
+    }
+
     /// Reads one line of a `.pub` or `authorized_keys` file. Options before the
     /// key are dropped: what a key may do is decided here, not by its line.
     ///

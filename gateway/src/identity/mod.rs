@@ -6,6 +6,7 @@
 
 mod accounts;
 mod approval;
+mod certificate;
 mod door;
 mod grant;
 mod key;
@@ -26,8 +27,12 @@ use crate::store::{Store, StoreError};
 
 pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn, TokenWish};
 pub use approval::{
-    Approvals, Approved, Codes, INTERVAL, InvalidCode, LIFE, NoDecision, NotApproved, SLOWER,
-    UserCode, Waiting, Wish,
+    Approvals, Approved, Codes, Decision, INTERVAL, InvalidCode, Joined, LIFE, LetIn, NoDecision,
+    NotApproved, ProgramWish, SLOWER, Times, UserCode, Waiting, What, Window, Wish,
+};
+pub use certificate::{
+    Admitted, CertificateRecord, CertificateRefused, CertificateWish, Certificates,
+    InvalidSshAction, NotSigned, SshAction, SshActions,
 };
 pub use door::{Door, Inside, Pass, Standing, Visitor};
 pub use grant::{Denied, Grant, Oversight};

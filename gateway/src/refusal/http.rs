@@ -54,6 +54,7 @@ impl Refusal for RequestRefused {
     fn row(&self) -> Row {
         match self {
             Self::NoRoute => row(Status::NOT_FOUND, "no-such-route", Prohibited),
+            Self::NoExtension => row(Status::NOT_FOUND, "no-extension", Prohibited),
             Self::NoMethod => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
             Self::Body(_) | Self::Query(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
             Self::NoWorkspace(_) | Self::NoDeletedWorkspace(_) => {

@@ -7,7 +7,7 @@ use super::Reason::{ConnectFailed, Prohibited, ResourceShortage};
 use super::{Refusal, Row, row};
 use crate::chain::chain;
 use crate::drivers::DriverError;
-use crate::identity::{Denied, InvalidTarget, KeyRefused};
+use crate::identity::{Denied, InvalidTarget, KeyRefused, NotSigned};
 use crate::names::InvalidName;
 use crate::secrets::{InvalidSecretName, SealError, VaultError};
 use crate::sleep::SleepError;
@@ -32,6 +32,27 @@ impl Refusal for InvalidName {
 impl Refusal for InvalidTarget {
     fn row(&self) -> Row {
         INVALID_NAME
+    }
+}
+
+impl Refusal for NotSigned {
+    fn row(&self) -> Row {
+        match self {
+            Self::TooMany => row(Status::CONFLICT, "too-many", ResourceShortage),
+            Self::NotOwn(_) => GONE,
+            Self::Ended => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
+            Self::Key => row(Status::UNPROCESSABLE_ENTITY, "key-refused", Prohibited),
+            Self::Store(error) => error.row(),
+            Self::Certs(_) => INTERNAL,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Store(error) => error.text(),
+            Self::Certs(_) => see_the_log(self),
+            Self::TooMany | Self::NotOwn(_) | Self::Ended | Self::Key => self.to_string(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use devgate_certs::{Authority, HostKeys};
+use devgate_certs::{Authority, HostKeys, UserCa};
 use devgate_protocol::socket;
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
@@ -28,11 +28,13 @@ use crate::fingerprint::Fingerprint;
 use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
-use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes};
-use crate::identity::{Accounts, Approvals, Identity, Lockout, LockoutOptions, Sessions};
+use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
+use crate::identity::{
+    Accounts, Approvals, Certificates, Identity, Lockout, LockoutOptions, Sessions, Times,
+};
 use crate::secrets::{Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
-use crate::ssh::{self, Chacha20};
+use crate::ssh::{self, BrowserSignIn, Chacha20};
 use crate::store::Store;
 use crate::templates::Templates;
 use crate::tunnel::Tunnels;
@@ -141,12 +143,15 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let mut parts = JoinSet::new();
 
     let identity = Identity::new(store.clone());
+    let approvals = Approvals::default();
+    let certificates = user_certificates(&folder, &store, &sessions).await?;
     let gateway = ssh::Gateway::new(
-        Arc::new(identity.clone()),
+        (Arc::new(identity.clone()), certificates.clone()),
         lockout,
         workspaces.clone(),
         host_keys.keys(),
         ssh_options(&config),
+        browser_sign_in(&config, &approvals, &sessions, &site),
     );
     let (entrance, entering) = ssh::entrance();
     let serve = ssh::serve(listener, entering, Arc::new(gateway), stop.child_token());
@@ -186,7 +191,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         identity,
         accounts: accounts.clone(),
         sessions,
-        approvals: Approvals::default(),
+        approvals,
+        certificates,
         ca: web::own_ca(&config, &authority),
         sleep: sleep.clone(),
         events,
@@ -247,6 +253,17 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         _ready: None,
         _folder: folder,
     })
+}
+
+/// Opens what signs SSH user certificates.
+async fn user_certificates(
+    folder: &DataFolder,
+    store: &Store,
+    sessions: &Sessions,
+) -> Result<Certificates, StartError> {
+    let path = folder.join("certs");
+    let ca = spawn_blocking(move || UserCa::open(&path)).await??;
+    Ok(Certificates::new(store.clone(), sessions.clone(), ca))
 }
 
 /// Opens what keeps the secrets.
@@ -418,6 +435,24 @@ fn http_limits(config: &Config) -> Limits {
         proxies: http.trusted_proxies.as_slice().into(),
         ..Limits::default()
     }
+}
+
+/// Returns how SSH clients without a key sign in, where they may.
+fn browser_sign_in(
+    config: &Config,
+    approvals: &Approvals,
+    sessions: &Sessions,
+    site: &Site,
+) -> Option<BrowserSignIn> {
+    config.ssh.browser_sign_in.then(|| BrowserSignIn {
+        approvals: approvals.clone(),
+        sessions: sessions.clone(),
+        page: site.device_page(),
+        times: Times {
+            wait: config.ssh.approval_timeout.get(),
+            window: config.ssh.approval_window.get(),
+        },
+    })
 }
 
 fn ssh_options(config: &Config) -> ssh::Options {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -15,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info_span};
 
+use super::proof::Proof;
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
 use crate::activity::{Errand, Visit};
-use crate::identity::{Denied, Grant, Target, User};
+use crate::identity::{Denied, Grant, SshAction, SshActions, Target, User};
 use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
 use crate::workspaces::{OpenError, Wake};
@@ -39,6 +42,10 @@ pub(super) struct Connection {
     pub(super) gateway: Arc<Gateway>,
     pub(super) peer: Peer,
     pub(super) user: User,
+    /// What its client may do.
+    actions: SshActions,
+    /// What it ends with, whichever is cancelled first.
+    ends: Vec<CancellationToken>,
     /// The login name, as the client gave it.
     pub(super) login: String,
     pub(super) handle: Handle,
@@ -76,11 +83,17 @@ impl Connection {
     pub(super) fn new(
         gateway: Arc<Gateway>,
         peer: Peer,
-        (user, login): (User, String),
+        (proof, login): (Proof, String),
         handle: Handle,
         (tasks, ended, span): (TaskTracker, CancellationToken, Span),
         gauge: Gauge,
     ) -> Self {
+        let Proof {
+            user,
+            actions,
+            ends,
+            ..
+        } = proof;
         span.record("user", user.name.as_str());
         span.record("workspace", quoted(&login));
         let (channels, channel_ended) = (Mutex::default(), Notify::new());
@@ -88,6 +101,8 @@ impl Connection {
             gateway,
             peer,
             user,
+            actions,
+            ends,
             login,
             handle,
             tasks,
@@ -122,6 +137,20 @@ impl Connection {
         Ok(grant)
     }
 
+    /// Returns what its client may do.
+    pub(super) fn actions(&self) -> &SshActions {
+        &self.actions
+    }
+
+    /// Lets the client do something, where what signed it in allows it. Everything that a
+    /// certificate may forbid asks here.
+    pub(super) fn allow(&self, action: SshAction) -> Result<(), Refused> {
+        if self.actions.allows(action) {
+            return Ok(());
+        }
+        Err(Refused::NotAllowed(action))
+    }
+
     /// Waits until the workspace is somebody else's, and ends all channels.
     pub(super) async fn disowned(&self) {
         let mut pinned = self.pinned.subscribe();
@@ -138,6 +167,17 @@ impl Connection {
                 // The sender is this connection's own.
                 _ = pinned.changed() => {}
             }
+        }
+        self.ended.cancel();
+    }
+
+    /// Waits until what signed it in has ended, and ends all channels.
+    pub(super) async fn revoked(&self) {
+        let ends = self.ends.iter().map(|end| Box::pin(end.cancelled()));
+        let mut ends: FuturesUnordered<_> = ends.collect();
+        if ends.next().await.is_none() {
+            // Nothing ends it.
+            std::future::pending::<()>().await;
         }
         self.ended.cancel();
     }

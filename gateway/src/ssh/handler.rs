@@ -8,21 +8,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use devgate_protocol::{Open, Peer};
-use russh::keys::{HashAlg, ssh_key};
+use russh::keys::Certificate;
 use russh::server::{
-    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, Offer, Pty};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Span, debug, error, info};
+use tracing::{Span, debug, info};
 
 use super::connection::{Connection, MAX_CHANNELS, Opened, quoted};
 use super::forward::{Forwards, Key};
 use super::login::Login;
+use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
 use super::{Gateway, splice};
-use crate::identity::User;
+use crate::identity::SshAction;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -31,7 +32,7 @@ pub(super) struct Handler {
     gateway: Arc<Gateway>,
     peer: Peer,
     login: Arc<Login>,
-    user: Option<User>,
+    sign_in: SignIn,
     tasks: TaskTracker,
     ended: CancellationToken,
     gauge: Gauge,
@@ -50,15 +51,18 @@ impl Handler {
         (tasks, ended, gauge): (TaskTracker, CancellationToken, Gauge),
     ) -> Self {
         let (forwards, started) = (Forwards::default(), HashSet::new());
+        let span = Span::current();
+        let gateway_too = Arc::clone(&gateway);
+        let sign_in = SignIn::new(gateway_too, peer.client, Arc::clone(&login), span.clone());
         Self {
             gateway,
             peer,
             login,
-            user: None,
+            sign_in,
             tasks,
             ended,
             gauge,
-            span: Span::current(),
+            span,
             forwards,
             started,
         }
@@ -73,45 +77,26 @@ impl Handler {
             .ok_or(russh::Error::NotAuthenticated)
     }
 
-    /// Returns whose key it is, where the log-in may go on with it.
-    ///
-    /// A lock-out of the address keeps everybody out. One of the name doesn't keep out
-    /// a key that signs in: strangers can lock any name out by failing with it, keys
-    /// can't be guessed, and refusing them would only hurt the person whose name it is.
-    /// It slows down those who fail, and has their addresses locked out sooner.
-    async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
-        let lockout = &self.gateway.lockout;
-        let span = &self.span;
-        if let Err(locked) = lockout.check_address(self.peer.client) {
-            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
-            return None;
-        }
-        match self.gateway.identity.user_of_key(key).await {
-            Ok(Some(user)) => Some(user),
-            Ok(None) => {
-                let refused = self.login.refuse();
-                let key = key.fingerprint(HashAlg::Sha256);
-                info!(parent: span, login = ?quoted(name), refused, %key, "unknown key");
-                tokio::time::sleep(lockout.delay(self.peer.client, name)).await;
-                None
-            }
-            Err(error) => {
-                error!(
-                    parent: span,
-                    error = &error as &dyn std::error::Error,
-                    "keys can't be looked up"
-                );
-                None
-            }
-        }
-    }
-
     /// Starts a session's program once; a second request on its channel fails.
     fn start(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
         if self.started.insert(channel) {
             session.channel_success(channel)
         } else {
             session.channel_failure(channel)
+        }
+    }
+
+    /// Answers a request of a session that a certificate may forbid; the session itself
+    /// leaves out what was refused.
+    fn answer(
+        &self,
+        channel: ChannelId,
+        action: SshAction,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        match self.connection()?.allow(action) {
+            Ok(()) => session.channel_success(channel),
+            Err(_) => session.channel_failure(channel),
         }
     }
 
@@ -123,9 +108,13 @@ impl Handler {
         (kind, open): (&'static str, Open),
     ) -> Result<(), russh::Error> {
         let connection = self.connection()?;
-        if connection.channels() >= MAX_CHANNELS {
-            let failure = connection.channel_failure(&Refused::TooManyChannels);
-            reply.reject(failure).await;
+        let refused = if connection.channels() >= MAX_CHANNELS {
+            Some(Refused::TooManyChannels)
+        } else {
+            connection.allow(SshAction::PortForwarding).err()
+        };
+        if let Some(refused) = refused {
+            reply.reject(connection.channel_failure(&refused)).await;
             return Ok(());
         }
         connection.serve(channel.id(), kind, |connection, closed| async move {
@@ -146,6 +135,10 @@ impl Handler {
 
     async fn listen(&mut self, key: Key) -> Option<u16> {
         let connection = Arc::clone(self.connection().ok()?);
+        if let Err(refused) = connection.allow(SshAction::PortForwarding) {
+            connection.explain(&refused);
+            return None;
+        }
         match self.forwards.listen(&connection, key.clone()).await {
             Ok(port) => Some(port),
             Err(refused) => {
@@ -179,9 +172,7 @@ impl server::Handler for Handler {
         name: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.login.name(name);
-        let known = self.user_of(name, offer.public_key).await.is_some();
-        Ok(if known { Auth::Accept } else { Auth::reject() })
+        Ok(self.sign_in.offered(name, &offer).await)
     }
 
     async fn auth_publickey(
@@ -189,23 +180,54 @@ impl server::Handler for Handler {
         name: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        self.user = self.user_of(name, key.public_key).await;
-        Ok(if self.user.is_some() {
-            Auth::Accept
-        } else {
-            Auth::reject()
-        })
+        Ok(self.sign_in.by_key(name, key.public_key).await)
+    }
+
+    async fn openssh_certificate_refused(
+        &mut self,
+        name: &str,
+        certificate: &Certificate,
+        why: &'static str,
+    ) -> Result<(), Self::Error> {
+        self.sign_in.invalid(name, certificate, why).await;
+        Ok(())
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        name: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.sign_in.by_certificate(name, certificate).await)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        name: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        let turn = match response {
+            None => Turn::First,
+            Some(_) => Turn::Answered,
+        };
+        Ok(self.sign_in.by_browser(name, turn).await)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let user = self.user.take().ok_or(russh::Error::NotAuthenticated)?;
+        let proof = self
+            .sign_in
+            .proof
+            .take()
+            .ok_or(russh::Error::NotAuthenticated)?;
         let name = self.login.last_name();
         self.gateway.lockout.succeeded(self.peer.client, &name);
-        info!(parent: &self.span, user = %user.name, login = ?quoted(&name), "logged in");
+        let (user, by) = (&proof.user.name, proof.by);
+        info!(parent: &self.span, %user, by, login = ?quoted(&name), "logged in");
         let connection = Connection::new(
             Arc::clone(&self.gateway),
             self.peer.clone(),
-            (user, name),
+            (proof, name),
             session.handle(),
             (self.tasks.clone(), self.ended.clone(), self.span.clone()),
             self.gauge.clone(),
@@ -286,7 +308,7 @@ impl server::Handler for Handler {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_success(id)
+        self.answer(id, SshAction::Pty, session)
     }
 
     async fn env_request(
@@ -308,11 +330,11 @@ impl server::Handler for Handler {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_success(id)
+        self.answer(id, SshAction::X11Forwarding, session)
     }
 
     async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
-        Ok(true)
+        Ok(self.connection()?.allow(SshAction::AgentForwarding).is_ok())
     }
 
     async fn shell_request(

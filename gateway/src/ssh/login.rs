@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
+use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
 use crate::identity::Lockout;
@@ -14,6 +15,9 @@ pub(super) struct Login {
     /// Set when the log-in has succeeded.
     pub(super) connection: SetOnce<Arc<Connection>>,
     attempts: Mutex<Attempts>,
+    /// Until when it may go on beyond the time that every log-in has: somebody is to
+    /// decide.
+    extended: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -40,6 +44,26 @@ impl Login {
         let mut attempts = self.attempts();
         attempts.refused += 1;
         attempts.refused
+    }
+
+    /// Lets it go on until then.
+    pub(super) fn extend(&self, until: std::time::Instant) {
+        self.extended.send_replace(Some(until.into()));
+    }
+
+    /// Waits until it takes too long.
+    pub(super) async fn late(&self, deadline: Instant) {
+        let mut extended = self.extended.subscribe();
+        loop {
+            let until = extended
+                .borrow_and_update()
+                .map_or(deadline, |it| it.max(deadline));
+            tokio::select! {
+                () = sleep_until(until) => return,
+                // The sender is this log-in's own.
+                _ = extended.changed() => {}
+            }
+        }
     }
 
     /// Counts a connection that ended without a log-in against its address and

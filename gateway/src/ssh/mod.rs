@@ -6,6 +6,7 @@
 //! another one. The handshake begins at once, whatever state the workspace is in: the
 //! first channel waits for it, not the log-in.
 
+mod browser;
 mod carried;
 mod connection;
 mod forward;
@@ -14,7 +15,9 @@ mod incoming;
 mod login;
 mod options;
 mod pace;
+mod proof;
 mod session;
+mod sign_in;
 mod signals;
 mod socket;
 mod splice;
@@ -29,17 +32,17 @@ use std::time::Duration;
 
 use devgate_protocol::Peer;
 use futures_util::FutureExt;
-use russh::{Disconnect, server};
+use russh::{Disconnect, MethodKind, server};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, LocalPoolHandle, TaskTracker};
 use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use crate::identity::{Identity, Lockout};
+use crate::identity::{Certificates, Identity, Lockout};
 use crate::startups::Startups;
 use crate::workspaces::Workspaces;
 use connection::Connection;
@@ -48,6 +51,7 @@ use login::Login;
 use socket::Socket;
 use suites::Configs;
 
+pub use browser::BrowserSignIn;
 pub use carried::{Bytes, Carried, Entering, Entrance, entrance};
 pub use options::{Chacha20, Options};
 
@@ -72,31 +76,41 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(15);
 /// What every connection needs.
 pub struct Gateway {
     identity: Arc<Identity>,
+    certificates: Certificates,
     lockout: Arc<Lockout>,
     workspaces: Workspaces,
     configs: Configs,
     options: Options,
     startups: Arc<Startups>,
+    /// How clients without a key sign in, where they may.
+    browser: Option<BrowserSignIn>,
 }
 
 impl Gateway {
     /// Gathers what connections need; `host_keys` in the order of preference.
     pub fn new(
-        identity: Arc<Identity>,
+        (identity, certificates): (Arc<Identity>, Certificates),
         lockout: Arc<Lockout>,
         workspaces: Workspaces,
         host_keys: &[russh::keys::PrivateKey],
         options: Options,
+        browser: Option<BrowserSignIn>,
     ) -> Self {
-        let configs = options.configs(host_keys);
+        let methods = match browser {
+            Some(_) => &[MethodKind::PublicKey, MethodKind::KeyboardInteractive][..],
+            None => &[MethodKind::PublicKey],
+        };
+        let configs = options.configs(host_keys, methods);
         let startups = Startups::new("log-in", options.max_unauthenticated);
         Self {
             identity,
+            certificates,
             lockout,
             workspaces,
             configs,
             options,
             startups,
+            browser,
         }
     }
 }
@@ -243,7 +257,7 @@ async fn run(
     let result = tokio::select! {
         result = &mut session => Some(result),
         _ = login.connection.wait() => None,
-        () = sleep_until(deadline) => {
+        () = login.late(deadline) => {
             info!("log-in took too long");
             cutter.cut();
             None
@@ -260,7 +274,8 @@ async fn run(
         (None, Some(connection)) => {
             let drained = drain(connection, session.handle(), &stop);
             let disowned = disown(connection, session.handle());
-            tokio::pin!(drained, disowned);
+            let revoked = revoke(connection, session.handle());
+            tokio::pin!(drained, disowned, revoked);
             tokio::select! {
                 result = &mut session => result,
                 () = &mut drained => {
@@ -268,6 +283,10 @@ async fn run(
                     session.await
                 }
                 () = &mut disowned => {
+                    cutter.cut();
+                    session.await
+                }
+                () = &mut revoked => {
                     cutter.cut();
                     session.await
                 }
@@ -291,7 +310,20 @@ async fn run(
 /// time to close it.
 async fn disown(connection: &Connection, handle: server::Handle) {
     connection.disowned().await;
-    let goodbye = "the workspace belongs to somebody else now".to_owned();
+    dismiss(&handle, "the workspace belongs to somebody else now").await;
+}
+
+/// Ends the connection once what signed it in has ended; returns when the client had time
+/// to close it.
+async fn revoke(connection: &Connection, handle: server::Handle) {
+    connection.revoked().await;
+    info!("what signed this connection in has ended");
+    dismiss(&handle, "what signed this connection in has ended").await;
+}
+
+/// Tells a client that its connection ends; returns when it had time to close it.
+async fn dismiss(handle: &server::Handle, why: &str) {
+    let goodbye = why.to_owned();
     // It fails only where the connection has ended.
     let _ = timeout(
         DISOWNED_GOODBYE,

@@ -65,14 +65,14 @@ const KEXINIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Options {
     /// Returns russh's configurations; `host_keys` in the order of preference.
-    pub(super) fn configs(&self, host_keys: &[PrivateKey]) -> Configs {
+    /// `methods`, in the order in which clients are told of them.
+    pub(super) fn configs(&self, host_keys: &[PrivateKey], methods: &[MethodKind]) -> Configs {
         let gcm = self.chacha20 == Chacha20::WithoutAesHardware && aes_hardware();
         let fastest = if gcm { Fastest::Gcm } else { Fastest::Unknown };
-        Configs::of(&|| self.config(host_keys.to_vec()), fastest)
+        Configs::of(&|| self.config(host_keys.to_vec(), methods), fastest)
     }
 
-    fn config(&self, host_keys: Vec<PrivateKey>) -> Config {
-        let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
+    fn config(&self, host_keys: Vec<PrivateKey>, methods: &[MethodKind]) -> Config {
         Config {
             // OpenSSH's client tells a server of its kind alone when nobody wants the
             // output any more (`eow@openssh.com`); without, `… | head` never ends. Node's
@@ -81,7 +81,7 @@ impl Options {
                 "SSH-2.0-OpenSSH_9_compatible_devgate_",
                 env!("CARGO_PKG_VERSION")
             ))),
-            methods,
+            methods: MethodSet::from(methods),
             // Refusals are slowed by the lock-out, which knows who is asking.
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),

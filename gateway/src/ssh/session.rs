@@ -73,7 +73,7 @@ async fn serve(
     tx: &ChannelWriteHalf<Msg>,
     closed: &CancellationToken,
 ) {
-    let mut preface = match gather(&mut rx).await {
+    let mut preface = match gather(connection, &mut rx).await {
         Ok(preface) => preface,
         Err(Unstarted::Closed) => return,
         Err(Unstarted::Refused(error)) => {

@@ -43,6 +43,10 @@ pub(super) fn all() -> Migrator {
             "narrowed tokens",
             include_str!("../../migrations/0009_narrowed_tokens.sql"),
         ),
+        (
+            "SSH user certificates",
+            include_str!("../../migrations/0010_ssh_certificates.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

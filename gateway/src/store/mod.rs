@@ -7,6 +7,7 @@
 //! and BIGINT, nothing of one dialect. What is special to an engine (how to
 //! connect, what its errors mean) is in that engine's file.
 
+mod certificates;
 mod events;
 mod keys;
 mod logins;
@@ -28,6 +29,7 @@ use sqlx::AnyPool;
 
 use crate::names::{SnapshotName, UserName, WorkspaceName};
 
+pub use certificates::ENDED_CERTIFICATES_KEPT;
 pub use events::Since;
 pub use keys::NewKey;
 pub use logins::{Login, Method, NewLogin, NewToken, Token};

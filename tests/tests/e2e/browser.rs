@@ -12,6 +12,7 @@ use e2e::gateway::Gateway;
 use e2e::ports;
 use e2e::process::{Running, run};
 use e2e::reach::Reach;
+use e2e::ssh::Ssh;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -171,6 +172,34 @@ fn keys_tokens_and_logins_come_and_go() {
 #[test]
 fn a_program_in_a_terminal_is_signed_in() {
     flow("device", &[]);
+}
+
+#[test]
+fn an_ssh_connection_without_a_key_is_let_in() {
+    let mut flow = Flow::prepare("approve", &[]);
+    let folder = TempDir::new().unwrap();
+    let config = flow.gateway.access().write(folder.path());
+    let client = |address: &str| {
+        Ssh::with_config(&config)
+            .option("BatchMode=no")
+            .option("PubkeyAuthentication=no")
+            .option("LogLevel=INFO")
+            .option(&format!("BindAddress={address}"))
+            .start("echo hello; exec sleep 1000")
+    };
+    let link = |client: &Running| {
+        let shown = client.wait_for_error("you have", FLOW);
+        let link = shown.split_whitespace().find(|it| it.contains("#code="));
+        link.expect("a link").to_owned()
+    };
+    let (near, elsewhere) = (client("127.0.0.1"), client("127.0.0.2"));
+    flow.node
+        .env("DEVGATE_CONNECTION", link(&near))
+        .env("DEVGATE_ELSEWHERE", link(&elsewhere));
+    let _ = run(&mut flow.node, b"", FLOW).ok();
+    near.wait_for("hello", FLOW);
+    // Its approval was ended on the page.
+    assert_ne!(elsewhere.finish(FLOW).code(), 0);
 }
 
 #[test]

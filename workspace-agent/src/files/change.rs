@@ -197,6 +197,9 @@ pub(crate) fn set_mode(
     depth: Depth,
     stop: &CancellationToken,
 ) -> Result<Entry, FileError> {
+    if path.is_empty() {
+        return Err(FileError::BadPath(String::new(), "it is empty"));
+    }
     let found = root.open(path, OFlags::PATH)?;
     let kind = FileType::from_raw_mode(fstat(&found).at(path)?.st_mode);
     if depth == Depth::All && kind == FileType::Directory {

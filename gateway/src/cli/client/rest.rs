@@ -19,7 +19,9 @@ use super::inside::Inside;
 use super::remote::{Remote, Socket, Unanswered};
 use super::{parse, segment};
 use crate::cli::failure::{Failure, Kind};
-use crate::http::api::wire::{Connection, Me, Workspace};
+use crate::http::api::wire::{
+    Connection, Me, SignSshCertificate, SignedSshCertificate, SshCertificate, Workspace,
+};
 use crate::http::problem::Problem;
 use crate::names::UserName;
 
@@ -94,6 +96,29 @@ impl Rest {
     /// Returns how to connect to it.
     pub(in crate::cli) async fn connection(&mut self) -> Result<Connection, Failure> {
         super::read(self.call(Method::GET, "/connection", None).await?)
+    }
+
+    /// Has a key certified.
+    pub(in crate::cli) async fn sign_certificate(
+        &mut self,
+        wish: &SignSshCertificate,
+    ) -> Result<SignedSshCertificate, Failure> {
+        let wish = json!(wish);
+        super::read(
+            self.call(Method::POST, "/me/ssh-certificates", Some(&wish))
+                .await?,
+        )
+    }
+
+    /// Returns one's SSH certificates.
+    pub(in crate::cli) async fn certificates(&mut self) -> Result<Vec<SshCertificate>, Failure> {
+        super::read(self.all("/me/ssh-certificates", MOST).await?.into())
+    }
+
+    /// Revokes one.
+    pub(in crate::cli) async fn revoke_certificate(&mut self, serial: u64) -> Result<(), Failure> {
+        let path = format!("/me/ssh-certificates/{serial}");
+        self.call(Method::DELETE, &path, None).await.map(|_| ())
     }
 
     /// Opens SSH to a workspace of one's own.

@@ -1,6 +1,7 @@
-//! `/login/device`: programs that somebody signs in from a browser (after RFC 8628), and
-//! `/ca`: what such a program has to trust.
+//! `/login/device`: programs that somebody signs in from a browser (after RFC 8628), and SSH
+//! connections that they let in; `/ca`: what such a program has to trust.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,18 +10,25 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use time::OffsetDateTime;
 
-use super::extract::{Body, Named, Signed};
-use super::tokens::{named_token, new_token};
+use super::extract::{Asked, Body, Named, Signed};
+use super::page::{newest_first, page};
+use super::tokens::{is_unseen, named_token, new_token};
 use super::wire::{
-    BeginDevice, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice, MAX_DEVICE_LIFE,
+    BeginDevice, DeviceAsks, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice,
+    MAX_DEVICE_LIFE, Page, Paging, SshApproval,
 };
 use super::{Api, ApiRefused};
 use crate::events::{Kind, NewEvent};
 use crate::http::problem::Problem;
 use crate::http::site::RequestSite;
 use crate::identity::{
-    Caller, INTERVAL, LIFE, NotApproved, Secret, SignInError, TokenWish, Via, Wish,
+    Caller, INTERVAL, LIFE, NotApproved, ProgramWish, Secret, SignInError, TokenWish, User, Via,
+    What, Wish,
 };
+use crate::names::ApprovalId;
+
+/// Longest login name that is shown, in characters; longer than any valid one.
+const MAX_LOGIN: usize = 100;
 
 /// `POST /login/device`
 pub(super) async fn begin(
@@ -36,12 +44,12 @@ pub(super) async fn begin(
         }
         .into());
     }
-    let codes = api.approvals.begin(Wish {
+    let wish = ProgramWish {
         name: new.name,
         scope: new.scope.into(),
         lasts: Duration::from_secs(new.expires_in_seconds.into()),
-        address: asked.client,
-    });
+    };
+    let codes = api.approvals.begin(wish, asked.client);
     let page = api.site.device_page();
     Ok(Json(DeviceCodes {
         device_code: codes.device.expose().to_owned(),
@@ -82,7 +90,7 @@ pub(super) async fn finish(
     let (token, secret) = made.ok_or(ApiRefused::TooMany { what: "tokens" })?;
     let about = NewEvent::of_user(Kind::TokenCreated, &user).saying("name", &token.name);
     api.events
-        .record(about.saying("address", &wish.address.to_string()));
+        .record(about.saying("address", &approved.address.to_string()));
     Ok(Json(DeviceToken {
         user: user.name,
         token: new_token(token, &secret),
@@ -98,13 +106,23 @@ pub(super) async fn show(
 ) -> Result<Json<DeviceWaiting>, Problem> {
     by_login(&caller)?;
     let waiting = api.approvals.show(&caller.user, &code)?;
+    let address = waiting.wish.address;
+    let (asks, name, scope, lasts) = match waiting.wish.what {
+        What::Token(wish) => {
+            let scope = Some(wish.scope.into());
+            (DeviceAsks::Token, wish.name, scope, wish.lasts)
+        }
+        What::Connections { login, window } => (DeviceAsks::Ssh, shown_login(&login), None, window),
+    };
     Ok(Json(DeviceWaiting {
         user_code: waiting.code.to_string(),
-        name: waiting.wish.name,
-        address: waiting.wish.address,
-        same_address: waiting.wish.address == asked.client,
-        scope: waiting.wish.scope.into(),
-        expires_in_seconds: waiting.wish.lasts.as_secs(),
+        asks,
+        name,
+        address,
+        same_address: address == asked.client,
+        connections: waiting.connections,
+        scope,
+        expires_in_seconds: lasts.as_secs(),
         until: waiting.until,
     }))
 }
@@ -112,22 +130,81 @@ pub(super) async fn show(
 /// `POST /login/device/{code}/approve`
 pub(super) async fn approve(
     State(api): State<Api>,
+    Extension(asked): Extension<RequestSite>,
     Signed(caller): Signed,
     Named(code): Named<String>,
 ) -> Result<StatusCode, Problem> {
     by_login(&caller)?;
-    api.approvals.approve(&caller.user, &caller.via, &code)?;
+    let wish = api.approvals.approve(&caller.user, &caller.via, &code)?;
+    decided(&api, &caller.user, &wish, ("approved", asked.client));
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /login/device/{code}/refuse`
 pub(super) async fn refuse(
     State(api): State<Api>,
+    Extension(asked): Extension<RequestSite>,
     Signed(caller): Signed,
     Named(code): Named<String>,
 ) -> Result<StatusCode, Problem> {
     by_login(&caller)?;
-    api.approvals.refuse(&caller.user, &code)?;
+    let wish = api.approvals.refuse(&caller.user, &code)?;
+    decided(&api, &caller.user, &wish, ("refused", asked.client));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Notes what was decided of connections; a token's own event tells of programs.
+fn decided(api: &Api, user: &User, wish: &Wish, (decision, by): (&str, IpAddr)) {
+    let What::Connections { login, .. } = &wish.what else {
+        return;
+    };
+    let about = NewEvent::of_user(Kind::SshApproval, user)
+        .saying("decision", decision)
+        .saying("login", &shown_login(login))
+        .saying("address", &wish.address.to_string());
+    api.events.record(about.saying("by", &by.to_string()));
+}
+
+/// Returns a login name as it may be shown: whoever connects chooses it.
+fn shown_login(login: &str) -> String {
+    let unseen = |c: char| if is_unseen(c) { '\u{fffd}' } else { c };
+    login.chars().take(MAX_LOGIN).map(unseen).collect()
+}
+
+/// `GET /me/ssh-approvals`
+pub(super) async fn list_approvals(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Asked(paging): Asked<Paging>,
+) -> Result<Json<Page<SshApproval>>, Problem> {
+    let windows = api.approvals.windows(&caller.user).into_iter();
+    let windows = windows.map(|window| SshApproval {
+        id: window.id,
+        login: shown_login(&window.login),
+        address: window.address,
+        until: window.until,
+    });
+    let by = |window: &SshApproval| newest_first(window.until, window.id.as_str());
+    let cursor = paging.cursor.as_deref();
+    Ok(Json(page(windows.collect(), by, paging.limit, cursor)?))
+}
+
+/// `DELETE /me/ssh-approvals/{id}`
+pub(super) async fn end_approval(
+    State(api): State<Api>,
+    Signed(caller): Signed,
+    Named(id): Named<ApprovalId>,
+) -> Result<StatusCode, Problem> {
+    let ended = api.approvals.end(&caller.user, &id);
+    let ended = ended.ok_or(ApiRefused::NoSuch {
+        what: "approval of yours that still lets anybody in",
+        code: "no-such-approval",
+    })?;
+    let about = NewEvent::of_user(Kind::SshApproval, &caller.user)
+        .saying("decision", "ended")
+        .saying("login", &shown_login(&ended.login));
+    api.events
+        .record(about.saying("address", &ended.address.to_string()));
     Ok(StatusCode::NO_CONTENT)
 }
 

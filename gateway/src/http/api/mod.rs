@@ -4,6 +4,7 @@
 //! that isn't documented. Every handler begins with who calls; what they may not see is
 //! answered as if it weren't there.
 
+mod certificates;
 mod device;
 mod document;
 mod extract;
@@ -46,7 +47,7 @@ use super::admin::Server;
 use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
-use crate::identity::{Accounts, Approvals, Identity, Sessions};
+use crate::identity::{Accounts, Approvals, Certificates, Identity, Sessions};
 use crate::secrets::Vault;
 use crate::sleep::Sleep;
 use crate::ssh::Entrance;
@@ -81,6 +82,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Programs that wait for somebody to sign them in.
     pub approvals: Approvals,
+    /// Signs SSH user certificates.
+    pub certificates: Certificates,
     /// The authority of the listener's certificate, PEM, where it is our own.
     pub ca: Option<String>,
     /// Why workspaces run, and what keeps them awake.
@@ -159,6 +162,11 @@ fn routes() -> Router<Api> {
     routes.on("approveDevice", device::approve);
     routes.on("refuseDevice", device::refuse);
     routes.on("showAuthority", device::authority);
+    routes.on("listSshApprovals", device::list_approvals);
+    routes.on("endSshApproval", device::end_approval);
+    routes.on("listSshCertificates", certificates::list);
+    routes.on("signSshCertificate", certificates::sign);
+    routes.on("revokeSshCertificate", certificates::revoke);
     routes.on("showMe", me::show);
     routes.on("setPassword", me::set_password);
     routes.on("listKeys", me::list_keys);

@@ -12,6 +12,7 @@ use utoipa::openapi::path::HttpMethod;
 use super::document::BASE;
 use super::operations;
 use crate::identity::{Action, Narrowing};
+use crate::names::WorkspaceId;
 
 /// Where the paths of a workspace's operations begin.
 const OF_WORKSPACE: &str = "/workspaces/{}";
@@ -24,7 +25,7 @@ static NEEDS: LazyLock<HashMap<(Method, String), Need>> = LazyLock::new(|| {
             HttpMethod::Put => Method::PUT,
             HttpMethod::Patch => Method::PATCH,
             HttpMethod::Delete => Method::DELETE,
-            // The table has no others.
+            // And HEAD, which is GET without a body.
             _ => Method::GET,
         };
         ((method, blank(operation.path)), need(operation.id))
@@ -94,7 +95,7 @@ pub fn permits(narrowed: &Narrowing, head: &Parts) -> bool {
     match NEEDS.get(&(method, path.clone())) {
         Some(Need::Nothing) => true,
         Some(Need::Action(action)) if path == "/workspaces" && *action == Action::View => {
-            let own = narrowed.workspace.as_ref().map(|own| own.as_str());
+            let own = narrowed.workspace.as_ref().map(WorkspaceId::as_str);
             narrowed.permits(*action, own)
         }
         Some(Need::Action(action)) => narrowed.permits(*action, workspace.flatten()),

@@ -1,5 +1,6 @@
 //! The table of operations.
 
+mod certificates;
 mod device;
 mod files;
 mod inside;
@@ -59,6 +60,8 @@ pub(super) fn all() -> Vec<Operation> {
         login(),
         tagged(device::all(), "login"),
         account(),
+        tagged(device::approvals(), "account"),
+        tagged(certificates::all(), "account"),
         tagged(startup::secrets(), "account"),
         lists(),
         workspaces(),

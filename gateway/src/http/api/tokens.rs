@@ -126,7 +126,7 @@ pub(super) fn named_token(name: &str) -> Result<(), ApiRefused> {
 
 /// Tells whether a character isn't seen, or turns others round: a name is to be what it
 /// looks like.
-fn is_unseen(c: char) -> bool {
+pub(super) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

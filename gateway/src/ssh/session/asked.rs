@@ -9,9 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use devgate_protocol::Originator;
 use russh::ChannelMsg;
 
-/// What a client asked for on one session channel.
-#[derive(Debug, Default)]
-pub(super) struct Asked(Mutex<Wanted>);
+use crate::identity::{SshAction, SshActions};
+
+/// What a client asked for on one session channel, and may have.
+#[derive(Debug)]
+pub(super) struct Asked {
+    allowed: SshActions,
+    wanted: Mutex<Wanted>,
+}
 
 #[derive(Debug, Default)]
 struct Wanted {
@@ -32,8 +37,24 @@ enum Forwarding {
 }
 
 impl Asked {
-    /// Notes what a request asks for, if anything.
-    pub(super) fn note(&self, request: &ChannelMsg) {
+    /// Nothing yet, of what is allowed.
+    pub(super) fn within(allowed: SshActions) -> Self {
+        let wanted = Mutex::default();
+        Self { allowed, wanted }
+    }
+
+    /// Notes what a request asks for, if anything. Returns whether it is allowed: one that
+    /// isn't goes no further, and its client was told.
+    pub(super) fn note(&self, request: &ChannelMsg) -> bool {
+        let needed = match request {
+            ChannelMsg::RequestPty { .. } => Some(SshAction::Pty),
+            ChannelMsg::RequestX11 { .. } => Some(SshAction::X11Forwarding),
+            ChannelMsg::AgentForward { .. } => Some(SshAction::AgentForwarding),
+            _ => None,
+        };
+        if needed.is_some_and(|action| !self.allowed.allows(action)) {
+            return false;
+        }
         match request {
             ChannelMsg::AgentForward { .. } => self.lock().agent = Forwarding::Allowed,
             ChannelMsg::RequestX11 {
@@ -47,6 +68,7 @@ impl Asked {
             }
             _ => {}
         }
+        true
     }
 
     /// Tells whether a connection that the agent announces was asked for, and counts
@@ -70,7 +92,7 @@ impl Asked {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wanted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_not_taken() {
-        let asked = Asked::default();
+        let asked = Asked::within(SshActions::all());
         let tcpip = Originator::Tcpip {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 1,
@@ -115,8 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_allowed_is_neither_noted_nor_passed_on() {
+        let asked = Asked::within([SshAction::X11Forwarding].into_iter().collect());
+        assert!(!asked.note(&ChannelMsg::AgentForward { want_reply: true }));
+        assert!(!asked.takes(&Originator::AuthAgent));
+        assert!(asked.note(&x11(true)) && asked.takes(&DISPLAY));
+        let shell = ChannelMsg::RequestShell { want_reply: true };
+        assert!(asked.note(&shell));
+    }
+
+    #[test]
     fn a_single_connection_to_the_display_is_one() {
-        let asked = Asked::default();
+        let asked = Asked::within(SshActions::all());
         asked.note(&x11(true));
         assert!(asked.takes(&DISPLAY) && !asked.takes(&DISPLAY));
         asked.note(&x11(false));

@@ -62,12 +62,17 @@ pub(super) enum Unstarted {
 }
 
 /// Collects a client's requests up to the one that starts its program.
-pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarted> {
+///
+/// What the client may not have is left out; it was told.
+pub(super) async fn gather(
+    connection: &Connection,
+    rx: &mut ChannelReadHalf,
+) -> Result<Preface, Unstarted> {
     let mut frames = Vec::new();
     let mut terminal = Terminal::None;
     let mut wake = Wake::Background;
     let mut early = Early::default();
-    let asked = Asked::default();
+    let asked = Asked::within(connection.actions().clone());
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
         let message = timeout_at(deadline, rx.wait())
@@ -80,6 +85,9 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
                 | ChannelMsg::Exec { .. }
                 | ChannelMsg::RequestSubsystem { .. }
         );
+        if !asked.note(&message) {
+            continue;
+        }
         match &message {
             ChannelMsg::Close => return Err(Unstarted::Closed),
             ChannelMsg::RequestPty { .. } => {
@@ -94,7 +102,6 @@ pub(super) async fn gather(rx: &mut ChannelReadHalf) -> Result<Preface, Unstarte
             // They are the program's, whatever comes before it.
             early.push(message);
         } else {
-            asked.note(&message);
             push(&mut frames, message).map_err(Unstarted::Refused)?;
         }
         if frames.len() + early.bytes > MAX_PREFACE {

@@ -78,7 +78,9 @@ pub(super) async fn upload(
                 if matches!(message, ChannelMsg::EndOfWrite) {
                     unread.notify_one();
                 }
-                asked.note(&message);
+                if !asked.note(&message) {
+                    continue;
+                }
                 let mut frames = Vec::new();
                 match push(&mut frames, message) {
                     Ok(()) => writer.write_all(&frames).await,

@@ -1,11 +1,11 @@
 import { Button } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { IconDeviceDesktop, IconDeviceMobile } from "@tabler/icons-react";
+import { IconDeviceDesktop, IconDeviceMobile, IconTerminal2 } from "@tabler/icons-react";
 
 import { explain, request } from "../api/client";
-import { logins } from "../api/queries";
-import type { Login } from "../api/types";
+import { logins, sshApprovals } from "../api/queries";
+import type { Login, SshApproval } from "../api/types";
 import { Failure } from "../parts/Failure";
 import { browser } from "../parts/format";
 import { Loading } from "../parts/Loading";
@@ -21,6 +21,7 @@ export default function Logins() {
         title="Logins"
         description="Browsers that are signed in as you. End those that you don't know, and change your password."
       />
+      <Approvals />
       {list.isError && !list.data && (
         <Failure title="Logins can't be shown" error={list.error} retry={() => void list.refetch()} />
       )}
@@ -37,6 +38,52 @@ export default function Logins() {
         </div>
       )}
     </>
+  );
+}
+
+/** SSH connections that are let in by an approval of a moment ago; nothing where there are none. */
+function Approvals() {
+  const list = useQuery({ ...sshApprovals, refetchInterval: 15_000 });
+  if (!list.data || list.data.length === 0) return null;
+  return (
+    <div className={rows.box}>
+      <ul className={rows.list} aria-label="SSH connections that are let in">
+        {list.data.map((approval) => (
+          <ApprovalRow key={approval.id} approval={approval} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function ApprovalRow({ approval }: { approval: SshApproval }) {
+  const queries = useQueryClient();
+  const end = useMutation({
+    mutationFn: () => request("DELETE", "/me/ssh-approvals/{id}", { path: { id: approval.id } }),
+    onError: (error) => {
+      notifications.show({ color: "red", title: "They are still let in", message: explain(error) });
+    },
+    onSettled: () => queries.invalidateQueries(sshApprovals),
+  });
+  return (
+    <li className={rows.row}>
+      <IconTerminal2 size={20} aria-hidden />
+      <div className={rows.what}>
+        <span className={rows.name}>SSH to {approval.login}</span>
+        <span className={rows.note}>
+          {approval.address} · let in without a key until <Ago time={approval.until} />
+        </span>
+      </div>
+      <Button
+        variant="default"
+        size="xs"
+        loading={end.isPending}
+        aria-label={`End SSH to ${approval.login} from ${approval.address}`}
+        onClick={() => end.mutate()}
+      >
+        End
+      </Button>
+    </li>
   );
 }
 

@@ -32,6 +32,7 @@ const EVENTS = [
   "token-deleted",
   "login",
   "logout",
+  "ssh-approval",
   "port-changed",
   "startup-failed",
 ] as const;
@@ -49,6 +50,7 @@ function touched(kind: string): string[] {
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];
   if (kind.startsWith("log")) return ["logins"];
+  if (kind.startsWith("ssh-approval")) return ["ssh-approvals"];
   if (kind.startsWith("port")) return ["ports"];
   return [];
 }

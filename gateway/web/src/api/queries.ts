@@ -69,6 +69,11 @@ export const logins = queryOptions({
   queryFn: ({ signal }) => requestAll("/me/logins", signal),
 });
 
+export const sshApprovals = queryOptions({
+  queryKey: ["ssh-approvals"],
+  queryFn: ({ signal }) => requestAll("/me/ssh-approvals", signal),
+});
+
 export const users = queryOptions({
   queryKey: ["users"],
   queryFn: ({ signal }) => requestAll("/users", signal),

@@ -1,4 +1,4 @@
-/** Signs a program in that waits in somebody's terminal, or refuses to. */
+/** Signs a program in that waits in somebody's terminal, or lets its SSH connection in; or refuses to. */
 import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconCheck, IconX } from "@tabler/icons-react";
@@ -6,13 +6,14 @@ import { useState } from "react";
 import { useLocation } from "react-router";
 
 import { explain, request } from "../api/client";
-import { me, tokens } from "../api/queries";
+import { me, sshApprovals, tokens, workspaces } from "../api/queries";
 import type { DeviceWaiting, Scope } from "../api/types";
 import { Failure } from "../parts/Failure";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import { Panel } from "../parts/Panel";
 import { Ago } from "../parts/Time";
+import { type Back, checkedBack, isPage, returnOf } from "./back";
 import { asCode, codeOf } from "./device-code";
 import classes from "./Device.module.css";
 
@@ -24,21 +25,40 @@ const GRANTED: Record<Scope, string> = {
 
 export default function Device() {
   const { hash } = useLocation();
-  return <Page key={hash} linked={asCode(codeOf(hash))} />;
+  return <Page key={hash} linked={asCode(codeOf(hash))} wanted={returnOf(hash)} />;
 }
 
-function Page({ linked }: { linked: string | null }) {
+/** Returns the way back to the editor that sent somebody here, where it may be taken. */
+function useBack(wanted: string | null): Back | null {
+  const all = useQuery({ ...workspaces, enabled: wanted !== null && isPage(wanted) });
+  const mine = all.data?.filter((one) => one.may_enter) ?? [];
+  return wanted === null
+    ? null
+    : checkedBack(
+        wanted,
+        mine.map((one) => one.urls.editor),
+      );
+}
+
+function Page({ linked, wanted }: { linked: string | null; wanted: string | null }) {
   const [code, setCode] = useState(linked);
+  const back = useBack(wanted);
   return (
     <>
       <PageTitle
         title="Sign a program in"
-        description="`devgate login` in a terminal shows a code and waits for you here."
+        description="`devgate login` or `ssh` in a terminal, or your editor, shows a code and waits for you here."
       />
       {code === null ? (
         <Enter enter={setCode} />
       ) : (
-        <Decide key={code} code={code} linked={code === linked} other={() => setCode(null)} />
+        <Decide
+          key={code}
+          code={code}
+          linked={code === linked}
+          back={code === linked ? back : null}
+          other={() => setCode(null)}
+        />
       )}
     </>
   );
@@ -94,8 +114,15 @@ function CodeInput({ label, value, change, error }: CodeInputProps) {
   );
 }
 
+interface DecideProps {
+  code: string;
+  linked: boolean;
+  back: Back | null;
+  other: () => void;
+}
+
 /** Decides on a code that somebody typed, or that a link had, which anybody can make. */
-function Decide({ code, linked, other }: { code: string; linked: boolean; other: () => void }) {
+function Decide({ code, linked, back, other }: DecideProps) {
   const queries = useQueryClient();
   const [typed, setTyped] = useState("");
   const waiting = useQuery({
@@ -112,21 +139,14 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
       else await request("POST", "/login/device/{code}/refuse", options);
       return allow;
     },
-    onSettled: () => queries.invalidateQueries(tokens),
+    onSuccess: (allowed) => {
+      if (allowed && back) window.location.assign(back.href);
+    },
+    onSettled: () =>
+      Promise.all([queries.invalidateQueries(tokens), queries.invalidateQueries(sshApprovals)]),
   });
   if (decide.data !== undefined) {
-    return (
-      <Alert
-        color="gray"
-        icon={decide.data ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
-        title={decide.data ? "Approved" : "Refused"}
-        role="status"
-      >
-        {decide.data
-          ? "The terminal goes on by itself; you can close this page. The token is in your account's list of tokens, where you can end it."
-          : "The program gets nothing. You can close this page."}
-      </Alert>
-    );
+    return <Decided told={decide.data ? approved(waiting.data) : null} back={back} />;
   }
   if (waiting.isPending) return <Loading />;
   if (!waiting.data) {
@@ -140,6 +160,7 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
     );
   }
   const { scope, same_address: isNear } = waiting.data;
+  const isSsh = waiting.data.asks === "ssh";
   const compares = linked && (scope === "admin" || !isNear);
   return (
     <Panel title="Is this you?">
@@ -148,6 +169,12 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
         {!isNear && (
           <Alert color="red" title="It asks from another address than you" role="alert">
             That is as it should be where your terminal is on another machine or network, and only there.
+          </Alert>
+        )}
+        {isSsh && waiting.data.expires_in_seconds > 0 && (
+          <Alert color="yellow" title={`Further connections get in for ${minutes(waiting.data)}`}>
+            Those from {waiting.data.address} with the login name {waiting.data.name}, without asking again:
+            also somebody else&apos;s who shares that address. Your account&apos;s logins show it, and end it.
           </Alert>
         )}
         <Alert color="yellow">
@@ -177,6 +204,42 @@ function Decide({ code, linked, other }: { code: string; linked: boolean; other:
   );
 }
 
+/** Says for how long further connections are let in. */
+function minutes({ expires_in_seconds: seconds }: DeviceWaiting): string {
+  const whole = Math.ceil(seconds / 60);
+  return whole === 1 ? "a minute" : `${whole} minutes`;
+}
+
+/** Says what comes of an approval. */
+function approved(waiting: DeviceWaiting | undefined): string {
+  const next = "It goes on by itself; you can close this page.";
+  if (waiting?.asks !== "ssh") {
+    return `${next} The token is in your account's list of tokens, where you can end it.`;
+  }
+  return `${next} The connection ends when you sign out here.`;
+}
+
+/** What was decided; `told` says what comes of an approval. */
+function Decided({ told, back }: { told: string | null; back: Back | null }) {
+  return (
+    <Stack gap="md" align="flex-start">
+      <Alert
+        color="gray"
+        icon={told ? <IconCheck size={18} aria-hidden /> : <IconX size={18} aria-hidden />}
+        title={told ? "Approved" : "Refused"}
+        role="status"
+      >
+        {told ?? "Nothing is let in. You can close this page."}
+      </Alert>
+      {told && back && (
+        <Button component="a" href={back.href}>
+          Back to {back.editor}
+        </Button>
+      )}
+    </Stack>
+  );
+}
+
 function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
   const who = useQuery(me).data?.name;
   const days = Math.max(1, Math.round(waiting.expires_in_seconds / 86_400));
@@ -188,16 +251,32 @@ function Facts({ waiting, shown }: { waiting: DeviceWaiting; shown: boolean }) {
         </Text>
       )}
       <dl className={classes.facts}>
-        <dt>Calls itself</dt>
-        <dd>{waiting.name}</dd>
-        <dt>Asks from</dt>
-        <dd>{waiting.address}</dd>
-        <dt>Will act as</dt>
-        <dd>{who}</dd>
-        <dt>May</dt>
-        <dd>{GRANTED[waiting.scope]}</dd>
-        <dt>For</dt>
-        <dd>{days === 1 ? "a day at most" : `${days} days`}</dd>
+        {waiting.asks === "ssh" ? (
+          <>
+            <dt>Asks for</dt>
+            <dd>
+              {waiting.connections > 1 ? `${waiting.connections} SSH connections` : "An SSH connection"} as
+              you, {who}
+            </dd>
+            <dt>To the workspace</dt>
+            <dd>{waiting.name}</dd>
+            <dt>From</dt>
+            <dd>{waiting.address}</dd>
+          </>
+        ) : (
+          <>
+            <dt>Calls itself</dt>
+            <dd>{waiting.name}</dd>
+            <dt>Asks from</dt>
+            <dd>{waiting.address}</dd>
+            <dt>Will act as</dt>
+            <dd>{who}</dd>
+            <dt>May</dt>
+            <dd>{GRANTED[waiting.scope ?? "read"]}</dd>
+            <dt>For</dt>
+            <dd>{days === 1 ? "a day at most" : `${days} days`}</dd>
+          </>
+        )}
         <dt>Can be decided</dt>
         <dd>
           until <Ago time={waiting.until} />

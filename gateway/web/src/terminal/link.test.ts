@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { Acknowledgements, type LinkState, parseMessage, TerminalLink } from "./link";
+import { type LinkState, TerminalLink } from "./link";
+import { Acknowledgements, parseMessage } from "./messages";
 
 class FakeSocket {
   static made: FakeSocket[] = [];

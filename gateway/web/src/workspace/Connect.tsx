@@ -98,6 +98,13 @@ function Programs({ to }: { to: Connection }) {
         autoComplete="off"
         spellCheck={false}
       />
+      <Text size="sm" c="dimmed" mt="sm">
+        The list of your workspaces in VS Code, VSCodium, Cursor or Windsurf:{" "}
+        <Anchor href="/extension/devgate.vsix" download underline="always" inherit>
+          the extension
+        </Anchor>
+        , to install from VSIX.
+      </Text>
       <HostKeys list={to.host_keys} />
     </>
   );

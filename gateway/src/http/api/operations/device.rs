@@ -1,10 +1,37 @@
 //! Programs that are signed in from a browser.
 
 use http::StatusCode;
-use utoipa::openapi::path::HttpMethod::{Get, Post};
+use utoipa::openapi::path::HttpMethod::{Delete, Get, Post};
 
 use crate::http::api::document::{Operation, PEM};
-use crate::http::api::wire::{BeginDevice, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice};
+use crate::http::api::wire::{
+    BeginDevice, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice, Paging, SshApproval,
+};
+use crate::names::ApprovalId;
+
+/// Returns the operations on approvals that still let SSH connections in.
+pub(super) fn approvals() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            Get,
+            "/me/ssh-approvals",
+            "listSshApprovals",
+            "List the approvals that let SSH connections in",
+        )
+        .about("For a few minutes each, from one address and with one login name.")
+        .query::<Paging>()
+        .answers_page::<SshApproval>("the approvals, newest first"),
+        Operation::new(
+            Delete,
+            "/me/ssh-approvals/{id}",
+            "endSshApproval",
+            "End an approval that lets SSH connections in",
+        )
+        .about("The connections that it let in end, too.")
+        .parameter::<ApprovalId>("id", "the approval's id")
+        .answers_plainly(StatusCode::NO_CONTENT, &[], "ended"),
+    ]
+}
 
 /// Returns the operations.
 pub(super) fn all() -> Vec<Operation> {
@@ -46,7 +73,7 @@ pub(super) fn all() -> Vec<Operation> {
             Get,
             "/login/device/{code}",
             "showDevice",
-            "Show a program that waits to be approved",
+            "Show a program or SSH connection that waits to be approved",
         ))
         .about("Not for tokens.")
         .answers::<DeviceWaiting>(StatusCode::OK, "what waits"),
@@ -54,15 +81,18 @@ pub(super) fn all() -> Vec<Operation> {
             Post,
             "/login/device/{code}/approve",
             "approveDevice",
-            "Let a program have a token",
+            "Let a program have a token, or SSH connections in",
         ))
-        .about("It will be the caller's. Not for tokens.")
+        .about(
+            "The token will be the caller's; the connections will be theirs, too, and end with \
+             their login. Not for tokens.",
+        )
         .answers_plainly(StatusCode::NO_CONTENT, &[], "approved"),
         coded(Operation::new(
             Post,
             "/login/device/{code}/refuse",
             "refuseDevice",
-            "Let a program have no token",
+            "Let a program have no token, or SSH connections end",
         ))
         .about("Not for tokens.")
         .answers_plainly(StatusCode::NO_CONTENT, &[], "refused"),

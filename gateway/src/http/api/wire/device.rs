@@ -1,4 +1,4 @@
-//! Programs that are signed in by somebody who approves them in a browser.
+//! Programs and SSH connections that somebody approves in a browser.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use time::serde::rfc3339;
 use utoipa::ToSchema;
 
 use super::{NewToken, ScopeName};
-use crate::names::UserName;
+use crate::names::{ApprovalId, UserName};
 
 /// Longest life of a token that is asked for in this way, in seconds: 90 days.
 pub const MAX_DEVICE_LIFE: u32 = 90 * 24 * 3600;
@@ -67,23 +67,55 @@ pub struct DeviceToken {
     pub token: NewToken,
 }
 
-/// A program that waits, as whoever may approve it sees it.
+/// What waits to be approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceAsks {
+    /// A program, for a token.
+    Token,
+    /// SSH connections of a client without a known key, to be let in.
+    Ssh,
+}
+
+/// What waits, as whoever may approve it sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceWaiting {
     /// The code that is in its terminal.
     pub user_code: String,
-    /// What it calls itself.
+    /// What it asks for.
+    pub asks: DeviceAsks,
+    /// What a program calls itself; the login name of SSH connections, which says where
+    /// they lead.
     pub name: String,
     /// The address that it asks from.
     #[schema(value_type = String)]
     pub address: IpAddr,
     /// Whether whoever looks asks from there, too.
     pub same_address: bool,
-    /// What its token will allow.
-    pub scope: ScopeName,
-    /// For how many seconds.
+    /// How many SSH connections wait.
+    pub connections: usize,
+    /// What its token will allow; null for SSH connections.
+    #[schema(required = true)]
+    pub scope: Option<ScopeName>,
+    /// For how many seconds the token counts; or for how many further SSH connections with
+    /// that login name are let in from that address.
     pub expires_in_seconds: u64,
     /// Until when this can be decided.
+    #[serde(with = "rfc3339")]
+    pub until: OffsetDateTime,
+}
+
+/// An approval that still lets SSH connections in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SshApproval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The login name that they have: where they lead.
+    pub login: String,
+    /// The address that they come from.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Until when they are let in.
     #[serde(with = "rfc3339")]
     pub until: OffsetDateTime,
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod agent;
+mod certificates;
 mod device;
 mod files;
 mod processes;
@@ -15,6 +16,7 @@ mod workspaces;
 
 pub use account::*;
 pub use agent::*;
+pub use certificates::*;
 pub use device::*;
 pub use files::*;
 pub use processes::*;
@@ -34,8 +36,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::names::{
-    LeaseId, LoginId, MAX_NAME, SnapshotId, SnapshotName, TemplateName, TokenId, UserId, UserName,
-    WorkspaceId, WorkspaceName,
+    ApprovalId, LeaseId, LoginId, MAX_NAME, SnapshotId, SnapshotName, TemplateName, TokenId,
+    UserId, UserName, WorkspaceId, WorkspaceName,
 };
 
 /// Most entries of one page.
@@ -105,4 +107,5 @@ checked_texts! {
     LoginId => "LoginId", "^[a-z0-9]{16}$", 16;
     TokenId => "TokenId", "^[a-z0-9]{16}$", 16;
     LeaseId => "LeaseId", "^[a-z0-9]{16}$", 16;
+    ApprovalId => "ApprovalId", "^[a-z0-9]{16}$", 16;
 }

@@ -1,0 +1,471 @@
+//! SSH user certificates: short-lived, signed by the gateway's own CA, and narrowed to what
+//! they are for.
+//!
+//! Invariant: one counts only with its record, which the gateway makes when it signs it:
+//! until it ends or is revoked, and no longer than the login or token that asked for it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use devgate_certs::{CertsError, UserCa, UserCertificate};
+use ssh_key::{Certificate, HashAlg};
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+
+use super::{AuthorizedKey, Caller, Sessions, Target, User, Via};
+use crate::config::Network;
+use crate::store::{Store, StoreError};
+
+/// Longest life.
+pub(super) const MAX_CERTIFICATE_LIFE: Duration = Duration::days(1);
+
+/// Certificates that one user may have that haven't ended.
+const MAX_OF_USER: usize = 200;
+
+/// How far clients' clocks may be behind.
+const SKEW: Duration = Duration::minutes(1);
+
+/// The only critical option that is known (PROTOCOL.certkeys of OpenSSH).
+const SOURCE_ADDRESS: &str = "source-address";
+
+/// What may be done on a connection beside running programs and moving files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SshAction {
+    /// To have a terminal (`pty-req`).
+    Pty,
+    /// To forward ports and Unix sockets, either way.
+    PortForwarding,
+    /// To forward the authentication agent.
+    AgentForwarding,
+    /// To forward X11.
+    X11Forwarding,
+}
+
+/// What is allowed of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshActions(BTreeSet<SshAction>);
+
+/// A text that names no action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an action is 'pty', 'port-forwarding', 'agent-forwarding' or 'x11-forwarding'")]
+pub struct InvalidSshAction;
+
+/// A certificate that is asked for.
+#[derive(Clone, Debug)]
+pub struct CertificateWish {
+    /// The key that it is for.
+    pub key: AuthorizedKey,
+    /// For how long.
+    pub lasts: Duration,
+    /// Where it counts from; empty: from everywhere.
+    pub networks: Vec<Network>,
+    /// The workspaces that it leads to; empty: to all of its user's.
+    pub workspaces: Vec<Target>,
+    /// What it allows.
+    pub actions: SshActions,
+}
+
+/// A certificate in the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// Its number.
+    pub serial: u64,
+    /// Whose it is.
+    pub user: User,
+    /// What asked for it: it counts no longer than that.
+    pub via: Via,
+    /// What it is called in logs.
+    pub key_id: String,
+    /// The fingerprint of the key that it is for.
+    pub fingerprint: String,
+    /// Its principals.
+    pub principals: Vec<String>,
+    /// Where it counts from; empty: from everywhere.
+    pub networks: Vec<Network>,
+    /// What it allows.
+    pub actions: SshActions,
+    /// When it was signed.
+    pub created: OffsetDateTime,
+    /// When it ends.
+    pub expires: OffsetDateTime,
+    /// When it was revoked, if it was.
+    pub revoked: Option<OffsetDateTime>,
+}
+
+/// A certificate that signs somebody in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its record.
+    pub record: CertificateRecord,
+    /// What ends connections that came in by it.
+    pub ends: [CancellationToken; 2],
+}
+
+/// Why none is signed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSigned {
+    /// The user has too many.
+    #[error(
+        "you have as many SSH certificates as one may have: revoke some, or wait for their end"
+    )]
+    TooMany,
+    /// A workspace that isn't the user's own.
+    #[error("{0} is no workspace of yours: the list of workspaces shows what there is")]
+    NotOwn(Target),
+    /// What asked for it has ended.
+    #[error("what you are signed in with has ended: sign in anew")]
+    Ended,
+    /// The key can't be certified.
+    #[error("this key can't be certified: use an ed25519, ECDSA or RSA key")]
+    Key,
+    /// The records can't be read or written.
+    #[error("can't record the certificate")]
+    Store(#[from] StoreError),
+    /// It can't be signed.
+    #[error("can't sign the certificate")]
+    Certs(#[from] CertsError),
+}
+
+/// Why a certificate signs nobody in.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateRefused {
+    /// Another authority signed it.
+    #[error("it is signed by another authority, or wrongly")]
+    Authority,
+    /// It is for hosts.
+    #[error("it is a host's certificate")]
+    Host,
+    /// There is no record of it.
+    #[error("nothing is known of its serial number: its user was removed, or it ended long ago")]
+    Unknown,
+    /// It isn't what its record says.
+    #[error("it isn't what was signed under its serial number")]
+    Different,
+    /// It was revoked.
+    #[error("it was revoked")]
+    Revoked,
+    /// What asked for it has ended.
+    #[error("the login or token that asked for it has ended")]
+    Ended,
+    /// Its time is over, or hasn't come.
+    #[error("it has expired or is not yet valid")]
+    Time,
+    /// It has an option that isn't known and must not be ignored.
+    #[error("it has the critical option {0:?}, which isn't supported")]
+    CriticalOption(String),
+    /// It doesn't count from there.
+    #[error("it doesn't count from this address")]
+    SourceAddress,
+    /// It stands for something else.
+    #[error("its principals don't include this login name")]
+    Principal,
+    /// The records can't be read.
+    #[error("it can't be looked up")]
+    Store(#[from] StoreError),
+}
+
+/// Signs certificates and tells which count. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Certificates(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    sessions: Sessions,
+    ca: UserCa,
+    /// What is cancelled when one is revoked, and until when it is kept.
+    watched: Mutex<HashMap<u64, (CancellationToken, OffsetDateTime)>>,
+}
+
+impl SshAction {
+    /// All there are.
+    pub const ALL: [Self; 4] = [
+        Self::Pty,
+        Self::PortForwarding,
+        Self::AgentForwarding,
+        Self::X11Forwarding,
+    ];
+
+    /// Returns its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pty => "pty",
+            Self::PortForwarding => "port-forwarding",
+            Self::AgentForwarding => "agent-forwarding",
+            Self::X11Forwarding => "x11-forwarding",
+        }
+    }
+
+    /// Returns the certificate's extension that allows it.
+    const fn extension(self) -> &'static str {
+        match self {
+            Self::Pty => "permit-pty",
+            Self::PortForwarding => "permit-port-forwarding",
+            Self::AgentForwarding => "permit-agent-forwarding",
+            Self::X11Forwarding => "permit-X11-forwarding",
+        }
+    }
+}
+
+impl fmt::Display for SshAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for SshAction {
+    type Err = InvalidSshAction;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSshAction> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
+        found.ok_or(InvalidSshAction)
+    }
+}
+
+impl SshActions {
+    /// All there are: what a key allows.
+    pub fn all() -> Self {
+        SshAction::ALL.into_iter().collect()
+    }
+
+    /// Tells whether something is allowed.
+    pub fn allows(&self, action: SshAction) -> bool {
+        self.0.contains(&action)
+    }
+
+    /// Returns what is allowed.
+    pub fn iter(&self) -> impl Iterator<Item = SshAction> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromIterator<SshAction> for SshActions {
+    fn from_iter<T: IntoIterator<Item = SshAction>>(actions: T) -> Self {
+        Self(actions.into_iter().collect())
+    }
+}
+
+impl Certificates {
+    /// Signs with this authority, and keeps records there.
+    pub fn new(store: Store, sessions: Sessions, ca: UserCa) -> Self {
+        let watched = Mutex::default();
+        Self(Arc::new(Inner {
+            store,
+            sessions,
+            ca,
+            watched,
+        }))
+    }
+
+    /// Signs one for whoever asks.
+    pub async fn sign(
+        &self,
+        caller: &Caller,
+        wish: CertificateWish,
+    ) -> Result<(CertificateRecord, Certificate), NotSigned> {
+        let now = OffsetDateTime::now_utc();
+        let store = &self.0.store;
+        let user = &caller.user;
+        let mine = store.ssh_certificates_of(user).await?;
+        let open = mine
+            .iter()
+            .filter(|one| one.revoked.is_none() && one.expires > now);
+        if open.count() >= MAX_OF_USER {
+            return Err(NotSigned::TooMany);
+        }
+        let principals = self.principals(user, &wish.workspaces).await?;
+        let ends = store
+            .lasts(&caller.via, now)
+            .await?
+            .ok_or(NotSigned::Ended)?;
+        let mut expires = now + wish.lasts.min(MAX_CERTIFICATE_LIFE);
+        // A login that is used lasts longer than it says now.
+        if let (super::Lasts::Until(end), Via::Token(_)) = (ends.0, &caller.via) {
+            expires = expires.min(end);
+        }
+        let key = wish.key.public_key().ok_or(NotSigned::Key)?;
+        let record = CertificateRecord {
+            // 52 bits: every program can say it as a number.
+            serial: rand::random::<u64>() >> 12,
+            user: user.clone(),
+            via: caller.via.clone(),
+            key_id: format!("{}@devgate", user.name),
+            fingerprint: wish.key.fingerprint().to_owned(),
+            principals,
+            networks: wish.networks,
+            actions: wish.actions,
+            created: now,
+            expires,
+            revoked: None,
+        };
+        let networks = listed(&record.networks);
+        let extensions: Vec<_> = record.actions.iter().map(SshAction::extension).collect();
+        let certificate = self.0.ca.sign(&UserCertificate {
+            public_key: key.key_data(),
+            serial: record.serial,
+            key_id: &record.key_id,
+            principals: &record.principals,
+            validity: (now - SKEW, expires),
+            source_address: (!networks.is_empty()).then_some(&networks),
+            extensions: &extensions,
+        })?;
+        store.add_ssh_certificate(&record).await?;
+        Ok((record, certificate))
+    }
+
+    /// Returns a user's, the newest first; those that ended lately included.
+    pub async fn list(&self, user: &User) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.0.store.ssh_certificates_of(user).await
+    }
+
+    /// Revokes one of a user's, and ends the connections that came in by it; `false` where
+    /// there is no such one.
+    pub async fn revoke(&self, user: &User, serial: u64) -> Result<bool, StoreError> {
+        let revoked = self.0.store.revoke_ssh_certificate(user, serial).await?;
+        if revoked && let Some((token, _)) = self.0.watched().remove(&serial) {
+            token.cancel();
+        }
+        Ok(revoked)
+    }
+
+    /// Tells whom a certificate signs in with a login name from an address. Its key isn't
+    /// proven by that.
+    pub async fn admit(
+        &self,
+        certificate: &Certificate,
+        login: &str,
+        client: IpAddr,
+    ) -> Result<Admitted, (CertificateRefused, Option<User>)> {
+        let unknown = |refused| (refused, None);
+        if !self.0.ca.signed(certificate) {
+            return Err(unknown(CertificateRefused::Authority));
+        }
+        // Before the record is read: a revocation from here on is noticed.
+        let serial = certificate.serial();
+        let revoked = self.watch(serial);
+        let found = self.0.store.ssh_certificate(serial).await;
+        let record = found
+            .map_err(|error| unknown(error.into()))?
+            .ok_or(unknown(CertificateRefused::Unknown))?;
+        let user = record.user.clone();
+        if let Err(refused) = check(&record, certificate, login, client) {
+            return Err((refused, Some(user)));
+        }
+        let ended = self.0.sessions.revoked(&record.via);
+        if !self.0.sessions.live(&record.via).await {
+            return Err((CertificateRefused::Ended, Some(user)));
+        }
+        Ok(Admitted {
+            record,
+            ends: [revoked, ended],
+        })
+    }
+
+    /// Returns what is cancelled once a certificate is revoked.
+    fn watch(&self, serial: u64) -> CancellationToken {
+        let now = OffsetDateTime::now_utc();
+        let mut watched = self.0.watched();
+        watched.retain(|_, (_, until)| *until > now);
+        // As long as it is listed, and can be revoked.
+        let until = now + MAX_CERTIFICATE_LIFE + crate::store::ENDED_CERTIFICATES_KEPT;
+        let (token, kept) = watched
+            .entry(serial)
+            .or_insert_with(|| (CancellationToken::new(), until));
+        *kept = until;
+        token.child_token()
+    }
+
+    /// Returns what a certificate stands for: its user, or single workspaces of theirs.
+    async fn principals(
+        &self,
+        user: &User,
+        workspaces: &[Target],
+    ) -> Result<Vec<String>, NotSigned> {
+        if workspaces.is_empty() {
+            return Ok(vec![user.name.to_string()]);
+        }
+        let identity = super::Identity::new(self.0.store.clone());
+        let mut principals = Vec::new();
+        for target in workspaces {
+            match identity.authorize(user, target).await {
+                Ok(grant) => principals.push(format!("{}.{}", grant.workspace().name, user.name)),
+                Err(super::Denied::Store(error)) => return Err(error.into()),
+                Err(_) => return Err(NotSigned::NotOwn(target.clone())),
+            }
+        }
+        principals.sort();
+        principals.dedup();
+        Ok(principals)
+    }
+}
+
+impl Inner {
+    fn watched(&self) -> MutexGuard<'_, HashMap<u64, (CancellationToken, OffsetDateTime)>> {
+        // It is whole after every statement: a panic elsewhere breaks nothing.
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns networks as a certificate has them.
+pub(crate) fn listed(networks: &[Network]) -> String {
+    let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    networks.join(",")
+}
+
+/// Compares a certificate that the authority signed with its record, and with what it is
+/// shown for.
+fn check(
+    record: &CertificateRecord,
+    certificate: &Certificate,
+    login: &str,
+    client: IpAddr,
+) -> Result<(), CertificateRefused> {
+    if !certificate.cert_type().is_user() {
+        return Err(CertificateRefused::Host);
+    }
+    let key = certificate.public_key().fingerprint(HashAlg::Sha256);
+    if key.to_string() != record.fingerprint
+        || certificate.valid_principals() != record.principals.as_slice()
+    {
+        return Err(CertificateRefused::Different);
+    }
+    let now = OffsetDateTime::now_utc();
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
+    if seconds < certificate.valid_after() || seconds >= certificate.valid_before() {
+        return Err(CertificateRefused::Time);
+    }
+    if record.revoked.is_some() {
+        return Err(CertificateRefused::Revoked);
+    }
+    for (name, value) in certificate.critical_options().iter() {
+        if name != SOURCE_ADDRESS {
+            return Err(CertificateRefused::CriticalOption(name.clone()));
+        }
+        let mut networks = value.split(',').map(str::parse::<Network>);
+        if !networks.any(|network| network.is_ok_and(|network| network.contains(client))) {
+            return Err(CertificateRefused::SourceAddress);
+        }
+    }
+    let user = record.user.name.as_str();
+    let stands_for = |principal: &String| principal == user || leads_to(principal, login, user);
+    if !certificate.valid_principals().iter().any(stands_for) {
+        return Err(CertificateRefused::Principal);
+    }
+    Ok(())
+}
+
+/// Tells whether a login name of a user's leads to the workspace of a principal,
+/// `WORKSPACE.OWNER`.
+fn leads_to(principal: &str, login: &str, user: &str) -> bool {
+    let Ok(target) = login.parse::<Target>() else {
+        return false;
+    };
+    let owner = target.owner.as_ref().map_or(user, |owner| owner.as_str());
+    principal == format!("{}.{owner}", target.workspace)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! User authentication (RFC 4252): who a connection's client is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use russh::keys::{Certificate, HashAlg, ssh_key};
+use russh::server::{Auth, PublicKeyOffer};
+use tracing::{Span, debug, error, info};
+
+use super::Gateway;
+use super::browser::{Asker, Asking, Step};
+use super::connection::quoted;
+use super::login::Login;
+use super::proof::Proof;
+use crate::events::{Kind, NewEvent};
+use crate::identity::{Admitted, CertificateRefused, User};
+
+/// Signs one connection's client in.
+pub(super) struct SignIn {
+    gateway: Arc<Gateway>,
+    client: IpAddr,
+    login: Arc<Login>,
+    /// The connection's.
+    span: Span,
+    asking: Asking,
+    /// What was proven, once something was.
+    pub(super) proof: Option<Proof>,
+}
+
+/// Whose turn it is in keyboard-interactive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The client begins.
+    First,
+    /// The client has answered.
+    Answered,
+}
+
+impl SignIn {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        client: IpAddr,
+        login: Arc<Login>,
+        span: Span,
+    ) -> Self {
+        Self {
+            gateway,
+            client,
+            login,
+            span,
+            asking: Asking::default(),
+            proof: None,
+        }
+    }
+
+    /// Tells whether it is worth to prove a key.
+    pub(super) async fn offered(&self, name: &str, offer: &PublicKeyOffer<'_>) -> Auth {
+        self.login.name(name);
+        let known = match offer.certificate {
+            Some(certificate) => self.admitted(name, certificate).await.is_some(),
+            None => self.user_of(name, offer.public_key).await.is_some(),
+        };
+        if known { Auth::Accept } else { Auth::reject() }
+    }
+
+    /// Signs in with a certificate whose key was proven.
+    pub(super) async fn by_certificate(&mut self, name: &str, certificate: &Certificate) -> Auth {
+        let admitted = self.admitted(name, certificate).await;
+        self.signed_in(admitted.map(Proof::certificate))
+    }
+
+    /// Notes a certificate that is refused, by whatever finds out.
+    pub(super) async fn refused(
+        &self,
+        name: &str,
+        certificate: &Certificate,
+        (why, user): (&str, Option<User>),
+    ) {
+        let refused = self.login.refuse();
+        let (serial, key_id) = (certificate.serial(), quoted(certificate.key_id()));
+        let login = quoted(name);
+        info!(
+            parent: &self.span,
+            ?login, refused, serial, ?key_id, why, "SSH certificate refused"
+        );
+        // What another authority signed is nobody's here.
+        if let Some(user) = user {
+            let about = NewEvent::of_user(Kind::SshCertificate, &user)
+                .saying("decision", "refused")
+                .saying("serial", &serial.to_string())
+                .saying("reason", why);
+            let about = about.saying("address", &self.client.to_string());
+            self.gateway.workspaces.events().record(about);
+        }
+        tokio::time::sleep(self.gateway.lockout.delay(self.client, name)).await;
+    }
+
+    /// Tells whose certificate it is, where the log-in may go on with it.
+    async fn admitted(&self, name: &str, certificate: &Certificate) -> Option<Admitted> {
+        if let Err(locked) = self.gateway.lockout.check_address(self.client) {
+            let span = &self.span;
+            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
+            return None;
+        }
+        let certificates = &self.gateway.certificates;
+        match certificates.admit(certificate, name, self.client).await {
+            Ok(admitted) => Some(admitted),
+            Err((CertificateRefused::Store(error), _)) => {
+                let error = &error as &dyn std::error::Error;
+                error!(parent: &self.span, error, "certificates can't be looked up");
+                None
+            }
+            Err((refused, user)) => {
+                let why = refused.to_string();
+                self.refused(name, certificate, (&why, user)).await;
+                None
+            }
+        }
+    }
+
+    /// Notes a certificate that wasn't in time, or was signed wrongly.
+    pub(super) async fn invalid(&self, name: &str, certificate: &Certificate, why: &str) {
+        self.login.name(name);
+        // Whose it is, if it is one of ours at all.
+        let certificates = &self.gateway.certificates;
+        let user = match certificates.admit(certificate, name, self.client).await {
+            Ok(admitted) => Some(admitted.record.user),
+            Err((_, user)) => user,
+        };
+        self.refused(name, certificate, (why, user)).await;
+    }
+
+    /// Signs in with a key that was proven.
+    pub(super) async fn by_key(&mut self, name: &str, key: &ssh_key::PublicKey) -> Auth {
+        let user = self.user_of(name, key).await;
+        self.signed_in(user.map(Proof::key))
+    }
+
+    /// Goes on with keyboard-interactive: somebody is to approve it in a browser.
+    pub(super) async fn by_browser(&mut self, name: &str, turn: Turn) -> Auth {
+        self.login.name(name);
+        let Some(sign_in) = &self.gateway.browser else {
+            return Auth::reject();
+        };
+        let asker = Asker {
+            client: self.client,
+            name,
+            login: &self.login,
+            lockout: &self.gateway.lockout,
+            span: &self.span,
+        };
+        let step = match turn {
+            Turn::First => self.asking.begin(sign_in, &asker).await,
+            Turn::Answered => self.asking.go_on(sign_in, &asker).await,
+        };
+        match step {
+            Step::In(proof) => self.signed_in(Some(proof)),
+            Step::Answer(answer) => answer,
+        }
+    }
+
+    fn signed_in(&mut self, proof: Option<Proof>) -> Auth {
+        self.proof = proof;
+        match self.proof {
+            Some(_) => Auth::Accept,
+            None => Auth::reject(),
+        }
+    }
+
+    /// Returns whose key it is, where the log-in may go on with it.
+    ///
+    /// A lock-out of the address keeps everybody out. One of the name doesn't keep out
+    /// a key that signs in: strangers can lock any name out by failing with it, keys
+    /// can't be guessed, and refusing them would only hurt the person whose name it is.
+    /// It slows down those who fail, and has their addresses locked out sooner.
+    async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
+        let lockout = &self.gateway.lockout;
+        let span = &self.span;
+        if let Err(locked) = lockout.check_address(self.client) {
+            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
+            return None;
+        }
+        match self.gateway.identity.user_of_key(key).await {
+            Ok(Some(user)) => Some(user),
+            Ok(None) => {
+                let refused = self.login.refuse();
+                let key = key.fingerprint(HashAlg::Sha256);
+                info!(parent: span, login = ?quoted(name), refused, %key, "unknown key");
+                tokio::time::sleep(lockout.delay(self.client, name)).await;
+                None
+            }
+            Err(error) => {
+                error!(
+                    parent: span,
+                    error = &error as &dyn std::error::Error,
+                    "keys can't be looked up"
+                );
+                None
+            }
+        }
+    }
+}
