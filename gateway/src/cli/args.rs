@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
-    certificate, completions, config_ssh, configuration, context, cp, deleted, doctor, exec, forward, history,
-    keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets, sleep, snapshots,
-    ssh, templates, tokens, users, workspaces,
+    certificate, completions, config_ssh, configuration, context, cp, deleted, doctor, exec,
+    forward, history, keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets,
+    sleep, snapshots, ssh, templates, tokens, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;

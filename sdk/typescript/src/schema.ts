@@ -149,7 +149,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show a program that waits to be approved
+         * Show a program or SSH connection that waits to be approved
          * @description Not for tokens.
          */
         get: operations["showDevice"];
@@ -171,8 +171,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let a program have a token
-         * @description It will be the caller's. Not for tokens.
+         * Let a program have a token, or SSH connections in
+         * @description The token will be the caller's; the connections will be theirs, too, and end with their login. Not for tokens.
          */
         post: operations["approveDevice"];
         delete?: never;
@@ -191,7 +191,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let a program have no token
+         * Let a program have no token, or SSH connections end
          * @description Not for tokens.
          */
         post: operations["refuseDevice"];
@@ -345,6 +345,90 @@ export interface paths {
         put: operations["setPassword"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the approvals that let SSH connections in
+         * @description For a few minutes each, from one address and with one login name.
+         */
+        get: operations["listSshApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End an approval that lets SSH connections in
+         * @description The connections that it let in end, too.
+         */
+        delete: operations["endSshApproval"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the SSH certificates
+         * @description Those that ended within a week included.
+         */
+        get: operations["listSshCertificates"];
+        put?: never;
+        /**
+         * Get an SSH certificate for a key
+         * @description With it the key signs in until it ends, in nothing but what it allows, and no longer than the login or token that asks.
+         */
+        post: operations["signSshCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/ssh-certificates/{serial}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an SSH certificate
+         * @description The connections that it let in end, too.
+         */
+        delete: operations["revokeSshCertificate"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1982,6 +2066,7 @@ export interface components {
          * @enum {string}
          */
         ApplicationsBy: "subdomain" | "path";
+        ApprovalId: string;
         /**
          * @description Kinds of what keeps a workspace awake; more may come.
          * @enum {string}
@@ -2181,6 +2266,11 @@ export interface components {
             start?: boolean;
             template?: components["schemas"]["TemplateName"] | null;
         };
+        /**
+         * @description What waits to be approved.
+         * @enum {string}
+         */
+        DeviceAsks: "token" | "ssh";
         /** @description The codes of a program that waits for somebody to approve it. */
         DeviceCodes: {
             /** @description What to poll with; nobody else is to know it. */
@@ -2209,21 +2299,28 @@ export interface components {
             /** @description Who approved it: whose it is. */
             user: components["schemas"]["UserName"];
         };
-        /** @description A program that waits, as whoever may approve it sees it. */
+        /** @description What waits, as whoever may approve it sees it. */
         DeviceWaiting: {
             /** @description The address that it asks from. */
             address: string;
+            /** @description What it asks for. */
+            asks: components["schemas"]["DeviceAsks"];
+            /** @description How many SSH connections wait. */
+            connections: number;
             /**
              * Format: int64
-             * @description For how many seconds.
+             * @description For how many seconds the token counts; or for how many further SSH connections with
+             *     that login name are let in from that address.
              */
             expires_in_seconds: number;
-            /** @description What it calls itself. */
+            /**
+             * @description What a program calls itself; the login name of SSH connections, which says where
+             *     they lead.
+             */
             name: string;
             /** @description Whether whoever looks asks from there, too. */
             same_address: boolean;
-            /** @description What its token will allow. */
-            scope: components["schemas"]["Scope"];
+            scope: components["schemas"]["Scope"] | null;
             /**
              * Format: date-time
              * @description Until when this can be decided.
@@ -3269,6 +3366,29 @@ export interface components {
             /** @description The link, to be handed to whom it is for. */
             url: string;
         };
+        /** @description Asks for an SSH user certificate. */
+        SignSshCertificate: {
+            /** @description What it allows beside running programs and moving files. Absent: everything. */
+            actions?: components["schemas"]["SshAction"][] | null;
+            /** @description The public key that it is for, as in a `.pub` file. */
+            public_key: string;
+            /** @description Addresses and networks that it counts from. Absent or empty: from everywhere. */
+            source_addresses?: string[] | null;
+            /**
+             * Format: int32
+             * @description For how many seconds. Absent: 8 hours; never longer than the token that asks.
+             */
+            valid_seconds?: number | null;
+            /** @description Names of the workspaces that it leads to. Absent or empty: to all of one's own. */
+            workspaces?: string[] | null;
+        };
+        /** @description A certificate that was signed just now. */
+        SignedSshCertificate: {
+            /** @description What is recorded of it. */
+            about: components["schemas"]["SshCertificate"];
+            /** @description The certificate, as in a `-cert.pub` file. */
+            certificate: string;
+        };
         /** @description How a workspace goes to sleep by itself. */
         SleepPolicy: {
             /**
@@ -3333,6 +3453,68 @@ export interface components {
             reason: string | null;
             /** @description Where it is: `pushing`, `pushed`, `pulling`, `pulled` or `failed`. */
             state: string;
+        };
+        /**
+         * @description What may be done on an SSH connection beside running programs and moving files.
+         * @enum {string}
+         */
+        SshAction: "pty" | "port-forwarding" | "agent-forwarding" | "x11-forwarding";
+        /** @description An approval that still lets SSH connections in. */
+        SshApproval: {
+            /** @description The address that they come from. */
+            address: string;
+            /** @description Its id. */
+            id: components["schemas"]["ApprovalId"];
+            /** @description The login name that they have: where they lead. */
+            login: string;
+            /**
+             * Format: date-time
+             * @description Until when they are let in.
+             */
+            until: string;
+        };
+        SshApprovalPage: {
+            items: components["schemas"]["SshApproval"][];
+            /** @description `cursor` of the next page; null: this is the last one */
+            next: string | null;
+        };
+        /** @description An SSH user certificate. */
+        SshCertificate: {
+            /** @description What it allows. */
+            actions: components["schemas"]["SshAction"][];
+            /**
+             * Format: date-time
+             * @description When it was signed.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            expires_at: string;
+            /** @description The fingerprint of the key that it is for. */
+            fingerprint: string;
+            /** @description What it is called in logs. */
+            key_id: string;
+            /** @description What it stands for: its user, or single workspaces as `WORKSPACE.OWNER`. */
+            principals: string[];
+            /**
+             * Format: date-time
+             * @description When it was revoked; null: it wasn't.
+             */
+            revoked: string | null;
+            /**
+             * Format: int64
+             * @description Its serial number.
+             */
+            serial: number;
+            /** @description Networks that it counts from; empty: from everywhere. */
+            source_addresses: string[];
+        };
+        SshCertificatePage: {
+            items: components["schemas"]["SshCertificate"][];
+            /** @description `cursor` of the next page; null: this is the last one */
+            next: string | null;
         };
         /** @description How far a workspace's start-up is. */
         Startup: {
@@ -5515,6 +5697,437 @@ export interface operations {
             };
             /** @description Too Many Requests */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSshApprovals: {
+        parameters: {
+            query?: {
+                /** @description Most entries of the page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the approvals, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshApprovalPage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endSshApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the approval's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSshCertificates: {
+        parameters: {
+            query?: {
+                /** @description Most entries of the page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the certificates, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshCertificatePage"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signSshCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignSshCertificate"];
+            };
+        };
+        responses: {
+            /** @description signed */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedSshCertificate"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeSshCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description its serial number */
+                serial: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };

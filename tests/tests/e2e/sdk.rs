@@ -67,7 +67,11 @@ fn check_files_and_builds(sdk: Sdk) {
     let file = large(&trial.target);
     let said = trial.run("files", &[NAME, &file.display().to_string()]);
     let said = said.ok().out();
-    for line in ["somebody else was faster", "found Makefile", "build.sh:2: set -e"] {
+    for line in [
+        "somebody else was faster",
+        "found Makefile",
+        "build.sh:2: set -e",
+    ] {
         assert!(said.contains(line), "{line}: {said}");
     }
     let sent = fs::read(&file).unwrap();
@@ -124,7 +128,10 @@ fn check_watch_over_a_restart(sdk: Sdk) {
     let numbers: Vec<_> = events.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, (1..=events.len()).collect::<Vec<_>>(), "{said}");
     for what in ["created", "renamed"] {
-        assert!(events.iter().any(|(_, event)| event.starts_with(what)), "{said}");
+        assert!(
+            events.iter().any(|(_, event)| event.starts_with(what)),
+            "{said}"
+        );
     }
     for name in ["first", "meanwhile", "stop"] {
         let created = format!("created {}", project.join(name).display());
@@ -145,9 +152,15 @@ fn check_ports_snapshots_and_deletion(sdk: Sdk) {
     // It is private again.
     let listed = trial.api.ask(&["/workspaces?name=sdk"]).json(200);
     let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
-    let ports = trial.api.ask(&[&format!("/workspaces/{id}/ports")]).json(200);
+    let ports = trial
+        .api
+        .ask(&[&format!("/workspaces/{id}/ports")])
+        .json(200);
     let shared = |port: &serde_json::Value| port["visibility"] != "private";
-    assert!(!ports["items"].as_array().unwrap().iter().any(shared), "{ports}");
+    assert!(
+        !ports["items"].as_array().unwrap().iter().any(shared),
+        "{ports}"
+    );
 
     let said = trial.run("snapshot", &[NAME]).ok().out();
     assert!(said.contains("restored, sdk is running"), "{said}");
@@ -167,7 +180,9 @@ fn check_a_narrowed_token(sdk: Sdk) {
     let trial = Trial::new(sdk);
     let actions = ["view", "files-read", "files-write"];
     let workspace = &trial.api.workspace;
-    let api = trial.api.narrowed(&json!({"workspace": workspace, "actions": actions}));
+    let api = trial
+        .api
+        .narrowed(&json!({"workspace": workspace, "actions": actions}));
     let narrow = Trial { api, ..trial };
     let said = narrow.run("files", &["default"]).ok().out();
     assert!(said.contains("found Makefile"), "{said}");

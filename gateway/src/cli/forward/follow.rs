@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::carry::{FIRST_PAUSE, LAST_PAUSE, is_passing};
 use super::port::{Forward, Place};
@@ -33,7 +33,7 @@ struct Item {
 /// A port that is forwarded.
 struct Open {
     local: SocketAddr,
-    task: AbortHandle,
+    task: AbortOnDropHandle<()>,
 }
 
 /// Forwards what the workspace listens on, but what is forwarded already.
@@ -42,7 +42,6 @@ pub(super) async fn follow(inside: Inside, address: IpAddr, explicit: Vec<u16>, 
         address,
         explicit,
         open: HashMap::new(),
-        tasks: JoinSet::new(),
         inside: inside.another(),
         reports,
     };
@@ -76,7 +75,6 @@ struct All {
     explicit: Vec<u16>,
     /// By their numbers in the workspace.
     open: HashMap<u16, Open>,
-    tasks: JoinSet<()>,
     inside: Inside,
     reports: Reports,
 }
@@ -84,13 +82,14 @@ struct All {
 impl All {
     /// Opens what listens, and closes what doesn't any more.
     async fn change(&mut self, listed: &Listed) {
-        while self.tasks.try_join_next().is_some() {}
         let listening = listed.items.iter().filter(|item| item.listening);
         let listening: Vec<_> = listening.map(|item| item.port).collect();
         let gone: Vec<_> = self.open.keys().copied().collect();
         for port in gone.into_iter().filter(|port| !listening.contains(port)) {
             if let Some(Open { local, task }) = self.open.remove(&port) {
                 task.abort();
+                // Its port is free before anybody is told so.
+                let _ = task.await;
                 let to = Place::inside(port);
                 self.reports.say(Report::Ended { local, to }).await;
             }
@@ -115,7 +114,7 @@ impl All {
             self.inside.another(),
             self.reports.clone(),
         );
-        let task = self.tasks.spawn(serving);
+        let task = AbortOnDropHandle::new(tokio::spawn(serving));
         self.open.insert(port, Open { local, task });
     }
 

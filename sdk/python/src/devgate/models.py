@@ -871,6 +871,88 @@ class SnapshotTransfer(Model):
     """
 
 
+class SshApproval(Model):
+    """
+    An approval that still lets SSH connections in.
+    """
+
+    address: str
+    """
+    The address that they come from.
+    """
+    id: Annotated[str, Field(max_length=16, min_length=1, pattern="^[a-z0-9]{16}$")]
+    """
+    Its id.
+    """
+    login: str
+    """
+    The login name that they have: where they lead.
+    """
+    until: AwareDatetime
+    """
+    Until when they are let in.
+    """
+
+
+class SshApprovalPage(Model):
+    items: list[SshApproval]
+    next: Optional[str]
+    """
+    `cursor` of the next page; null: this is the last one
+    """
+
+
+class SshCertificate(Model):
+    """
+    An SSH user certificate.
+    """
+
+    actions: list[Literal["pty", "port-forwarding", "agent-forwarding", "x11-forwarding"]]
+    """
+    What it allows.
+    """
+    created: AwareDatetime
+    """
+    When it was signed.
+    """
+    expires_at: AwareDatetime
+    """
+    When it ends.
+    """
+    fingerprint: str
+    """
+    The fingerprint of the key that it is for.
+    """
+    key_id: str
+    """
+    What it is called in logs.
+    """
+    principals: list[str]
+    """
+    What it stands for: its user, or single workspaces as `WORKSPACE.OWNER`.
+    """
+    revoked: Optional[AwareDatetime]
+    """
+    When it was revoked; null: it wasn't.
+    """
+    serial: Annotated[int, Field(ge=0)]
+    """
+    Its serial number.
+    """
+    source_addresses: list[str]
+    """
+    Networks that it counts from; empty: from everywhere.
+    """
+
+
+class SshCertificatePage(Model):
+    items: list[SshCertificate]
+    next: Optional[str]
+    """
+    `cursor` of the next page; null: this is the last one
+    """
+
+
 class StartupFailure(Model):
     """
     What went wrong in a start-up.
@@ -1361,29 +1443,36 @@ class CreateWorkspace(Model):
 
 class DeviceWaiting(Model):
     """
-    A program that waits, as whoever may approve it sees it.
+    What waits, as whoever may approve it sees it.
     """
 
     address: str
     """
     The address that it asks from.
     """
+    asks: Literal["token", "ssh"]
+    """
+    What it asks for.
+    """
+    connections: Annotated[int, Field(ge=0)]
+    """
+    How many SSH connections wait.
+    """
     expires_in_seconds: Annotated[int, Field(ge=0)]
     """
-    For how many seconds.
+    For how many seconds the token counts; or for how many further SSH connections with
+    that login name are let in from that address.
     """
     name: str
     """
-    What it calls itself.
+    What a program calls itself; the login name of SSH connections, which says where
+    they lead.
     """
     same_address: bool
     """
     Whether whoever looks asks from there, too.
     """
-    scope: Literal["read", "write", "admin"]
-    """
-    What its token will allow.
-    """
+    scope: Optional[Literal["read", "write", "admin"]]
     until: AwareDatetime
     """
     Until when this can be decided.
@@ -2200,6 +2289,54 @@ class SetPort(Model):
     visibility: Literal["private", "members", "public"]
     """
     Who may open it.
+    """
+
+
+class SignSshCertificate(Model):
+    """
+    Asks for an SSH user certificate.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    actions: Annotated[
+        Optional[list[Literal["pty", "port-forwarding", "agent-forwarding", "x11-forwarding"]]],
+        Field(max_length=8),
+    ] = None
+    """
+    What it allows beside running programs and moving files. Absent: everything.
+    """
+    public_key: Annotated[str, Field(max_length=16384, min_length=1)]
+    """
+    The public key that it is for, as in a `.pub` file.
+    """
+    source_addresses: Annotated[Optional[list[str]], Field(max_length=32)] = None
+    """
+    Addresses and networks that it counts from. Absent or empty: from everywhere.
+    """
+    valid_seconds: Annotated[Optional[int], Field(ge=1, le=86400)] = None
+    """
+    For how many seconds. Absent: 8 hours; never longer than the token that asks.
+    """
+    workspaces: Annotated[Optional[list[str]], Field(max_length=32)] = None
+    """
+    Names of the workspaces that it leads to. Absent or empty: to all of one's own.
+    """
+
+
+class SignedSshCertificate(Model):
+    """
+    A certificate that was signed just now.
+    """
+
+    about: SshCertificate
+    """
+    What is recorded of it.
+    """
+    certificate: str
+    """
+    The certificate, as in a `-cert.pub` file.
     """
 
 

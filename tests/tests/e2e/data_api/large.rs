@@ -57,10 +57,10 @@ fn a_large_file_goes_both_ways_in_little_memory(target: &Target) {
     let entry = measure(Running::start(&mut up));
     assert!(entry.contains(&format!("\"size\":{SIZE}")), "{entry}");
     std::fs::remove_file(source).unwrap();
-    let mut down = Command::new("/bin/sh");
+    let mut down = Command::new(program("bash"));
     let curl = program("curl").display().to_string();
     down.arg("-c")
-        .arg("set -o pipefail 2> /dev/null; \"$@\" | sha256sum")
+        .arg("set -o pipefail; \"$@\" | sha256sum")
         .arg("sh")
         .args([&curl, "--silent", "--fail", "--insecure", "--header", &api.bearer()])
         .arg(api.inside("/files/content?path=large"));
