@@ -1,6 +1,6 @@
 //! One process, as whoever asks for it sees it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use devgate_protocol::frame::Size;
