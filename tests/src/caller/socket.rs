@@ -58,6 +58,13 @@ impl Socket {
         rest(&mut self.0).await
     }
 
+    /// Sends data, which may not be taken to its end, and returns what comes next.
+    pub async fn answer_to(self, data: &[u8]) -> Said {
+        let (mut sink, mut stream) = self.0.split();
+        let message = Message::binary([&[0], data].concat());
+        tokio::join!(sink.send(message), said(&mut stream)).1
+    }
+
     /// Gives data and its end while it reads to the end.
     pub async fn give(self, data: &[u8]) -> ([Vec<u8>; 2], Value) {
         let (mut sink, mut stream) = self.0.split();

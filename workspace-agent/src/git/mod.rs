@@ -37,6 +37,10 @@ const MAX_DEPTH: u32 = 1_000_000;
 const SSH: &str = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ConnectTimeout=30 \
                    -o ServerAliveInterval=15";
 
+/// Variables of a mere look. It takes no lock, which would be in the way of whoever works
+/// there, and its errors are in the language in which they are known here.
+const LOOK: [(&str, &str); 2] = [("GIT_OPTIONAL_LOCKS", "0"), ("LC_ALL", "C")];
+
 /// Schemes that git speaks by itself. Others have it run a program.
 const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
 
@@ -114,8 +118,10 @@ async fn ask(agent: &Agent, folder: &Path, args: &[&str]) -> Result<Vec<u8>, Git
     let request = Request {
         command: Some(command.map(str::to_owned).collect()),
         cwd: Some(folder.to_string_lossy().into_owned()),
-        // It takes no lock, which would be in the way of whoever works there.
-        env: Some([("GIT_OPTIONAL_LOCKS".to_owned(), "0".to_owned())].into()),
+        env: Some(
+            LOOK.map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        ),
         timeout_seconds: Some(LIMIT),
         keep_bytes: Some(MOST),
         ..Request::default()
@@ -153,7 +159,7 @@ async fn ask(agent: &Agent, folder: &Path, args: &[&str]) -> Result<Vec<u8>, Git
 }
 
 /// Returns what clones a repository.
-pub(crate) fn clone(agent: &Agent, wanted: Wanted) -> Result<Request, GitError> {
+pub(crate) async fn clone(agent: &Agent, wanted: Wanted) -> Result<Request, GitError> {
     check_git(agent)?;
     let url = wanted.url;
     check_url(&url)?;
@@ -179,23 +185,55 @@ pub(crate) fn clone(agent: &Agent, wanted: Wanted) -> Result<Request, GitError> 
         }
         command.push(format!("--depth={depth}"));
     }
+    let mut shown = command.clone();
+    shown.extend(["--".to_owned(), without_password(&url)]);
     command.extend(["--".to_owned(), url]);
     if let Some(path) = wanted.path {
         if path.is_empty() || path.len() > MAX_URL || path.contains('\0') {
             return Err(GitError::BadClone("`path` has 1 to 4096 bytes, and no NUL"));
         }
-        command.push(agent.path(&path).to_string_lossy().into_owned());
+        let path = agent.path(&path).to_string_lossy().into_owned();
+        shown.push(path.clone());
+        command.push(path);
     }
     let mut env = vec![("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned())];
-    if !agent.config().environment.contains_key("GIT_SSH_COMMAND") {
+    let names_ssh = agent.config().environment.contains_key("GIT_SSH_COMMAND");
+    // The variable would come before what the user's configuration says.
+    if !names_ssh && !configures_ssh(agent).await {
         env.push(("GIT_SSH_COMMAND".to_owned(), SSH.to_owned()));
     }
     Ok(Request {
         command: Some(command),
+        shown: Some(shown),
         env: Some(env.into_iter().collect()),
         label: Some("git clone".to_owned()),
         ..Request::default()
     })
+}
+
+/// Whether the user's configuration, or the system's, says what git uses for SSH.
+async fn configures_ssh(agent: &Agent) -> bool {
+    let args = ["config", "--get", "core.sshCommand"];
+    // No repository's.
+    ask(agent, Path::new("/"), &args).await.is_ok()
+}
+
+/// Returns an address as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = match rest.find(['/', '?', '#']) {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+    match authority.rsplit_once('@') {
+        // A name alone may be a token as well; SSH's is none.
+        Some((who, host)) if scheme != "ssh" || who.contains(':') => {
+            format!("{scheme}://***@{host}{path}")
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// Sees that git is there.
@@ -215,7 +253,7 @@ fn check_url(url: &str) -> Result<(), GitError> {
         ));
     }
     let forms = "`url` begins with https://, http://, ssh://, git:// or file://, or is HOST:PATH";
-    if url.starts_with('-') || url.contains("::") {
+    if url.starts_with('-') || has_helper(url) {
         return Err(GitError::BadClone(forms));
     }
     let fits = match url.split_once("://") {
@@ -234,6 +272,12 @@ fn check_url(url: &str) -> Result<(), GitError> {
     }
 }
 
+/// Whether git would have a program of its own for an address: `NAME::` is before it.
+fn has_helper(url: &str) -> bool {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+    url.trim_start_matches(is_of_name).starts_with("::")
+}
+
 fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
@@ -248,6 +292,9 @@ mod tests {
             "https://git.example/a.git",
             "http://git.example/a",
             "ssh://git@git.example:22/a",
+            "ssh://git@[2001:db8::1]/a",
+            "git@[2001:db8::1]:a",
+            "https://git.example/a::b",
             "git://git.example/a",
             "file:///srv/a",
             "git@git.example:a/b.git",
@@ -261,6 +308,8 @@ mod tests {
             "--upload-pack=x",
             "ext::sh -c x",
             "https::ext::x",
+            "git-remote.x+1::y:z",
+            "::a",
             "ftp://x/y",
             "ssh://-oProxyCommand=x/y",
             "/srv/a",
@@ -272,6 +321,20 @@ mod tests {
             "a:",
         ] {
             assert!(check_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (url, shown) in [
+            ("https://u:p@git.example/a@b", "https://***@git.example/a@b"),
+            ("https://token@git.example/a", "https://***@git.example/a"),
+            ("https://u:p@q@git.example", "https://***@git.example"),
+            ("ssh://git@git.example/a", "ssh://git@git.example/a"),
+            ("https://git.example/@a", "https://git.example/@a"),
+            ("git@git.example:a", "git@git.example:a"),
+        ] {
+            assert_eq!(without_password(url), shown);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What `git status --porcelain=v2 -z --branch` says (git-status(1)).
 
-use std::borrow::Cow;
-
 use serde::Serialize;
+
+use crate::files::texts;
 
 /// How a repository is, as the API shows it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -24,8 +24,13 @@ pub(crate) struct Status {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Entry {
     path: String,
+    /// The path percent-encoded, where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_from: Option<String>,
     index: Change,
     worktree: Change,
     kind: Kind,
@@ -59,21 +64,21 @@ pub(super) fn read(said: &[u8], root: &str) -> Status {
         root: root.to_owned(),
         ..Status::default()
     };
-    let mut lines = said.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let mut lines = said.split(|byte| *byte == 0);
     while let Some(line) = lines.next() {
-        if let Some(header) = line.strip_prefix("# branch.") {
-            status.header(header);
+        if let Some(header) = line.strip_prefix(b"# branch.") {
+            status.header(&String::from_utf8_lossy(header));
             continue;
         }
         // How many words are before the path.
-        let (words, kind) = match line.chars().next() {
-            Some('1') => (8, Kind::Changed),
-            Some('2') => (9, Kind::Renamed),
-            Some('u') => (10, Kind::Unmerged),
-            Some('?') => (1, Kind::Untracked),
+        let (words, kind) = match line.first() {
+            Some(b'1') => (8, Kind::Changed),
+            Some(b'2') => (9, Kind::Renamed),
+            Some(b'u') => (10, Kind::Unmerged),
+            Some(b'?') => (1, Kind::Untracked),
             _ => continue,
         };
-        let mut words = line.splitn(words + 1, ' ').skip(1);
+        let mut words = line.splitn(words + 1, |byte| *byte == b' ').skip(1);
         let (index, worktree) = match kind {
             Kind::Untracked => (Change::Unmodified, Change::Added),
             _ => changes(words.next().unwrap_or_default()),
@@ -81,10 +86,14 @@ pub(super) fn read(said: &[u8], root: &str) -> Status {
         let Some(path) = words.last() else {
             continue;
         };
+        let (path, raw_path) = texts(path);
         let from = (kind == Kind::Renamed).then(|| lines.next()).flatten();
+        let (from, raw_from) = from.map(texts).unzip();
         status.entries.push(Entry {
-            path: path.to_owned(),
-            from: from.map(Cow::into_owned),
+            path,
+            raw_path,
+            from,
+            raw_from: raw_from.flatten(),
             index,
             worktree,
             kind,
@@ -117,15 +126,15 @@ impl Status {
     }
 }
 
-fn changes(letters: &str) -> (Change, Change) {
-    let mut changes = letters.chars().map(|letter| match letter {
-        'M' => Change::Modified,
-        'T' => Change::TypeChanged,
-        'A' => Change::Added,
-        'D' => Change::Deleted,
-        'R' => Change::Renamed,
-        'C' => Change::Copied,
-        'U' => Change::Unmerged,
+fn changes(letters: &[u8]) -> (Change, Change) {
+    let mut changes = letters.iter().map(|letter| match letter {
+        b'M' => Change::Modified,
+        b'T' => Change::TypeChanged,
+        b'A' => Change::Added,
+        b'D' => Change::Deleted,
+        b'R' => Change::Renamed,
+        b'C' => Change::Copied,
+        b'U' => Change::Unmerged,
         _ => Change::Unmodified,
     });
     let mut next = || changes.next().unwrap_or(Change::Unmodified);
@@ -176,6 +185,16 @@ mod tests {
         assert_eq!(status.entries[0].index, Change::Unmodified);
         assert_eq!(status.entries[0].worktree, Change::Modified);
         assert_eq!(status.entries[1].index, Change::Renamed);
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_told_byte_by_byte() {
+        let status = read(b"2 R. N... 1 1 1 a a R100 n\xff\0o \xfe\0? plain\0", "/r");
+        let first = &status.entries[0];
+        assert_eq!(first.path, "n\u{fffd}");
+        assert_eq!(first.raw_path.as_deref(), Some("n%FF"));
+        assert_eq!(first.raw_from.as_deref(), Some("o%20%FE"));
+        assert_eq!(status.entries[1].raw_path, None);
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn clone(
         branch: wanted.branch,
         depth: wanted.depth,
     };
-    let request = git::clone(&agent, wanted)?;
+    let request = git::clone(&agent, wanted).await?;
     begin_and_wait(&agent, asked, request).await
 }
 

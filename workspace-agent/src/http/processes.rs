@@ -131,6 +131,11 @@ impl Leash {
     pub(super) fn let_go(&mut self) {
         self.0 = None;
     }
+
+    /// Whether the process ends with this.
+    pub(super) fn holds(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 impl Drop for Leash {

@@ -4,19 +4,25 @@
 //! runs a process holds it: it is read only as far as the client reads. Who attaches
 //! looks, and is told what it missed.
 
+mod input;
+
+use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{
+    CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
+};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, interval_at, timeout};
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -25,7 +31,8 @@ use super::processes::{Begun, Bound, Leash, MAX_REQUEST, begin, query};
 use super::run_output::{PIECE, after};
 use crate::agent::Agent;
 use crate::awake::Typed;
-use crate::runs::{Cells, Hold, Input, Reader, Request, Run, Stream, Target, View};
+use crate::runs::{Hold, Reader, Request, Run, Stream, View};
+use input::{Gone, receive};
 
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +43,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long the end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a connection is closed where the agent ends.
+pub(super) const STOPPING: &str = "the workspace is stopping";
 
 /// The channels.
 const STDIN: u8 = 0;
@@ -50,17 +60,6 @@ pub(super) struct Begin {
     stdout_from: u64,
     #[serde(default)]
     stderr_from: u64,
-}
-
-/// What a client says.
-#[derive(Debug, Default, Deserialize)]
-struct FromClient {
-    #[serde(default)]
-    signal: Option<String>,
-    #[serde(default)]
-    resize: Option<Cells>,
-    #[serde(default)]
-    detach: Option<bool>,
 }
 
 /// What a client is told.
@@ -139,7 +138,8 @@ pub(super) async fn run(
                 let (mut sink, _) = socket.split();
                 let told = async {
                     tell(&mut sink, &ToClient::Error(&problem)).await?;
-                    sink.send(normal()).await
+                    let close = close(close_code::NORMAL, "it couldn't be started");
+                    sink.send(close).await
                 };
                 let _ = timeout(CLOSE_TIMEOUT, told).await;
             }
@@ -190,7 +190,15 @@ fn bounded(
 /// Returns what a client wants to run; `None` where it goes.
 async fn asked(socket: &mut WebSocket) -> Option<Result<Request, Problem>> {
     loop {
-        match socket.next().await?.ok()? {
+        let message = match socket.next().await? {
+            Ok(message) => message,
+            Err(error) if is_too_long(&error) => {
+                let detail = "the first message has at most 4 MiB";
+                return Some(Err(Problem::bad_request(detail)));
+            }
+            Err(_) => return None,
+        };
+        match message {
             Message::Text(text) => {
                 return Some(serde_json::from_str(&text).map_err(Problem::bad_request));
             }
@@ -215,7 +223,7 @@ impl Client {
             stopping,
         } = self;
         let (mut sink, mut stream) = socket.split();
-        let sent = {
+        let ended = {
             let mut received = pin!(receive(&mut stream, &run, &mut leash, &typed));
             let sending = async {
                 tell(&mut sink, greeting).await?;
@@ -227,13 +235,25 @@ impl Client {
                         // The client answers the end with its own.
                         let _ = timeout(CLOSE_TIMEOUT, received).await;
                     }
-                    sent
+                    sent.map(|()| None)
                 }
-                () = &mut received => Ok(()),
-                () = stopping.cancelled() => Ok(()),
+                gone = &mut received => Ok(match gone {
+                    Gone::ByItself => None,
+                    Gone::SaidTooMuch => {
+                        Some(close(close_code::SIZE, "a message has at most 4 MiB"))
+                    }
+                }),
+                () = stopping.cancelled() => Ok(Some(close(close_code::AWAY, STOPPING))),
             }
         };
-        if let Err(error) = sent {
+        // Whether or not the client reads why.
+        drop((hold, leash));
+        let closed = match ended {
+            Ok(Some(close)) => timeout(CLOSE_TIMEOUT, sink.send(close)).await,
+            Ok(None) => return,
+            Err(error) => Ok(Err(error)),
+        };
+        if let Ok(Err(error)) = closed {
             debug!(%error, "a process's client is gone");
         }
     }
@@ -279,7 +299,8 @@ async fn send(
         }
         if ended {
             tell(sink, &ToClient::Ended(run.view())).await?;
-            return sink.send(normal()).await;
+            let close = close(close_code::NORMAL, "the process has ended");
+            return sink.send(close).await;
         }
         tokio::select! {
             // Its sender is there as long as the process is.
@@ -289,67 +310,19 @@ async fn send(
     }
 }
 
-/// Takes what the client sends, until it is gone.
-async fn receive(
-    stream: &mut SplitStream<WebSocket>,
-    run: &Run,
-    leash: &mut Option<Leash>,
-    typed: &Typed,
-) {
-    while let Some(Ok(message)) = stream.next().await {
-        let done = match message {
-            Message::Binary(bytes) if bytes.first() == Some(&STDIN) => {
-                typed.note();
-                let input = if bytes.len() == 1 {
-                    Input::End
-                } else {
-                    Input::Data(bytes.slice(1..))
-                };
-                run.write(input).await
-            }
-            Message::Text(text) => match serde_json::from_str(&text) {
-                Ok(said) => act(said, run, leash),
-                Err(error) => {
-                    debug!(%error, "a process's client sent something unreadable");
-                    Ok(())
-                }
-            },
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close(_) => return,
-        };
-        if let Err(error) = done {
-            debug!(%error, "a process didn't take what its client sent");
-        }
-    }
-}
-
-fn act(
-    said: FromClient,
-    run: &Run,
-    leash: &mut Option<Leash>,
-) -> Result<(), crate::runs::RunError> {
-    if said.detach == Some(true)
-        && let Some(leash) = leash
-    {
-        leash.let_go();
-    }
-    if let Some(size) = said.resize {
-        run.resize(size.checked()?)?;
-    }
-    match said.signal {
-        Some(signal) => run.signal(&signal, Target::Group),
-        None => Ok(()),
-    }
-}
-
 async fn tell(sink: &mut Sink, message: &ToClient<'_>) -> Result<(), axum::Error> {
     let text = serde_json::to_string(message).map_err(axum::Error::new)?;
     sink.send(Message::Text(text.into())).await
 }
 
-fn normal() -> Message {
-    Message::Close(Some(CloseFrame {
-        code: close_code::NORMAL,
-        reason: Utf8Bytes::from_static("the process has ended"),
-    }))
+fn close(code: CloseCode, reason: &'static str) -> Message {
+    let reason = Utf8Bytes::from_static(reason);
+    Message::Close(Some(CloseFrame { code, reason }))
+}
+
+/// Whether a message has more bytes than it may.
+fn is_too_long(error: &axum::Error) -> bool {
+    let source = error.source();
+    let source = source.and_then(|source| source.downcast_ref::<tungstenite::Error>());
+    matches!(source, Some(tungstenite::Error::Capacity(_)))
 }

@@ -13,7 +13,7 @@ use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures_util::stream::unfold;
+use futures_util::stream::{SplitStream, unfold};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 use rustix::fs::OFlags;
@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 
 use super::problem::{Body, Problem};
 use super::processes::query;
+use super::run_socket::STOPPING;
 use super::{KEEP_ALIVE, List, confined, until_stop};
 use crate::agent::Agent;
 use crate::files::{FileError, Root, path_of};
@@ -37,6 +38,10 @@ const MAX_KEEP: u64 = 86_400;
 
 /// Longest path, in bytes: the kernel takes no longer one.
 const MAX_PATH: usize = 4096;
+
+/// How long a client may take to read an event before it is taken for gone. It may come
+/// again, and go on where it was.
+const STALL: Duration = Duration::from_mins(1);
 
 /// How long the end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,7 +126,8 @@ async fn events(
     let confined = confined::folder(&headers);
     let watch = agent.watches().find(&id, confined.as_deref())?;
     let seen = last_seen(&headers)?;
-    let since = asked.since.or(seen).unwrap_or_default();
+    // Who reconnects by itself asks for the same, and says what it has seen since.
+    let since = seen.or(asked.since).unwrap_or_default();
     let following = Following {
         follower: watch.follow(since)?,
         _own: None,
@@ -294,30 +300,42 @@ async fn send(
 ) -> Result<(), axum::Error> {
     let (mut sink, mut stream) = socket.split();
     let mut ping = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
-    loop {
-        tokio::select! {
+    let (code, reason) = loop {
+        let message = tokio::select! {
             event = following.follower.next() => match event {
                 Some(event) => {
                     let text = serde_json::to_string(&event).map_err(axum::Error::new)?;
-                    sink.send(Message::Text(text.into())).await?;
+                    Message::Text(text.into())
                 }
-                None => break,
+                None => break (close_code::NORMAL, "the watch has ended"),
             },
-            _ = ping.tick() => sink.send(Message::Ping(axum::body::Bytes::new())).await?,
-            // Nothing is expected of it but its end.
-            said = stream.next() => match said {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
-                Some(Ok(_)) => {}
-            },
-            () = stopping.cancelled() => break,
+            _ = ping.tick() => Message::Ping(axum::body::Bytes::new()),
+            () = gone(&mut stream) => return Ok(()),
+            () = stopping.cancelled() => break (close_code::AWAY, STOPPING),
+        };
+        // A client that doesn't read is heard as well.
+        tokio::select! {
+            sent = timeout(STALL, sink.send(message)) => {
+                sent.map_err(axum::Error::new)??;
+            }
+            () = gone(&mut stream) => return Ok(()),
+            () = stopping.cancelled() => break (close_code::AWAY, STOPPING),
         }
-    }
-    let close = Message::Close(Some(CloseFrame {
-        code: close_code::NORMAL,
-        reason: Utf8Bytes::from_static("the watch has ended"),
-    }));
+    };
+    let reason = Utf8Bytes::from_static(reason);
+    let close = Message::Close(Some(CloseFrame { code, reason }));
     let closed = timeout(CLOSE_TIMEOUT, sink.send(close)).await;
     closed.unwrap_or(Ok(()))
+}
+
+/// Waits until a client is gone: nothing else is expected of it. Cancel-safe.
+async fn gone(stream: &mut SplitStream<WebSocket>) {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            Some(Ok(_)) => {}
+        }
+    }
 }
 
 impl From<WatchError> for Problem {

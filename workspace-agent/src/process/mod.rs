@@ -97,14 +97,24 @@ impl From<WaitStatus> for Exit {
 pub(crate) struct Children {
     orphans: Orphans,
     memory: Arc<Memory>,
-    /// Who waits for each child that hasn't been reaped.
-    running: Mutex<HashMap<i32, oneshot::Sender<Exit>>>,
+    running: Mutex<Running>,
+}
+
+/// The children that haven't been reaped.
+#[derive(Debug, Default)]
+struct Running {
+    /// How many there were so far.
+    count: u64,
+    /// Which one each is, by process id, and who waits for it.
+    children: HashMap<i32, (u64, oneshot::Sender<Exit>)>,
 }
 
 /// A program that was started. It isn't ended by dropping this.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
+    /// Which one it is: its process id may be another's later.
+    number: u64,
     children: Arc<Children>,
 }
 
@@ -154,12 +164,16 @@ impl Children {
         let (sender, exit) = oneshot::channel();
         let mut running = self.lock();
         let pid = launch::fork(program, &failure)?;
-        running.insert(pid.as_raw_nonzero().get(), sender);
+        running.count += 1;
+        let number = running.count;
+        let id = pid.as_raw_nonzero().get();
+        running.children.insert(id, (number, sender));
         drop(running);
         drop(failure);
         launch::started(report)?;
         let child = Child {
             pid,
+            number,
             children: self,
         };
         Ok((child, End(exit)))
@@ -173,7 +187,8 @@ impl Children {
             let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) else {
                 return;
             };
-            if let Some(waits) = running.remove(&pid.as_raw_nonzero().get()) {
+            let child = running.children.remove(&pid.as_raw_nonzero().get());
+            if let Some((_, waits)) = child {
                 // The session may be gone: a child that nobody waits for is only reaped.
                 let _ = waits.send(Exit::of(status, out_of_memory));
             }
@@ -182,18 +197,25 @@ impl Children {
 
     fn reap_own(&self) {
         let mut running = self.lock();
-        let pids: Vec<i32> = running.keys().copied().collect();
+        let pids: Vec<i32> = running.children.keys().copied().collect();
         for pid in pids {
             if let Ok(Some((_, status))) = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG)
-                && let Some(waits) = running.remove(&pid)
+                && let Some((_, waits)) = running.children.remove(&pid)
             {
                 let _ = waits.send(status.into());
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, oneshot::Sender<Exit>>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn has(&self, child: &Child) -> bool {
+        let known = self.children.get(&child.pid.as_raw_nonzero().get());
+        known.is_some_and(|(number, _)| *number == child.number)
     }
 }
 
@@ -228,14 +250,13 @@ impl Child {
 
     /// Returns whether its end hasn't been noticed yet.
     pub(crate) fn is_running(&self) -> bool {
-        let running = self.children.lock();
-        running.contains_key(&self.pid.as_raw_nonzero().get())
+        self.children.lock().has(self)
     }
 
     /// Signals the program alone, unless it has ended.
     pub(crate) fn signal(&self, signal: Signal) {
         let running = self.children.lock();
-        if running.contains_key(&self.pid.as_raw_nonzero().get()) {
+        if running.has(self) {
             // It may have ended meanwhile.
             let _ = kill_process(self.pid, signal);
         }
@@ -244,7 +265,7 @@ impl Child {
     /// Signals the program's process group, unless the program has ended.
     pub(crate) fn signal_group(&self, signal: Signal) {
         let running = self.children.lock();
-        if running.contains_key(&self.pid.as_raw_nonzero().get()) {
+        if running.has(self) {
             // It may have left its group, which is then empty.
             let _ = kill_process_group(self.pid, signal);
         }

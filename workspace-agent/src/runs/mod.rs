@@ -4,6 +4,7 @@
 //! it wrote last is in rings that anybody may read; a reader that must have all of it holds
 //! them, and stops the program by not reading. All end with the agent.
 
+mod hold;
 mod owner;
 mod request;
 mod ring;
@@ -22,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+pub(crate) use hold::Hold;
 pub(crate) use request::{Cells, Request};
-pub(crate) use run::{Hold, Input, Run, Stream, Target, View};
+pub(crate) use run::{Input, Run, Stream, Target, View};
 
 use crate::agent::Agent;
 use request::Plan;
@@ -108,9 +110,9 @@ impl Entries {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the oldest of too many that have ended; where all keep too much, what they
-    /// wrote.
-    fn tidy(&self, budget: &Budget) {
+    /// Forgets the oldest of too many that have ended; where all keep too much, much of
+    /// what they wrote, but for `last`, which ended just now and whose client reads it.
+    fn tidy(&self, budget: &Budget, last: &Run) {
         let mut entries = self.lock();
         let mut ended: Vec<_> = entries
             .values()
@@ -125,12 +127,16 @@ impl Entries {
             entries.remove(&run.id);
             run.forget();
         }
+        let running = entries.values().filter(|run| run.ended_at().is_none());
+        let running: Vec<_> = running.cloned().collect();
         drop(entries);
-        for (_, run) in ended {
+        // Those that say nothing any more are told by nobody else.
+        let ended = ended.into_iter().map(|(_, run)| run);
+        for run in ended.chain(running).filter(|run| run.id != last.id) {
             if !budget.is_exceeded() {
                 return;
             }
-            run.clear();
+            run.trim();
         }
     }
 }
@@ -175,7 +181,7 @@ impl Runs {
                 owner.run().await;
                 info!(process = kept.id, "process ended");
                 drop(place);
-                entries.tidy(&budget);
+                entries.tidy(&budget, &kept);
                 if listed == Listed::Yes {
                     tokio::select! {
                         () = sleep(KEEP_ENDED) => {}

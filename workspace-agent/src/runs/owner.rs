@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use devgate_protocol::pipe::{Aftermath, Feed, Output};
-use rustix::process::{Signal, test_kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Signal, test_kill_process, test_kill_process_group};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
@@ -73,7 +74,8 @@ impl Owner {
         if let Some(last) = bytes.last() {
             self.is_at_line_start = matches!(last, b'\n' | b'\r');
         }
-        note(self.feed.push(bytes));
+        let fed = self.feed.push(bytes);
+        self.note(fed);
     }
 
     /// Ends what it reads. A terminal goes on: what ends input there is typed.
@@ -83,11 +85,21 @@ impl Owner {
             self.run.close_stdin();
             return;
         }
-        if !self.is_at_line_start {
-            note(self.feed.push(Bytes::from_static(END_OF_INPUT)));
+        let times = if self.is_at_line_start { 1 } else { 2 };
+        for _ in 0..times {
+            let fed = self.feed.push(Bytes::from_static(END_OF_INPUT));
+            self.note(fed);
         }
-        note(self.feed.push(Bytes::from_static(END_OF_INPUT)));
         self.is_at_line_start = true;
+    }
+
+    /// Tells those who have more for it where it reads no more.
+    fn note(&mut self, fed: io::Result<()>) {
+        if let Err(error) = fed {
+            debug!(%error, "a process doesn't read any more");
+            self.run.close_stdin();
+            self.input.close();
+        }
     }
 
     /// Serves it to its end; with it those that it leaves behind, where it was ended.
@@ -110,8 +122,14 @@ impl Owner {
         // The shell of a terminal has groups beside its own.
         if is_on_terminal || test_kill_process_group(leader).is_ok() {
             sleep_until(deadline).await;
+            let killing = spawn_blocking(move || {
+                // As long as its session has somebody in it, its number isn't given again.
+                if test_kill_process(leader) == Err(Errno::SRCH) {
+                    init::kill_session(&workspace, leader);
+                }
+            });
             // A panic in there is no reason to stop here.
-            let _ = spawn_blocking(move || init::kill_session(&workspace, leader)).await;
+            let _ = killing.await;
         }
     }
 
@@ -152,7 +170,7 @@ impl Owner {
                     deliver(&run, Stream::Stderr, stderr, &read);
                     aftermath.heard();
                 }
-                flowed = self.feed.flow() => note(flowed),
+                flowed = self.feed.flow() => self.note(flowed),
                 input = self.input.recv(), if takes_input && self.feed.has_room() => match input {
                     Some(Input::Data(bytes)) => self.give(bytes),
                     Some(Input::End) => self.end_input(),
@@ -171,11 +189,18 @@ impl Owner {
                     }
                     Due::Kill => {
                         run.child.signal_group(Signal::KILL);
+                        // It is over, whether or not somebody reads what it wrote.
+                        run.release();
                         due = None;
                     }
                 },
                 () = aftermath.over(), if exit.is_some() => {
-                    if !stdout.owes() && !stderr.owes() && let Some(exit) = exit {
+                    let waits = stdout.owes()
+                        || stderr.owes()
+                        // Its silence is its reader's.
+                        || (stdout.is_open() && !room_for_stdout)
+                        || (stderr.is_open() && !room_for_stderr);
+                    if !waits && let Some(exit) = exit {
                         return (exit, kill_at);
                     }
                     aftermath.extend();
@@ -196,12 +221,6 @@ impl Owner {
 fn deliver(run: &Run, stream: Stream, output: &mut Output, read: &io::Result<usize>) {
     if let Some(bytes) = output.take(read) {
         run.wrote(stream, &bytes);
-    }
-}
-
-fn note(fed: io::Result<()>) {
-    if let Err(error) = fed {
-        debug!(%error, "a process doesn't read any more");
     }
 }
 

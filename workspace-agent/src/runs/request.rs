@@ -45,6 +45,9 @@ const MAX_TERM: usize = 100;
 pub(crate) struct Request {
     #[serde(default)]
     pub(crate) command: Option<Vec<String>>,
+    /// What is shown in the command's place, where that has a secret in it.
+    #[serde(skip)]
+    pub(crate) shown: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) script: Option<String>,
     #[serde(default)]
@@ -152,6 +155,8 @@ impl What {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) what: What,
+    /// As it is shown later.
+    pub(super) shown: What,
     pub(super) folder: PathBuf,
     pub(super) env: BTreeMap<String, String>,
     pub(super) stdin: Stdin,
@@ -192,7 +197,9 @@ impl Plan {
         if keep > MAX_KEEP {
             return Err(bad("`keep_bytes` is at most 16777216, 16 MiB"));
         }
+        let shown = request.shown.map_or_else(|| what.clone(), What::Command);
         Ok(Self {
+            shown: shown.shown(),
             what,
             // Without a slash at the end.
             folder: agent.path(&cwd).components().collect(),

@@ -13,15 +13,15 @@ const WINDOW: u64 = 256 * 1024;
 /// How much a ring keeps in any case, in bytes, where that is asked for.
 const LEAST: usize = 64 * 1024;
 
-/// How much all rings together keep beyond [`LEAST`], in bytes.
+/// How much memory all rings together take before each keeps [`LEAST`] alone, in bytes.
 const MOST: usize = 256 * 1024 * 1024;
 
-/// What all rings keep together. Clones share it.
+/// The memory that all rings take together. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 impl Budget {
-    /// Whether more is kept than there is room for.
+    /// Whether they take more than there is room for.
     pub(super) fn is_exceeded(&self) -> bool {
         self.0.load(Ordering::Relaxed) > MOST
     }
@@ -36,6 +36,8 @@ pub(super) struct Ring {
     keep: usize,
     /// From where on a holder needs everything.
     held: Option<u64>,
+    /// What the budget has been told of.
+    counted: usize,
     budget: Budget,
 }
 
@@ -47,6 +49,7 @@ impl Ring {
             end: 0,
             keep,
             held: None,
+            counted: 0,
             budget,
         }
     }
@@ -65,7 +68,8 @@ impl Ring {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         self.end += as_u64(bytes.len());
-        self.budget.0.fetch_add(bytes.len(), Ordering::Relaxed);
+        // Before it is trimmed: what it grew by is in the way of all.
+        self.count();
         self.trim();
     }
 
@@ -80,11 +84,11 @@ impl Ring {
         self.trim();
     }
 
-    /// Keeps nothing any more of what nobody holds.
-    pub(super) fn clear(&mut self) {
-        self.keep = 0;
+    /// Takes no more memory than what is kept needs, as no more comes.
+    pub(super) fn settle(&mut self) {
         self.trim();
         self.bytes.shrink_to_fit();
+        self.count();
     }
 
     /// Copies at most `most` bytes from number `from` on, or from the first that is kept, to
@@ -104,7 +108,8 @@ impl Ring {
         start
     }
 
-    fn trim(&mut self) {
+    /// Drops what isn't to be kept, and gives its memory back.
+    pub(super) fn trim(&mut self) {
         let keep = if self.budget.is_exceeded() {
             self.keep.min(LEAST)
         } else {
@@ -115,16 +120,30 @@ impl Ring {
         });
         let free = usize::try_from(free).unwrap_or(usize::MAX);
         let dropped = self.bytes.len().saturating_sub(keep).min(free);
-        if dropped > 0 {
-            self.bytes.drain(..dropped);
-            self.budget.0.fetch_sub(dropped, Ordering::Relaxed);
+        self.bytes.drain(..dropped);
+        // Draining gives nothing back. What is soon needed again stays.
+        let needed = self.bytes.len().max(self.keep.min(LEAST));
+        if self.bytes.capacity() > 2 * needed {
+            self.bytes.shrink_to(needed);
+        }
+        self.count();
+    }
+
+    /// Tells the budget what it takes now.
+    fn count(&mut self) {
+        let (now, before) = (self.bytes.capacity(), self.counted);
+        self.counted = now;
+        if now > before {
+            self.budget.0.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.budget.0.fetch_sub(before - now, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        self.budget.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.budget.0.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 
@@ -154,7 +173,7 @@ mod tests {
         assert_eq!(read(&ring, 30, 100), (30, vec![30, 31, 32, 33, 34]));
         assert_eq!(read(&ring, 35, 100), (35, vec![]));
         assert_eq!(read(&ring, 99, 100), (35, vec![]));
-        assert_eq!(budget.0.load(Ordering::Relaxed), 10);
+        assert_eq!(budget.0.load(Ordering::Relaxed), ring.bytes.capacity());
         drop(ring);
         assert_eq!(budget.0.load(Ordering::Relaxed), 0);
     }
@@ -187,7 +206,36 @@ mod tests {
         budget.0.fetch_add(MOST, Ordering::Relaxed);
         ring.push(b"x");
         assert_eq!(ring.end() - ring.start(), as_u64(LEAST));
-        ring.clear();
-        assert_eq!(ring.end(), ring.start());
+        // What nobody writes to any more as well.
+        let mut quiet = Ring::new(1024 * 1024, budget.clone());
+        budget.0.fetch_sub(MOST, Ordering::Relaxed);
+        quiet.push(&vec![0; 500_000]);
+        assert_eq!(quiet.start(), 0);
+        budget.0.fetch_add(MOST, Ordering::Relaxed);
+        quiet.trim();
+        assert_eq!(quiet.end() - quiet.start(), as_u64(LEAST));
+    }
+
+    #[test]
+    fn memory_is_counted_and_given_back() {
+        let budget = Budget::default();
+        let mut ring = Ring::new(10, budget.clone());
+        ring.hold(Some(0));
+        ring.push(&vec![0; 10_000_000]);
+        assert!(budget.0.load(Ordering::Relaxed) >= 10_000_000);
+        ring.hold(None);
+        assert!(ring.bytes.capacity() <= 2 * LEAST);
+        assert_eq!(budget.0.load(Ordering::Relaxed), ring.bytes.capacity());
+        let mut ring = Ring::new(1024 * 1024, budget.clone());
+        for _ in 0..300 {
+            ring.push(&vec![0; LEAST]);
+        }
+        assert!(ring.bytes.capacity() <= 2 * 1024 * 1024 + LEAST);
+        ring.settle();
+        assert!(ring.bytes.capacity() < 1024 * 1024 + LEAST);
+        drop(ring);
+        let mut small = Ring::new(1, budget.clone());
+        small.push(&vec![0; 100_000]);
+        assert!(small.bytes.capacity() < 1000);
     }
 }

@@ -1,6 +1,6 @@
 //! One process, as whoever asks for it sees it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use devgate_protocol::frame::Size;
@@ -31,7 +31,7 @@ impl Stream {
 }
 
 /// What a process reads next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Input {
     /// These bytes.
     Data(Bytes),
@@ -107,6 +107,8 @@ struct State {
     /// Where its input goes, as long as it takes any.
     stdin: Option<mpsc::Sender<Input>>,
     timed_out: bool,
+    /// Nobody may hold it any more: it is to end.
+    released: bool,
     asked: Option<Asked>,
     end: Option<(OffsetDateTime, Exit)>,
 }
@@ -157,6 +159,7 @@ impl Run {
                 terminal: parts.terminal,
                 stdin: parts.stdin,
                 timed_out: false,
+                released: false,
                 asked: None,
                 end: None,
             }),
@@ -237,7 +240,11 @@ impl Run {
             }
             state.stdin.clone().ok_or(RunError::NoStdin)?
         };
-        stdin.send(input).await.map_err(|_| RunError::Ended)
+        let sent = stdin.send(input).await;
+        sent.map_err(|_| match self.ended_at() {
+            Some(_) => RunError::Ended,
+            None => RunError::NoStdin,
+        })
     }
 
     /// Sends a signal, by its name.
@@ -301,9 +308,19 @@ impl Run {
         self.forgotten.cancelled().await;
     }
 
-    /// Drops what it wrote.
-    pub(super) fn clear(&self) {
-        self.lock().outputs.iter_mut().for_each(Ring::clear);
+    /// Drops much of what it wrote, where all keep too much.
+    pub(super) fn trim(&self) {
+        self.lock().outputs.iter_mut().for_each(Ring::trim);
+    }
+
+    /// Somebody needs an output from there on; `None`: nobody does.
+    pub(super) fn hold(&self, stream: Stream, from: Option<u64>) {
+        let mut state = self.lock();
+        if !state.released {
+            state.ring_mut(stream).hold(from);
+        }
+        drop(state);
+        self.drained.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -332,6 +349,13 @@ impl Run {
         self.lock().timed_out = true;
     }
 
+    /// It isn't held any more, whoever does, so that what it writes is read to its end.
+    pub(super) fn release(&self) {
+        let mut state = self.lock();
+        state.released = true;
+        state.outputs.iter_mut().for_each(|ring| ring.hold(None));
+    }
+
     /// It takes no input any more.
     pub(super) fn close_stdin(&self) {
         self.lock().stdin = None;
@@ -342,6 +366,7 @@ impl Run {
         state.end = Some((OffsetDateTime::now_utc(), exit));
         state.stdin = None;
         state.terminal = None;
+        state.outputs.iter_mut().for_each(Ring::settle);
         drop(state);
         self.changed.send_replace(());
     }
@@ -362,31 +387,5 @@ impl State {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         }
-    }
-}
-
-/// Needs all that a process writes: it waits for whoever has this. Dropping it lets go.
-#[derive(Debug)]
-pub(crate) struct Hold(Arc<Run>);
-
-impl Hold {
-    /// Takes over what a process was started with.
-    pub(super) fn of(run: &Arc<Run>) -> Self {
-        Self(Arc::clone(run))
-    }
-
-    /// Needs nothing any more of what was before.
-    pub(crate) fn advance(&self, stream: Stream, to: u64) {
-        self.0.lock().ring_mut(stream).hold(Some(to));
-        self.0.drained.notify_one();
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        for stream in Stream::BOTH {
-            self.0.lock().ring_mut(stream).hold(None);
-        }
-        self.0.drained.notify_one();
     }
 }

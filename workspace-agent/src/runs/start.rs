@@ -74,7 +74,7 @@ pub(super) async fn start(
     let is_on_terminal = ends.terminal.is_some();
     let run = Arc::new(Run::new(Parts {
         id,
-        what: plan.what.shown(),
+        what: plan.shown,
         label: plan.label,
         cwd: plan.folder.to_string_lossy().into_owned(),
         child,

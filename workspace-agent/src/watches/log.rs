@@ -29,9 +29,29 @@ pub(crate) struct Event {
     pub(crate) sequence: u64,
     pub(crate) kind: Kind,
     pub(crate) path: String,
+    /// The path percent-encoded, where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_to: Option<String>,
     pub(crate) folder: bool,
+}
+
+impl Event {
+    /// Returns one that says that something was missed.
+    pub(super) fn overflow(sequence: u64, root: &str) -> Self {
+        Self {
+            sequence,
+            kind: Kind::Overflow,
+            path: root.to_owned(),
+            raw_path: None,
+            to: None,
+            raw_to: None,
+            folder: true,
+        }
+    }
 }
 
 /// The last events of a watch. Their numbers follow one another.
@@ -67,13 +87,7 @@ impl Log {
         let missing = self.last.saturating_sub(kept);
         let mut events = Vec::new();
         if since < missing {
-            events.push(Event {
-                sequence: missing,
-                kind: Kind::Overflow,
-                path: root.to_owned(),
-                to: None,
-                folder: true,
-            });
+            events.push(Event::overflow(missing, root));
         }
         let seen = since.max(missing) - missing;
         let seen = usize::try_from(seen).unwrap_or(usize::MAX);
@@ -83,7 +97,9 @@ impl Log {
 }
 
 fn cost(event: &Event) -> usize {
-    EVENT + event.path.len() + event.to.as_ref().map_or(0, String::len)
+    let others = [&event.raw_path, &event.to, &event.raw_to];
+    let others = others.into_iter().flatten().map(String::len);
+    EVENT + event.path.len() + others.sum::<usize>()
 }
 
 #[cfg(test)]
@@ -95,7 +111,9 @@ mod tests {
             sequence: 0,
             kind: Kind::Created,
             path,
+            raw_path: None,
             to: None,
+            raw_to: None,
             folder: false,
         }
     }

@@ -9,6 +9,7 @@
 //! came before. What is left out isn't watched here either (a `node_modules` costs nothing),
 //! which it can't do below a recursive watch.
 
+mod change;
 mod log;
 mod pattern;
 mod raw;

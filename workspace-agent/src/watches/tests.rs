@@ -1,14 +1,17 @@
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio::time::timeout;
-
-use rustix::fs::inotify::{self, CreateFlags};
 
 use super::log::Kind;
 use super::pattern::Patterns;
+use super::raw::{Batch, Raw, Source};
 use super::tree::{Depth, Tree};
 use super::*;
 use crate::files::Root;
@@ -298,4 +301,99 @@ async fn who_is_confined_to_a_folder_watches_that_and_knows_of_no_other_watch() 
     assert!(open(&deep, None).is_ok());
     assert!(open(&deep, Some(Arc::clone(&root))).is_err());
     assert!(open(&inside.join("sub"), Some(root)).is_ok());
+}
+
+#[tokio::test]
+async fn a_folder_whose_name_was_taken_again_is_watched_by_its_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let at = |name: &str| root.join(name);
+    let watches = set();
+    let watch = watches.start(wanted(root)).await.unwrap();
+    let mut follower = watch.follow(0).unwrap();
+    // Nothing of it is read before all of it is done.
+    fs::create_dir(at("a")).unwrap();
+    fs::rename(at("a"), at("b")).unwrap();
+    fs::create_dir(at("a")).unwrap();
+    fs::write(at("one"), "").unwrap();
+    until_made(&mut follower, root, "one").await;
+    fs::write(at("a/in-a"), "").unwrap();
+    fs::write(at("b/in-b"), "").unwrap();
+    fs::write(at("two"), "").unwrap();
+    let said = until_made(&mut follower, root, "two").await;
+    assert_eq!(said, ["+a/in-a", "+b/in-b"]);
+}
+
+#[tokio::test]
+async fn two_folders_change_their_names_with_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let at = |name: &str| root.join(name);
+    fs::create_dir_all(at("a/deep-a")).unwrap();
+    fs::create_dir_all(at("b/deep-b")).unwrap();
+    let watches = set();
+    let watch = watches.start(wanted(root)).await.unwrap();
+    let mut follower = watch.follow(0).unwrap();
+    renameat_with(CWD, at("a"), CWD, at("b"), RenameFlags::EXCHANGE).unwrap();
+    fs::write(at("one"), "").unwrap();
+    let said = until_made(&mut follower, root, "one").await;
+    assert_eq!(said, [">a/b", ">b/a"]);
+    fs::write(at("a/deep-b/x"), "").unwrap();
+    fs::write(at("b/deep-a/y"), "").unwrap();
+    fs::write(at("two"), "").unwrap();
+    let said = until_made(&mut follower, root, "two").await;
+    assert_eq!(said, ["+a/deep-b/x", "+b/deep-a/y"]);
+}
+
+#[tokio::test]
+async fn after_lost_events_folders_are_called_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let at = |name: &str| root.join(name);
+    fs::create_dir_all(at("a")).unwrap();
+    fs::create_dir_all(at("out")).unwrap();
+    let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    let mut source = Source::new(kernel.try_clone().unwrap()).unwrap();
+    let patterns = Patterns::new(&[], &[]).unwrap();
+    let mut tree = Tree::open(kernel, None, root, Depth::All, patterns).unwrap();
+    fs::rename(at("a"), at("b")).unwrap();
+    fs::rename(at("out"), elsewhere.path().join("out")).unwrap();
+    drop(source.next().await.unwrap());
+    let lost = Batch {
+        events: vec![Raw {
+            watch: -1,
+            flags: ReadFlags::QUEUE_OVERFLOW,
+            cookie: 0,
+            name: OsString::new(),
+        }],
+        is_all: true,
+    };
+    let told = tree.take(&lost);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].kind, Kind::Overflow);
+    fs::write(elsewhere.path().join("out/no"), "").unwrap();
+    fs::write(at("b/yes"), "").unwrap();
+    let told = tree.take(&source.next().await.unwrap());
+    let told: Vec<_> = told.iter().map(|change| change.path.clone()).collect();
+    assert_eq!(told, [at("b/yes")]);
+    assert!(!tree.is_incomplete());
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_told_byte_by_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let watches = set();
+    let watch = watches.start(wanted(root)).await.unwrap();
+    let mut follower = watch.follow(0).unwrap();
+    let odd = root.join(OsStr::from_bytes(b"odd\xff"));
+    fs::write(&odd, "").unwrap();
+    fs::rename(&odd, root.join(OsStr::from_bytes(b"\xfe"))).unwrap();
+    let event = next(&mut follower).await;
+    assert!(event.path.ends_with("/odd\u{fffd}"));
+    assert!(event.raw_path.unwrap().ends_with("/odd%FF"));
+    let event = next(&mut follower).await;
+    assert!(event.raw_path.unwrap().ends_with("/odd%FF"));
+    assert!(event.raw_to.unwrap().ends_with("/%FE"));
 }

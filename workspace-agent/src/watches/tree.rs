@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::mem::take;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 
+use super::change::{Change, Changes};
 use super::log::Kind;
 use super::pattern::Patterns;
 use super::raw::{Batch, Raw};
@@ -49,26 +51,6 @@ pub(super) enum Depth {
     One,
 }
 
-/// What happened to what is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) kind: Kind,
-    pub(super) path: PathBuf,
-    pub(super) to: Option<PathBuf>,
-    pub(super) folder: bool,
-}
-
-impl Change {
-    fn new(kind: Kind, path: PathBuf, folder: bool) -> Self {
-        Self {
-            kind,
-            path,
-            to: None,
-            folder,
-        }
-    }
-}
-
 /// A folder that the kernel watches.
 #[derive(Debug)]
 struct Folder {
@@ -93,6 +75,8 @@ pub(super) struct Tree {
     folders: HashMap<i32, Folder>,
     /// Which folders remember names: since before the last events, and since.
     remembering: (Vec<i32>, Vec<i32>),
+    /// Whether folders aren't watched for want of room.
+    is_incomplete: bool,
 }
 
 /// Whether what a folder has in it is told of.
@@ -136,6 +120,7 @@ impl Tree {
             patterns,
             folders: HashMap::new(),
             remembering: (Vec::new(), Vec::new()),
+            is_incomplete: false,
         };
         tree.root_watch = tree.look(root)?.0;
         tree.look_everywhere()?;
@@ -172,7 +157,12 @@ impl Tree {
             }
         }
         before.append(since);
-        changes.all
+        changes.finish(self.root.clone())
+    }
+
+    /// Whether folders aren't watched as there was no room for them.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     fn one(&mut self, raw: &Raw, changes: &mut Changes) {
@@ -255,32 +245,59 @@ impl Tree {
         }
     }
 
-    /// Goes with a folder that has another name.
+    /// Goes with a folder that has another name. What it is called now is the kernel's to
+    /// say: a later event of the same time may have been seen already by reading.
     fn moved(&mut self, old: &Path, new: PathBuf, changes: &mut Changes) {
         if !self.looks_into(&new) {
             self.leave(old);
             return;
         }
-        let mut known = false;
-        for folder in self.folders.values_mut() {
-            if let Ok(rest) = folder.path.strip_prefix(old) {
-                known = true;
-                folder.path = if rest.as_os_str().is_empty() {
-                    new.clone()
-                } else {
-                    new.join(rest)
-                };
+        let watch = inotify::add_watch(&self.kernel, &new, FLAGS | WatchFlags::DONT_FOLLOW);
+        let label = match watch {
+            Ok(watch) => self.folders.get(&watch).map(|folder| &folder.path),
+            Err(Errno::NOSPC | Errno::NOMEM) => None,
+            // It has yet another name, of which the next event tells.
+            Err(_) => {
+                self.relabel(old, &new);
+                return;
             }
+        };
+        match label {
+            // Two that changed their names with each other.
+            Some(label) if *label == new => {}
+            Some(label) if label.starts_with(old) => self.relabel(old, &new),
+            // It isn't what was known by the old name: that is another one since.
+            _ => self.watch_all(new, changes),
         }
-        if !known && self.enter(new, Found::Told, changes).is_err() {
-            self.missed_for_want_of_room(changes);
+    }
+
+    /// Has what is below one folder be below another one, and the other way round.
+    fn relabel(&mut self, old: &Path, new: &Path) {
+        for folder in self.folders.values_mut() {
+            let moved = |from: &Path, to: &Path| {
+                let rest = folder.path.strip_prefix(from).ok()?;
+                // Joining nothing adds a slash.
+                let is_it = rest.as_os_str().is_empty();
+                Some(if is_it { to.to_owned() } else { to.join(rest) })
+            };
+            if let Some(path) = moved(old, new).or_else(|| moved(new, old)) {
+                folder.path = path;
+            }
         }
     }
 
     fn appeared(&mut self, path: PathBuf, is_folder: bool, changes: &mut Changes) {
         self.tell(Kind::Created, path.clone(), is_folder, changes);
-        if is_folder && self.looks_into(&path) && self.enter(path, Found::Told, changes).is_err() {
-            self.missed_for_want_of_room(changes);
+        if is_folder && self.looks_into(&path) {
+            self.watch_all(path, changes);
+        }
+    }
+
+    /// Watches a folder that came, and tells of what is in it.
+    fn watch_all(&mut self, path: PathBuf, changes: &mut Changes) {
+        if self.enter(path, Found::Told, changes).is_err() {
+            self.is_incomplete = true;
+            changes.missed(self.root.clone());
         }
     }
 
@@ -307,7 +324,9 @@ impl Tree {
                 let below = path.join(entry.file_name());
                 if found == Found::Told {
                     self.tell(Kind::Created, below.clone(), is_folder, changes);
-                    fresh.insert(entry.file_name());
+                    if !changes.is_cut() {
+                        fresh.insert(entry.file_name());
+                    }
                 }
                 if is_folder && self.looks_into(&below) {
                     next.push(below);
@@ -351,17 +370,20 @@ impl Tree {
         }
     }
 
-    /// Finds its bearings after events were lost.
+    /// Finds its bearings after events were lost: what each folder is called is read anew.
     fn missed(&mut self, changes: &mut Changes) {
-        changes.add(Change::new(Kind::Overflow, self.root.clone(), true));
-        // Where there is no room still, that was told just now.
-        let _ = self.look_everywhere();
-    }
-
-    fn missed_for_want_of_room(&self, changes: &mut Changes) {
-        let overflow = Change::new(Kind::Overflow, self.root.clone(), true);
-        if changes.all.last() != Some(&overflow) {
-            changes.add(overflow);
+        changes.missed(self.root.clone());
+        let before = take(&mut self.folders);
+        self.is_incomplete = self.look_everywhere().is_err();
+        for watch in before.into_keys() {
+            if !self.folders.contains_key(&watch) {
+                // It may be gone by itself.
+                let _ = inotify::remove_watch(&self.kernel, watch);
+            }
+        }
+        if self.is_incomplete {
+            // There may be room now.
+            self.is_incomplete = self.look_everywhere().is_err();
         }
     }
 
@@ -395,26 +417,4 @@ fn open(within: &Root, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         FileError::System { source, .. } => source,
         _ => Errno::ACCESS,
     })
-}
-
-/// What happened, in order, without what was said just before.
-#[derive(Debug, Default)]
-struct Changes {
-    all: Vec<Change>,
-    /// What was last said to have changed, and nothing else since.
-    modified: HashSet<PathBuf>,
-}
-
-impl Changes {
-    fn add(&mut self, change: Change) {
-        if change.kind == Kind::Modified {
-            if !self.modified.insert(change.path.clone()) {
-                return;
-            }
-        } else {
-            // Names change their meaning: what follows is told again.
-            self.modified.clear();
-        }
-        self.all.push(change);
-    }
 }

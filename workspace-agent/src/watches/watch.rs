@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::WatchError;
+use super::change::Change;
 use super::log::{Event, Kind, Log};
 use super::pattern::Patterns;
 use super::raw::Source;
-use super::tree::{Change, Depth, Tree};
-use crate::files::Root;
+use super::tree::{Depth, Tree};
+use crate::files::{Root, texts};
 
 /// How many events a follower takes at once.
 const AT_ONCE: usize = 256;
@@ -69,6 +71,7 @@ struct State {
     /// Since when nobody follows it, by the clock that waits and by the one that people
     /// read.
     alone: Option<(Instant, OffsetDateTime)>,
+    is_incomplete: bool,
 }
 
 /// A watch as the API shows it.
@@ -83,6 +86,7 @@ pub(crate) struct View {
     created: OffsetDateTime,
     sequence: u64,
     listeners: u32,
+    incomplete: bool,
     keep_seconds: u64,
     #[serde(
         with = "time::serde::rfc3339::option",
@@ -132,6 +136,7 @@ pub(super) async fn start(
             log: Log::default(),
             followers: 0,
             alone: Some(now()),
+            is_incomplete: false,
         }),
         changed: watch::Sender::default(),
         followed: Notify::new(),
@@ -177,7 +182,7 @@ impl Owner {
                 break;
             };
             tree = taken;
-            watch.note(changes);
+            watch.note(changes, tree.is_incomplete());
         }
         watch.end();
     }
@@ -196,6 +201,7 @@ impl Watch {
             created: self.created,
             sequence: state.log.last(),
             listeners: state.followers,
+            incomplete: state.is_incomplete,
             keep_seconds: self.wanted.keep.as_secs(),
             expires_at: state.alone.map(|(_, since)| since + self.wanted.keep),
         }
@@ -234,23 +240,17 @@ impl Watch {
         self.ended.cancel();
     }
 
-    fn note(&self, changes: Vec<Change>) {
+    fn note(&self, changes: Vec<Change>, is_incomplete: bool) {
+        let mut state = self.lock();
+        state.is_incomplete = is_incomplete;
         if changes.is_empty() {
             return;
         }
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let mut state = self.lock();
         for change in changes {
-            state.log.push(Event {
-                sequence: 0,
-                kind: change.kind,
+            state.log.push(match change.kind {
                 // All of what is watched is called as it was asked for.
-                path: match change.kind {
-                    Kind::Overflow => self.path.clone(),
-                    _ => text(change.path),
-                },
-                to: change.to.map(text),
-                folder: change.folder,
+                Kind::Overflow => Event::overflow(0, &self.path),
+                _ => event(&change),
             });
         }
         drop(state);
@@ -284,13 +284,8 @@ pub(crate) struct Follower {
 impl Follower {
     /// Has it told first that something was missed.
     pub(crate) fn missed(&mut self) {
-        self.taken.push_front(Event {
-            sequence: self.since,
-            kind: Kind::Overflow,
-            path: self.watch.path.clone(),
-            to: None,
-            folder: true,
-        });
+        let missed = Event::overflow(self.since, &self.watch.path);
+        self.taken.push_front(missed);
     }
 
     /// Returns what happens next; `None` once the watch has ended. Cancel-safe.
@@ -326,6 +321,25 @@ impl Drop for Follower {
         }
         drop(state);
         self.watch.followed.notify_one();
+    }
+}
+
+/// Returns what happened as it is told.
+fn event(change: &Change) -> Event {
+    let (path, raw_path) = texts(change.path.as_os_str().as_bytes());
+    let to = change
+        .to
+        .as_ref()
+        .map(|to| texts(to.as_os_str().as_bytes()));
+    let (to, raw_to) = to.unzip();
+    Event {
+        sequence: 0,
+        kind: change.kind,
+        path,
+        raw_path,
+        to,
+        raw_to: raw_to.flatten(),
+        folder: change.folder,
     }
 }
 

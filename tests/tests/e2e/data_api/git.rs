@@ -78,6 +78,11 @@ fn addresses_that_have_git_run_something_are_refused() {
         &json!({ "url": "file:///nowhere", "branch": "--upload-pack=touch evil" }),
     );
     let failed = failed.expect(200).json();
+    let secret = json!({ "url": "https://me:secret@localhost:1/a" });
+    let shown = caller.post("/git/clone?wait=true", &secret).expect(200);
+    let command = shown.json()["process"]["command"].to_string();
+    assert!(command.contains("https://***@localhost:1/a"), "{command}");
+    assert!(!command.contains("secret"));
     assert_ne!(failed["process"]["exit_code"], 0);
     assert!(!target.gateway().home().join("evil").exists());
 }

@@ -167,6 +167,22 @@ fn output(caller: &Caller) {
     let _ = more.expect(409);
 }
 
+/// Gives input to one that closes its stdin, and goes on.
+fn input_that_is_not_read(caller: &Caller) {
+    let request = json!({ "script": "exec sleep 1000 < /dev/null", "stdin": "open" });
+    let started = caller.post("/processes", &request).expect(201).json();
+    let path = format!("/processes/{}", started["id"].as_str().unwrap());
+    let client = caller.client();
+    let input = format!("{path}/input");
+    until(SOON, "input to be refused", || {
+        let kind = Some("application/octet-stream");
+        let giving = client.send(Method::POST, &input, kind, Bytes::from_static(b"x"));
+        let given = caller.run(giving);
+        given.status == 409 && given.json()["code"] == "no-stdin"
+    });
+    let _ = caller.delete(&path).expect(204);
+}
+
 fn terminals(caller: &Caller) {
     let request = json!({
         "script": "stty size; echo $TERM; read line; stty size; cat > /dev/null; echo at the end",
@@ -197,6 +213,7 @@ fn all(caller: &Caller) {
     refusals(caller);
     ends(caller);
     output(caller);
+    input_that_is_not_read(caller);
     terminals(caller);
 }
 

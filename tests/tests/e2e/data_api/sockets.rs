@@ -160,6 +160,63 @@ fn a_client_that_does_not_read_stops_the_program_and_costs_no_memory() {
 }
 
 #[test]
+fn a_process_ends_in_its_time_though_its_client_does_not_read() {
+    let target = Target::devgate(Reach::Unix);
+    let caller = Caller::of(target.gateway());
+    let client = caller.client();
+    // It doesn't end when it is asked to, and has more to say than is taken.
+    let script = "trap '' TERM; yes & yes & yes; wait";
+    let request = json!({ "script": script, "timeout_seconds": 1 });
+    let (socket, started) = caller.run(async {
+        let mut socket = client.socket("/processes/run").await;
+        let started = run(&mut socket, &request).await;
+        (socket, started)
+    });
+    let path = format!("/processes/{}", started["id"].as_str().unwrap());
+    let ended = caller.get(&format!("{path}?wait_seconds=60")).expect(200);
+    let ended = ended.json();
+    assert_eq!(ended["state"], "ended", "{ended}");
+    assert_eq!(ended["timed_out"], true);
+    drop(socket);
+}
+
+#[test]
+fn what_a_client_says_passes_the_input_that_waits() {
+    let target = Target::devgate(Reach::Unix);
+    let caller = Caller::of(target.gateway());
+    let client = caller.client();
+    let sleeps = json!({ "command": ["sleep", "1000"], "stdin": "open" });
+    caller.run(async {
+        let mut socket = client.socket("/processes/run").await;
+        let _ = run(&mut socket, &sleeps).await;
+        // More than a pipe and the agent's queue take.
+        for _ in 0..20 {
+            socket.data(0, &[0; 100_000]).await;
+        }
+        socket.say(&json!({ "signal": "INT" })).await;
+        let (_, last) = socket.rest().await;
+        assert_eq!(last["ended"]["signal"], "INT");
+    });
+}
+
+#[test]
+fn a_message_that_is_too_long_is_named_as_the_reason() {
+    let target = Target::devgate(Reach::Unix);
+    let caller = Caller::of(target.gateway());
+    let client = caller.client();
+    let sleeps = json!({ "command": ["sleep", "1000"], "stdin": "open" });
+    let (said, started) = caller.run(async {
+        let mut socket = client.socket("/processes/run").await;
+        let started = run(&mut socket, &sleeps).await;
+        (socket.answer_to(&vec![0; 5_000_000]).await, started)
+    });
+    assert!(matches!(said, Said::Closed(Some(1009))), "{said:?}");
+    let path = format!("/processes/{}", started["id"].as_str().unwrap());
+    let ended = caller.get(&format!("{path}?wait_seconds=60")).expect(200);
+    assert_eq!(ended.json()["signal"], "HUP");
+}
+
+#[test]
 fn a_process_ends_with_its_socket_unless_it_was_detached() {
     let target = Target::devgate(Reach::Unix);
     let caller = Caller::of(target.gateway());

@@ -117,6 +117,10 @@ fn watched(caller: &Caller) {
     );
 
     caller.run(async {
+        // Who reconnects by themselves ask for the same, and say what they have seen since.
+        let again = format!("{events}?since=1");
+        let mut again = Events::open(&client, &again, Some(3)).await;
+        assert_eq!(again.next().await.unwrap(), told[3]);
         // The same by WebSocket, from the middle.
         let mut socket = client.socket(&format!("{events}?since=2")).await;
         assert_eq!(socket.text().await, told[2]);

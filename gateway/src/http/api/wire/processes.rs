@@ -75,7 +75,8 @@ pub struct Process {
     pub id: String,
     /// Its process id in the workspace.
     pub pid: u32,
-    /// What it was started with, where that is a command; of a very long one its beginning.
+    /// What it was started with, where that is a command; of a very long one its beginning, of
+    /// an address to clone from no password.
     pub command: Option<Vec<String>>,
     /// What it was started with, where that is a script; of a very long one its beginning.
     pub script: Option<String>,
@@ -239,7 +240,9 @@ pub struct AttachProcessQuery {
     pub stderr_from: Option<u64>,
 }
 
-/// A text message to a process's `WebSocket`: one of these.
+/// A text message to a process's `WebSocket`: one of these. It is heard while input waits for
+/// the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+/// socket is closed with 1009; where the workspace stops, with 1001.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProcessControl {
     /// A signal to its group: `INT`, say.
@@ -257,7 +260,8 @@ pub struct ProcessNotice {
     pub started: Option<Process>,
     /// The first one of `attach`: this is it, and from where on its outputs follow.
     pub attached: Option<ProcessAttached>,
-    /// It wrote faster than this client read, and this is left out. Not with `run`.
+    /// It wrote faster than this client read, and this is left out. With `run` only once it was
+    /// killed while the client didn't read.
     pub dropped: Option<ProcessDropped>,
     /// The last one: it has ended, and all that it wrote was sent.
     pub ended: Option<Process>,

@@ -45,6 +45,8 @@ pub struct Watch {
     pub sequence: u64,
     /// How many follow it.
     pub listeners: u32,
+    /// Whether folders in it aren't watched, as the system had no room for them.
+    pub incomplete: bool,
     /// How long it goes on while nobody follows it.
     pub keep_seconds: u32,
     /// When it ends unless somebody follows it; absent while somebody does.
@@ -67,8 +69,12 @@ pub struct WatchEvent {
     pub kind: WatchEventKind,
     /// To what.
     pub path: String,
+    /// The path, percent-encoded, where it is no UTF-8.
+    pub raw_path: Option<String>,
     /// What it is called since, where it was renamed.
     pub to: Option<String>,
+    /// That, percent-encoded, where it is no UTF-8.
+    pub raw_to: Option<String>,
     /// Whether it is a folder.
     pub folder: bool,
 }
@@ -93,7 +99,7 @@ pub enum WatchEventKind {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WatchEventsQuery {
-    /// Those after this one; default: `Last-Event-ID`, else all that are kept.
+    /// Those after this one, unless `Last-Event-ID` says another; default: all that are kept.
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     pub since: Option<u64>,
 }
@@ -149,8 +155,12 @@ pub struct GitStatus {
 pub struct GitEntry {
     /// Its path in the repository.
     pub path: String,
+    /// The path, percent-encoded, where it is no UTF-8.
+    pub raw_path: Option<String>,
     /// What it was called, where it was renamed or copied.
     pub from: Option<String>,
+    /// That, percent-encoded, where it is no UTF-8.
+    pub raw_from: Option<String>,
     /// How the index differs from the commit.
     pub index: GitChange,
     /// How the folder differs from the index.
