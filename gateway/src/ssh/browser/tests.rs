@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::identity::{LockoutOptions, Role, Scope, Secret, TokenWish, Via};
 use crate::store::{NewToken, Store};
@@ -118,7 +120,7 @@ async fn a_client_is_told_whom_it_is_signed_in_as_and_then_is() {
     let approvals = &it.sign_in.approvals;
     let [window] = approvals.windows(&it.user).try_into().unwrap();
     assert!(approvals.end(&it.user, &window.id).is_some());
-    assert!(proof.ends.iter().any(|end| end.is_cancelled()));
+    assert!(proof.ends.iter().any(CancellationToken::is_cancelled));
 }
 
 #[tokio::test]
