@@ -123,7 +123,8 @@ pub struct SshConfig {
     /// How long that may take. Default: 3 min.
     pub approval_timeout: Period,
     /// How long an approval lets in further connections from the same address with the
-    /// same login name; 0: only those that wait for it. Default: 5 min.
+    /// same login name; 0: each asks for itself, those that wait at once included.
+    /// Default: 5 min.
     pub approval_window: Period,
 }
 

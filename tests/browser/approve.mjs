@@ -1,5 +1,6 @@
-// An SSH connection without a key that somebody lets in, by the link that it shows
-// (DEVGATE_CONNECTION), and one from another address (DEVGATE_ELSEWHERE), by its code too.
+// SSH connections without a key that somebody lets in, by the link that they show and the
+// code that they type: one from here (DEVGATE_CONNECTION), one from elsewhere
+// (DEVGATE_ELSEWHERE).
 import { assert, flow, required } from "./lib.mjs";
 
 await flow("approve", async (arrive) => {
@@ -8,25 +9,30 @@ await flow("approve", async (arrive) => {
   const { page } = ada;
   const approve = page.getByRole("button", { name: "Approve" });
 
-  await page.goto(required("DEVGATE_CONNECTION"));
+  // Anybody can send a link to a connection of their own.
+  const type = async (link) => {
+    assert.ok(await approve.isDisabled());
+    const [, code] = link.split("#code=");
+    await page.getByLabel("The code that your terminal shows").fill(code);
+    await approve.click();
+  };
+
+  const near = required("DEVGATE_CONNECTION");
+  await page.goto(near);
   await page.getByText("An SSH connection as you").waitFor();
   await page.getByText("127.0.0.1", { exact: true }).waitFor();
   await page.getByText("Further connections get in for 5 minutes").waitFor();
   assert.equal(await page.getByText("It asks from another address than you").count(), 0);
   await ada.look("near");
-  await approve.click();
+  await type(near);
   await page.getByText("The connection ends when you sign out here.").waitFor();
 
-  // Anybody can send a link to a connection of their own.
   const elsewhere = required("DEVGATE_ELSEWHERE");
   await page.goto(elsewhere);
   await page.getByText("It asks from another address than you").waitFor();
   await page.getByText("127.0.0.2", { exact: true }).waitFor();
-  assert.ok(await approve.isDisabled());
   await ada.look("elsewhere");
-  const [, code] = elsewhere.split("#code=");
-  await page.getByLabel("The code that your terminal shows").fill(code);
-  await approve.click();
+  await type(elsewhere);
   await page.getByText("Approved").waitFor();
 
   await ada.go("/account/logins");

@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::{Scope, Secret, SecretHash, User, Via, network_of};
-use crate::names::UserId;
+use super::{Scope, Secret, SecretHash, Target, User, Via, network_of};
+use crate::names::{UserId, UserName};
 
 pub use code::{InvalidCode, UserCode};
-pub use connections::{Decision, Joined, LetIn, Times, Window};
+pub use connections::{Decision, Hold, Joined, LetIn, People, Sharing, Times, Undecided, Window};
 
-use connections::Crowd;
+use connections::{Crowd, Opened};
 
 /// How long a code lives.
 pub const LIFE: Duration = Duration::from_mins(10);
@@ -64,9 +64,9 @@ pub enum What {
     Token(ProgramWish),
     /// That SSH connections with this login name are let in.
     Connections {
-        /// The login name: where they lead.
-        login: String,
-        /// How long further ones are let in.
+        /// The login name: where they lead, and who alone may approve it where it says so.
+        login: Target,
+        /// How long further ones are let in; zero where none are.
         window: Duration,
     },
 }
@@ -135,7 +135,7 @@ pub enum NotApproved {
 }
 
 /// Why nothing can be decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDecision {
     /// There is no such code, or another one decided.
     #[error(
@@ -143,6 +143,12 @@ pub enum NoDecision {
          minutes, and an SSH connection's only as long as that"
     )]
     NoSuchCode,
+    /// It leads to somebody else's workspace.
+    #[error(
+        "this connection asks for a workspace of {0}'s, so that {0} alone may decide: connect \
+         with the name of a workspace of yours"
+    )]
+    OwnersAlone(UserName),
     /// Too many codes that were none.
     #[error("too many codes that were none: wait ten minutes, then begin again in the terminal")]
     TooManyTries,
@@ -155,6 +161,8 @@ pub struct Approvals(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     waiting: HashMap<SecretHash, Entry>,
+    /// What was approved and still lets connections in, or has some that go on.
+    opened: Vec<Opened>,
     /// Codes that were none, by who tried them, since when.
     tries: HashMap<UserId, (u32, Instant)>,
 }
@@ -247,8 +255,10 @@ impl Approvals {
         let mut state = self.state();
         let entry = state.find(user, code)?;
         entry.decided = Decided::Approved(user.clone(), via.clone());
-        entry.open_window(user, via);
-        Ok(entry.wish.clone())
+        let wish = entry.wish.clone();
+        let opened = entry.open(user, via);
+        state.opened.extend(opened);
+        Ok(wish)
     }
 
     /// Has a program have none, and connections ended.
@@ -313,6 +323,7 @@ impl State {
 
     fn forget_old(&mut self) {
         self.waiting.retain(|_, entry| entry.is_alive());
+        self.opened.retain(Opened::is_held);
         self.tries.retain(|_, (_, since)| since.elapsed() < LIFE);
     }
 
@@ -361,7 +372,13 @@ impl State {
             self.tries.entry(user.id.clone()).or_insert(first).0 += 1;
             return Err(NoDecision::NoSuchCode);
         };
-        Ok(found)
+        match &found.wish.what {
+            What::Connections { login, .. } => match &login.owner {
+                Some(owner) if *owner != user.name => Err(NoDecision::OwnersAlone(owner.clone())),
+                _ => Ok(found),
+            },
+            What::Token(_) => Ok(found),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! Invariant: one counts only with its record, which the gateway makes when it signs it:
 //! until it ends or is revoked, and no longer than the login or token that asked for it.
 
+mod news;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::{AuthorizedKey, Caller, Sessions, Target, User, Via};
 use crate::config::Network;
 use crate::store::{Store, StoreError};
+
+use news::News;
 
 /// Longest life.
 pub(super) const MAX_CERTIFICATE_LIFE: Duration = Duration::days(1);
@@ -178,6 +182,7 @@ struct Inner {
     ca: UserCa,
     /// What is cancelled when one is revoked, and until when it is kept.
     watched: Mutex<HashMap<u64, (CancellationToken, OffsetDateTime)>>,
+    news: News,
 }
 
 impl SshAction {
@@ -251,12 +256,13 @@ impl FromIterator<SshAction> for SshActions {
 impl Certificates {
     /// Signs with this authority, and keeps records there.
     pub fn new(store: Store, sessions: Sessions, ca: UserCa) -> Self {
-        let watched = Mutex::default();
+        let (watched, news) = (Mutex::default(), News::default());
         Self(Arc::new(Inner {
             store,
             sessions,
             ca,
             watched,
+            news,
         }))
     }
 
@@ -362,6 +368,12 @@ impl Certificates {
             record,
             ends: [revoked, ended],
         })
+    }
+
+    /// Tells whether the refusal of a certificate is worth to be told of: once a minute for
+    /// each address.
+    pub fn is_news(&self, serial: u64, client: IpAddr) -> bool {
+        self.0.news.is_news(serial, client)
     }
 
     /// Returns what is cancelled once a certificate is revoked.

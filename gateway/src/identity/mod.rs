@@ -27,8 +27,9 @@ use crate::store::{Store, StoreError};
 
 pub use accounts::{Accounts, Browser, PasswordChange, SignInError, SignedIn, TokenWish};
 pub use approval::{
-    Approvals, Approved, Codes, Decision, INTERVAL, InvalidCode, Joined, LIFE, LetIn, NoDecision,
-    NotApproved, ProgramWish, SLOWER, Times, UserCode, Waiting, What, Window, Wish,
+    Approvals, Approved, Codes, Decision, Hold, INTERVAL, InvalidCode, Joined, LIFE, LetIn,
+    NoDecision, NotApproved, People, ProgramWish, SLOWER, Sharing, Times, Undecided, UserCode,
+    Waiting, What, Window, Wish,
 };
 pub use certificate::{
     Admitted, CertificateRecord, CertificateRefused, CertificateWish, Certificates,
@@ -130,6 +131,14 @@ impl Identity {
     pub async fn user_of_key(&self, key: &PublicKey) -> Result<Option<User>, StoreError> {
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         self.store.user_of_fingerprint(&fingerprint).await
+    }
+
+    /// Tells whether there is more than one person.
+    pub async fn people(&self) -> Result<People, StoreError> {
+        Ok(match self.store.users().await?.len() {
+            0 | 1 => People::One,
+            _ => People::Several,
+        })
     }
 
     /// Lets a user through to a workspace: their own, and nobody else's.

@@ -127,6 +127,7 @@ impl Refusal for NoDecision {
     fn row(&self) -> Row {
         match self {
             Self::NoSuchCode => row(Status::NOT_FOUND, "no-such-code", Prohibited),
+            Self::OwnersAlone(_) => row(Status::FORBIDDEN, "owner-alone", Prohibited),
             Self::TooManyTries => row(Status::TOO_MANY_REQUESTS, "too-many-tries", Prohibited),
         }
     }

@@ -4,25 +4,36 @@
 //! for nothing, so that the client answers at once; then it is answered in rounds, each a
 //! request without a word, until it is decided. A client that has gone is noticed by its
 //! round, and one that waits isn't silent for long.
+//!
+//! Invariant: what is approved for a login name signs in with that name alone; and a
+//! connection may begin a few times and wait no longer than from its first.
 
 use std::borrow::Cow;
+use std::mem;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
-use tracing::{Span, debug, info};
+use tracing::{Span, debug, error, info};
 
 use super::connection::quoted;
 use super::login::Login;
 use super::proof::Proof;
-use crate::identity::{Approvals, Decision, Joined, LetIn, Lockout, Sessions, Target, Times};
+use crate::events::{Events, Kind, NewEvent};
+use crate::identity::{
+    Approvals, Decision, Identity, Joined, LetIn, Lockout, People, Sessions, Sharing, Target,
+    Times, Undecided, User,
+};
 
 /// How long one round lasts.
 const ROUND: Duration = Duration::from_secs(5);
 
 /// How much longer than the decision may take a log-in may.
 const MARGIN: Duration = Duration::from_secs(15);
+
+/// How often a connection may begin: clients try a method a few times.
+const MAX_BEGUN: u32 = 3;
 
 /// What log-ins by a browser need.
 pub struct BrowserSignIn {
@@ -38,12 +49,23 @@ pub struct BrowserSignIn {
 
 /// Where one connection's log-in by a browser is.
 #[derive(Debug, Default)]
-pub(super) enum Asking {
+pub(super) struct Asking {
+    state: State,
+    /// How often it was begun.
+    begun: u32,
+    /// When the connection is too late, since it began first.
+    until: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+enum State {
     /// It wasn't begun.
     #[default]
     Not,
-    /// The client waits for somebody's decision.
-    Waiting(Joined),
+    /// The client waits for somebody's decision on a login name.
+    Waiting(String, Joined),
+    /// The client was told whom it is signed in as, with a login name.
+    SignedIn(String, Proof),
     /// The client was told how it ended.
     Over,
 }
@@ -54,6 +76,10 @@ pub(super) struct Asker<'a> {
     pub(super) name: &'a str,
     pub(super) login: &'a Login,
     pub(super) lockout: &'a Lockout,
+    pub(super) identity: &'a Identity,
+    pub(super) events: &'a Events,
+    /// Why the client's certificate was refused, where one was.
+    pub(super) refusal: Option<&'a str>,
     pub(super) span: &'a Span,
 }
 
@@ -70,55 +96,75 @@ impl Asking {
     /// ago.
     pub(super) async fn begin(&mut self, sign_in: &BrowserSignIn, asker: &Asker<'_>) -> Step {
         let Asker { name, span, .. } = asker;
+        // Who asks anew gives up what they asked for before (RFC 4252 §5).
+        let before = mem::replace(&mut self.state, State::Over);
+        self.begun += 1;
+        if matches!(before, State::Over) || self.begun > MAX_BEGUN {
+            return Step::Answer(over());
+        }
+        drop(before);
+        if self.begun > 1 {
+            tokio::time::sleep(asker.lockout.delay(asker.client, *name)).await;
+        }
         // Not for the name: nobody guesses an approval, and strangers can lock any name out.
         if let Err(locked) = asker.lockout.check_address(asker.client) {
             debug!(parent: *span, login = ?quoted(name), %locked, "log-in refused");
-            return Step::Answer(over());
+            return Step::Answer(told(format!("devgate: {locked}")));
         }
-        if let Err(invalid) = name.parse::<Target>() {
+        let target = match name.parse::<Target>() {
+            Ok(target) => target,
             // It would lead nowhere, whoever approved it.
-            *self = Self::Over;
-            return Step::Answer(told(format!("devgate: {invalid}")));
-        }
-        let joined = sign_in.approvals.join(name, asker.client, sign_in.times);
+            Err(invalid) => return Step::Answer(told(format!("devgate: {invalid}"))),
+        };
+        let people = asker.people().await;
+        let (approvals, times) = (&sign_in.approvals, sign_in.times);
+        let joined = approvals.join(&target, asker.client, times, people);
         if let Decision::Approved(let_in) = joined.decision() {
+            asker.came_in(&let_in.user, &target);
             return self.let_in(sign_in, asker, let_in).await;
         }
-        asker.login.extend(joined.until + MARGIN);
-        let minutes = sign_in.times.wait.as_secs().div_ceil(60);
-        // Stock clients print it, in ASCII and up to 1 KiB.
-        let text = format!(
-            "devgate knows none of your keys. To let this connection in, open\n\n  \
-             {}#code={}\n\nand approve it there if the page shows the code {}.\n\
-             It then goes on by itself; you have {minutes} min.",
-            sign_in.page, joined.code, joined.code
-        );
+        let until = *self.until.get_or_insert(joined.until + MARGIN);
+        asker.login.extend(until);
         if joined.is_first {
             // It counts as a failure until it is approved; the others ask for nothing of
             // their own.
             asker.login.refuse();
             info!(parent: *span, login = ?quoted(name), "log-in waits to be approved in a browser");
         }
-        *self = Self::Waiting(joined);
+        let text = asker.question(sign_in, &target, &joined);
+        self.state = State::Waiting((*name).to_owned(), joined);
         Step::Answer(told(text))
     }
 
     /// Goes on after the client's answer.
     pub(super) async fn go_on(&mut self, sign_in: &BrowserSignIn, asker: &Asker<'_>) -> Step {
         let Asker { name, span, .. } = asker;
-        let Self::Waiting(joined) = self else {
-            return Step::Answer(over());
+        let (own, mut joined) = match mem::replace(&mut self.state, State::Over) {
+            State::Waiting(own, joined) if own == *name => (own, joined),
+            State::SignedIn(own, proof) if own == *name => return Step::In(proof),
+            _ => return Step::Answer(over()),
         };
         let text = match joined.decided_within(ROUND).await {
-            Some(Decision::Pending) => return Step::Answer(told(String::new())),
-            Some(Decision::Approved(let_in)) => {
+            Ok(Decision::Pending) => {
+                self.state = State::Waiting(own, joined);
+                return Step::Answer(told(String::new()));
+            }
+            Ok(Decision::Approved(let_in)) => {
+                if let (false, Ok(target)) = (joined.is_first, name.parse::<Target>()) {
+                    asker.came_in(&let_in.user, &target);
+                }
                 return self.let_in(sign_in, asker, let_in).await;
             }
-            Some(Decision::Refused) => "devgate: this was refused in the browser",
-            None => "devgate: nobody approved this in time; connect again to get a new code",
+            Ok(Decision::Refused) => "devgate: this was refused in the browser",
+            Err(Undecided::Late) => {
+                "devgate: nobody approved this in time; connect again to get a new code"
+            }
+            Err(Undecided::Displaced) => {
+                "devgate: too many others wait to be approved, and this had to make room; \
+                 connect again in a moment"
+            }
         };
         info!(parent: *span, login = ?quoted(name), why = text, "log-in not approved");
-        *self = Self::Over;
         Step::Answer(told(text.to_owned()))
     }
 
@@ -126,18 +172,66 @@ impl Asking {
         &mut self,
         sign_in: &BrowserSignIn,
         asker: &Asker<'_>,
-        LetIn { user, via, over }: LetIn,
+        LetIn { user, via, hold }: LetIn,
     ) -> Step {
         let Asker { name, span, .. } = asker;
         // The login that approved it may have ended meanwhile.
-        if over.is_cancelled() || !sign_in.sessions.live(&via).await {
+        if hold.over().is_cancelled() || !sign_in.sessions.live(&via).await {
             info!(parent: *span, login = ?quoted(name), "log-in refused: its approval has ended");
-            *self = Self::Over;
             return Step::Answer(told("devgate: what approved this has ended".to_owned()));
         }
+        // Whoever didn't approve it themselves sees whose account they are in.
+        let text = format!("devgate: signed in as {}", user.name);
         let revoked = sign_in.sessions.revoked(&via);
-        *self = Self::Over;
-        Step::In(Proof::approved(user, [over, revoked]))
+        let proof = Proof::approved(user, hold, revoked);
+        self.state = State::SignedIn((*name).to_owned(), proof);
+        Step::Answer(told(text))
+    }
+}
+
+impl Asker<'_> {
+    /// Says where to approve it. Stock clients print it, in ASCII and up to 1 KiB.
+    fn question(&self, sign_in: &BrowserSignIn, target: &Target, joined: &Joined) -> String {
+        let why = match self.refusal {
+            Some(why) => format!("devgate refused your certificate: {why}."),
+            None => "devgate knows none of your keys.".to_owned(),
+        };
+        let who = target.owner.as_ref();
+        let who = who.map_or_else(String::new, |owner| format!(" as {owner}"));
+        let more = match joined.sharing {
+            Sharing::Unnamed => format!(
+                "\nEach connection asks anew; log in as {}.OWNER to be asked once for many.",
+                target.workspace
+            ),
+            Sharing::None | Sharing::Alike => String::new(),
+        };
+        let minutes = sign_in.times.wait.as_secs().div_ceil(60);
+        format!(
+            "{why} To let this connection in, open\n\n  {}#code={}\n\nand approve it there{who} if \
+             the page shows the code {}.\nIt then goes on by itself; you have {minutes} min.{more}",
+            sign_in.page, joined.code, joined.code
+        )
+    }
+
+    /// Tells whether there is more than one person, in doubt that there is.
+    async fn people(&self) -> People {
+        match self.identity.people().await {
+            Ok(people) => people,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                error!(parent: self.span, error, "users can't be looked up");
+                People::Several
+            }
+        }
+    }
+
+    /// Notes that a connection came in by an approval that it didn't ask for itself.
+    fn came_in(&self, user: &User, target: &Target) {
+        let about = NewEvent::of_user(Kind::SshApproval, user)
+            .saying("decision", "let-in")
+            .saying("login", &target.to_string())
+            .saying("address", &self.client.to_string());
+        self.events.record(about);
     }
 }
 
@@ -157,3 +251,6 @@ fn over() -> Auth {
         partial_success: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use super::proof::Proof;
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
 use crate::activity::{Errand, Visit};
-use crate::identity::{Denied, Grant, SshAction, SshActions, Target, User};
+use crate::identity::{Denied, Grant, Hold, SshAction, SshActions, Target, User};
 use crate::names::WorkspaceId;
 use crate::refusal::{self, Refused};
 use crate::workspaces::{OpenError, Wake};
@@ -46,6 +46,8 @@ pub(super) struct Connection {
     actions: SshActions,
     /// What it ends with, whichever is cancelled first.
     ends: Vec<CancellationToken>,
+    /// Has the approval that let it in be listed as long as it goes on.
+    _hold: Option<Hold>,
     /// The login name, as the client gave it.
     pub(super) login: String,
     pub(super) handle: Handle,
@@ -92,6 +94,7 @@ impl Connection {
             user,
             actions,
             ends,
+            hold,
             ..
         } = proof;
         span.record("user", user.name.as_str());
@@ -103,6 +106,7 @@ impl Connection {
             user,
             actions,
             ends,
+            _hold: hold,
             login,
             handle,
             tasks,

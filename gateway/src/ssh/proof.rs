@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::{Admitted, SshActions, User};
+use crate::identity::{Admitted, Hold, SshActions, User};
 
 /// Whom a log-in signs in, by what, and what ends it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Proof {
     pub(super) actions: SshActions,
     /// What the connection ends with, whichever is cancelled first.
     pub(super) ends: Vec<CancellationToken>,
+    /// Its share in the approval that let it in, if one did.
+    pub(super) hold: Option<Hold>,
 }
 
 impl Proof {
@@ -25,16 +27,18 @@ impl Proof {
             by: "key",
             actions: SshActions::all(),
             ends: Vec::new(),
+            hold: None,
         }
     }
 
     /// Their word in a browser.
-    pub(super) fn approved(user: User, ends: [CancellationToken; 2]) -> Self {
+    pub(super) fn approved(user: User, hold: Hold, revoked: CancellationToken) -> Self {
         Self {
             user,
             by: "browser",
             actions: SshActions::all(),
-            ends: ends.into(),
+            ends: vec![hold.over(), revoked],
+            hold: Some(hold),
         }
     }
 
@@ -45,6 +49,7 @@ impl Proof {
             by: "certificate",
             actions: record.actions,
             ends: ends.into(),
+            hold: None,
         }
     }
 }

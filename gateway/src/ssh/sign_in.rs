@@ -23,6 +23,8 @@ pub(super) struct SignIn {
     /// The connection's.
     span: Span,
     asking: Asking,
+    /// Why the last certificate was refused.
+    refusal: Option<String>,
     /// What was proven, once something was.
     pub(super) proof: Option<Proof>,
 }
@@ -49,12 +51,13 @@ impl SignIn {
             login,
             span,
             asking: Asking::default(),
+            refusal: None,
             proof: None,
         }
     }
 
     /// Tells whether it is worth to prove a key.
-    pub(super) async fn offered(&self, name: &str, offer: &PublicKeyOffer<'_>) -> Auth {
+    pub(super) async fn offered(&mut self, name: &str, offer: &PublicKeyOffer<'_>) -> Auth {
         self.login.name(name);
         let known = match offer.certificate {
             Some(certificate) => self.admitted(name, certificate).await.is_some(),
@@ -70,12 +73,13 @@ impl SignIn {
     }
 
     /// Notes a certificate that is refused, by whatever finds out.
-    pub(super) async fn refused(
-        &self,
+    async fn refused(
+        &mut self,
         name: &str,
         certificate: &Certificate,
         (why, user): (&str, Option<User>),
     ) {
+        self.refusal = Some(why.to_owned());
         let refused = self.login.refuse();
         let (serial, key_id) = (certificate.serial(), quoted(certificate.key_id()));
         let login = quoted(name);
@@ -83,8 +87,12 @@ impl SignIn {
             parent: &self.span,
             ?login, refused, serial, ?key_id, why, "SSH certificate refused"
         );
-        // What another authority signed is nobody's here.
-        if let Some(user) = user {
+        // What another authority signed is nobody's here; and nobody has to prove a key to
+        // be refused, so it isn't told each time.
+        let certificates = &self.gateway.certificates;
+        if let Some(user) = user
+            && certificates.is_news(certificate.serial(), self.client)
+        {
             let about = NewEvent::of_user(Kind::SshCertificate, &user)
                 .saying("decision", "refused")
                 .saying("serial", &serial.to_string())
@@ -96,10 +104,8 @@ impl SignIn {
     }
 
     /// Tells whose certificate it is, where the log-in may go on with it.
-    async fn admitted(&self, name: &str, certificate: &Certificate) -> Option<Admitted> {
-        if let Err(locked) = self.gateway.lockout.check_address(self.client) {
-            let span = &self.span;
-            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
+    async fn admitted(&mut self, name: &str, certificate: &Certificate) -> Option<Admitted> {
+        if self.is_locked_out(name) {
             return None;
         }
         let certificates = &self.gateway.certificates;
@@ -119,8 +125,11 @@ impl SignIn {
     }
 
     /// Notes a certificate that wasn't in time, or was signed wrongly.
-    pub(super) async fn invalid(&self, name: &str, certificate: &Certificate, why: &str) {
+    pub(super) async fn invalid(&mut self, name: &str, certificate: &Certificate, why: &str) {
         self.login.name(name);
+        if self.is_locked_out(name) {
+            return;
+        }
         // Whose it is, if it is one of ours at all.
         let certificates = &self.gateway.certificates;
         let user = match certificates.admit(certificate, name, self.client).await {
@@ -147,6 +156,9 @@ impl SignIn {
             name,
             login: &self.login,
             lockout: &self.gateway.lockout,
+            identity: &self.gateway.identity,
+            events: self.gateway.workspaces.events(),
+            refusal: self.refusal.as_deref(),
             span: &self.span,
         };
         let step = match turn {
@@ -157,6 +169,14 @@ impl SignIn {
             Step::In(proof) => self.signed_in(Some(proof)),
             Step::Answer(answer) => answer,
         }
+    }
+
+    fn is_locked_out(&self, name: &str) -> bool {
+        let Err(locked) = self.gateway.lockout.check_address(self.client) else {
+            return false;
+        };
+        debug!(parent: &self.span, login = ?quoted(name), %locked, "log-in refused");
+        true
     }
 
     fn signed_in(&mut self, proof: Option<Proof>) -> Auth {
@@ -176,8 +196,7 @@ impl SignIn {
     async fn user_of(&self, name: &str, key: &ssh_key::PublicKey) -> Option<User> {
         let lockout = &self.gateway.lockout;
         let span = &self.span;
-        if let Err(locked) = lockout.check_address(self.client) {
-            debug!(parent: span, login = ?quoted(name), %locked, "log-in refused");
+        if self.is_locked_out(name) {
             return None;
         }
         match self.gateway.identity.user_of_key(key).await {

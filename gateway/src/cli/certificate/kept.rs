@@ -174,7 +174,9 @@ impl Kept {
     /// Tells whether a certificate's key is in its file or in the agent.
     fn has_key(&self, certificate: &Certificate) -> bool {
         if self.is_file() {
-            return true;
+            // Who was stopped between the two may have left one of each.
+            let key = PrivateKey::read_openssh_file(&self.key);
+            return key.is_ok_and(|key| key.public_key().key_data() == certificate.public_key());
         }
         let Ok(known) = certificate.to_openssh() else {
             return false;
@@ -272,4 +274,36 @@ fn quietly(command: &mut Command) -> bool {
 
 fn failed(error: &ssh_key::Error) -> Failure {
     Failure::new(Kind::Failed, format!("no key can be made: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use ssh_key::certificate::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_file_with_another_key_is_not_the_certificate_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept {
+            key: folder.path().join("there.key"),
+        };
+        let [ca, own, other] =
+            [(); 3].map(|()| PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap());
+        let public = own.public_key().key_data().clone();
+        let mut certificate =
+            Builder::new_with_random_nonce(&mut rand::rng(), public, now() - 60, now() + 600)
+                .unwrap();
+        certificate.valid_principal("ada").unwrap();
+        let certificate = certificate.sign(&ca).unwrap().to_openssh().unwrap();
+        put(&kept.beside("-cert.pub"), &certificate).unwrap();
+        let is_valid = |text: &str| {
+            put(&kept.key, text).unwrap();
+            assert_eq!(kept.is_valid(), kept.is_fresh());
+            kept.is_valid()
+        };
+        let text = |key: &PrivateKey| key.to_openssh(LineEnding::LF).unwrap();
+        assert!(is_valid(&text(&own)));
+        assert!(!is_valid(&text(&other)) && !is_valid("no key"));
+    }
 }

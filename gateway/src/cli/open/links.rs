@@ -6,7 +6,7 @@ use crate::cli::client::segment;
 /// Where a program connects by SSH.
 #[derive(Debug)]
 pub(super) struct Destination {
-    /// The login name: `WORKSPACE` or `WORKSPACE.OWNER`.
+    /// The login name: `WORKSPACE.OWNER`.
     pub(super) user: String,
     pub(super) host: String,
     pub(super) port: u16,

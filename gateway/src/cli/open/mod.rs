@@ -153,12 +153,8 @@ async fn destination(
     command: &Open,
 ) -> Result<Destination, Failure> {
     let connection = rest.connection().await?;
-    let own = rest.person().await? == workspace.owner;
-    let user = if own {
-        workspace.name.to_string()
-    } else {
-        format!("{}.{}", workspace.name, workspace.owner)
-    };
+    // With its owner, so that an editor's many connections ask once where none has a key.
+    let user = format!("{}.{}", workspace.name, workspace.owner);
     Ok(Destination {
         user,
         host: connection.ssh_host,

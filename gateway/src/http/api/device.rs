@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::extract::{Asked, Body, Named, Signed};
 use super::page::{newest_first, page};
-use super::tokens::{is_unseen, named_token, new_token};
+use super::tokens::{named_token, new_token};
 use super::wire::{
     BeginDevice, DeviceAsks, DeviceCodes, DeviceToken, DeviceWaiting, FinishDevice,
     MAX_DEVICE_LIFE, Page, Paging, SshApproval,
@@ -26,9 +26,6 @@ use crate::identity::{
     What, Wish,
 };
 use crate::names::ApprovalId;
-
-/// Longest login name that is shown, in characters; longer than any valid one.
-const MAX_LOGIN: usize = 100;
 
 /// `POST /login/device`
 pub(super) async fn begin(
@@ -112,7 +109,7 @@ pub(super) async fn show(
             let scope = Some(wish.scope.into());
             (DeviceAsks::Token, wish.name, scope, wish.lasts)
         }
-        What::Connections { login, window } => (DeviceAsks::Ssh, shown_login(&login), None, window),
+        What::Connections { login, window } => (DeviceAsks::Ssh, login.to_string(), None, window),
     };
     Ok(Json(DeviceWaiting {
         user_code: waiting.code.to_string(),
@@ -160,15 +157,9 @@ fn decided(api: &Api, user: &User, wish: &Wish, (decision, by): (&str, IpAddr)) 
     };
     let about = NewEvent::of_user(Kind::SshApproval, user)
         .saying("decision", decision)
-        .saying("login", &shown_login(login))
+        .saying("login", &login.to_string())
         .saying("address", &wish.address.to_string());
     api.events.record(about.saying("by", &by.to_string()));
-}
-
-/// Returns a login name as it may be shown: whoever connects chooses it.
-fn shown_login(login: &str) -> String {
-    let unseen = |c: char| if is_unseen(c) { '\u{fffd}' } else { c };
-    login.chars().take(MAX_LOGIN).map(unseen).collect()
 }
 
 /// `GET /me/ssh-approvals`
@@ -180,7 +171,7 @@ pub(super) async fn list_approvals(
     let windows = api.approvals.windows(&caller.user).into_iter();
     let windows = windows.map(|window| SshApproval {
         id: window.id,
-        login: shown_login(&window.login),
+        login: window.login.to_string(),
         address: window.address,
         until: window.until,
     });
@@ -197,12 +188,12 @@ pub(super) async fn end_approval(
 ) -> Result<StatusCode, Problem> {
     let ended = api.approvals.end(&caller.user, &id);
     let ended = ended.ok_or(ApiRefused::NoSuch {
-        what: "approval of yours that still lets anybody in",
+        what: "approval of yours that lets anybody in or has connections that go on",
         code: "no-such-approval",
     })?;
     let about = NewEvent::of_user(Kind::SshApproval, &caller.user)
         .saying("decision", "ended")
-        .saying("login", &shown_login(&ended.login));
+        .saying("login", &ended.login.to_string());
     api.events
         .record(about.saying("address", &ended.address.to_string()));
     Ok(StatusCode::NO_CONTENT)

@@ -11,7 +11,7 @@ import { browser } from "../parts/format";
 import { Loading } from "../parts/Loading";
 import { PageTitle } from "../parts/PageTitle";
 import rows from "../parts/Rows.module.css";
-import { Ago } from "../parts/Time";
+import { Ago, useNow } from "../parts/Time";
 
 export default function Logins() {
   const list = useQuery(logins);
@@ -41,7 +41,7 @@ export default function Logins() {
   );
 }
 
-/** SSH connections that are let in by an approval of a moment ago; nothing where there are none. */
+/** Approvals that let SSH connections in or have some that go on; nothing where there are none. */
 function Approvals() {
   const list = useQuery({ ...sshApprovals, refetchInterval: 15_000 });
   if (!list.data || list.data.length === 0) return null;
@@ -65,13 +65,17 @@ function ApprovalRow({ approval }: { approval: SshApproval }) {
     },
     onSettled: () => queries.invalidateQueries(sshApprovals),
   });
+  // What was let in goes on, and can be ended, when nothing further is let in.
+  const isOpen = Date.parse(approval.until) > useNow(15_000).getTime();
   return (
     <li className={rows.row}>
       <IconTerminal2 size={20} aria-hidden />
       <div className={rows.what}>
         <span className={rows.name}>SSH to {approval.login}</span>
         <span className={rows.note}>
-          {approval.address} · let in without a key until <Ago time={approval.until} />
+          {approval.address} ·{" "}
+          {isOpen ? "let in without a key until " : "goes on; let in without a key, and no more since "}
+          <Ago time={approval.until} />
         </span>
       </div>
       <Button

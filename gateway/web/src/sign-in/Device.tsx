@@ -23,6 +23,9 @@ const GRANTED: Record<Scope, string> = {
   admin: "Everything that you may do, your keys and tokens included.",
 };
 
+/** How often it is looked at how many connections wait, in milliseconds. */
+const LOOK = 3000;
+
 export default function Device() {
   const { hash } = useLocation();
   return <Page key={hash} linked={asCode(codeOf(hash))} wanted={returnOf(hash)} />;
@@ -125,13 +128,6 @@ interface DecideProps {
 function Decide({ code, linked, back, other }: DecideProps) {
   const queries = useQueryClient();
   const [typed, setTyped] = useState("");
-  const waiting = useQuery({
-    queryKey: ["device", code],
-    queryFn: ({ signal }) => request("GET", "/login/device/{code}", { path: { code }, signal }),
-    // Once it is decided it is there no more.
-    staleTime: Infinity,
-    retry: false,
-  });
   const decide = useMutation({
     mutationFn: async (allow: boolean) => {
       const options = { path: { code } };
@@ -145,11 +141,21 @@ function Decide({ code, linked, back, other }: DecideProps) {
     onSettled: () =>
       Promise.all([queries.invalidateQueries(tokens), queries.invalidateQueries(sshApprovals)]),
   });
+  const waiting = useQuery({
+    queryKey: ["device", code],
+    queryFn: ({ signal }) => request("GET", "/login/device/{code}", { path: { code }, signal }),
+    // Once it is decided it is there no more.
+    staleTime: Infinity,
+    retry: false,
+    // More connections may come to wait. What has ended isn't asked for again: it counts as a guess.
+    refetchInterval: ({ state }) =>
+      decide.isIdle && state.status === "success" && state.data?.asks === "ssh" ? LOOK : false,
+  });
   if (decide.data !== undefined) {
     return <Decided told={decide.data ? approved(waiting.data) : null} back={back} />;
   }
   if (waiting.isPending) return <Loading />;
-  if (!waiting.data) {
+  if (!waiting.data || (waiting.isError && decide.isIdle)) {
     return (
       <Stack gap="md" align="flex-start">
         <Failure title="Nothing can be approved" error={waiting.error} />
@@ -161,7 +167,8 @@ function Decide({ code, linked, back, other }: DecideProps) {
   }
   const { scope, same_address: isNear } = waiting.data;
   const isSsh = waiting.data.asks === "ssh";
-  const compares = linked && (scope === "admin" || !isNear);
+  // Whoever shares an address can send a link to what they began there.
+  const compares = linked && (isSsh || scope === "admin" || !isNear);
   return (
     <Panel title="Is this you?">
       <Stack gap="md">
@@ -169,6 +176,16 @@ function Decide({ code, linked, back, other }: DecideProps) {
         {!isNear && (
           <Alert color="red" title="It asks from another address than you" role="alert">
             That is as it should be where your terminal is on another machine or network, and only there.
+          </Alert>
+        )}
+        {waiting.data.connections > 1 && (
+          <Alert
+            color="red"
+            title={`${waiting.data.connections} connections wait, and all of them get in`}
+            role="alert"
+          >
+            An editor opens several at once. If you began only one, somebody else&apos;s waits with it from
+            the same address: refuse, and log in with your key.
           </Alert>
         )}
         {isSsh && waiting.data.expires_in_seconds > 0 && (

@@ -9,10 +9,17 @@ use serde_json::Value;
 
 use super::{LIMIT, Machine};
 
+/// Returns the name of the one person there is.
+fn owner(machine: &Machine) -> String {
+    let users: Value = serde_json::from_str(&machine.ok(&["users", "list", "--json"])).unwrap();
+    users[0]["name"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn links_lead_to_the_workspace_by_ssh_and_by_https() {
     let machine = Machine::start();
     let port = machine.target.gateway().ready().ssh.port();
+    let user = format!("default.{}", owner(&machine));
     let link = |more: &[&str]| {
         let args = [&["open", "default", "--print"], more].concat();
         machine.ok(&args).trim_end().to_owned()
@@ -22,7 +29,7 @@ fn links_lead_to_the_workspace_by_ssh_and_by_https() {
         assert_eq!(
             link(&[&["--in", scheme], folder.as_slice()].concat()),
             format!(
-                "{scheme}://vscode-remote/ssh-remote+default@127.0.0.1:{port}/srv/my%20code\
+                "{scheme}://vscode-remote/ssh-remote+{user}@127.0.0.1:{port}/srv/my%20code\
                  ?windowId=_blank"
             )
         );
@@ -31,13 +38,13 @@ fn links_lead_to_the_workspace_by_ssh_and_by_https() {
         link(&[&["--in", "jetbrains"], folder.as_slice()].concat()),
         format!(
             "jetbrains-gateway://connect#type=ssh&deploy=false&host=127.0.0.1&port={port}\
-             &user=default&projectPath=%2Fsrv%2Fmy%20code"
+             &user={user}&projectPath=%2Fsrv%2Fmy%20code"
         )
     );
     assert_eq!(
         link(&["--in", "toolbox", "--folder", "/a", "--ide", "IU-251"]),
         format!(
-            "jetbrains://gateway/ssh/environment?h=127.0.0.1&p={port}&u=default&launchIde=true\
+            "jetbrains://gateway/ssh/environment?h=127.0.0.1&p={port}&u={user}&launchIde=true\
              &ideHint=IU-251&projectHint=%2Fa"
         )
     );
@@ -45,7 +52,7 @@ fn links_lead_to_the_workspace_by_ssh_and_by_https() {
     let home = machine.target.gateway().home();
     assert_eq!(
         link(&["--in", "zed"]),
-        format!("zed://ssh/default@127.0.0.1:{port}{}", home.display())
+        format!("zed://ssh/{user}@127.0.0.1:{port}{}", home.display())
     );
     let json = machine.ok(&["open", "default", "--port", "3000", "--json"]);
     let json: Value = serde_json::from_str(&json).unwrap();
@@ -108,7 +115,7 @@ fn a_desktop_is_given_the_link_and_a_machine_without_one_prints_it() {
 
     let line = machine.line("open default --in zed --folder /w");
     let terminal = Terminal::start(machine.folder(), &line, 120, 20);
-    terminal.wait("link", |screen| screen.contains("zed://ssh/default@"));
+    terminal.wait("link", |screen| screen.contains("zed://ssh/default."));
     terminal.wait("the next step", |screen| screen.contains("no desktop here"));
     assert_eq!(terminal.wait_for_end(), 1);
 }

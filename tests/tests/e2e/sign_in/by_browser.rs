@@ -113,7 +113,7 @@ fn a_client_without_a_key_goes_on_once_somebody_approves_it() {
 
 #[test]
 fn sixteen_log_ins_at_once_ask_once() {
-    let case = Case::with(&[("DEVGATE_SSH_APPROVAL_WINDOW", "0s")]);
+    let case = Case::with(&[]);
     let clients: Vec<_> = (0..16).map(|n| case.start(&format!("echo {n}"))).collect();
     let code = code_of(&clients[0]);
     for client in &clients {
@@ -124,10 +124,67 @@ fn sixteen_log_ins_at_once_ask_once() {
     for (n, client) in clients.into_iter().enumerate() {
         assert_eq!(client.finish(CLIENT).ok().out(), format!("{n}\n"));
     }
-    // Without a window nobody else comes in by it.
-    assert_eq!(case.windows(), Vec::<Value>::new());
+    // Those that didn't ask themselves are told of.
+    until(SOON, "each is an event", || {
+        let events = case.browser.get("/api/v1/events?limit=200");
+        let events = events["items"].as_array().unwrap().iter();
+        let let_in = events.filter(|event| event["data"]["decision"] == "let-in");
+        let_in
+            .filter(|event| event["data"]["login"] == "default")
+            .count()
+            == 15
+    });
+}
+
+#[test]
+fn without_a_window_each_connection_asks_and_can_be_ended_while_it_goes_on() {
+    let case = Case::with(&[("DEVGATE_SSH_APPROVAL_WINDOW", "0s")]);
+    let client = case.start("echo hello; exec sleep 1000");
+    let other = case.start("echo never");
+    let (code, others) = (code_of(&client), code_of(&other));
+    assert_ne!(code, others);
+    case.decide(&code, "approve");
+    client.wait_for("hello", CLIENT);
+    assert_eq!(case.waiting(&others)["connections"], 1);
     let late = case.start("echo late");
     assert_ne!(code_of(&late), code);
+    let [window] = case.windows().try_into().expect("one that goes on");
+    let id = window["id"].as_str().unwrap();
+    let path = format!("/api/v1/me/ssh-approvals/{id}");
+    assert_eq!(case.browser.send("DELETE", &path, None).0, 204);
+    assert_ne!(client.finish(NOTICED).code(), 0);
+    assert_eq!(case.windows(), Vec::<Value>::new());
+}
+
+#[test]
+fn where_there_are_several_people_an_approval_is_for_one_connection_and_by_the_owner() {
+    let case = Case::with(&[]);
+    let _ = case.target.gateway().cli(&["users", "add", "bob"]).ok();
+    let client = case.start("echo hello");
+    let other = case.start("echo never");
+    let (code, others) = (code_of(&client), code_of(&other));
+    assert_ne!(code, others);
+    assert_eq!(case.waiting(&code)["expires_in_seconds"], 0);
+    case.decide(&code, "approve");
+    let done = client.finish(CLIENT).ok();
+    assert_eq!(done.out(), "hello\n");
+    let owner = case.browser.owner();
+    let told = format!("signed in as {owner}");
+    assert!(done.err().contains(&told), "{done:?}");
+    assert_eq!(case.waiting(&others)["connections"], 1);
+
+    let of_bob = keyless(&case.target)
+        .user("default.bob")
+        .start("echo never");
+    let path = format!("/api/v1/login/device/{}", code_of(&of_bob));
+    let (status, said) = case.browser.send("POST", &format!("{path}/approve"), None);
+    assert_eq!(status, 403, "{said}");
+    assert_eq!(said["code"], "owner-alone", "{said}");
+    assert_eq!(case.browser.send("GET", &path, None).0, 403);
+    let named = keyless(&case.target).user(&format!("default.{owner}"));
+    let named = named.start("echo named");
+    case.decide(&code_of(&named), "approve");
+    assert_eq!(named.finish(CLIENT).ok().out(), "named\n");
 }
 
 #[test]

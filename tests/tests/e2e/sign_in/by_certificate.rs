@@ -153,6 +153,10 @@ fn one_that_is_revoked_ends_what_it_let_in_and_is_refused() {
     assert_ne!(running.finish(NOTICED).code(), 0);
     assert_denied(&case.client(&case.key).run("echo never"));
     case.await_refusal(serial, "revoked");
+    // Who may be asked is told why.
+    let asked = case.client(&case.key).option("BatchMode=no");
+    let asked = asked.option("LogLevel=INFO").start("echo never");
+    asked.wait_for_error("refused your certificate: it was revoked", CLIENT);
     let listed = case.browser.get("/api/v1/me/ssh-certificates");
     assert_ne!(listed["items"][0]["revoked"], Value::Null, "{listed}");
 }
