@@ -119,7 +119,8 @@ impl<'a> Unpacking<'a> {
             match (kind, target) {
                 (EntryType::Directory, _) => self.folder_entry(&path, said)?,
                 (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => {
-                    self.file(&path, said, &mut entry)?;
+                    let size = entry.size();
+                    self.file(&path, said, size, &mut entry)?;
                 }
                 (EntryType::Symlink, Some(target)) => self.symlink(&path, &target, said)?,
                 (EntryType::Link, Some(target)) => self.hard_link(&path, &target)?,
@@ -170,6 +171,7 @@ impl<'a> Unpacking<'a> {
         &mut self,
         path: &[u8],
         said: Said,
+        size: u64,
         from: &mut dyn Read,
     ) -> Result<(), FileError> {
         self.goes_on()?;
@@ -178,9 +180,14 @@ impl<'a> Unpacking<'a> {
         // It is there whole, or what was there before is.
         let mut made = Fresh::beside(place.folder()).at(&path)?;
         let mut buffer = std::mem::take(&mut self.buffer);
+        let before = self.done.bytes;
         let filled = self.fill(&mut made.file, from, &mut buffer, &path);
         self.buffer = buffer;
         filled?;
+        if self.done.bytes - before != size {
+            let why = "it ends before one of its files does";
+            return Err(FileError::Archive(why.to_owned()));
+        }
         fchmod(&made.file, said.mode(0o644)).at(&path)?;
         futimens(&made.file, &said.times()).at(&path)?;
         made.put(place.name(), Replace::Yes).at(&path)?;

@@ -135,7 +135,8 @@ pub(super) fn unzip(into: &mut Unpacking<'_>, from: &mut dyn Read) -> Result<(),
                 .map_err(|error| broken(&error))?;
             into.symlink(&path, &target, said)?;
         } else {
-            into.file(&path, said, &mut entry)?;
+            let size = entry.size();
+            into.file(&path, said, size, &mut entry)?;
         }
     }
     Ok(())
