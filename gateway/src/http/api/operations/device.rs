@@ -9,7 +9,7 @@ use crate::http::api::wire::{
 };
 use crate::names::ApprovalId;
 
-/// Returns the operations on approvals that let SSH connections in.
+/// Returns the operations on approvals that still let SSH connections in.
 pub(super) fn approvals() -> Vec<Operation> {
     vec![
         Operation::new(
@@ -18,10 +18,7 @@ pub(super) fn approvals() -> Vec<Operation> {
             "listSshApprovals",
             "List the approvals that let SSH connections in",
         )
-        .about(
-            "For a few minutes each, from one address and with one login name; listed also after \
-             that, as long as connections go on that one let in.",
-        )
+        .about("For a few minutes each, from one address and with one login name.")
         .query::<Paging>()
         .answers_page::<SshApproval>("the approvals, newest first"),
         Operation::new(
@@ -88,8 +85,7 @@ pub(super) fn all() -> Vec<Operation> {
         ))
         .about(
             "The token will be the caller's; the connections will be theirs, too, and end with \
-             their login. Connections whose login name has an owner are for that owner alone. \
-             Not for tokens.",
+             their login. Not for tokens.",
         )
         .answers_plainly(StatusCode::NO_CONTENT, &[], "approved"),
         coded(Operation::new(

@@ -105,7 +105,7 @@ pub struct DeviceWaiting {
     pub until: OffsetDateTime,
 }
 
-/// An approval that still lets SSH connections in, or has some that go on.
+/// An approval that still lets SSH connections in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SshApproval {
     /// Its id.
@@ -115,7 +115,7 @@ pub struct SshApproval {
     /// The address that they come from.
     #[schema(value_type = String)]
     pub address: IpAddr,
-    /// Until when further ones are let in; in the past where only some go on.
+    /// Until when they are let in.
     #[serde(with = "rfc3339")]
     pub until: OffsetDateTime,
 }
