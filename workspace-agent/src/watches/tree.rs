@@ -252,7 +252,7 @@ impl Tree {
             self.leave(old);
             return;
         }
-        let watch = inotify::add_watch(&self.kernel, &new, FLAGS | WatchFlags::DONT_FOLLOW);
+        let watch = self.look(&new).map(|(watch, _)| watch);
         let label = match watch {
             Ok(watch) => self.folders.get(&watch).map(|folder| &folder.path),
             Err(Errno::NOSPC | Errno::NOMEM) => None,
