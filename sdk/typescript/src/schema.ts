@@ -2522,6 +2522,10 @@ export interface components {
             kind: components["schemas"]["GitEntryKind"];
             /** @description Its path in the repository. */
             path: string;
+            /** @description That, percent-encoded, where it is no UTF-8. */
+            raw_from?: string | null;
+            /** @description The path, percent-encoded, where it is no UTF-8. */
+            raw_path?: string | null;
             /** @description How the folder differs from the index. */
             worktree: components["schemas"]["GitChange"];
         };
@@ -2879,7 +2883,10 @@ export interface components {
         };
         /** @description A process that was started over the API. */
         Process: {
-            /** @description What it was started with, where that is a command; of a very long one its beginning. */
+            /**
+             * @description What it was started with, where that is a command; of a very long one its beginning, of
+             *     an address to clone from no password.
+             */
             command?: string[] | null;
             /** @description Where it began. */
             cwd: string;
@@ -2946,7 +2953,11 @@ export interface components {
              */
             stdout_from: number;
         };
-        /** @description A text message to a process's `WebSocket`: one of these. */
+        /**
+         * @description A text message to a process's `WebSocket`: one of these. It is heard while input waits for
+         *     the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+         *     socket is closed with 1009; where the workspace stops, with 1001.
+         */
         ProcessControl: {
             /** @description Whether it outlives the `WebSocket` that it is run over. */
             detach?: boolean | null;
@@ -3890,6 +3901,8 @@ export interface components {
             id: string;
             /** @description Patterns of what is told of; none: all. */
             include: string[];
+            /** @description Whether folders in it aren't watched, as the system had no room for them. */
+            incomplete: boolean;
             /**
              * Format: int32
              * @description How long it goes on while nobody follows it.
@@ -3918,6 +3931,10 @@ export interface components {
             kind: components["schemas"]["WatchEventKind"];
             /** @description To what. */
             path: string;
+            /** @description The path, percent-encoded, where it is no UTF-8. */
+            raw_path?: string | null;
+            /** @description That, percent-encoded, where it is no UTF-8. */
+            raw_to?: string | null;
             /**
              * Format: int64
              * @description Its number: one more than that of the event before it.
@@ -18232,7 +18249,7 @@ export interface operations {
     followWatch: {
         parameters: {
             query?: {
-                /** @description Those after this one; default: `Last-Event-ID`, else all that are kept. */
+                /** @description Those after this one, unless `Last-Event-ID` says another; default: all that are kept. */
                 since?: number;
             };
             header?: {

@@ -1197,6 +1197,10 @@ class Watch(Model):
     """
     Patterns of what is told of; none: all.
     """
+    incomplete: bool
+    """
+    Whether folders in it aren't watched, as the system had no room for them.
+    """
     keep_seconds: Annotated[int, Field(ge=0)]
     """
     How long it goes on while nobody follows it.
@@ -1662,6 +1666,14 @@ class GitEntry(Model):
     """
     Its path in the repository.
     """
+    raw_from: Optional[str] = None
+    """
+    That, percent-encoded, where it is no UTF-8.
+    """
+    raw_path: Optional[str] = None
+    """
+    The path, percent-encoded, where it is no UTF-8.
+    """
     worktree: Literal[
         "unmodified",
         "modified",
@@ -1971,7 +1983,8 @@ class Process(Model):
 
     command: Optional[list[str]] = None
     """
-    What it was started with, where that is a command; of a very long one its beginning.
+    What it was started with, where that is a command; of a very long one its beginning, of
+    an address to clone from no password.
     """
     cwd: str
     """
@@ -2052,7 +2065,9 @@ class ProcessAttached(Model):
 
 class ProcessControl(Model):
     """
-    A text message to a process's `WebSocket`: one of these.
+    A text message to a process's `WebSocket`: one of these. It is heard while input waits for
+    the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+    socket is closed with 1009; where the workspace stops, with 1001.
     """
 
     detach: Optional[bool] = None
@@ -2594,6 +2609,14 @@ class WatchEvent(Model):
     path: str
     """
     To what.
+    """
+    raw_path: Optional[str] = None
+    """
+    The path, percent-encoded, where it is no UTF-8.
+    """
+    raw_to: Optional[str] = None
+    """
+    That, percent-encoded, where it is no UTF-8.
     """
     sequence: Annotated[int, Field(ge=0)]
     """
