@@ -242,6 +242,7 @@ def watch_state(id: str = "v") -> dict[str, Any]:
         "sequence": 0,
         "listeners": 0,
         "keep_seconds": 600,
+        "incomplete": False,
     }
 
 

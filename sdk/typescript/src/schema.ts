@@ -10172,7 +10172,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description what to append */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };
@@ -10489,7 +10489,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description what it is to hold */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };
@@ -12248,7 +12248,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description the archive */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/gzip": string;
                 "application/octet-stream": string;
@@ -12795,7 +12795,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description the piece */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };
@@ -15171,7 +15171,7 @@ export interface operations {
             cookie?: never;
         };
         /** @description what it reads next */
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };

@@ -25,6 +25,9 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// Number of the first byte of an output that is sent.
 const OUTPUT_OFFSET: HeaderName = HeaderName::from_static("output-offset");
 
+/// Largest number of a byte that all programs can say: that of JavaScript's integers.
+const MAX_FROM: u64 = (1 << 53) - 1;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutputQuery {
@@ -50,6 +53,10 @@ pub(super) async fn output(
     asked: Result<Query<OutputQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
+    if asked.from > MAX_FROM {
+        let error = format!("from is more than {MAX_FROM}");
+        return Err(Problem::bad_request(error));
+    }
     let run = agent.runs().find(&id)?;
     let stream = match asked.stream {
         Which::Stdout => Stream::Stdout,

@@ -285,7 +285,8 @@ async fn send(
                 let stream = name;
                 tell(sink, &ToClient::Dropped { stream, bytes }).await?;
             }
-            *at = after(first, message.len() - 1);
+            // A client may have asked for what isn't written yet.
+            *at = after(first, message.len() - 1).max(*at);
             if message.len() > 1 {
                 sink.send(Message::Binary(message.into())).await?;
                 idle = false;

@@ -176,6 +176,13 @@ async fn a_step_that_a_killed_agent_was_running_is_ended_and_runs_again() {
         }
     };
     let first = lines("pids", 1);
+    // The agent notes it a moment after it has started it.
+    let note = process.config.runtime.join(format!("startup-{}", first[0]));
+    let deadline = Instant::now() + DEADLINE;
+    while !note.exists() {
+        assert!(Instant::now() < deadline, "{}", note.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
     process.child.kill().unwrap();
     process.child.wait().unwrap();
     assert!(is_alive(&first[0]));

@@ -18,6 +18,9 @@ use crate::cli::failure::{Failure, Kind};
 use crate::cli::ssh::{quoted, slug};
 use crate::http::api::wire::{ActionName, SignSshCertificate, SshCertificate};
 
+/// What has to be left of one at least, in seconds: a log-in takes a moment.
+const LEAST_LEFT: u64 = 20;
+
 /// Part of a certificate's life, as a divisor, that is left when it is renewed.
 const LAST_PART: u64 = 4;
 
@@ -63,7 +66,7 @@ impl Kept {
         };
         let life = certificate.valid_before() - certificate.valid_after();
         let left = certificate.valid_before().saturating_sub(now());
-        left > life / LAST_PART && self.has_key(&certificate)
+        left > LEAST_LEFT.max(life / LAST_PART) && self.has_key(&certificate)
     }
 
     /// Returns ssh's options that name it.

@@ -1,7 +1,6 @@
 //! Why the API refuses a request by itself.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
 
 use crate::http::problem::{Problem, Quoted};
 use crate::http::site::NoHost;
@@ -122,14 +121,6 @@ pub enum ApiRefused {
 
 impl IntoResponse for ApiRefused {
     fn into_response(self) -> Response {
-        let signed_out = matches!(self, Self::SignedOut);
-        let mut response = Problem::from(self).into_response();
-        if signed_out {
-            // RFC 9110 §11.6.1 asks for it with every 401.
-            let challenge = HeaderValue::from_static("Bearer realm=\"devgate\"");
-            let headers = response.headers_mut();
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
+        Problem::from(self).into_response()
     }
 }

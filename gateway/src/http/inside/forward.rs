@@ -34,12 +34,12 @@ pub(super) async fn open(
     let look = super::Errand::Look;
     let (caller, _) = inside.caller(peer.address.ip(), &head, look).await?;
     let grant = inside.grant(&caller, &id).await?;
-    let response = websocket_response(&head.headers).ok_or(InsideRefused::NoUpgrade)?;
     let Query(asked) = asked.map_err(|rejection| RequestRefused::Query(rejection.body_text()))?;
     let host = asked.host.unwrap_or_else(|| LOCALHOST.to_owned());
     if host.is_empty() || host.len() > MAX_HOST {
         return Err(InsideRefused::BadHost.into());
     }
+    let response = websocket_response(&head.headers).ok_or(InsideRefused::NoUpgrade)?;
     let port = asked.port.get();
     let errand = Errand::of(&(caller.user.id.as_str(), "forward", &host, port));
     let open = Open::DirectTcpip { host, port };

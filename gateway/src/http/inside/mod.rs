@@ -7,6 +7,8 @@
 
 mod files;
 mod forward;
+mod harden;
+mod origin;
 mod patience;
 mod ports;
 
@@ -26,13 +28,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
-use super::proxy::{Client, Cut, Proxy, Target, Upstream, media_type};
+use super::proxy::{Client, Cut, Proxy, Target, Upstream};
 use super::serve::PeerInfo;
 use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
 use crate::names::WorkspaceId;
 use crate::store::Store;
 use crate::workspaces::{OpenError, Wake, Workspaces};
+use harden::harden;
+use origin::{acts, is_foreign};
 use patience::patient;
 
 /// Where these addresses begin.
@@ -320,193 +324,5 @@ impl Inside {
     async fn open(&self, grant: &Grant, wake: Wake) -> Result<Stream, OpenError> {
         let opened = self.workspaces.open(grant, &Open::Http, wake).await;
         opened.map(|(stream, _)| stream)
-    }
-}
-
-/// Whether a request changes something.
-fn acts(head: &Parts) -> bool {
-    // A WebSocket begins with a GET, knows no same-origin policy, and types.
-    !matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS)
-        || head.headers.contains_key(header::UPGRADE)
-}
-
-/// Whether somebody else's page may have sent what has an effect, with a cookie that it
-/// doesn't know. What only reads has one, too, where it wakes the workspace: then it comes
-/// from a page of the dashboard, or from a person who gave the address.
-fn is_foreign(own: &[super::site::Origin], head: &Parts, errand: Errand) -> bool {
-    let headers = &head.headers;
-    if own.iter().any(|own| own_page(own, headers)) {
-        return false;
-    }
-    let wakes = errand == Errand::Work || head.uri.path().ends_with(RUN);
-    let given = !headers.contains_key(header::ORIGIN)
-        && headers
-            .get("sec-fetch-site")
-            .is_some_and(|site| site == "none");
-    acts(head) || (wakes && !given)
-}
-
-fn own_page(own: &super::site::Origin, headers: &http::HeaderMap) -> bool {
-    match headers.get(header::ORIGIN) {
-        Some(origin) => origin
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|origin: super::site::Origin| origin == *own),
-        None => headers
-            .get("sec-fetch-site")
-            .is_some_and(|site| site == "same-origin"),
-    }
-}
-
-/// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
-/// may write the others, which would count for the dashboard's origin.
-const HANDED_ON: [HeaderName; 15] = [
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
-    header::DATE,
-    header::RETRY_AFTER,
-    HeaderName::from_static("output-offset"),
-    // Of a file, and of an upload.
-    header::ACCEPT_RANGES,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_RANGE,
-    header::ETAG,
-    header::LAST_MODIFIED,
-    HeaderName::from_static("upload-offset"),
-    // Of an upgrade to a WebSocket.
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_ACCEPT,
-    header::SEC_WEBSOCKET_PROTOCOL,
-];
-
-/// What an agent answers with.
-const TYPES: [&str; 8] = [
-    "application/gzip",
-    "application/json",
-    "application/problem+json",
-    "application/x-ndjson",
-    "application/x-tar",
-    "application/zip",
-    "text/event-stream",
-    "text/plain",
-];
-
-/// What the agent says is data: no page, no word about the dashboard, and nothing to
-/// keep.
-fn harden(response: &mut Response) {
-    let all = std::mem::take(response.headers_mut());
-    let headers = response.headers_mut();
-    for name in HANDED_ON {
-        if let Some(value) = all.get(&name) {
-            headers.insert(name, value.clone());
-        }
-    }
-    // It is saved, and shown by nobody.
-    let saved = |value: &HeaderValue| value.as_bytes().starts_with(b"attachment");
-    if !headers.get(header::CONTENT_DISPOSITION).is_none_or(saved) {
-        headers.remove(header::CONTENT_DISPOSITION);
-    }
-    let kind = media_type(headers);
-    if matches!(kind, "text/event-stream" | "application/x-ndjson") {
-        // nginx hands on what comes bit by bit only where it is told not to gather it.
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    } else if headers.contains_key(header::CONTENT_TYPE) && !TYPES.contains(&kind) {
-        let unknown = HeaderValue::from_static("application/octet-stream");
-        headers.insert(header::CONTENT_TYPE, unknown);
-    }
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'; sandbox",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_wakes_a_workspace_comes_from_no_other_page() {
-        let own: [crate::http::site::Origin; 1] = ["https://dev.example".parse().unwrap()];
-        let foreign = |method, path, headers: &[(&'static str, &'static str)], errand| {
-            let mut request = Request::builder().method(method).uri(path);
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            let (head, _) = request.body(Body::empty()).unwrap().into_parts();
-            is_foreign(&own, &head, errand)
-        };
-        let grep = "/api/v1/workspaces/a/files/grep";
-        let site = |site| [("sec-fetch-site", site)];
-        for (headers, answer) in [
-            (site("cross-site"), true),
-            (site("same-site"), true),
-            (site("same-origin"), false),
-            (site("none"), false),
-            ([("origin", "https://evil.example")], true),
-            ([("origin", "https://dev.example")], false),
-            ([("accept", "*/*")], true),
-        ] {
-            let get = |path, errand| foreign("GET", path, &headers, errand);
-            assert_eq!(get(grep, Errand::Work), answer, "{headers:?}");
-            let run = "/api/v1/workspaces/a/processes/run";
-            assert_eq!(get(run, Errand::Look), answer, "{headers:?}");
-            assert!(!get("/api/v1/workspaces/a/health", Errand::Look));
-        }
-        // What changes something a person doesn't ask for by an address.
-        assert!(foreign("PUT", grep, &site("none"), Errand::Work));
-        let upgrade = [("sec-fetch-site", "none"), ("upgrade", "websocket")];
-        assert!(foreign("GET", grep, &upgrade, Errand::Look));
-        assert!(!foreign("POST", grep, &site("same-origin"), Errand::Look));
-    }
-
-    #[test]
-    fn an_agent_says_nothing_about_the_dashboards_origin() {
-        let mut response = Response::new(Body::empty());
-        for (name, value) in [
-            ("content-type", "text/html; charset=utf-8"),
-            ("content-length", "5"),
-            ("set-cookie", "__Host-devgate=evil; Path=/; Secure"),
-            ("location", "https://evil.example/"),
-            ("refresh", "0; url=https://evil.example/"),
-            ("clear-site-data", "\"*\""),
-            ("content-security-policy", "script-src *"),
-            ("access-control-allow-origin", "*"),
-            ("service-worker-allowed", "/"),
-            ("cache-control", "public"),
-            ("content-disposition", "inline; filename=page.html"),
-            ("etag", "\"1\""),
-        ] {
-            let headers = response.headers_mut();
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        harden(&mut response);
-        let headers = response.headers();
-        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        assert_eq!(
-            names,
-            [
-                "cache-control",
-                "content-length",
-                "content-security-policy",
-                "content-type",
-                "etag"
-            ]
-        );
-        assert_eq!(headers["content-type"], "application/octet-stream");
-        assert_eq!(headers["cache-control"], "no-store");
-        assert!(
-            !headers["content-security-policy"]
-                .to_str()
-                .unwrap()
-                .contains("script")
-        );
     }
 }

@@ -176,7 +176,14 @@ fn the_next_command_goes_on_where_one_was_killed() {
     let file = machine.folder().join("file");
     let bytes = noise(&file, 64 << 20);
     let uploads = machine.home.join(".config/devgate/uploads");
-    let remembered = || fs::read_dir(&uploads).map_or(0, Iterator::count);
+    // What was being written when it was killed has another name.
+    let is_key = |name: &str| name.len() == 16 && name.chars().all(|c| c.is_ascii_hexdigit());
+    let remembered = || {
+        let entries = fs::read_dir(&uploads).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| is_key(&entry.file_name().to_string_lossy()))
+            .count()
+    };
     let going = machine.start_running(&["cp", text(&file), "default:up"]);
     until(SOON, "an upload that is remembered", || remembered() == 1);
     proxy.stall();

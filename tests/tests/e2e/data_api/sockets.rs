@@ -200,7 +200,7 @@ fn what_a_client_says_passes_the_input_that_waits() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_named_as_the_reason() {
+fn a_message_that_is_too_long_ends_the_process() {
     let target = Target::devgate(Reach::Unix);
     let caller = Caller::of(target.gateway());
     let client = caller.client();
@@ -210,7 +210,8 @@ fn a_message_that_is_too_long_is_named_as_the_reason() {
         let started = run(&mut socket, &sleeps).await;
         (socket.answer_to(&vec![0; 5_000_000]).await, started)
     });
-    assert!(matches!(said, Said::Closed(Some(1009))), "{said:?}");
+    // A client that is still sending may not get to read why.
+    assert!(matches!(said, Said::Closed(Some(1009) | None)), "{said:?}");
     let path = format!("/processes/{}", started["id"].as_str().unwrap());
     let ended = caller.get(&format!("{path}?wait_seconds=60")).expect(200);
     assert_eq!(ended.json()["signal"], "HUP");

@@ -118,7 +118,7 @@ fn an_agent_that_never_dials_in_fails_its_workspace_and_leaves_nothing_running()
 
 #[test]
 fn a_host_whose_disk_is_full_says_so_and_works_again_once_it_isnt() {
-    let far = FarEngine::with_disk("160m");
+    let far = FarEngine::with_disk("320m");
     let (it, _folder) = on(&far.entry("far", "127.0.0.1:0"), "60s");
     let cli = |args: &[&str]| it.target().gateway().cli(args);
     let ssh = |command: &str| it.target().ssh().run(command);

@@ -237,6 +237,7 @@ fn what_it_does_not_allow_is_refused() {
     // No forwarded ports, either way.
     let done = case
         .client(&case.key)
+        .option("LogLevel=INFO")
         .args(["-W", "127.0.0.1:1"])
         .run_without_command();
     assert_ne!(done.code(), 0, "{done:?}");

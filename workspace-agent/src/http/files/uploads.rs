@@ -42,6 +42,9 @@ pub(super) async fn create(
     Body(asked): Body<Create>,
 ) -> Result<Response, Problem> {
     call.knows(&[])?;
+    if i64::try_from(asked.size).is_err() {
+        return Err(Problem::bad_request("no file is as large as size says"));
+    }
     let ask = Ask {
         path: asked.path.into_bytes(),
         size: asked.size,

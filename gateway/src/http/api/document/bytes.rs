@@ -21,7 +21,8 @@ impl Operation {
     /// Takes a body of bytes.
     pub(in crate::http::api) fn bytes(mut self, media_types: &[&str], about: &str) -> Self {
         let mut body = RequestBodyBuilder::new()
-            .required(Some(Required::True))
+            // An empty one is one, too.
+            .required(Some(Required::False))
             .description(Some(about));
         for media_type in media_types {
             body = body.content(*media_type, binary());
