@@ -59,7 +59,13 @@ fn is_passing(error: &Unanswered) -> bool {
         Unanswered::Failed(failure) => failure.kind() == Kind::Unreachable,
         Unanswered::Refused(problem) => matches!(
             problem.code.as_str(),
-            "shutting-down" | "not-ready" | "agent-unreachable" | "busy" | "cut-off" | "stalled"
+            "application-broken"
+                | "shutting-down"
+                | "not-ready"
+                | "agent-unreachable"
+                | "busy"
+                | "cut-off"
+                | "stalled"
         ),
         Unanswered::Untrusted(_) | Unanswered::Mistaken(_) => false,
     }

@@ -383,7 +383,8 @@ fn the_command_line_gets_one_in_a_file_and_renews_it() {
     assert_eq!(run(&mut plain, b"", CLIENT).ok().out(), "plain\n");
     assert_ne!(fs::read_to_string(it.kept("-cert.pub")).unwrap(), before);
 
-    // It is listed and revoked, and goes with the log-out.
+    // It is listed and revoked, and goes with the log-out. One that lasts isn't renewed.
+    let _ = it.run(None, &["ssh-certificate", "get"]).ok();
     let listed = it
         .run(None, &["ssh-certificate", "list", "--json"])
         .ok()
