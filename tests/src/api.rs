@@ -91,12 +91,14 @@ impl Api {
         let token = api.sign_in("/me/tokens", r#"{"name":"tests","scope":"admin"}"#);
         token["token"].as_str().unwrap().clone_into(&mut api.token);
         let listed = api.ask(&["/workspaces"]).json(200);
-        api.workspace = listed["items"][0]["id"].as_str().unwrap().to_owned();
+        let id = listed["items"][0]["id"].as_str().unwrap();
+        id.clone_into(&mut api.workspace);
         api
     }
 
     /// Returns the same by a token that is narrowed to this.
     #[track_caller]
+    #[must_use]
     pub fn narrowed(&self, to: &Value) -> Self {
         let wanted = serde_json::json!({"name": "narrow", "scope": "write", "narrowed_to": to});
         let whole = Self {

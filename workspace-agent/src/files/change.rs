@@ -40,14 +40,14 @@ pub(crate) fn make_folder(
         root.make_parents(path)?;
     }
     let place = root.place(path)?;
-    let made = match mkdirat(place.folder(), place.name(), Mode::from_raw_mode(0o755)) {
+    let outcome = match mkdirat(place.folder(), place.name(), Mode::from_raw_mode(0o755)) {
         Err(Errno::EXIST) if parents && leads_to_folder(root, path) => Made::ThereAlready,
-        made => {
-            made.at(path)?;
+        result => {
+            result.at(path)?;
             Made::New
         }
     };
-    if made == Made::New
+    if outcome == Made::New
         && let Some(mode) = mode
     {
         let folder = place
@@ -56,7 +56,7 @@ pub(crate) fn make_folder(
         set(folder.as_fd(), mode).at(path)?;
     }
     names.refresh();
-    Ok((names.of(&place)?, made))
+    Ok((names.of(&place)?, outcome))
 }
 
 fn leads_to_folder(root: &Root, path: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! What is in the filesystem, as the API shows it.
 
+use std::ffi::CString;
 use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -134,7 +135,7 @@ impl Names {
         } else {
             None
         };
-        let target = target.as_ref().map(|target| target.as_bytes());
+        let target = target.as_ref().map(CString::as_bytes);
         Ok(self.entry(&path, &stat, target))
     }
 }

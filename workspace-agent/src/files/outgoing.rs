@@ -134,14 +134,14 @@ mod tests {
         let (mut out, pieces) = outgoing_for(Duration::from_millis(20));
         let filling = spawn_blocking(move || {
             let error = loop {
-                if let Err(error) = out.write_all(&[0; PIECE]) {
+                if let Err(error) = out.write_all(&vec![0; PIECE]) {
                     break error;
                 }
             };
             (
                 error,
                 out.tick().is_err(),
-                out.write_all(&[0; PIECE]).is_err(),
+                out.write_all(&vec![0; PIECE]).is_err(),
             )
         });
         let (error, ticked, written) = filling.await.unwrap();

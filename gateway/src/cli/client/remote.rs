@@ -77,6 +77,9 @@ impl From<Failure> for Unanswered {
     }
 }
 
+/// A request, or why it can't be made.
+type Made = Result<Request<Full<Bytes>>, Failure>;
+
 impl Remote {
     /// Returns the way to a server.
     ///
@@ -270,7 +273,7 @@ impl Remote {
 
     async fn exchange(
         &mut self,
-        make: &(dyn Fn(&Self) -> Result<Request<Full<Bytes>>, Failure> + Sync),
+        make: &(dyn Fn(&Self) -> Made + Sync),
     ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
         let mut kept = self.sender.take();
         loop {

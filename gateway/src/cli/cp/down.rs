@@ -35,13 +35,12 @@ pub(super) async fn copy(
     }
     let to = match (to.is_dir(), name(from)) {
         (true, Some(own)) => to.join(own),
-        // What is in the home, or in `.`.
-        (true, None) => to.to_owned(),
         (false, _) if several || ends_with_slash(to) && found.kind != EntryKind::Folder => {
             let message = format!("{} is no folder: make it first", to.display());
             return Err(Failure::new(Kind::NotFound, message));
         }
-        (false, _) => to.to_owned(),
+        // What is in the home, or in `.`; or another name.
+        (true, None) | (false, _) => to.to_owned(),
     };
     let mut down = Down {
         inside,

@@ -34,12 +34,11 @@ pub(super) async fn copy(
     };
     let done = inside.copy(from, &to).await;
     done.map_err(|error| inside.explain_about(error, &to))?;
-    match found.kind {
-        EntryKind::Folder => copied.folders += 1,
-        _ => {
-            copied.files += 1;
-            copied.bytes += found.size;
-        }
+    if found.kind == EntryKind::Folder {
+        copied.folders += 1;
+    } else {
+        copied.files += 1;
+        copied.bytes += found.size;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What was found.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::cli::output::printable;
@@ -92,9 +94,10 @@ impl Findings {
                 Verdict::Skipped => "skipped",
             };
             let detail = printable(&finding.detail);
-            text.push_str(&format!("{word:<8} {:<13} {detail}\n", finding.check));
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{word:<8} {:<13} {detail}", finding.check);
             if let Some(remedy) = &finding.remedy {
-                text.push_str(&format!("{:<22} to do: {}\n", "", printable(remedy)));
+                let _ = writeln!(text, "{:<22} to do: {}", "", printable(remedy));
             }
         }
         text

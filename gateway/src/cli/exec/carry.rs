@@ -23,8 +23,11 @@ const STDERR: u8 = 2;
 /// How much is read from stdin at once, in bytes.
 const PIECE: usize = 32 * 1024;
 
+/// Makes the kind of a signal.
+type MakeKind = fn() -> SignalKind;
+
 /// Signals that are handed on.
-const SIGNALS: [(&str, fn() -> SignalKind); 6] = [
+const SIGNALS: [(&str, MakeKind); 6] = [
     ("INT", SignalKind::interrupt),
     ("TERM", SignalKind::terminate),
     ("HUP", SignalKind::hangup),

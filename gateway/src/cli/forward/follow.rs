@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::carry::{FIRST_PAUSE, LAST_PAUSE, is_passing};
 use super::port::{Forward, Place};
@@ -33,7 +33,7 @@ struct Item {
 /// A port that is forwarded.
 struct Open {
     local: SocketAddr,
-    task: AbortOnDropHandle<()>,
+    task: JoinSet<()>,
 }
 
 /// Forwards what the workspace listens on, but what is forwarded already.
@@ -86,10 +86,9 @@ impl All {
         let listening: Vec<_> = listening.map(|item| item.port).collect();
         let gone: Vec<_> = self.open.keys().copied().collect();
         for port in gone.into_iter().filter(|port| !listening.contains(port)) {
-            if let Some(Open { local, task }) = self.open.remove(&port) {
-                task.abort();
+            if let Some(Open { local, mut task }) = self.open.remove(&port) {
                 // Its port is free before anybody is told so.
-                let _ = task.await;
+                task.shutdown().await;
                 let to = Place::inside(port);
                 self.reports.say(Report::Ended { local, to }).await;
             }
@@ -114,7 +113,8 @@ impl All {
             self.inside.another(),
             self.reports.clone(),
         );
-        let task = AbortOnDropHandle::new(tokio::spawn(serving));
+        let mut task = JoinSet::new();
+        task.spawn(serving);
         self.open.insert(port, Open { local, task });
     }
 

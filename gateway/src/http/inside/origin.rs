@@ -56,7 +56,7 @@ mod tests {
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            let (head, _) = request.body(()).unwrap().into_parts();
+            let (head, ()) = request.body(()).unwrap().into_parts();
             is_foreign(&own, &head, errand)
         };
         let grep = "/api/v1/workspaces/a/files/grep";

@@ -273,11 +273,10 @@ impl Approvals {
 fn sharing(login: &Target, address: IpAddr, times: Times, people: People) -> Sharing {
     match people {
         _ if times.window.is_zero() => Sharing::None,
-        People::One => Sharing::Alike,
         // Whatever runs or forwards on this machine has these addresses.
         People::Several if address.to_canonical().is_loopback() => Sharing::None,
         People::Several if login.owner.is_none() => Sharing::Unnamed,
-        People::Several => Sharing::Alike,
+        People::One | People::Several => Sharing::Alike,
     }
 }
 

@@ -211,7 +211,7 @@ fn nginx(machine: &Machine, more: &str) -> (String, Running) {
     let gateway = machine.target.gateway().ready().http;
     let mut temporary = String::new();
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        temporary.push_str(&format!("{kind}_temp_path {at}/{kind};\n"));
+        temporary += &[kind, "_temp_path ", &at.to_string(), "/", kind, ";\n"].concat();
     }
     let text = format!(
         "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{}}\n\

@@ -106,14 +106,14 @@ impl Machine {
         let mut command = Command::new(built("devgate"));
         command
             .env_clear()
-            .env("PATH", self.path())
+            .env("PATH", Self::path())
             .env("HOME", &self.home)
             .args(args);
         command
     }
 
     /// Where programs are found: `devgate` first.
-    fn path(&self) -> String {
+    fn path() -> String {
         let folder = built("devgate");
         let folder = folder.parent().unwrap().display();
         format!("{folder}:/usr/bin:/bin")
@@ -123,7 +123,7 @@ impl Machine {
     fn line(&self, args: &str) -> String {
         format!(
             "env -i PATH='{}' HOME='{}' TERM=xterm-256color LC_ALL=C.UTF-8 devgate {args}",
-            self.path(),
+            Self::path(),
             self.home.display()
         )
     }

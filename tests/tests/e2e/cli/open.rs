@@ -113,8 +113,8 @@ fn a_desktop_is_given_the_link_and_a_machine_without_one_prints_it() {
     assert_eq!(nothing.code(), 1, "{nothing:?}");
     assert!(nothing.out().starts_with("cursor://"), "{nothing:?}");
 
-    let line = machine.line("open default --in zed --folder /w");
-    let terminal = Terminal::start(machine.folder(), &line, 120, 20);
+    let typed = machine.line("open default --in zed --folder /w");
+    let terminal = Terminal::start(machine.folder(), &typed, 120, 20);
     terminal.wait("link", |screen| screen.contains("zed://ssh/default."));
     terminal.wait("the next step", |screen| screen.contains("no desktop here"));
     assert_eq!(terminal.wait_for_end(), 1);

@@ -19,7 +19,7 @@ fn bash_completes_commands_and_names_of_workspaces() {
     fs::write(&rc, format!("PS1='$ '\nsource {}\n", script.display())).unwrap();
     let line = format!(
         "env -i PATH='{}' HOME='{}' TERM=xterm {} --noprofile --rcfile {}",
-        machine.path(),
+        Machine::path(),
         machine.home.display(),
         program("bash").display(),
         rc.display()

@@ -40,7 +40,7 @@ fn a_large_file_goes_both_ways_in_little_memory(target: &Target) {
 
     let (gateway, agent) = (target.gateway().ready().pid, target.gateway().agent());
     // What the first requests need isn't counted.
-    let _ = api.send("PUT", "/files/content?path=small", &[7; 1_000_000]).json(201);
+    let _ = api.send("PUT", "/files/content?path=small", &vec![7; 1_000_000]).json(201);
     assert_eq!(api.file("/files/content?path=small", &[]).body.len(), 1_000_000);
     let before = (pss_kib(gateway), pss_kib(agent));
     let mut most = before;

@@ -191,7 +191,7 @@ fn what_a_client_says_passes_the_input_that_waits() {
         let _ = run(&mut socket, &sleeps).await;
         // More than a pipe and the agent's queue take.
         for _ in 0..20 {
-            socket.data(0, &[0; 100_000]).await;
+            socket.data(0, &vec![0; 100_000]).await;
         }
         socket.say(&json!({ "signal": "INT" })).await;
         let (_, last) = socket.rest().await;

@@ -45,7 +45,8 @@ impl Events {
                     assert_eq!(field("id"), Some(data["sequence"].to_string().as_str()));
                     data
                 });
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
                 if data.is_some() {
                     return data;
                 }

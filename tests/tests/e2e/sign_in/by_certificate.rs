@@ -83,12 +83,13 @@ impl Case {
     /// Waits until the owner is told that a certificate was refused, and why.
     #[track_caller]
     fn await_refusal(&self, serial: u64, why: &str) {
+        let serial = serial.to_string();
         until(SOON, "the refusal is told", || {
             let events = self.browser.get("/api/v1/events?limit=200");
             events["items"].as_array().unwrap().iter().any(|event| {
                 event["kind"] == "ssh-certificate"
                     && event["data"]["decision"] == "refused"
-                    && event["data"]["serial"] == serial.to_string()
+                    && event["data"]["serial"] == serial.as_str()
                     && event["data"]["reason"].as_str().unwrap().contains(why)
             })
         });

@@ -74,7 +74,7 @@ impl Grep {
 
 /// A line as it is sent.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+struct FoundLine<'a> {
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_path: Option<&'a str>,
@@ -124,12 +124,11 @@ pub(crate) fn grep(
         to,
     };
     let stat = fstat(&from).at(b"")?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => walk(from, &mut search, &CancellationToken::new())?,
-        _ => {
-            let path = search.base.clone();
-            search.file(&from.into(), &path)?;
-        }
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        walk(from, &mut search, &CancellationToken::new())?;
+    } else {
+        let path = search.base.clone();
+        search.file(&from.into(), &path)?;
     }
     let end = search.end;
     to.line(&end).at(b"")
@@ -258,7 +257,7 @@ impl Lines<'_> {
                 })
                 .map_err(|error| io::Error::other(error.to_string()))?;
         }
-        self.to.line(&Line {
+        self.to.line(&FoundLine {
             path: &self.path,
             raw_path: self.raw_path.as_deref(),
             line: number.unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Finds by name.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, OFlags, readlinkat, statat};
@@ -84,7 +85,7 @@ impl Visitor for Finding<'_> {
             None
         };
         let path = [&self.base, &b"/"[..], found.path].concat();
-        let target = target.as_ref().map(|target| target.as_bytes());
+        let target = target.as_ref().map(CString::as_bytes);
         self.to
             .line(&self.names.entry(&path, &stat, target))
             .at(found.path)?;

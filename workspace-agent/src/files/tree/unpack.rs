@@ -48,7 +48,7 @@ impl Said {
     fn times(self) -> Timestamps {
         let omit = Timespec {
             tv_sec: 0,
-            tv_nsec: i64::from(UTIME_OMIT),
+            tv_nsec: UTIME_OMIT,
         };
         Timestamps {
             last_access: omit,
@@ -291,15 +291,14 @@ impl<'a> Unpacking<'a> {
             return Err(FileError::Outside(shown(path)));
         }
         let known = self.last.as_ref().filter(|(last, _)| last == folder);
-        let opened = match known {
-            Some((_, opened)) => opened.try_clone().at(path)?,
-            None => {
-                self.within.make_parents(path)?;
-                let flags = OFlags::PATH | OFlags::DIRECTORY;
-                let opened = self.within.open(folder, flags)?;
-                self.last = Some((folder.to_vec(), opened.try_clone().at(path)?));
-                opened
-            }
+        let opened = if let Some((_, opened)) = known {
+            opened.try_clone().at(path)?
+        } else {
+            self.within.make_parents(path)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            let opened = self.within.open(folder, flags)?;
+            self.last = Some((folder.to_vec(), opened.try_clone().at(path)?));
+            opened
         };
         Ok(Place::new(opened, OsStr::from_bytes(name).as_bytes()))
     }
@@ -319,7 +318,7 @@ fn fresh<T>(place: &Place, make: impl Fn() -> Result<T, Errno>) -> Result<T, Err
             unlinkat(place.folder(), place.name(), AtFlags::empty())?;
             make()
         }
-        made => made,
+        result => result,
     }
 }
 

@@ -130,10 +130,8 @@ impl Call {
             return Ok(None);
         };
         let text = value.to_str().unwrap_or_default();
-        let parts = text.split(',').map(str::trim);
-        let own = parts
-            .filter_map(|part| part.strip_prefix("sha-256=:"))
-            .next();
+        let mut parts = text.split(',').map(str::trim);
+        let own = parts.find_map(|part| part.strip_prefix("sha-256=:"));
         // Other algorithms may be said, too; they aren't known here (RFC 9530 §2).
         let Some(own) = own else {
             return Err(Problem::bad_request("Content-Digest has no sha-256=:…:"));

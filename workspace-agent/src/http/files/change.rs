@@ -57,11 +57,11 @@ pub(super) async fn folder(
         .map(|mode| call::mode(&mode, 0o777))
         .transpose()?;
     let root = call.root(&agent);
-    let made = blocking(move || {
+    let done = blocking(move || {
         let (path, parents) = (asked.path.as_bytes(), asked.parents.unwrap_or(false));
         files::make_folder(&root()?, agent.files().names(), path, mode, parents)
     });
-    Ok(match made.await? {
+    Ok(match done.await? {
         (entry, Made::New) => (StatusCode::CREATED, Json(entry)),
         (entry, Made::ThereAlready) => (StatusCode::OK, Json(entry)),
     })
