@@ -356,7 +356,7 @@ fn the_command_line_gets_one_in_a_file_and_renews_it() {
 
     // One that is about to end is renewed on the way.
     let _ = it
-        .run(None, &["ssh-certificate", "get", "--valid", "1s"])
+        .run(None, &["ssh-certificate", "get", "--valid", "15s"])
         .ok();
     let before = fs::read_to_string(it.kept("-cert.pub")).unwrap();
     assert_eq!(ssh("echo again").ok().out(), "again\n");
@@ -364,7 +364,7 @@ fn the_command_line_gets_one_in_a_file_and_renews_it() {
 
     // By plain ssh, through what config-ssh writes, as well.
     let _ = it
-        .run(None, &["ssh-certificate", "get", "--valid", "1s"])
+        .run(None, &["ssh-certificate", "get", "--valid", "15s"])
         .ok();
     let config = it.home.join("config");
     let config = config.to_str().unwrap();
