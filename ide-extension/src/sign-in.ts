@@ -90,7 +90,7 @@ export async function approved(
       });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (error.status === 0) {
+      if (!error.isFinal) {
         if (Date.now() - answered > PATIENCE) throw error;
         continue;
       }

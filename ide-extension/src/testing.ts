@@ -3,6 +3,8 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 
+import { MEDIA_TYPE } from "./api/problem";
+
 export interface Serving {
   url: string;
   server: http.Server;
@@ -27,8 +29,8 @@ export async function serve(
   };
 }
 
-/** Answers with JSON. */
+/** Answers with JSON, as a gateway does. */
 export function json(response: http.ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { "content-type": "application/json" });
+  response.writeHead(status, { "content-type": status < 400 ? "application/json" : MEDIA_TYPE });
   response.end(JSON.stringify(body));
 }

@@ -1,4 +1,6 @@
-import { afterEach, expect, test } from "vitest";
+import type { ServerResponse } from "node:http";
+
+import { afterEach, expect, test, vi } from "vitest";
 
 import { json, serve, type Serving } from "../testing";
 import type { ServerEvent } from "./events";
@@ -6,7 +8,10 @@ import { fill, Gateway } from "./gateway";
 import { Problem } from "./problem";
 
 let serving: Serving;
-afterEach(() => serving.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  await serving.close();
+});
 
 test("a request carries its token, and its answer is read", async () => {
   serving = await serve((request, response) => {
@@ -91,6 +96,34 @@ test("a stream comes back after a break, and not after a refusal", async () => {
   expect(events.map(({ data }) => data)).toEqual(["1", "2"]);
   expect(opened).toBe(2);
   expect(errors.at(-1)).toMatchObject({ status: 401, signedOut: true });
+});
+
+test("a stream comes back after what passes, and what isn't the gateway's own refusal", async () => {
+  const answers: ((response: ServerResponse) => void)[] = [
+    (response) => response.writeHead(404, { "content-type": "text/html" }).end("<h1>Not Found</h1>"),
+    (response) => response.writeHead(403, { "content-type": "application/json" }).end('{"code":"waf"}'),
+    (response) => response.writeHead(401, { "content-type": "text/plain" }).end(),
+    (response) => json(response, 429, { code: "too-many-requests", detail: "later" }),
+    (response) => json(response, 408, { code: "too-late", detail: "again" }),
+    (response) => json(response, 404, { code: "not-found", detail: "gone" }),
+  ];
+  let count = 0;
+  serving = await serve((_, response) => answers[count++]?.(response));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const errors: Problem[] = [];
+  const follower = {
+    signal: new AbortController().signal,
+    event: () => undefined,
+    broken: (error: Error) => {
+      if (error instanceof Problem) errors.push(error);
+      // The pause begins once this returns; after the last there is none.
+      setImmediate(() => vi.isFakeTimers() && vi.runOnlyPendingTimers());
+    },
+  };
+  await new Gateway(serving.url, { by: "system" }).follow("/events", {}, follower);
+  expect(errors.map(({ status }) => status)).toEqual([404, 403, 401, 429, 408, 404]);
+  expect(errors[0]?.message).toBe("The server answered 404.");
+  expect(errors.some(({ signedOut }) => signedOut)).toBe(false);
 });
 
 test("paths are filled in and encoded", () => {

@@ -112,7 +112,7 @@ export class Gateway {
       const body = await read(response);
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return body;
-      throw refused(status, body);
+      throw refused(status, response.headers["content-type"], body);
     } catch (error) {
       throw this.failed(error, timeout.aborted, carried.signal);
     }
@@ -120,8 +120,8 @@ export class Gateway {
 
   private failed(error: unknown, late: boolean, signal?: AbortSignal): unknown {
     if (error instanceof Problem || signal?.aborted) return error;
-    if (late) return unreachable(Object.assign(new Error("no answer"), { name: "TimeoutError" }), this.url);
-    return unreachable(error, this.url);
+    const cause = late ? Object.assign(new Error("no answer"), { name: "TimeoutError" }) : error;
+    return unreachable(cause, this.url, this.trust.by);
   }
 
   /** Returns all workspaces that the caller sees. */
@@ -163,8 +163,7 @@ export class Gateway {
         if (isOver(signal)) return;
         const problem = this.failed(error, false) as Error;
         follower.broken?.(problem);
-        // It would be refused again.
-        if (problem instanceof Problem && problem.status >= 400 && problem.status < 500) return;
+        if (problem instanceof Problem && problem.isFinal) return;
       }
       await rest(pause * (0.75 + Math.random() / 2), signal);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
@@ -183,7 +182,9 @@ export class Gateway {
     let timer = setTimeout(() => quiet.abort(), SILENCE);
     try {
       const response = await this.send("GET", target, carried, "text/event-stream", signal);
-      if (response.statusCode !== 200) throw refused(response.statusCode ?? 0, await read(response));
+      if (response.statusCode !== 200) {
+        throw refused(response.statusCode ?? 0, response.headers["content-type"], await read(response));
+      }
       opened();
       follower.opened?.();
       const parser = new EventParser();

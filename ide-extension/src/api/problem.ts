@@ -1,4 +1,11 @@
 /** How a request to a gateway fails. */
+import type { Trust } from "./gateway";
+
+/** What a gateway's refusals are (RFC 9457). What stands in front of it answers otherwise. */
+export const MEDIA_TYPE = "application/problem+json";
+
+/** Refusals that pass by themselves: too late, too early, too many. */
+const PASSING = [408, 425, 429];
 
 /** What the gateway answers where it refuses (RFC 9457), or what stood in the way of asking it. */
 export class Problem extends Error {
@@ -6,15 +13,22 @@ export class Problem extends Error {
 
   constructor(
     readonly status: number,
+    /** The gateway's word for it, or ours; empty where the answer is neither's. */
     readonly code: string,
     detail: string,
   ) {
     super(detail);
   }
 
+  /** Whether the gateway itself refuses, and would again: not a proxy whose gateway starts anew. */
+  get isFinal(): boolean {
+    const isRefused = this.status >= 400 && this.status < 500 && !PASSING.includes(this.status);
+    return isRefused && this.code !== "";
+  }
+
   /** Whether nobody is signed in any more. */
   get signedOut(): boolean {
-    return this.status === 401;
+    return this.isFinal && this.status === 401;
   }
 }
 
@@ -33,9 +47,15 @@ const UNKNOWN_ISSUER = new Set([
 ]);
 
 /** Returns what a connection's error means, with what to do next. */
-export function unreachable(error: unknown, url: string): Error {
+export function unreachable(error: unknown, url: string, knownBy: Trust["by"]): Error {
   const code = codeOf(error);
   if (UNKNOWN_ISSUER.has(code)) {
+    if (knownBy === "authority") {
+      return new Untrusted(
+        `The certificate of ${url} is of another authority than the one that it is known by: somebody may be in ` +
+          "between. Ask who runs the server whether it has a new one, and only then sign in to it again.",
+      );
+    }
     return new Untrusted(
       `The certificate of ${url} is of an authority that this machine doesn't know: sign in to it again to ` +
         "compare its fingerprint, or name the authority's file in the setting devgate.certificateAuthority.",
@@ -71,10 +91,11 @@ function codeOf(error: unknown): string {
 }
 
 /** Returns a problem for an answer that refuses. */
-export function refused(status: number, body: string): Problem {
+export function refused(status: number, type: string | undefined, body: string): Problem {
+  const isOurs = type?.split(";")[0]?.trim().toLowerCase() === MEDIA_TYPE;
   let fields: unknown;
   try {
-    fields = JSON.parse(body);
+    fields = isOurs ? JSON.parse(body) : undefined;
   } catch {
     fields = undefined;
   }
@@ -86,7 +107,7 @@ export function refused(status: number, body: string): Problem {
   return new Problem(
     status,
     field("code") ?? "",
-    sentence(field("detail") ?? field("title") ?? `the gateway answered ${status}`),
+    sentence(field("detail") ?? field("title") ?? `the server answered ${status}`),
   );
 }
 

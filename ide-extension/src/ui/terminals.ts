@@ -86,8 +86,8 @@ class Shell implements vscode.Pseudoterminal {
         const { items } = await gateway.request("GET", "/workspaces/{id}/terminals", { path });
         return items.some(({ id, state }) => id === terminal && state === "running");
       } catch (error) {
-        // Where nobody answers it may come back; where it is refused it doesn't.
-        return !(error instanceof Problem && error.status >= 400 && error.status < 500);
+        // Where nobody answers it may come back; where the gateway refuses it doesn't.
+        return !(error instanceof Problem && error.isFinal);
       }
     };
     this.link = new TerminalLink(gateway, address, this.size, screen, alive);
