@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { once } from "node:events";
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 
 import { Gateway } from "./api/gateway";
@@ -28,6 +30,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.useRealTimers();
   link.close();
   for (const client of sockets.clients) client.terminate();
   await serving.close();
@@ -98,4 +101,25 @@ test("a lost connection comes back and is painted anew, and what is gone ends", 
   second.socket.terminate();
   await run;
   expect(shown.at(-1)).toBe("ended gone");
+});
+
+test("a link that falls silent is made anew, and pings or output keep it", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const arrived = arrival();
+  void link.run();
+  const { socket, messages } = await arrived;
+  vi.advanceTimersByTime(30_000);
+  socket.ping();
+  await once(socket, "pong");
+  vi.advanceTimersByTime(30_000);
+  socket.send(Buffer.from("$ "));
+  await expect.poll(() => messages).toHaveLength(1);
+  vi.advanceTimersByTime(44_000);
+  expect(shown).toEqual(["\u001bc\u001b[3J$ "]);
+  const again = arrival();
+  vi.advanceTimersByTime(1000);
+  await expect.poll(() => shown.at(-1)).toBe("lost");
+  vi.advanceTimersByTime(1000);
+  (await again).socket.send(Buffer.from("again"));
+  await expect.poll(() => shown.at(-1)).toBe("\u001bc\u001b[3Jagain");
 });

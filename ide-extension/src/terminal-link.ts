@@ -15,6 +15,9 @@ const HANDSHAKE = 20_000;
 /** Largest message that is taken, in bytes: a repaint is a screen and its scrollback. */
 const LARGEST = 32 * 1024 * 1024;
 
+/** A link that says nothing for so long is dead, in milliseconds: the agent pings every 30 s. */
+const SILENCE = 45_000;
+
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 8000;
 
@@ -101,8 +104,12 @@ export class TerminalLink {
     const acknowledgements = new Acknowledgements();
     const decoder = new TextDecoder();
     let first = true;
+    // After sleep, or behind a router that forgot, nothing comes any more, and no end either.
+    const silence = setTimeout(() => socket.terminate(), SILENCE);
+    socket.on("ping", () => silence.refresh());
     socket.on("open", opened);
     socket.on("message", (data: Buffer, isBinary) => {
+      silence.refresh();
       if (!isBinary) {
         this.take(data.toString("utf8"));
         return;
@@ -117,6 +124,7 @@ export class TerminalLink {
       // An error is followed by the close.
       socket.on("error", () => undefined);
       socket.on("close", () => {
+        clearTimeout(silence);
         this.socket = undefined;
         resolve();
       });

@@ -13,6 +13,9 @@ import type { Place } from "./model";
 /** Lines of a log that are shown at once. */
 const TAIL = 1000;
 
+/** Longest wait to hear whether a terminal is still there, in milliseconds: the link is tried again after it. */
+const PATIENCE = 10_000;
+
 const USUAL: TerminalSize = { columns: 80, rows: 24 };
 
 /** Opens a terminal of a workspace: a new one, or one that goes on there. */
@@ -83,7 +86,8 @@ class Shell implements vscode.Pseudoterminal {
     };
     const alive = async () => {
       try {
-        const { items } = await gateway.request("GET", "/workspaces/{id}/terminals", { path });
+        const signal = AbortSignal.timeout(PATIENCE);
+        const { items } = await gateway.request("GET", "/workspaces/{id}/terminals", { path, signal });
         return items.some(({ id, state }) => id === terminal && state === "running");
       } catch (error) {
         // Where nobody answers it may come back; where the gateway refuses it doesn't.
