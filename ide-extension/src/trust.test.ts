@@ -5,9 +5,10 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
+import { Gateway } from "./api/gateway";
 import { Untrusted } from "./api/problem";
 import { json, serve, type Serving } from "./testing";
-import { fingerprint, meet, onlyCertificate, originOf } from "./trust";
+import { fingerprint, meet, onlyCertificate, originOf, question } from "./trust";
 
 let folder: string;
 let ca: string;
@@ -66,28 +67,50 @@ test("an authority that nobody knows is compared, pinned, and believed from then
   const hex = (print ?? "").trim().replaceAll(":", "");
   const expected = `SHA256:${Buffer.from(hex, "hex").toString("base64").replace(/=+$/, "")}`;
   const compare = vi.fn(() => Promise.resolve(true));
-  const trust = await meet(serving.url, undefined, { compare });
-  expect(compare).toHaveBeenCalledExactlyOnceWith(serving.url, expected);
+  const trust = await meet(serving.url, undefined, undefined, { compare });
+  expect(compare).toHaveBeenCalledExactlyOnceWith(serving.url, expected, undefined);
   expect(trust).toEqual({ by: "authority", pem: ca });
   expect(fingerprint(ca)).toBe(expected);
 });
 
 test("who says no is signed in nowhere", async () => {
-  expect(await meet(serving.url, undefined, { compare: () => Promise.resolve(false) })).toBeUndefined();
+  expect(
+    await meet(serving.url, undefined, undefined, { compare: () => Promise.resolve(false) }),
+  ).toBeUndefined();
 });
 
 test("an authority that didn't issue the server's certificate is no help, however it was shown", async () => {
   shownAuthority = makeAuthority("other").ca;
   const yes = { compare: () => Promise.resolve(true) };
-  await expect(meet(serving.url, undefined, yes)).rejects.toThrow(Untrusted);
-  await expect(meet(serving.url, shownAuthority, yes)).rejects.toThrow(Untrusted);
+  await expect(meet(serving.url, undefined, undefined, yes)).rejects.toThrow(Untrusted);
+  await expect(meet(serving.url, shownAuthority, undefined, yes)).rejects.toThrow(Untrusted);
   shownAuthority = ca;
 });
 
 test("an authority that the settings name is believed without a question", async () => {
   const compare = vi.fn(() => Promise.resolve(true));
-  expect(await meet(serving.url, ca, { compare })).toEqual({ by: "authority", pem: ca });
+  expect(await meet(serving.url, ca, undefined, { compare })).toEqual({ by: "authority", pem: ca });
   expect(compare).not.toHaveBeenCalled();
+});
+
+test("who signs in again to a server that is still the same is asked nothing", async () => {
+  const compare = vi.fn(() => Promise.resolve(true));
+  const before = { by: "authority", pem: ca } as const;
+  expect(await meet(serving.url, undefined, before, { compare })).toBe(before);
+  expect(compare).not.toHaveBeenCalled();
+});
+
+test("another authority than before is told as such, with both fingerprints", async () => {
+  const before = { by: "authority", pem: makeAuthority("before").ca } as const;
+  const asked = new Gateway(serving.url, before).request("GET", "/me");
+  await expect(asked).rejects.toThrow("another authority than the one that it is known by");
+  const compare = vi.fn(() => Promise.resolve(false));
+  expect(await meet(serving.url, undefined, before, { compare })).toBeUndefined();
+  expect(compare).toHaveBeenCalledExactlyOnceWith(serving.url, fingerprint(ca), before);
+  const { text, detail } = question(serving.url, fingerprint(ca), before);
+  expect(text).toContain("has changed");
+  for (const print of [before.pem, ca].map(fingerprint)) expect(detail).toContain(print);
+  expect(question(serving.url, fingerprint(ca), undefined).text).not.toContain("changed");
 });
 
 test("what is shown beside the one certificate is refused", () => {

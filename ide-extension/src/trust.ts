@@ -50,32 +50,62 @@ export function fingerprint(pem: string): string {
 
 /** Whom a person has to ask, and what. */
 export interface Judge {
-  /** Whether the authority with that fingerprint is the server's. */
-  compare: (url: string, fingerprint: string) => Promise<boolean>;
+  /** Whether the authority with that fingerprint is the server's, which was known by another `before`. */
+  compare: (url: string, fingerprint: string, before: Trust | undefined) => Promise<boolean>;
 }
 
 /**
  * Returns how a server is known from now on, or `undefined` where the person said no.
  *
- * `named` is an authority that the settings name.
+ * `named` is an authority that the settings name, `before` what the server was known by.
  */
-export async function meet(url: string, named: string | undefined, judge: Judge): Promise<Trust | undefined> {
+export async function meet(
+  url: string,
+  named: string | undefined,
+  before: Trust | undefined,
+  judge: Judge,
+): Promise<Trust | undefined> {
   if (named !== undefined) {
     const trust: Trust = { by: "authority", pem: named };
     await reach(url, trust);
     return trust;
   }
-  try {
-    await reach(url, { by: "system" });
-    return { by: "system" };
-  } catch (error) {
-    if (!(error instanceof Untrusted)) throw error;
-  }
+  if (before?.by === "authority" && (await isKnownBy(url, before))) return before;
+  if (await isKnownBy(url, { by: "system" })) return { by: "system" };
   const pem = onlyCertificate(await authority(url));
-  if (!(await judge.compare(url, fingerprint(pem)))) return undefined;
+  if (!(await judge.compare(url, fingerprint(pem), before))) return undefined;
   const trust: Trust = { by: "authority", pem };
   await reach(url, trust);
   return trust;
+}
+
+async function isKnownBy(url: string, trust: Trust): Promise<boolean> {
+  try {
+    await reach(url, trust);
+    return true;
+  } catch (error) {
+    if (error instanceof Untrusted) return false;
+    throw error;
+  }
+}
+
+/** Returns what to ask somebody of an authority, as ssh does: that it is another one is told first. */
+export function question(
+  url: string,
+  print: string,
+  before: Trust | undefined,
+): { text: string; detail: string } {
+  const there = "On the server's machine `devgate status` shows it. Go on only if it is the same there: else";
+  if (!before) {
+    const what = `The certificate of ${url} is of devgate's own authority, with the fingerprint\n\n${print}\n\n`;
+    return { text: "Is this your server?", detail: `${what}${there} somebody may be in between.` };
+  }
+  const known = before.by === "authority" ? fingerprint(before.pem) : "an authority that this machine trusts";
+  const what = `${url} was known by\n\n${known}\n\nand shows a certificate of another authority now, with the fingerprint\n\n${print}\n\n`;
+  return {
+    text: "The identity of this server has changed. Somebody may be in between, right now.",
+    detail: `${what}The server may also have been set up anew. ${there} you give yourself away.`,
+  };
 }
 
 /** Sees whether a server is trusted, and is devgate. */

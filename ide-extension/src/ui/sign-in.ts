@@ -5,11 +5,11 @@ import { hostname } from "node:os";
 
 import * as vscode from "vscode";
 
-import { Gateway } from "../api/gateway";
+import { Gateway, type Trust } from "../api/gateway";
 import { Problem } from "../api/problem";
 import type { DeviceCodes } from "../api/types";
 import { approvalPage, approved, begin, Bell, pageHost, tokenName } from "../sign-in";
-import { meet, originOf } from "../trust";
+import { meet, originOf, question } from "../trust";
 import { during, isNode } from "./ask";
 import { browse } from "./browse";
 import type { Model } from "./model";
@@ -37,7 +37,8 @@ export class SignIn implements vscode.UriHandler {
   async signIn(given: unknown): Promise<void> {
     const url = typeof given === "string" ? originOf(given) : await askForServer(this.model);
     if (url === undefined) return;
-    const trust = await meet(url, await namedAuthority(), { compare });
+    const before = this.model.servers.all().find((server) => server.url === url)?.trust;
+    const trust = await meet(url, await namedAuthority(), before, { compare });
     if (!trust) return;
     const gateway = new Gateway(url, trust);
     try {
@@ -132,14 +133,10 @@ async function namedAuthority(): Promise<string | undefined> {
   return text;
 }
 
-async function compare(url: string, fingerprint: string): Promise<boolean> {
+async function compare(url: string, fingerprint: string, before: Trust | undefined): Promise<boolean> {
   const same = "It Is the Same";
-  const detail =
-    `The certificate of ${url} is of devgate's own authority, with the fingerprint\n\n${fingerprint}\n\n` +
-    "On the server's machine `devgate status` shows it. Go on only if it is the same there: else somebody may " +
-    "be in between.";
-  const options = { modal: true, detail };
-  return (await vscode.window.showWarningMessage("Is this your server?", options, same)) === same;
+  const { text, detail } = question(url, fingerprint, before);
+  return (await vscode.window.showWarningMessage(text, { modal: true, detail }, same)) === same;
 }
 
 /** Asks where the page to approve it at isn't the server's own. */
