@@ -8,6 +8,7 @@
 //! | `ca.key`, `ca.pem` | the CA, made on first use |
 //! | `gateway.pem` | the gateway's TLS key and certificate, renewed before it expires |
 //! | `ssh_host_ed25519_key`, `ssh_host_rsa_key`, `ssh_host_ecdsa_key` and their `.pub` | the SSH host keys |
+//! | `ssh_host_ca` and its `.pub` | what signs certificates for the SSH host keys |
 //! | `ssh_user_ca`, its `.pub`, `ssh_user_ca.old` | what signs SSH user certificates, and what did before it |
 //!
 //! Agents' certificates are issued and not kept: an agent's identity is the URI
@@ -20,11 +21,13 @@ mod error;
 mod files;
 mod gateway;
 mod given;
+mod host_ca;
 mod host_keys;
 mod hosts;
 mod issue;
 mod renew;
 mod secret;
+mod ssh_ca;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -36,6 +39,7 @@ pub use clock::Clock;
 pub use error::CertsError;
 pub use files::{Access, read as read_file, write as write_file};
 pub use given::Given;
+pub use host_ca::HostCa;
 pub use host_keys::HostKeys;
 pub use hosts::Wanted;
 pub use issue::{Validity, validity};

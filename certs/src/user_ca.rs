@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::info;
 
 use crate::files::{self, Access};
+use crate::ssh_ca;
 use crate::{CertsError, Clock};
 
 /// The key, and the one that it replaced.
@@ -73,11 +74,7 @@ impl UserCa {
             Some(key) => key,
             None => make(&path, clock)?,
         };
-        let public = format!("{}\n", key.public_key().to_openssh()?);
-        let public_path = folder.join(format!("{NAME}.pub"));
-        if files::read(&public_path, Access::Public)?.as_deref() != Some(&public) {
-            files::write(&public_path, Access::Public, &public)?;
-        }
+        ssh_ca::publish(&path, &key)?;
         let before = read(&old)?;
         let keys = std::iter::once(&key).chain(&before);
         let trusted = keys.map(|key| key.fingerprint(HashAlg::Sha256)).collect();
@@ -127,20 +124,9 @@ fn seconds(at: OffsetDateTime) -> u64 {
 }
 
 fn read(path: &Path) -> Result<Option<PrivateKey>, CertsError> {
-    let damaged = |detail: String| CertsError::Damaged {
-        path: path.to_owned(),
-        detail,
-        remedy: "put it back from a backup; or remove it, and a new one is made: people then \
-                 have to get new SSH certificates",
-    };
-    let Some(text) = files::read(path, Access::Private)? else {
-        return Ok(None);
-    };
-    let key = PrivateKey::from_openssh(&text).map_err(|error| damaged(error.to_string()))?;
-    if key.is_encrypted() {
-        return Err(damaged("it has a passphrase".into()));
-    }
-    Ok(Some(key))
+    let remedy = "put it back from a backup; or remove it, and a new one is made: people then \
+                  have to get new SSH certificates";
+    ssh_ca::read(path, remedy)
 }
 
 fn make(path: &Path, clock: &Clock) -> Result<PrivateKey, CertsError> {

@@ -11,6 +11,7 @@ mod driver;
 mod error;
 mod first_run;
 mod folder;
+mod host;
 mod lifetimes;
 mod limits;
 mod listen;

@@ -148,6 +148,7 @@ mod tests {
                 fingerprint: "SHA256:abc".to_owned(),
             }],
             public_keys: Vec::new(),
+            host_authority: String::new(),
         }
     }
 

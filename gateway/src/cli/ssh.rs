@@ -14,6 +14,7 @@ use super::contexts;
 use super::failure::{Failure, Kind};
 use super::output;
 use crate::http::admin::wire::{KeyView, WorkspaceView};
+use crate::http::api::wire::Connection;
 use crate::identity::Target;
 
 /// `devgate ssh`.
@@ -93,12 +94,7 @@ pub(super) async fn known(
     let host = format!("devgate-{}", slug(rest.name()));
     let folder = contexts::folder_made()?;
     let path = folder.join(format!("{}.known_hosts", slug(rest.name())));
-    let mut lines = String::new();
-    // A line of it is one key.
-    let keys = connection.public_keys.iter();
-    for key in keys.filter(|key| !key.contains(['\n', '\r'])) {
-        lines.extend([host.as_str(), " ", key.as_str(), "\n"]);
-    }
+    let lines = known_hosts(&host, &connection);
     write_file(&path, Access::Private, &lines)
         .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
     let options = [
@@ -109,6 +105,21 @@ pub(super) async fn known(
         ("HostKeyAlias", host.clone()),
     ];
     Ok((host, options))
+}
+
+/// Returns a file of known hosts (sshd(8)): the host's keys, and the authority that signs for
+/// whichever it has later.
+fn known_hosts(host: &str, connection: &Connection) -> String {
+    let mut lines = String::new();
+    let authority = [("@cert-authority ", &connection.host_authority)];
+    let keys = connection.public_keys.iter().map(|key| ("", key));
+    for (marker, key) in authority.into_iter().chain(keys) {
+        // A line of it is one key; an older server names no authority.
+        if !key.is_empty() && !key.contains(['\n', '\r']) {
+            lines.extend([marker, host, " ", key.as_str(), "\n"]);
+        }
+    }
+    lines
 }
 
 /// Returns what ssh runs to reach the server: a shell reads it, and ssh replaces `%`.

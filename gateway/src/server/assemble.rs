@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use devgate_certs::{Authority, HostKeys, UserCa};
+use devgate_certs::{Authority, UserCa};
 use devgate_protocol::socket;
-use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::folder::DataFolder;
+use super::host::certificates;
 use super::listen::Port;
 use super::ports::LastPorts;
 use super::{
@@ -25,7 +25,6 @@ use super::{
 };
 use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::fingerprint::Fingerprint;
-use crate::http::admin::wire::HostKey;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
 use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
@@ -90,7 +89,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let path = config.data_dir.clone();
     let folder = spawn_blocking(move || DataFolder::take(&path)).await??;
     remember(&config, ports, &listener, &https);
-    let (authority, host_keys) = certificates(&config, &folder, &https).await?;
+    let (authority, host) = certificates(&config, &folder, &https).await?;
     let site = web::site(&config, &https)?;
     let (transport, given) = web::transport(&config, &authority, &site).await?;
     let store = Store::open(&folder.join("devgate.db")).await?;
@@ -136,8 +135,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         ca_fingerprint: web::own_ca(&config, &authority)
             .and_then(|pem| Fingerprint::of(&pem))
             .map(|fingerprint| fingerprint.to_string()),
-        host_keys: fingerprints(&host_keys),
-        public_keys: public_keys(&host_keys),
+        host_keys: host.fingerprints(),
+        public_keys: host.public_keys(),
+        host_authority: host.authority.clone(),
     };
     let (stop, stop_agents) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = JoinSet::new();
@@ -149,7 +149,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         (Arc::new(identity.clone()), certificates.clone()),
         lockout,
         workspaces.clone(),
-        host_keys.keys(),
+        host.shown(),
         ssh_options(&config),
         browser_sign_in(&config, &approvals, &sessions, &site),
     );
@@ -333,76 +333,9 @@ pub(super) fn part(
     });
 }
 
-/// Loads the CA and the keys, or makes them, and has the gateway's certificate
-/// carry its names.
-async fn certificates(
-    config: &Config,
-    folder: &DataFolder,
-    http: &TcpListener,
-) -> Result<(Arc<Authority>, HostKeys), StartError> {
-    let names = certificate_names(config, http);
-    let path = folder.join("certs");
-    // An RSA key takes seconds to make, once.
-    spawn_blocking(move || {
-        let authority = Authority::open(&path)?;
-        authority.gateway_leaf(&names)?;
-        Ok((Arc::new(authority), HostKeys::open(&path)?))
-    })
-    .await?
-}
-
-/// Returns the names and addresses that the gateway's certificate carries.
-fn certificate_names(config: &Config, http: &TcpListener) -> Vec<String> {
-    let mut names = vec![
-        "localhost".to_owned(),
-        "127.0.0.1".to_owned(),
-        "::1".to_owned(),
-    ];
-    let own = nix::unistd::gethostname().ok();
-    names.extend(own.and_then(|name| name.into_string().ok()));
-    names.push(config.http.listen.host().to_owned());
-    if let Ok(address) = http.local_addr() {
-        names.push(address.ip().to_string());
-    }
-    names.extend(config.http.names.iter().cloned());
-    let hosts = config.docker.hosts.iter();
-    let gateways = hosts.filter_map(|host| host.gateway.as_ref());
-    names.extend(gateways.map(|gateway| gateway.host().to_owned()));
-    names.retain(|name| match ServerName::try_from(name.as_str()) {
-        Ok(ServerName::IpAddress(address)) => !std::net::IpAddr::from(address).is_unspecified(),
-        Ok(_) => true,
-        // A host's own name may have characters that no certificate takes; what
-        // the configuration names was checked.
-        Err(_) => false,
-    });
-    names.sort();
-    names.dedup();
-    names
-}
-
 fn local_address(listener: &TcpListener) -> Result<String, StartError> {
     let address = listener.local_addr().map_err(StartError::NoAddress)?;
     Ok(address.to_string())
-}
-
-fn public_keys(keys: &HostKeys) -> Vec<String> {
-    let lines = keys.keys().iter().map(|key| {
-        let mut key = key.public_key().clone();
-        key.set_comment("");
-        key.to_openssh()
-    });
-    // A key that was read can be written.
-    lines.filter_map(Result::ok).collect()
-}
-
-fn fingerprints(keys: &HostKeys) -> Vec<HostKey> {
-    keys.fingerprints()
-        .into_iter()
-        .map(|(algorithm, fingerprint)| HostKey {
-            algorithm,
-            fingerprint,
-        })
-        .collect()
 }
 
 fn lifecycle(config: &Config) -> LifecycleOptions {

@@ -53,7 +53,7 @@ use suites::Configs;
 
 pub use browser::BrowserSignIn;
 pub use carried::{Bytes, Carried, Entering, Entrance, entrance};
-pub use options::{Chacha20, Options};
+pub use options::{Chacha20, Host, Options};
 
 /// How much is read from a client at once, in bytes.
 const READ_BUFFER: usize = 256 * 1024;
@@ -87,12 +87,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Gathers what connections need; `host_keys` in the order of preference.
+    /// Gathers what connections need.
     pub fn new(
         (identity, certificates): (Arc<Identity>, Certificates),
         lockout: Arc<Lockout>,
         workspaces: Workspaces,
-        host_keys: &[russh::keys::PrivateKey],
+        host: Host<'_>,
         options: Options,
         browser: Option<BrowserSignIn>,
     ) -> Self {
@@ -100,7 +100,7 @@ impl Gateway {
             Some(_) => &[MethodKind::PublicKey, MethodKind::KeyboardInteractive][..],
             None => &[MethodKind::PublicKey],
         };
-        let configs = options.configs(host_keys, methods);
+        let configs = options.configs(&host, methods);
         let startups = Startups::new("log-in", options.max_unauthenticated);
         Self {
             identity,
@@ -245,7 +245,7 @@ async fn run(
     );
     let deadline = Instant::now() + gateway.options.login_grace;
     let stream = BufReader::with_capacity(READ_BUFFER, socket);
-    let starting = server::run_stream(Arc::clone(&gateway.configs.all), stream, handler);
+    let starting = server::run_stream(Arc::clone(gateway.configs.for_silent()), stream, handler);
     let mut session = tokio::select! {
         started = timeout_at(deadline, starting) => match started {
             Ok(Ok(session)) => session,

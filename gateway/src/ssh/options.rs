@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use russh::keys::PrivateKey;
+use russh::keys::{Certificate, PrivateKey};
 use russh::server::Config;
 use russh::{Limits, MethodKind, MethodSet, SshId};
 
@@ -30,6 +30,15 @@ pub struct Options {
     pub rekey_after: usize,
     /// Time after which they are.
     pub rekey_interval: Duration,
+}
+
+/// What the host shows of itself.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// Its keys, in the order of preference.
+    pub keys: &'a [PrivateKey],
+    /// Certificates for them.
+    pub certificates: &'a [Certificate],
 }
 
 /// Whether chacha20-poly1305 is offered.
@@ -64,15 +73,15 @@ const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 const KEXINIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Options {
-    /// Returns russh's configurations; `host_keys` in the order of preference.
-    /// `methods`, in the order in which clients are told of them.
-    pub(super) fn configs(&self, host_keys: &[PrivateKey], methods: &[MethodKind]) -> Configs {
+    /// Returns russh's configurations; `methods` in the order in which clients are told of
+    /// them.
+    pub(super) fn configs(&self, host: &Host<'_>, methods: &[MethodKind]) -> Configs {
         let gcm = self.chacha20 == Chacha20::WithoutAesHardware && aes_hardware();
         let fastest = if gcm { Fastest::Gcm } else { Fastest::Unknown };
-        Configs::of(&|| self.config(host_keys.to_vec(), methods), fastest)
+        Configs::of(&|| self.config(host, methods), fastest)
     }
 
-    fn config(&self, host_keys: Vec<PrivateKey>, methods: &[MethodKind]) -> Config {
+    fn config(&self, host: &Host<'_>, methods: &[MethodKind]) -> Config {
         Config {
             // OpenSSH's client tells a server of its kind alone when nobody wants the
             // output any more (`eow@openssh.com`); without, `… | head` never ends. Node's
@@ -85,7 +94,8 @@ impl Options {
             // Refusals are slowed by the lock-out, which knows who is asking.
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
-            keys: host_keys,
+            keys: host.keys.to_vec(),
+            certificates: host.certificates.to_vec(),
             // An exit status goes out although the client has closed already.
             close_by_owner: true,
             client_kexinit_first: Some(KEXINIT_TIMEOUT),

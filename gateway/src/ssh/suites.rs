@@ -85,12 +85,23 @@ pub(super) enum Fastest {
     Unknown,
 }
 
+/// Begins the version of a client that goes by the host key where it doesn't know the
+/// authority of its certificate. Others give up there, and are shown none.
+const KNOWS_CERTIFICATES: &str = "SSH-2.0-OpenSSH_";
+
 /// Configurations by what a client can do.
 pub(super) struct Configs {
     /// The best first.
-    suites: Vec<Arc<Config>>,
+    suites: Vec<Suite>,
     /// For those that say nothing until we have.
-    pub(super) all: Arc<Config>,
+    all: Suite,
+}
+
+/// Algorithms on offer.
+struct Suite {
+    plain: Arc<Config>,
+    /// The same, with certificates for the host keys.
+    certified: Arc<Config>,
 }
 
 impl Configs {
@@ -105,11 +116,18 @@ impl Configs {
             Fastest::Unknown => [&[cipher::CHACHA20_POLY1305], ANY_CIPHER].concat(),
         };
         let make = |kex: &[kex::Name], keys: &[PrivateKey], ciphers: &[_], macs: &[_]| {
-            Arc::new(Config {
-                keys: keys.to_vec(),
-                preferred: preferred(kex, ciphers, macs),
-                ..base()
-            })
+            let of = |certificates| {
+                Arc::new(Config {
+                    keys: keys.to_vec(),
+                    certificates,
+                    preferred: preferred(kex, ciphers, macs),
+                    ..base()
+                })
+            };
+            Suite {
+                plain: of(Vec::new()),
+                certified: of(base().certificates),
+            }
         };
         let mut suites = Vec::new();
         for kex in [POST_QUANTUM, TODAYS, ANY_KEX] {
@@ -127,11 +145,21 @@ impl Configs {
         Self { suites, all }
     }
 
+    /// Returns what to offer to a client that says nothing until we have.
+    pub(super) fn for_silent(&self) -> &Arc<Config> {
+        &self.all.plain
+    }
+
     /// Returns what to offer to a client.
     pub(super) fn for_client(&self, offer: &Offer) -> &Arc<Config> {
         let able = Able::of(offer);
-        let best = self.suites.iter().find(|suite| able.can(suite));
-        best.unwrap_or(&self.all)
+        let best = self.suites.iter().find(|suite| able.can(&suite.plain));
+        let best = best.unwrap_or(&self.all);
+        if offer.version.starts_with(KNOWS_CERTIFICATES) {
+            &best.certified
+        } else {
+            &best.plain
+        }
     }
 }
 

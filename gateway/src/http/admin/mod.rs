@@ -107,6 +107,8 @@ pub struct Server {
     pub host_keys: Vec<HostKey>,
     /// The same whole: algorithm and base64, as files of known hosts have them.
     pub public_keys: Vec<String>,
+    /// What signs certificates for them, likewise.
+    pub host_authority: String,
 }
 
 /// Returns the API's routes.

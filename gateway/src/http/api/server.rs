@@ -24,6 +24,7 @@ pub(super) async fn connection(State(api): State<Api>, Signed(_): Signed) -> Jso
         },
         host_keys: api.server.host_keys.clone(),
         public_keys: api.server.public_keys.clone(),
+        host_authority: api.server.host_authority.clone(),
         delete_grace_seconds: api.workspaces.delete_grace().as_secs(),
     })
 }

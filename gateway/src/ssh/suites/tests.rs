@@ -3,6 +3,7 @@ use super::*;
 /// What a client of today offers, and what it would rather have.
 fn today() -> Offer {
     Offer {
+        version: "SSH-2.0-libssh_0.11.1".to_owned(),
         kex: "curve25519-sha256,ecdh-sha2-nistp256,diffie-hellman-group14-sha256".to_owned(),
         host_keys: "ecdsa-sha2-nistp256,ssh-ed25519,rsa-sha2-512".to_owned(),
         ciphers: "chacha20-poly1305@openssh.com,aes128-ctr,aes128-gcm@openssh.com".to_owned(),
@@ -124,5 +125,35 @@ fn a_client_that_can_do_nothing_of_it_and_one_that_waits_are_offered_all_but_the
     let [kex, keys, ..] = offered(&nothing, Fastest::Gcm);
     assert_eq!(kex.len(), ANY_KEX.len());
     assert_eq!(keys, ["ssh-ed25519"]);
-    assert_eq!(configs(Fastest::Gcm).all.keys.len(), 1);
+    assert_eq!(configs(Fastest::Gcm).for_silent().keys.len(), 1);
+}
+
+#[test]
+fn only_who_can_do_without_its_authority_is_shown_a_certificate() {
+    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
+    let authority = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
+    let certificate = {
+        use russh::keys::ssh_key::certificate::{Builder, CertType};
+        let of = key.public_key().key_data().clone();
+        let mut builder = Builder::new(vec![0; 16], of, 0, u64::MAX).unwrap();
+        builder.cert_type(CertType::Host).unwrap();
+        builder.valid_principal("*").unwrap();
+        builder.sign(&authority).unwrap()
+    };
+    let base = || Config {
+        keys: vec![key.clone()],
+        certificates: vec![certificate.clone()],
+        ..Config::default()
+    };
+    let configs = Configs::of(&base, Fastest::Gcm);
+    let shown = |version: &str| {
+        let offer = Offer {
+            version: version.to_owned(),
+            ..today()
+        };
+        configs.for_client(&offer).certificates.len()
+    };
+    assert_eq!(shown("SSH-2.0-OpenSSH_9.2p1 Debian-2"), 1);
+    assert_eq!(shown("SSH-2.0-Go"), 0);
+    assert!(configs.for_silent().certificates.is_empty());
 }

@@ -2,6 +2,7 @@
 
 mod by_browser;
 mod by_certificate;
+mod host_certificates;
 
 use std::time::Duration;
 

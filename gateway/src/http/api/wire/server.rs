@@ -55,6 +55,11 @@ pub struct Connection {
     #[serde(default)]
     #[schema(required = true)]
     pub public_keys: Vec<String>,
+    /// The authority that signs certificates for them, likewise: what stands behind
+    /// `@cert-authority` in files of known hosts.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub host_authority: String,
     /// How long the home of a deleted workspace is kept; 0: not at all.
     pub delete_grace_seconds: u64,
 }
