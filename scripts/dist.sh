@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 binaries=${1:?which folder has the binaries?}
 dist=${2:-dist}
 
+command -v readelf >/dev/null || { echo "readelf is missing: apt-get install binutils" >&2; exit 1; }
 for program in devgate devgate-agent; do
     # A static program names no loader.
     if readelf --program-headers "$binaries/$program" | grep -q INTERP; then
@@ -24,9 +25,12 @@ install -m 755 "$binaries/devgate" "$binaries/devgate-agent" "$at/bin"
 sh scripts/install-shell.sh "$at/bin/devgate" "$at/share"
 install -m 644 README.md CHANGELOG.md LICENSE config.example.toml "$at/share/doc/devgate"
 cp -R docs "$at/share/doc/devgate/"
-# The same whoever packs it, and whenever.
-tar --create --gzip --file "$dist/$name.tar.gz" --directory "$dist" \
-    --sort=name --owner=0 --group=0 --numeric-owner "$name"
+# The same whoever packs it, and whenever: as of the commit.
+when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+tar --create --directory "$dist" --sort=name --mtime="@$when" --mode=u=rwX,go=rX \
+    --owner=0 --group=0 --numeric-owner "$name" | gzip -n >"$dist/$name.tar.gz.part"
+mv "$dist/$name.tar.gz.part" "$dist/$name.tar.gz"
 rm -rf "$at"
-(cd "$dist" && sha256sum "$name.tar.gz" >SHA256SUMS)
+# With those of other machines that lie there.
+(cd "$dist" && sha256sum devgate-*.tar.gz >SHA256SUMS)
 echo "packed $dist/$name.tar.gz"

@@ -65,6 +65,8 @@ pub(super) struct Revoke {
     /// Serial numbers, as `devgate ssh-certificate list` shows them
     #[arg(required = true, value_name = "SERIAL")]
     serials: Vec<u64>,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -202,9 +204,15 @@ fn row(one: &SshCertificate) -> [String; 4] {
 }
 
 async fn revoke(rest: &mut Rest, command: Revoke) -> Result<(), Failure> {
-    for serial in command.serials {
-        rest.revoke_certificate(serial).await?;
-        output::write(&format!("{serial} is revoked\n"))?;
+    for serial in &command.serials {
+        rest.revoke_certificate(*serial).await?;
+        if !command.format.is_json() {
+            output::write(&format!("{serial} is revoked\n"))?;
+        }
+    }
+    if command.format.is_json() {
+        let revoked = serde_json::json!({ "revoked": command.serials });
+        return command.format.print(&revoked, |_| String::new());
     }
     Ok(())
 }

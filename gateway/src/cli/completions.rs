@@ -1,18 +1,21 @@
 //! `devgate completions` and `devgate man`: what shells and `man` have to know.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory as _, ValueEnum};
 use clap_complete::CompletionCandidate;
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, PathCompleter, ValueCompleter as _,
+};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
 use super::args::{Cli, Source};
 use super::failure::{Failure, Kind};
 use super::which::client;
-use crate::http::admin::wire::WorkspaceView;
+use crate::http::admin::wire::{StateName, WorkspaceView};
 
 /// The variable by which a shell asks for completions.
 const VARIABLE: &str = "_DEVGATE_COMPLETE";
@@ -22,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Arguments that are names of workspaces.
 const WORKSPACES: [&str; 2] = ["workspace", "workspaces"];
+
+/// The argument that is paths here or in a workspace, `WORKSPACE:PATH`.
+const PLACES: &str = "places";
 
 /// `devgate completions`.
 #[derive(Clone, Copy, Debug, Args)]
@@ -97,18 +103,38 @@ fn command() -> Command {
 }
 
 fn with_names(command: Command) -> Command {
-    let named = |arg: clap::Arg| {
-        if WORKSPACES.contains(&arg.get_id().as_str()) {
-            arg.add(ArgValueCandidates::new(workspaces))
-        } else {
-            arg
-        }
+    let named = |arg: clap::Arg| match arg.get_id().as_str() {
+        name if WORKSPACES.contains(&name) => arg.add(ArgValueCandidates::new(workspaces)),
+        PLACES => arg.add(ArgValueCompleter::new(places)),
+        _ => arg,
     };
     command.mut_args(named).mut_subcommands(with_names)
 }
 
-/// Returns the workspaces of the server that is meant; none where it can't be asked.
+/// Returns what a path may begin with: files here, and workspaces.
+fn places(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = PathCompleter::any().complete(begun);
+    let begun = begun.to_string_lossy();
+    // Beyond the colon, and in a folder here, there is no workspace's name.
+    if !begun.contains([':', '/']) {
+        let names = names().into_iter();
+        let named = names.filter(|(name, _)| name.starts_with(&*begun));
+        all.extend(named.map(|(name, _)| CompletionCandidate::new(format!("{name}:"))));
+    }
+    all
+}
+
+/// Returns the workspaces of the server that is meant.
 fn workspaces() -> Vec<CompletionCandidate> {
+    let shown = names().into_iter().map(|(name, state)| {
+        let state = super::workspaces::word(state);
+        CompletionCandidate::new(name).help(Some(state.into()))
+    });
+    shown.collect()
+}
+
+/// Returns their names and states; none where the server can't be asked.
+fn names() -> Vec<(String, StateName)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -133,8 +159,7 @@ fn workspaces() -> Vec<CompletionCandidate> {
         } else {
             format!("{}.{}", view.name, view.owner)
         };
-        let state = super::workspaces::word(view.state);
-        CompletionCandidate::new(name).help(Some(state.into()))
+        (name, view.state)
     });
     shown.collect()
 }

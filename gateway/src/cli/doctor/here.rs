@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use super::finding::Findings;
-use super::network::{addresses, dial, shake};
+use super::network::{addresses, bare, dial, is_about_issuer, shake};
 use super::ssh;
 use crate::cli::args::{Settings, Source};
-use crate::cli::client::{Client, Trust};
+use crate::cli::client::{Client, Trust, certificate_refused, read_authority};
 use crate::cli::workspaces::show;
 use crate::config::{Applications, Config, DriverName, TlsMode};
 use crate::http::admin::wire::{ServerStatus, StateName};
@@ -71,8 +71,24 @@ async fn wildcard(config: &Config, findings: &mut Findings) {
         return findings.ok(CHECK, format!("browsers find *.{domain} by themselves"));
     }
     let host = format!("65535--doctor--doctor.{domain}");
+    let own = addresses(domain, 443).await.unwrap_or_default();
     match addresses(&host, 443).await {
-        Ok(_) => findings.ok(CHECK, format!("*.{domain} is found")),
+        Ok(found) if own.iter().any(|own| found.contains(own)) => {
+            findings.ok(CHECK, format!("*.{domain} is found, where {domain} is"));
+        }
+        Ok(found) => {
+            let shown = |all: &[SocketAddr]| match all.first() {
+                Some(address) => address.ip().to_string(),
+                None => "nowhere".to_owned(),
+            };
+            let detail = format!(
+                "*.{domain} leads to {}, and {domain} to {}",
+                shown(&found),
+                shown(&own)
+            );
+            let remedy = format!("have *.{domain} and {domain} lead to the same machine");
+            findings.warning(CHECK, detail, remedy);
+        }
         Err(error) => {
             let remedy =
                 format!("add a DNS record for *.{domain}, or set http.applications = \"path\"");
@@ -107,11 +123,15 @@ async fn https(config: &Config, status: &ServerStatus, findings: &mut Findings) 
         }
     };
     findings.ok("port", format!("{address} takes connections"));
-    if config.http.tls != TlsMode::OwnCa {
-        return findings.skipped("tls", "the certificate isn't of the server's own authority");
+    match config.http.tls {
+        TlsMode::OwnCa => {}
+        TlsMode::Files => return given(config, address, findings).await,
+        TlsMode::Off => {
+            return findings.skipped("tls", "a proxy in front has the certificate (http.tls)");
+        }
     }
     let ca = config.data_dir.join("certs/ca.pem");
-    let trusted = match crate::cli::client::read_authority(&ca) {
+    let trusted = match read_authority(&ca) {
         Ok(pem) => Trust::Pinned(pem).config(),
         Err(failure) => Err(failure),
     };
@@ -136,6 +156,43 @@ async fn https(config: &Config, status: &ServerStatus, findings: &mut Findings) 
     }
 }
 
+/// Looks at the certificate that is in files. Whoever issued it may be in there as well, or be
+/// trusted by this machine.
+async fn given(config: &Config, address: SocketAddr, findings: &mut Findings) {
+    const CHECK: &str = "tls";
+    let domain = bare(&config.http.domain);
+    let file = config.http.certificate.as_deref();
+    let chain = file.and_then(|file| read_authority(file).ok());
+    let mut shaken = Ok(());
+    for trust in chain.map(Trust::Pinned).into_iter().chain([Trust::System]) {
+        let (Ok(config), Ok(tcp)) = (trust.config(), dial(address).await) else {
+            continue;
+        };
+        shaken = shake(config, domain, tcp).await;
+        let refused = shaken.as_ref().err().and_then(certificate_refused);
+        if !refused.is_some_and(is_about_issuer) {
+            break;
+        }
+    }
+    let Err(error) = shaken else {
+        return findings.ok(CHECK, format!("the certificate counts for {domain}"));
+    };
+    let Some(why) = certificate_refused(&error) else {
+        let detail = format!("{address} doesn't speak TLS: {error}");
+        return findings.failed(CHECK, detail, "see the server's log");
+    };
+    let detail = format!("browsers that look for {domain} don't trust the certificate: {why}");
+    if is_about_issuer(why) {
+        let remedy = "have the file in http.certificate hold the whole chain, unless browsers \
+                      know the authority itself";
+        findings.warning(CHECK, detail, remedy);
+    } else {
+        let remedy = "put one that counts, for http.domain, into the files that \
+                      http.certificate and http.key name: they are read again by themselves";
+        findings.failed(CHECK, detail, remedy);
+    }
+}
+
 async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Findings) {
     let Some(address) = near(&status.ssh) else {
         return;
@@ -144,11 +201,9 @@ async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Finding
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let keys = files.filter_map(|file| {
         let path = file.path();
-        let named = path.file_name()?.to_str()?.starts_with("ssh_host_");
-        let public = path.extension().is_some_and(|it| it == "pub");
-        std::fs::read_to_string(&path)
-            .ok()
-            .filter(|_| named && public)
+        let name = path.file_name()?.to_str()?;
+        let is_one = name.starts_with("ssh_host_") && name.ends_with("_key.pub");
+        std::fs::read_to_string(&path).ok().filter(|_| is_one)
     });
     let connection = Connection {
         ssh_host: address.ip().to_string(),
@@ -158,6 +213,7 @@ async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Finding
         applications: ApplicationsBy::Path,
         host_keys: status.host_keys.clone(),
         public_keys: keys.map(|key| key.trim().to_owned()).collect(),
+        host_authority: String::new(),
         delete_grace_seconds: 0,
     };
     ssh::look(&connection, None, findings).await;

@@ -150,7 +150,7 @@ async fn tls(origin: &Origin, context: &Context, tcp: TcpStream, findings: &mut 
     };
     let detail = format!("the certificate isn't trusted: {why}");
     match why {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+        _ if is_about_issuer(why) => {
             let remedy = format!(
                 "another authority issued it than before: ask whoever runs the server whether \
                  that is right, compare `devgate status` there, and sign in anew: devgate login \
@@ -179,6 +179,14 @@ async fn tls(origin: &Origin, context: &Context, tcp: TcpStream, findings: &mut 
         _ => findings.failed("tls", detail, "look at the server's certificate and log"),
     }
     false
+}
+
+/// Tells whether a certificate isn't of anybody who is trusted.
+pub(super) fn is_about_issuer(why: &CertificateError) -> bool {
+    matches!(
+        why,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature
+    )
 }
 
 fn is_about_time(why: &CertificateError) -> bool {

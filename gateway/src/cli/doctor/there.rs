@@ -130,11 +130,21 @@ async fn websocket(rest: &mut Rest, chosen: Option<&Workspace>, findings: &mut F
     let Some(chosen) = chosen else {
         return findings.skipped(CHECK, "you have no workspace to try it with");
     };
+    if !chosen.may_enter {
+        let target = format!("{}.{}", chosen.name, chosen.owner);
+        return findings.skipped(CHECK, format!("you may not enter {target}"));
+    }
     let opened = rest.try_ssh(chosen.id.as_str()).await;
     let mut socket = match opened {
         Ok(socket) => socket,
         Err(Unanswered::Refused(problem)) if problem.code == "scope-too-small" => {
             return findings.skipped(CHECK, "your token only reads");
+        }
+        // The server says no by itself: what is in between lets it say so.
+        Err(Unanswered::Refused(problem))
+            if !matches!(problem.code.as_str(), "" | "no-upgrade") =>
+        {
+            return findings.failed(CHECK, problem.detail, SERVER);
         }
         Err(Unanswered::Refused(problem)) => {
             let detail = format!("the upgrade didn't arrive: {}", problem.detail);
@@ -193,25 +203,28 @@ async fn wildcard(
             return findings.failed(CHECK, format!("{host} isn't found: {error}"), remedy);
         }
     };
-    let certificate = async {
-        let tcp = dial(address?).await.ok()?;
-        let config = context.trust().config().ok()?;
-        Some(shake(config, bare(&host), tcp).await)
+    let tcp = match address {
+        Some(address) => dial(address).await.ok(),
+        None => None,
     };
-    match certificate.await {
-        Some(Ok(())) => findings.ok(CHECK, format!("*.{domain} is found, with a certificate")),
-        _ if context.url.starts_with("http:") => {
-            findings.ok(CHECK, format!("*.{domain} is found"));
-        }
-        Some(Err(error)) => findings.failed(
+    let Some(tcp) = tcp else {
+        let remedy = format!("have *.{domain} lead to the same machine as {domain}");
+        let detail = format!("{host} is found, and nobody answers there");
+        return findings.failed(CHECK, detail, remedy);
+    };
+    if context.url.starts_with("http:") {
+        return findings.ok(CHECK, format!("*.{domain} is found"));
+    }
+    let shaken = match context.trust().config() {
+        Ok(config) => shake(config, bare(&host), tcp).await,
+        Err(failure) => Err(std::io::Error::other(failure.to_string())),
+    };
+    match shaken {
+        Ok(()) => findings.ok(CHECK, format!("*.{domain} is found, with a certificate")),
+        Err(error) => findings.failed(
             CHECK,
             format!("{host} is found, and its certificate isn't trusted: {error}"),
             format!("get a certificate for *.{domain}, too"),
-        ),
-        None => findings.failed(
-            CHECK,
-            format!("{host} is found, and nobody answers there"),
-            format!("have *.{domain} lead to the same machine as {domain}"),
         ),
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn run(client: &mut Client, command: Open) -> Result<(), Failur
     };
     let workspace = rest.workspace(&target).await?;
     let link = match command.program {
-        Program::Browser => page(&workspace, &command),
+        Program::Browser => web_page(page(&workspace, &command))?,
         program => {
             let to = destination(rest, &workspace, &command).await?;
             let ide = command.ide.as_deref();
@@ -134,6 +134,20 @@ fn check(command: &Open) -> Result<(), Failure> {
     Err(Failure::new(Kind::Usage, message))
 }
 
+/// Refuses what is no address of a web page: what opens links here takes others, too, and the
+/// server alone says what it is.
+fn web_page(link: String) -> Result<String, Failure> {
+    let uri: Option<http::Uri> = link.parse().ok();
+    let is_page = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some()
+    });
+    if is_page {
+        return Ok(link);
+    }
+    let message = format!("the server names an address that is no web page: {link:?}");
+    Err(Failure::new(Kind::Failed, message))
+}
+
 /// Returns the address of the editor, or of an application.
 fn page(workspace: &Workspace, command: &Open) -> String {
     let urls = &workspace.urls;
@@ -164,4 +178,26 @@ async fn destination(
             .clone()
             .unwrap_or_else(|| workspace.home.clone()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_pages_are_handed_to_a_browser() {
+        for page in ["https://a.example/x?y=z", "http://[::1]:8080/"] {
+            assert_eq!(web_page(page.to_owned()).unwrap(), page);
+        }
+        for other in [
+            "file:///etc/passwd",
+            "/etc/passwd",
+            "-aCalculator",
+            "x:y",
+            "",
+            "https://",
+        ] {
+            assert!(web_page(other.to_owned()).is_err(), "{other}");
+        }
+    }
 }

@@ -143,9 +143,10 @@ fn openssl(folder: &Path, args: &str) {
     let _ = run(&mut openssl, b"", LIMIT).ok();
 }
 
-/// Serves TLS with a certificate for `name`, of an authority in `folder/ca.pem`.
+/// Makes `leaf.pem` and `leaf.key`, a certificate for `name`, of an authority in
+/// `folder/ca.pem`.
 #[track_caller]
-fn serve_tls(folder: &Path, name: &str, days: &str) -> (u16, Running) {
+fn leaf(folder: &Path, name: &str, days: &str) {
     let key = "-nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256";
     openssl(
         folder,
@@ -163,6 +164,12 @@ fn serve_tls(folder: &Path, name: &str, days: &str) -> (u16, Running) {
              -days {days} -extfile ext"
         ),
     );
+}
+
+/// Serves TLS with such a certificate.
+#[track_caller]
+fn serve_tls(folder: &Path, name: &str, days: &str) -> (u16, Running) {
+    leaf(folder, name, days);
     let port = ports::free();
     let mut server = Command::new(program("openssl"));
     server
@@ -201,6 +208,47 @@ fn certificates_that_are_wrong() {
         tls.then_some(said)
     });
     expired.only("tls", &["has run out", "clocks"]);
+}
+
+#[test]
+fn a_certificate_of_one_s_own_that_browsers_do_not_take() {
+    // In a file with the authority that issued it.
+    let with = |name: &str, days: &str| {
+        let folder = Folder::new();
+        leaf(folder.path(), name, days);
+        let chain = ["leaf.pem", "ca.pem"].map(|file| {
+            let text = fs::read_to_string(folder.path().join(file));
+            text.unwrap()
+        });
+        fs::write(folder.path().join("chain.pem"), chain.concat()).unwrap();
+        let [chain, key] = ["chain.pem", "leaf.key"].map(|file| folder.path().join(file));
+        let settings = [
+            ("DEVGATE_HTTP_TLS", "files"),
+            ("DEVGATE_HTTP_CERTIFICATE", chain.to_str().unwrap()),
+            ("DEVGATE_HTTP_KEY", key.to_str().unwrap()),
+        ];
+        let target = Target::devgate_with(Reach::Unix, &settings);
+        let look = || Said::of(&target.gateway().cli(&["doctor", "--json"]));
+        eventually(SOON, "a certificate of no days that has run out", || {
+            let said = look();
+            (days != "0" || said.code != 0).then_some(said)
+        })
+    };
+    with("localhost", "2").is("tls", "ok");
+    with("localhost", "0").only("tls", &["http.certificate"]);
+    with("dev.example.com", "2").only("tls", &["localhost", "http.domain"]);
+}
+
+#[test]
+fn a_workspace_that_one_may_not_enter_is_not_the_proxy_s_fault() {
+    let machine = Machine::start();
+    let gateway = machine.target.gateway();
+    let _ = gateway.cli(&["users", "add", "bob"]).ok();
+    let _ = gateway.cli(&["create", "api", "--owner", "bob"]).ok();
+    let said = Said::of(&machine.run(&["doctor", "api.bob", "--json"]));
+    said.is("workspace", "ok");
+    said.is("websocket", "skipped");
+    assert_eq!(said.code, 0, "{:#?}", said.findings);
 }
 
 /// A proxy of plain HTTP in front of a gateway, on this machine.

@@ -28,6 +28,8 @@ fn bash_completes_commands_and_names_of_workspaces() {
     terminal.wait("prompt", |screen| screen.starts_with('$'));
     terminal.keys(&["devgate port-f", "Tab", "fro", "Tab"]);
     terminal.wait_for_line("$ devgate port-forward frontend");
+    terminal.keys(&["C-u", "devgate cp ~/x fro", "Tab"]);
+    terminal.wait_for_line("$ devgate cp ~/x frontend:");
 }
 
 #[test]
