@@ -119,6 +119,7 @@ impl Refusal for InsideRefused {
             Self::ForeignOrigin(_) => row(Status::FORBIDDEN, "cross-origin", Prohibited),
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::Late => row(Status::GATEWAY_TIMEOUT, "agent-late", ConnectFailed),
+            Self::Broken(_) => row(Status::BAD_GATEWAY, "agent-broken", ConnectFailed),
             Self::Stalled => row(Status::REQUEST_TIMEOUT, "stalled", ConnectFailed),
             Self::NoWorkspace => row(Status::NOT_FOUND, "no-such-workspace", Prohibited),
             Self::NoUpgrade => row(Status::UPGRADE_REQUIRED, "no-upgrade", Prohibited),

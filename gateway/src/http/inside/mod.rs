@@ -28,7 +28,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
-use super::proxy::{Client, Cut, Proxy, Target, Upstream};
+use super::proxy::{Client, Cut, Proxy, ProxyError, Target, Upstream};
 use super::serve::PeerInfo;
 use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
@@ -80,6 +80,11 @@ pub(crate) enum InsideRefused {
     Hosts(NoHost),
     #[error("the workspace's agent does not answer: see its log, or restart the workspace")]
     Late,
+    #[error(
+        "the connection to the workspace's agent broke before it answered: look whether the \
+         request was carried out, and send it again"
+    )]
+    Broken(#[source] hyper::Error),
     #[error("nothing of the request came for a minute: send it again, or the rest of it")]
     Stalled,
     #[error("there is no such workspace of yours: the list of workspaces shows what there is")]
@@ -318,7 +323,10 @@ impl Inside {
             .proxy
             .forward(&upstream, request, &client, (cut, None), open)
             .await;
-        Ok(forwarded?)
+        forwarded.map_err(|error| match error {
+            ProxyError::Broken(error) => InsideRefused::Broken(error).into(),
+            other => other.into(),
+        })
     }
 
     async fn open(&self, grant: &Grant, wake: Wake) -> Result<Stream, OpenError> {
