@@ -4,16 +4,16 @@
 //! Invariant: one counts only with its record, which the gateway makes when it signs it:
 //! until it ends or is revoked, and no longer than the login or token that asked for it.
 
+mod actions;
+mod check;
 mod news;
 
-use std::collections::{BTreeSet, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use devgate_certs::{CertsError, UserCa, UserCertificate};
-use ssh_key::{Certificate, HashAlg};
+use ssh_key::Certificate;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,9 @@ use super::{AuthorizedKey, Caller, Sessions, Target, User, Via};
 use crate::config::Network;
 use crate::store::{Store, StoreError};
 
+pub use actions::{InvalidSshAction, SshAction, SshActions};
+
+use check::check;
 use news::News;
 
 /// Longest life.
@@ -31,31 +34,6 @@ const MAX_OF_USER: usize = 200;
 
 /// How far clients' clocks may be behind.
 const SKEW: Duration = Duration::minutes(1);
-
-/// The only critical option that is known (PROTOCOL.certkeys of OpenSSH).
-const SOURCE_ADDRESS: &str = "source-address";
-
-/// What may be done on a connection beside running programs and moving files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SshAction {
-    /// To have a terminal (`pty-req`).
-    Pty,
-    /// To forward ports and Unix sockets, either way.
-    PortForwarding,
-    /// To forward the authentication agent.
-    AgentForwarding,
-    /// To forward X11.
-    X11Forwarding,
-}
-
-/// What is allowed of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshActions(BTreeSet<SshAction>);
-
-/// A text that names no action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an action is 'pty', 'port-forwarding', 'agent-forwarding' or 'x11-forwarding'")]
-pub struct InvalidSshAction;
 
 /// A certificate that is asked for.
 #[derive(Clone, Debug)]
@@ -183,74 +161,6 @@ struct Inner {
     /// What is cancelled when one is revoked, and until when it is kept.
     watched: Mutex<HashMap<u64, (CancellationToken, OffsetDateTime)>>,
     news: News,
-}
-
-impl SshAction {
-    /// All there are.
-    pub const ALL: [Self; 4] = [
-        Self::Pty,
-        Self::PortForwarding,
-        Self::AgentForwarding,
-        Self::X11Forwarding,
-    ];
-
-    /// Returns its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pty => "pty",
-            Self::PortForwarding => "port-forwarding",
-            Self::AgentForwarding => "agent-forwarding",
-            Self::X11Forwarding => "x11-forwarding",
-        }
-    }
-
-    /// Returns the certificate's extension that allows it.
-    const fn extension(self) -> &'static str {
-        match self {
-            Self::Pty => "permit-pty",
-            Self::PortForwarding => "permit-port-forwarding",
-            Self::AgentForwarding => "permit-agent-forwarding",
-            Self::X11Forwarding => "permit-X11-forwarding",
-        }
-    }
-}
-
-impl fmt::Display for SshAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for SshAction {
-    type Err = InvalidSshAction;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSshAction> {
-        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
-        found.ok_or(InvalidSshAction)
-    }
-}
-
-impl SshActions {
-    /// All there are: what a key allows.
-    pub fn all() -> Self {
-        SshAction::ALL.into_iter().collect()
-    }
-
-    /// Tells whether something is allowed.
-    pub fn allows(&self, action: SshAction) -> bool {
-        self.0.contains(&action)
-    }
-
-    /// Returns what is allowed.
-    pub fn iter(&self) -> impl Iterator<Item = SshAction> + '_ {
-        self.0.iter().copied()
-    }
-}
-
-impl FromIterator<SshAction> for SshActions {
-    fn from_iter<T: IntoIterator<Item = SshAction>>(actions: T) -> Self {
-        Self(actions.into_iter().collect())
-    }
 }
 
 impl Certificates {
@@ -425,58 +335,6 @@ impl Inner {
 pub(crate) fn listed(networks: &[Network]) -> String {
     let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
     networks.join(",")
-}
-
-/// Compares a certificate that the authority signed with its record, and with what it is
-/// shown for.
-fn check(
-    record: &CertificateRecord,
-    certificate: &Certificate,
-    login: &str,
-    client: IpAddr,
-) -> Result<(), CertificateRefused> {
-    if !certificate.cert_type().is_user() {
-        return Err(CertificateRefused::Host);
-    }
-    let key = certificate.public_key().fingerprint(HashAlg::Sha256);
-    if key.to_string() != record.fingerprint
-        || certificate.valid_principals() != record.principals.as_slice()
-    {
-        return Err(CertificateRefused::Different);
-    }
-    let now = OffsetDateTime::now_utc();
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
-    if seconds < certificate.valid_after() || seconds >= certificate.valid_before() {
-        return Err(CertificateRefused::Time);
-    }
-    if record.revoked.is_some() {
-        return Err(CertificateRefused::Revoked);
-    }
-    for (name, value) in certificate.critical_options().iter() {
-        if name != SOURCE_ADDRESS {
-            return Err(CertificateRefused::CriticalOption(name.clone()));
-        }
-        let mut networks = value.split(',').map(str::parse::<Network>);
-        if !networks.any(|network| network.is_ok_and(|network| network.contains(client))) {
-            return Err(CertificateRefused::SourceAddress);
-        }
-    }
-    let user = record.user.name.as_str();
-    let stands_for = |principal: &String| principal == user || leads_to(principal, login, user);
-    if !certificate.valid_principals().iter().any(stands_for) {
-        return Err(CertificateRefused::Principal);
-    }
-    Ok(())
-}
-
-/// Tells whether a login name of a user's leads to the workspace of a principal,
-/// `WORKSPACE.OWNER`.
-fn leads_to(principal: &str, login: &str, user: &str) -> bool {
-    let Ok(target) = login.parse::<Target>() else {
-        return false;
-    };
-    let owner = target.owner.as_ref().map_or(user, |owner| owner.as_str());
-    principal == format!("{}.{owner}", target.workspace)
 }
 
 #[cfg(test)]
