@@ -62,8 +62,8 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// A connection that becomes one of HTTP.
-type Connection = http1::SendRequest<Full<Bytes>>;
+/// A connection for requests, one after the other.
+pub type Connection = http1::SendRequest<Full<Bytes>>;
 
 impl Answer {
     /// Returns the body as JSON.
@@ -265,6 +265,12 @@ impl Client {
         // It ends with its sender and its answers.
         drop(Handle::current().spawn(connection));
         sender
+    }
+
+    /// Returns where the gateway is, and what a request says of its sender.
+    pub fn origin_and_bearer(&self) -> (String, String) {
+        let origin = format!("https://{}", self.host());
+        (origin, format!("Bearer {}", self.token))
     }
 
     async fn tls(&self) -> TlsStream<TcpStream> {

@@ -56,9 +56,15 @@ impl Finished {
 
 impl fmt::Debug for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The first error is near the beginning, the last one at the end.
         let shorten = |text: String| {
-            let skipped = text.chars().count().saturating_sub(4000);
-            text.chars().skip(skipped).collect::<String>()
+            let count = text.chars().count();
+            if count <= 16_000 {
+                return text;
+            }
+            let head: String = text.chars().take(8000).collect();
+            let tail: String = text.chars().skip(count - 8000).collect();
+            format!("{head}\n[{} characters left out]\n{tail}", count - 16_000)
         };
         write!(
             f,

@@ -8,6 +8,7 @@
 mod bulk;
 mod connect;
 mod containers;
+mod data;
 mod echo;
 mod editor;
 mod forward;
@@ -63,6 +64,7 @@ const MEASUREMENTS: &[Measurement] = &[
     ("bulk", bulk::measure),
     ("forward", forward::measure),
     ("sftp", sftp::measure),
+    ("data", data::measure),
     ("long-path", path::measure),
     ("memory", memory::measure),
     ("workspace", workspace::measure),
