@@ -4,8 +4,8 @@
 set -eu
 cd "$(dirname "$0")/../ide-extension"
 stamp=node_modules/.built
-# The API's types and the terminal's messages are the dashboard's.
-shared="../gateway/web/src/api ../gateway/web/src/terminal"
+# The API's types, the terminal's messages and what a workspace has are the dashboard's.
+shared="../gateway/web/src/api ../gateway/web/src/terminal ../gateway/web/src/workspace"
 if [ -f package/devgate.vsix ] && [ -f "$stamp" ] && [ -z "$(find . $shared \( -path ./node_modules -o -path ./dist -o -path ./package \) -prune -o -name .build.lock -prune -o -newer "$stamp" -type f -print -quit)" ]; then
     exit 0
 fi
