@@ -19,11 +19,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   context.subscriptions.push(
     model,
     new Tree(model),
-    new Status(model),
+    new Status(model, context.extension.extensionKind),
     vscode.window.registerUriHandler(signIn),
     ...commands(model, signIn),
   );
-  await model.reload();
+  await model.lives.reload();
 }
 
 function commands(model: Model, signIn: SignIn): vscode.Disposable[] {
@@ -47,7 +47,7 @@ function commands(model: Model, signIn: SignIn): vscode.Disposable[] {
   return [
     command("signIn", "nobody was signed in", (url) => signIn.signIn(url)),
     command("signOut", "nobody was signed out", (node) => signIn.signOut(node)),
-    command("refresh", "the workspaces can't be listed", () => model.refresh()),
+    command("refresh", "the workspaces can't be listed", () => model.lives.refresh()),
     command("create", "no workspace was created", (node) =>
       create(model, isNode(node) && node.kind === "server" ? node.live : undefined),
     ),

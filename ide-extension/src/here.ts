@@ -1,32 +1,50 @@
 /** Which workspace a window shows, where it shows one. */
 import { loginName } from "../../gateway/web/src/workspace/links";
 import type { Workspace } from "./api/types";
-import { parseAuthority } from "./ssh/authority";
+import type { Live } from "./live";
+import { bare, parseAuthority } from "./ssh/authority";
+import type { Way } from "./ssh/config";
 
 /** What the window and its programs say of themselves. */
 export interface Surroundings {
   /** The authority of what is open, in a remote window. */
   authority: string | undefined;
-  /** Variables of the extension's own process, which runs in the workspace where the editor does. */
+  /** Variables of what runs where the window's files are. */
   environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** Tells whether a window shows a workspace. `caller` is who is signed in to its server. */
-export function isHere(workspace: Workspace, caller: string, around: Surroundings): boolean {
-  const { DEVGATE_WORKSPACE: name, DEVGATE_OWNER: owner } = around.environment;
-  if (name !== undefined && owner !== undefined) return workspace.name === name && workspace.owner === owner;
-  const target = around.authority === undefined ? undefined : parseAuthority(around.authority);
-  switch (target?.by) {
-    case undefined:
-      return false;
-    case "address":
-      return [loginName(workspace, caller), `${workspace.name}.${workspace.owner}`].includes(target.user);
-    case "host":
-      // `devgate config-ssh` names hosts WORKSPACE.SERVER.devgate, one's own workspaces alone.
+/** What a window says of the workspace that it shows: its id, which no two servers share, or the way there. */
+export type Here = { by: "id"; id: string } | { by: "way"; way: Way };
+
+/** Returns what a window shows. `resolve` asks ssh where a host of its configuration leads. */
+export async function hereOf(
+  { authority, environment }: Surroundings,
+  resolve: (host: string) => Promise<Way | undefined>,
+): Promise<Here | undefined> {
+  const { DEVGATE_WORKSPACE_ID: id } = environment;
+  if (id !== undefined) return { by: "id", id };
+  const target = authority === undefined ? undefined : parseAuthority(authority);
+  if (!target) return undefined;
+  const way: Way | undefined = target.by === "host" ? await resolve(target.host) : target;
+  if (!way) return undefined;
+  return way.proxied === undefined ? { by: "way", way } : { by: "id", id: way.proxied };
+}
+
+/** Tells whether a window shows a workspace of a server. */
+export function isHere(workspace: Workspace, live: Pick<Live, "server" | "connection">, here: Here): boolean {
+  switch (here.by) {
+    case "id":
+      return workspace.id === here.id;
+    case "way": {
+      const { user, host, port } = here.way;
+      const { server, connection } = live;
+      const names = [loginName(workspace, server.user), `${workspace.name}.${workspace.owner}`];
       return (
-        workspace.owner === caller &&
-        target.host.startsWith(`${workspace.name}.`) &&
-        target.host.endsWith(".devgate")
+        connection !== undefined &&
+        names.includes(user) &&
+        port === connection.ssh_port &&
+        bare(host) === bare(connection.ssh_host)
       );
+    }
   }
 }

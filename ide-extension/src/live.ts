@@ -1,7 +1,7 @@
 /** What is known of one server, kept up to date by its events. */
 import { type Gateway, isOver, rest } from "./api/gateway";
 import { explain, Problem } from "./api/problem";
-import type { Port, Workspace } from "./api/types";
+import type { Connection, Port, Workspace } from "./api/types";
 import { type Usage, usage } from "./describe";
 import type { ServerEvent } from "./api/events";
 import { isPorts } from "../../gateway/web/src/workspace/port-list";
@@ -32,6 +32,8 @@ export interface Listener {
 export class Live {
   /** All that the caller sees; nothing until they came for the first time. */
   workspaces: Workspace[] | undefined;
+  /** Where its SSH server is, by then. */
+  connection: Connection | undefined;
   /** What is wrong with the server, if something is. */
   problem: string | undefined;
   /** Whether somebody has to sign in again. */
@@ -88,12 +90,22 @@ export class Live {
     return this.workspaces?.find(({ id }) => id === workspace);
   }
 
-  /** Fetches the list of workspaces. */
-  async refresh(): Promise<void> {
+  /** Asks for everything anew. */
+  refresh(): Promise<void> {
+    return this.attempt(async (signal) => {
+      const asked = this.gateway.request("GET", "/connection", { signal });
+      [this.connection, this.workspaces] = await Promise.all([asked, this.list(signal)]);
+    });
+  }
+
+  private async list(signal: AbortSignal): Promise<Workspace[]> {
+    const found = await this.gateway.workspaces(signal);
+    return found.sort((a, b) => a.owner.localeCompare(b.owner) || a.name.localeCompare(b.name));
+  }
+
+  private async attempt(ask: (signal: AbortSignal) => Promise<void>): Promise<void> {
     try {
-      const found = await this.gateway.workspaces(this.stop.signal);
-      found.sort((a, b) => a.owner.localeCompare(b.owner) || a.name.localeCompare(b.name));
-      this.workspaces = found;
+      await ask(this.stop.signal);
       this.problem = undefined;
       this.signedOut = false;
     } catch (error) {
@@ -206,7 +218,8 @@ export class Live {
     if (!/^(workspace|startup|out-of-memory)/.test(event.kind)) return;
     if (event.kind === "workspace-sleep-soon") this.tellOfSleep(event.data);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.refresh(), GATHER);
+    const list = async (signal: AbortSignal) => void (this.workspaces = await this.list(signal));
+    this.timer = setTimeout(() => void this.attempt(list), GATHER);
   }
 
   private tellOfSleep(data: string): void {
@@ -214,6 +227,14 @@ export class Live {
     const workspace = soon && this.find(soon.workspace);
     if (workspace) this.listener.sleepSoon({ workspace, at: soon.at });
   }
+}
+
+/**
+ * Tells whether a window tells of a workspace's sleep: the one that shows it, and of one's own
+ * the one that somebody looks at. Administrators hear of everybody's.
+ */
+export function isTold(isOwn: boolean, window: { shows: boolean; focused: boolean }): boolean {
+  return window.shows || (isOwn && window.focused);
 }
 
 /** Returns which workspace an event says to go to sleep, and when. */

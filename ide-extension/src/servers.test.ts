@@ -51,6 +51,23 @@ test("nothing of a server is left once somebody has signed out", async () => {
   expect(secrets.size).toBe(0);
 });
 
+test("whoever hears that a token changed finds the list as it is then", async () => {
+  const heard: string[][] = [];
+  const hears = (memory: Map<string, unknown>) =>
+    heard.push(((memory.get("servers") ?? []) as Server[]).map(({ url }) => url));
+  servers = new Servers(
+    { get: (key) => kept.get(key), update: (key, value) => Promise.resolve(void kept.set(key, value)) },
+    {
+      get: (key) => Promise.resolve(secrets.get(key)),
+      store: () => Promise.resolve(void hears(kept)),
+      delete: () => Promise.resolve(void hears(kept)),
+    },
+  );
+  await servers.add(SERVER, "dgt_a");
+  await servers.remove(SERVER.url);
+  expect(heard).toEqual([[SERVER.url], []]);
+});
+
 test("what another version kept, and trust in nobody, is not taken", () => {
   kept.set("servers", [
     { url: "https://a", user: "ada" },

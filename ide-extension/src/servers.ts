@@ -43,21 +43,21 @@ export class Servers {
 
   /** Keeps a server, in place of what was known of it. */
   async add(server: Server, token: string): Promise<void> {
-    // The token first: a server without one is of no use.
-    await this.secrets.store(tokenKey(server.url), token);
     const all = this.all();
     const index = all.findIndex(({ url }) => url === server.url);
     if (index >= 0) all[index] = server;
     else all.push(server);
     await this.memory.update(KEY, all);
+    // The token last: other windows hear of it, and look for its server then.
+    await this.secrets.store(tokenKey(server.url), token);
   }
 
   async remove(url: string): Promise<void> {
-    await this.secrets.delete(tokenKey(url));
     await this.memory.update(
       KEY,
       this.all().filter((one) => one.url !== url),
     );
+    await this.secrets.delete(tokenKey(url));
   }
 }
 

@@ -4,6 +4,7 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 
 import { MEDIA_TYPE } from "./api/problem";
+import type { Connection, Workspace } from "./api/types";
 
 export interface Serving {
   url: string;
@@ -34,3 +35,39 @@ export function json(response: http.ServerResponse, status: number, body: unknow
   response.writeHead(status, { "content-type": status < 400 ? "application/json" : MEDIA_TYPE });
   response.end(JSON.stringify(body));
 }
+
+/** A workspace. */
+export const WORKSPACE: Workspace = {
+  id: "0123456789abcdef",
+  name: "api",
+  owner: "ada",
+  state: "running",
+  ssh: "ssh -p 2222 api@dev.example.com",
+  home: "/home/dev",
+  may_enter: true,
+  notices: [],
+  agent: null,
+  changed: "2026-01-01T00:00:00Z",
+  created: "2026-01-01T00:00:00Z",
+  deleted_at: null,
+  doing: null,
+  expires_at: null,
+  out_of_memory: null,
+  reason: null,
+  restorable_until: null,
+  startup: null,
+  template: null,
+  urls: { editor: "https://editor--api--ada.dev.example.com/", application_template: "" },
+};
+
+/** Where a server is. */
+export const CONNECTION: Connection = {
+  url: "https://dev.example.com",
+  domain: "dev.example.com",
+  applications: "subdomain",
+  ssh_host: "dev.example.com",
+  ssh_port: 2222,
+  host_keys: [],
+  public_keys: [],
+  delete_grace_seconds: 0,
+};

@@ -1,35 +1,11 @@
 import { expect, test } from "vitest";
 
-import type { Port, Statistics, Workspace } from "./api/types";
+import type { Port, Statistics } from "./api/types";
 import { unproxied } from "./browse";
 import { bytes, context, details, percent, portSummary, summary, title, until, usage } from "./describe";
-import { isHere } from "./here";
 import { Latency, shown } from "./latency";
-import { sleepSoon } from "./live";
-import { authority } from "./ssh/authority";
-
-const WORKSPACE: Workspace = {
-  id: "0123456789abcdef",
-  name: "api",
-  owner: "ada",
-  state: "running",
-  ssh: "ssh -p 2222 api@dev.example.com",
-  home: "/home/dev",
-  may_enter: true,
-  notices: [],
-  agent: null,
-  changed: "2026-01-01T00:00:00Z",
-  created: "2026-01-01T00:00:00Z",
-  deleted_at: null,
-  doing: null,
-  expires_at: null,
-  out_of_memory: null,
-  reason: null,
-  restorable_until: null,
-  startup: null,
-  template: null,
-  urls: { editor: "https://editor--api--ada.dev.example.com/", application_template: "" },
-};
+import { isTold, sleepSoon } from "./live";
+import { WORKSPACE } from "./testing";
 
 const NOW = Date.parse("2026-01-01T00:01:00Z");
 
@@ -103,21 +79,6 @@ test("numbers are for people", () => {
   ]);
 });
 
-test("a window knows which workspace it shows", () => {
-  const inside = (environment: Record<string, string>) => ({ authority: undefined, environment });
-  expect(isHere(WORKSPACE, "ada", inside({ DEVGATE_WORKSPACE: "api", DEVGATE_OWNER: "ada" }))).toBe(true);
-  expect(isHere(WORKSPACE, "ada", inside({ DEVGATE_WORKSPACE: "api", DEVGATE_OWNER: "bob" }))).toBe(false);
-  expect(isHere(WORKSPACE, "ada", inside({}))).toBe(false);
-  const remote = (text: string) => ({ authority: text, environment: {} });
-  const address = (user: string) => authority({ by: "address", user, host: "dev", port: 22 });
-  expect(isHere(WORKSPACE, "ada", remote(address("api")))).toBe(true);
-  expect(isHere(WORKSPACE, "bob", remote(address("api")))).toBe(false);
-  expect(isHere(WORKSPACE, "bob", remote(address("api.ada")))).toBe(true);
-  expect(isHere(WORKSPACE, "ada", remote("ssh-remote+api.home.devgate"))).toBe(true);
-  expect(isHere(WORKSPACE, "ada", remote("ssh-remote+api.example.com"))).toBe(false);
-  expect(isHere(WORKSPACE, "ada", remote("wsl+Debian"))).toBe(false);
-});
-
 test("one slow answer isn't far away, and two that don't come are", () => {
   const latency = new Latency();
   expect(latency.typical).toBeUndefined();
@@ -138,6 +99,18 @@ test("an event says which workspace sleeps soon, and when", () => {
   for (const bad of [undefined, {}, { workspace: { id: "x" } }, { ...event, data: { at: "soon" } }]) {
     expect(sleepSoon(bad)).toBeUndefined();
   }
+});
+
+test("an administrator isn't bothered with the sleep of other people's workspaces", () => {
+  const [looked, hidden] = [
+    { shows: false, focused: true },
+    { shows: false, focused: false },
+  ];
+  expect(isTold(false, looked)).toBe(false);
+  expect(isTold(true, looked)).toBe(true);
+  expect(isTold(true, hidden)).toBe(false);
+  // Whoever works in it hears of it, whosever it is.
+  expect(isTold(false, { shows: true, focused: false })).toBe(true);
 });
 
 test("a gateway on this host is opened as it is, where the editor is in the browser", () => {

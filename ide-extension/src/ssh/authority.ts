@@ -31,6 +31,11 @@ export function settingKey(target: Target): string {
   return target.host;
 }
 
+/** Returns a host as two that are the same are written: an IPv6 address without its brackets. */
+export function bare(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+}
+
 /** It would be taken for JSON. */
 function isHexadecimal(host: string): boolean {
   return host.length % 2 === 0 && /^[0-9a-f]+$/.test(host);

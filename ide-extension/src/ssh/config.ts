@@ -33,7 +33,11 @@ export function hostsFor(text: string, workspace: string): string[] {
 
 /** Tells whether a command is `… proxy WORKSPACE`. */
 export function leadsTo(command: string, workspace: string): boolean {
-  return command.trimEnd().endsWith(` proxy ${workspace}`);
+  return proxied(command) === workspace;
+}
+
+function proxied(command: string): string | undefined {
+  return / proxy (\S+)\s*$/.exec(command)?.[1];
 }
 
 /** What finds out how ssh would reach a host. */
@@ -41,6 +45,20 @@ export interface Ssh {
   program: string;
   /** The configuration that it reads instead of the person's own. */
   file?: string | undefined;
+}
+
+/** Where ssh takes a host. */
+export interface Way {
+  user: string;
+  host: string;
+  port: number;
+  /** The workspace's id, where `devgate proxy` leads there. */
+  proxied?: string | undefined;
+}
+
+/** Returns a path as ssh takes it: a shell's `~` means nothing to it. */
+export function expanded(path: string, home: string): string {
+  return /^~(?=$|[/\\])/.test(path) ? join(home, path.slice(1)) : path;
 }
 
 /** Returns a host that ssh itself takes to a workspace, if `devgate config-ssh` made one. */
@@ -51,25 +69,26 @@ export async function knownHost(workspace: string, ssh: Ssh): Promise<string | u
     const text = await readFile(join(place, name), "utf8").catch(() => "");
     for (const host of hostsFor(text, workspace)) {
       // It is written; whether it counts, only ssh knows.
-      if (await takes(host, workspace, ssh)) return host;
+      if ((await wayTo(host, ssh))?.proxied === workspace) return host;
     }
   }
   return undefined;
 }
 
 /** Asks ssh where a host leads. It connects to nothing. */
-function takes(host: string, workspace: string, { program, file }: Ssh): Promise<boolean> {
+export function wayTo(name: string, { program, file }: Ssh): Promise<Way | undefined> {
   const from = file === undefined ? [] : ["-F", file];
+  const given = [...from, "-G", "--", name];
   return new Promise((resolve) => {
-    execFile(
-      program,
-      [...from, "-G", "--", host],
-      { timeout: TIMEOUT, maxBuffer: LARGEST },
-      (error, output) => {
-        const lines = error ? [] : output.split("\n");
-        const [proxy] = lines.filter((line) => line.toLowerCase().startsWith("proxycommand "));
-        resolve(proxy !== undefined && leadsTo(proxy, workspace));
-      },
-    );
+    execFile(program, given, { timeout: TIMEOUT, maxBuffer: LARGEST }, (error, output) => {
+      resolve(error ? undefined : parseWay(output));
+    });
   });
+}
+
+function parseWay(output: string): Way | undefined {
+  const said = (word: string) => new RegExp(`^${word} (.*)$`, "im").exec(output)?.[1];
+  const [user, host, port] = [said("user"), said("hostname"), said("port")];
+  if (user === undefined || host === undefined || port === undefined) return undefined;
+  return { user, host, port: Number(port), proxied: proxied(said("proxycommand") ?? "") };
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { authority, parseAuthority, type Target } from "./authority";
-import { folder, hostsFor, knownHost, leadsTo } from "./config";
+import { expanded, folder, hostsFor, knownHost, leadsTo, wayTo } from "./config";
 import { hint, settingsOf } from "./extensions";
 
 test("an address is JSON in hexadecimal, as Remote-SSH extensions read it", () => {
@@ -86,6 +86,31 @@ test("what is written counts where ssh itself takes it, and not where nothing in
   expect(await knownHost("fedcba9876543210", { program: "ssh", file: included })).toBeUndefined();
   expect(await knownHost(ID, { program: "ssh", file: empty })).toBeUndefined();
   expect(await knownHost(ID, { program: join(home, "missing"), file: included })).toBeUndefined();
+});
+
+test("ssh says where a host leads, by a proxy or to an address", async () => {
+  const file = join(home, "config-of-ssh");
+  const hosts = [
+    "Host api.home.devgate",
+    "    User api.ada",
+    `    ProxyCommand devgate --context home proxy ${ID}`,
+    "Host mine",
+    "    HostName dev.example.com",
+    "    Port 2222",
+    "    User api",
+  ];
+  writeFileSync(file, hosts.join("\n"), { mode: 0o600 });
+  const ssh = { program: "ssh", file };
+  expect(await wayTo("api.home.devgate", ssh)).toMatchObject({ user: "api.ada", proxied: ID });
+  const mine = { user: "api", host: "dev.example.com", port: 2222, proxied: undefined };
+  expect(await wayTo("mine", ssh)).toEqual(mine);
+  expect(await wayTo("mine", { program: "ssh", file: join(home, "missing") })).toBeUndefined();
+  expect(await wayTo("mine", { program: join(home, "missing") })).toBeUndefined();
+});
+
+test("a configuration below the home is found as people write it", () => {
+  expect(expanded("~/.ssh/work", "/home/ada")).toBe("/home/ada/.ssh/work");
+  for (const same of ["/etc/ssh/x", "~bob/x", "x~/y", ""]) expect(expanded(same, "/home/ada")).toBe(same);
 });
 
 test("each editor has its extension, and each extension a section of its own", () => {

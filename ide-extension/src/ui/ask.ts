@@ -21,12 +21,12 @@ export async function chosen(
     const workspace = node.live.find(node.id);
     if (workspace) return { live: node.live, workspace };
   }
-  const places = model.places().filter(fits);
+  const places = model.lives.places().filter(fits);
   if (places.length === 0) {
     void vscode.window.showInformationMessage(`There is no workspace to ${what}: create one, or sign in.`);
     return undefined;
   }
-  const several = model.all().length > 1;
+  const several = model.lives.all().length > 1;
   const picks = places.map((place): Pick => {
     const { live, workspace } = place;
     const pick: Pick = {

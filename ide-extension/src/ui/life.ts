@@ -8,6 +8,7 @@ import type { Template, Workspace } from "../api/types";
 import type { Live } from "../live";
 import { during } from "./ask";
 import type { Model, Place } from "./model";
+import type { Node } from "./tree";
 
 /** Longest name of a workspace, and what it is made of. */
 const LONGEST = 40;
@@ -78,23 +79,24 @@ export async function create(model: Model, given?: Live): Promise<void> {
   const memory = await askForMore("Memory", template?.memory, template?.max_memory);
   if (memory === undefined) return;
   const body = { name, start: true, template: template?.name ?? null, cpus, memory };
-  await during(`Creating ${name}`, async (signal) => {
+  const { id } = await during(`Creating ${name}`, async (signal) => {
     const header = { "Idempotency-Key": randomUUID() };
     const made = await live.gateway.request("POST", "/workspaces", { body, header, signal });
     live.put(made);
     settle(live, await live.settled(made.id, signal));
+    return made;
   });
-  await offerToOpen(name);
+  await offerToOpen({ kind: "workspace", live, id }, name);
 }
 
-async function offerToOpen(name: string): Promise<void> {
+async function offerToOpen(node: Node, name: string): Promise<void> {
   const open = "Open";
   const answer = await vscode.window.showInformationMessage(`${name} runs.`, open);
-  if (answer === open) await vscode.commands.executeCommand("devgate.openNewWindow");
+  if (answer === open) await vscode.commands.executeCommand("devgate.openNewWindow", node);
 }
 
 async function chooseServer(model: Model): Promise<Live | undefined> {
-  const all = model.all();
+  const all = model.lives.all();
   if (all.length < 2) return all[0];
   const picks = all.map((live) => ({ label: live.server.url, live }));
   return (await vscode.window.showQuickPick(picks, { placeHolder: "Create it on which server?" }))?.live;

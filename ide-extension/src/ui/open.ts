@@ -3,25 +3,17 @@ import * as vscode from "vscode";
 
 import { loginName } from "../../../gateway/web/src/workspace/links";
 import { isStartable } from "../describe";
-import { authority, settingKey, type Target } from "../ssh/authority";
+import { authority, bare, settingKey, type Target } from "../ssh/authority";
 import { knownHost } from "../ssh/config";
-import { hint, REMOTE_SSH, settingsOf, type SshSettings } from "../ssh/extensions";
+import { hint, type SshSettings } from "../ssh/extensions";
 import { during } from "./ask";
 import { browse } from "./browse";
 import { start } from "./life";
 import type { Place } from "./model";
+import { remoteSsh, sshOf } from "./remote-ssh";
 
 /** Which window shows it. */
 export type Window = "this" | "new";
-
-/** Returns a Remote-SSH extension's settings, or tells what to install. */
-function remoteSsh(): SshSettings | undefined {
-  for (const id of REMOTE_SSH) {
-    const extension = vscode.extensions.getExtension(id);
-    if (extension) return settingsOf(extension.packageJSON);
-  }
-  return undefined;
-}
 
 async function sayWhatToInstall(place: Place): Promise<void> {
   const inBrowser = "Open in Browser";
@@ -70,15 +62,13 @@ async function hasKey({ live, workspace }: Place): Promise<boolean> {
 /** Returns how ssh gets there: by a host of its own configuration, else by the address. */
 async function targetOf(place: Place, settings: SshSettings, signal: AbortSignal): Promise<Target> {
   const { live, workspace } = place;
-  const program = vscode.workspace.getConfiguration("devgate").get<string>("sshPath", "ssh");
-  const file = settings.configFile && vscode.workspace.getConfiguration().get<string>(settings.configFile);
-  const host = await knownHost(workspace.id, { program, file: file === "" ? undefined : file });
+  const host = await knownHost(workspace.id, sshOf(settings));
   if (host !== undefined) return { by: "host", host };
   const to = await live.gateway.request("GET", "/connection", { signal });
   return {
     by: "address",
     user: loginName(workspace, live.server.user),
-    host: to.ssh_host,
+    host: bare(to.ssh_host),
     port: to.ssh_port,
   };
 }
@@ -90,7 +80,10 @@ async function sayItIsLinux({ platforms }: SshSettings, target: Target): Promise
   const before = configuration.inspect<Record<string, string>>(platforms)?.globalValue ?? {};
   const host = settingKey(target);
   if (before[host] === "linux") return;
-  await configuration.update(platforms, { ...before, [host]: "linux" }, vscode.ConfigurationTarget.Global);
+  const after = { ...before, [host]: "linux" };
+  await configuration.update(platforms, after, vscode.ConfigurationTarget.Global).then(undefined, () => {
+    // Settings that are being edited, or have a mistake, can't be written: then the person is asked.
+  });
 }
 
 async function show(remoteAuthority: string, window: Window, folder: string): Promise<void> {

@@ -46,7 +46,7 @@ export class SignIn implements vscode.UriHandler {
       const given = await this.approve(gateway, codes, url);
       if (!given) return;
       await this.model.servers.add({ url, user: given.user, trust }, given.token.token);
-      await this.model.reload(url);
+      await this.model.lives.reload();
       void vscode.window.showInformationMessage(`Signed in to ${new URL(url).host} as ${given.user}.`);
     } finally {
       gateway.dispose();
@@ -73,11 +73,11 @@ export class SignIn implements vscode.UriHandler {
   /** Signs somebody out: the token is ended on the server, too. */
   async signOut(node: unknown): Promise<void> {
     const url = isNode(node) && node.kind === "server" ? node.live.server.url : await askWhich(this.model);
-    const live = this.model.all().find(({ server }) => server.url === url);
+    const live = this.model.lives.all().find(({ server }) => server.url === url);
     if (!live) return;
     await endToken(live.gateway);
     await this.model.servers.remove(live.server.url);
-    await this.model.reload(live.server.url);
+    await this.model.lives.reload();
   }
 }
 
@@ -95,7 +95,7 @@ async function endToken(gateway: Gateway): Promise<void> {
 }
 
 function askForServer(model: Model): Thenable<string | undefined> {
-  const known = model.all().find(({ signedOut }) => signedOut)?.server.url;
+  const known = model.lives.all().find(({ signedOut }) => signedOut)?.server.url;
   const typed = vscode.window.showInputBox({
     title: "Sign In to a devgate Server",
     prompt: "The dashboard's address, as in https://dev.example.com:8443",
@@ -113,7 +113,7 @@ function askForServer(model: Model): Thenable<string | undefined> {
 }
 
 async function askWhich(model: Model): Promise<string | undefined> {
-  const urls = model.all().map(({ server }) => server.url);
+  const urls = model.lives.all().map(({ server }) => server.url);
   return urls.length < 2
     ? urls[0]
     : vscode.window.showQuickPick(urls, { placeHolder: "Sign out of which server?" });

@@ -2,12 +2,16 @@
 import * as vscode from "vscode";
 
 import { isOver, rest } from "../api/gateway";
+import type { Workspace } from "../api/types";
 import { until } from "../describe";
-import { isHere, type Surroundings } from "../here";
+import { type Here, hereOf, isHere, type Surroundings } from "../here";
 import { Latency, shown } from "../latency";
-import type { Live, SleepSoon } from "../live";
+import { isTold, type Live, type SleepSoon } from "../live";
+import { wayTo } from "../ssh/config";
+import { told } from "./ask";
 import { keepAwake, keepAwakeFor } from "./life";
 import type { Model, Place } from "./model";
+import { remoteSsh, sshOf } from "./remote-ssh";
 
 /** How often it is measured while somebody looks at the window, in milliseconds. */
 const EACH = 5000;
@@ -24,18 +28,24 @@ export class Status implements vscode.Disposable {
   private readonly subscriptions: { dispose: () => unknown }[] = [];
   private measuring: { live: Live; workspace: string; stop: AbortController } | undefined;
 
-  constructor(private readonly model: Model) {
+  private here: Here | undefined;
+
+  constructor(
+    private readonly model: Model,
+    /** Where the extension runs: beside the window, or where its files are. */
+    private readonly kind: vscode.ExtensionKind,
+  ) {
     this.item.name = "devgate: the way to the gateway";
     this.subscriptions.push(
       this.item,
       model.onDidChange(() => this.look()),
-      model.onSleepSoon((soon) => void this.warn(soon)),
-      vscode.workspace.onDidChangeWorkspaceFolders(() => this.look()),
+      model.onSleepSoon((soon) => void told("it isn't kept awake", () => this.warn(soon))()),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.locate()),
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (change.affectsConfiguration("devgate.latency")) this.look();
       }),
     );
-    this.look();
+    void this.locate();
   }
 
   dispose(): void {
@@ -43,15 +53,19 @@ export class Status implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  /** Returns the workspace that this window shows. */
-  here(): Place | undefined {
-    const around = surroundings();
-    return this.model.places().find(({ live, workspace }) => isHere(workspace, live.server.user, around));
+  private async locate(): Promise<void> {
+    this.here = await hereOf(surroundings(this.kind), (host) => wayTo(host, sshOf(remoteSsh())));
+    this.look();
+  }
+
+  private isHere(workspace: Workspace, live: Live): boolean {
+    return this.here !== undefined && isHere(workspace, live, this.here);
   }
 
   private look(): void {
     const wanted = vscode.workspace.getConfiguration("devgate").get<boolean>("latency", true);
-    const here = wanted ? this.here() : undefined;
+    const places = wanted ? this.model.lives.places() : [];
+    const here = places.find(({ live, workspace }) => this.isHere(workspace, live));
     const { measuring } = this;
     if (measuring && here?.live === measuring.live && here.workspace.id === measuring.workspace) return;
     measuring?.stop.abort();
@@ -89,10 +103,11 @@ export class Status implements vscode.Disposable {
     }
   }
 
-  /** Tells of sleep, in the window that shows the workspace, and in the one that somebody looks at. */
+  /** Tells of sleep. */
   private async warn({ live, workspace, at }: SleepSoon & { live: Live }): Promise<void> {
-    const isOurs = isHere(workspace, live.server.user, surroundings());
-    if (!isOurs && !vscode.window.state.focused) return;
+    const isOwn = workspace.owner === live.server.user;
+    const { focused } = vscode.window.state;
+    if (!isTold(isOwn, { shows: this.isHere(workspace, live), focused })) return;
     const [longer, choose] = ["Keep Awake for 2 Hours", "Choose…"];
     const text = `Nothing goes on in ${workspace.name}: it goes to sleep in ${until(at, Date.now())}, and what runs in it ends.`;
     const answer = await vscode.window.showWarningMessage(text, longer, choose);
@@ -102,10 +117,12 @@ export class Status implements vscode.Disposable {
   }
 }
 
-function surroundings(): Surroundings {
+function surroundings(kind: vscode.ExtensionKind): Surroundings {
   const [first] = vscode.workspace.workspaceFolders ?? [];
   const file = vscode.workspace.workspaceFile;
   const authority =
     vscode.env.remoteName === "ssh-remote" ? (first?.uri.authority ?? file?.authority) : undefined;
-  return { authority, environment: process.env };
+  // Beside a remote window our own variables are of another machine.
+  const isElsewhere = vscode.env.remoteName !== undefined && kind === vscode.ExtensionKind.UI;
+  return { authority, environment: isElsewhere ? {} : process.env };
 }

@@ -22,11 +22,11 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
 
   constructor(private readonly model: Model) {
     const view = vscode.window.createTreeView("devgate.workspaces", { treeDataProvider: this });
-    model.look(view.visible);
+    model.lives.look(view.visible);
     this.subscriptions.push(
       view,
       this.changes,
-      view.onDidChangeVisibility(({ visible }) => model.look(visible)),
+      view.onDidChangeVisibility(({ visible }) => model.lives.look(visible)),
       view.onDidCollapseElement(({ element }) => {
         if (element.kind === "workspace") element.live.unfollowPorts(element.id);
       }),
@@ -44,7 +44,7 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   getChildren(node?: Node): Node[] {
     switch (node?.kind) {
       case undefined:
-        return this.model.all().map((live) => this.node(live));
+        return this.model.lives.all().map((live) => this.node(live));
       case "server":
         return this.workspaces(node.live);
       case "workspace":
