@@ -11,26 +11,26 @@ use crate::files::{self, Access};
 use crate::ssh_ca;
 use crate::{CertsError, HostKeys};
 
-const NAME: &str = "ssh_host_ca";
+const FILE: &str = "ssh_host_ca";
 
 /// From when on a certificate counts, and until when: `always:forever` of ssh-keygen(1). The
 /// key that signs lies beside those that are signed: an end would protect nobody.
 const ALWAYS: u64 = 0;
 const FOREVER: u64 = u64::MAX;
 
-/// Matches every host in clients since OpenSSH 8.2; where the authority counts says the line
-/// of `known_hosts` that names it.
-const ANY_HOST: &str = "*";
-
 /// The SSH host CA, an ed25519 key: who knows it accepts whichever host keys come later.
 #[derive(Clone)]
 pub struct HostCa(PrivateKey);
 
 impl HostCa {
+    /// A name of every host that it certifies: for those who know each by an authority of its
+    /// own, and whatever address (`HostKeyAlias` in `ssh_config(5)`).
+    pub const NAME: &str = "devgate";
+
     /// Loads the key from `folder`, or makes it (and the folder). Blocks on the disk.
     pub fn open(folder: &Path) -> Result<Self, CertsError> {
         let _lock = files::open_folder(folder)?;
-        let path = folder.join(NAME);
+        let path = folder.join(FILE);
         let remedy = "put it back from a backup; or remove it, and a new one is made: clients \
                       that know the old one go by the host keys then";
         let key = match ssh_ca::read(&path, remedy)? {
@@ -67,7 +67,7 @@ impl HostCa {
         for name in names {
             builder.valid_principal(name)?;
         }
-        builder.valid_principal(ANY_HOST)?;
+        builder.valid_principal(Self::NAME)?;
         Ok(builder.sign(&self.0)?)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("certs");
         let first = HostCa::open(&path).unwrap();
-        let mode = path.join(NAME).metadata().unwrap().permissions().mode();
+        let mode = path.join(FILE).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let second = HostCa::open(&path).unwrap();
         assert_eq!(first.public_key().unwrap(), second.public_key().unwrap());
@@ -98,7 +98,10 @@ mod tests {
         let certificate = second.certificate(&key, &names).unwrap();
         assert!(certificate.verify_signature().is_ok());
         assert!(certificate.cert_type().is_host());
-        assert_eq!(certificate.valid_principals(), ["dev.example.com", "*"]);
+        assert_eq!(
+            certificate.valid_principals(),
+            ["dev.example.com", HostCa::NAME]
+        );
         let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
         assert_eq!(signer, first.0.fingerprint(HashAlg::Sha256));
     }

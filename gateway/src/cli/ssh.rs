@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
-use devgate_certs::{Access, write_file};
+use devgate_certs::{Access, HostCa, write_file};
 
 use super::certificate;
 use super::client::{Client, Rest};
@@ -94,7 +94,7 @@ pub(super) async fn known(
     let host = format!("devgate-{}", slug(rest.name()));
     let folder = contexts::folder_made()?;
     let path = folder.join(format!("{}.known_hosts", slug(rest.name())));
-    let lines = known_hosts(&host, &connection);
+    let lines = known_hosts(&connection);
     write_file(&path, Access::Private, &lines)
         .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
     let options = [
@@ -102,21 +102,21 @@ pub(super) async fn known(
         ("GlobalKnownHostsFile", "none".to_owned()),
         ("StrictHostKeyChecking", "yes".to_owned()),
         ("UpdateHostKeys", "no".to_owned()),
-        ("HostKeyAlias", host.clone()),
+        ("HostKeyAlias", HostCa::NAME.to_owned()),
     ];
     Ok((host, options))
 }
 
 /// Returns a file of known hosts (sshd(8)): the host's keys, and the authority that signs for
 /// whichever it has later.
-fn known_hosts(host: &str, connection: &Connection) -> String {
+fn known_hosts(connection: &Connection) -> String {
     let mut lines = String::new();
     let authority = [("@cert-authority ", &connection.host_authority)];
     let keys = connection.public_keys.iter().map(|key| ("", key));
     for (marker, key) in authority.into_iter().chain(keys) {
         // A line of it is one key; an older server names no authority.
         if !key.is_empty() && !key.contains(['\n', '\r']) {
-            lines.extend([marker, host, " ", key.as_str(), "\n"]);
+            lines.extend([marker, HostCa::NAME, " ", key.as_str(), "\n"]);
         }
     }
     lines

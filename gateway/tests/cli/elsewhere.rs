@@ -410,7 +410,7 @@ fn ssh_itself_knows_the_workspaces_once_it_was_told() {
     assert_eq!(machine.ok(&["config-ssh"]), "nothing changes\n");
     let known = machine.home.path(".config/devgate/localhost.known_hosts");
     let known = std::fs::read_to_string(known).unwrap();
-    let authority = "@cert-authority devgate-localhost ssh-ed25519 ";
+    let authority = "@cert-authority devgate ssh-ed25519 ";
     assert!(known.starts_with(authority), "{known}");
 
     let mut ssh = Command::new("ssh");
