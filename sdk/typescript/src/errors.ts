@@ -33,8 +33,14 @@ export class DevgateError extends Error {
   readonly problem: Problem | undefined;
   /** The request, where there was one. */
   readonly asked: Asked | undefined;
+  /** How long the server asks to wait before another attempt, in milliseconds. */
+  readonly retryAfter: number | undefined;
 
-  constructor(problem: Problem, asked?: Asked, options?: ErrorOptions) {
+  constructor(
+    problem: Problem,
+    asked?: Asked,
+    options?: ErrorOptions & { retryAfter?: number | undefined },
+  ) {
     const request = asked ? `${asked.method} ${asked.path}: ` : "";
     super(`${request}${problem.detail} (${problem.code})`, options);
     this.name = new.target.name;
@@ -43,6 +49,7 @@ export class DevgateError extends Error {
     this.detail = problem.detail;
     this.problem = problem.status === 0 ? undefined : problem;
     this.asked = asked;
+    this.retryAfter = options?.retryAfter;
   }
 }
 
@@ -60,7 +67,7 @@ export class Conflict extends DevgateError {}
 export class LimitReached extends Conflict {}
 /** The file isn't the one that the request was about. 412. */
 export class PreconditionFailed extends DevgateError {}
-/** Too many requests; `retryAfter` says for how long to wait. 429. */
+/** Too many requests; `retryAfter` says for how long to wait, where the server does. 429. */
 export class TooManyRequests extends DevgateError {}
 /** The server, or the workspace, can't answer just now. 502, 503, 504. */
 export class Unavailable extends DevgateError {}
@@ -71,7 +78,7 @@ export class TimedOut extends DevgateError {}
 /** What was waited for will not come: a workspace or a snapshot has failed. */
 export class Failed extends DevgateError {}
 
-type Class = new (problem: Problem, asked?: Asked, options?: ErrorOptions) => DevgateError;
+type Class = new (...of: ConstructorParameters<typeof DevgateError>) => DevgateError;
 
 const BY_STATUS: Readonly<Record<number, Class>> = {
   401: SignedOut,
@@ -89,11 +96,11 @@ const BY_STATUS: Readonly<Record<number, Class>> = {
 };
 
 /** Returns the error that a problem is. */
-export function errorOf(problem: Problem, asked?: Asked): DevgateError {
+export function errorOf(problem: Problem, asked?: Asked, retryAfter?: number): DevgateError {
   const limit = problem.status === 409 && problem.code.endsWith("-limit");
   const other = problem.status >= 400 && problem.status < 500 ? BadRequest : DevgateError;
   const wanted = limit ? LimitReached : (BY_STATUS[problem.status] ?? other);
-  return new wanted(problem, asked);
+  return new wanted(problem, asked, { retryAfter });
 }
 
 /** Reads a problem; one that isn't whole, as of a proxy on the way, is completed. */

@@ -5,12 +5,20 @@ import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Response } from "undici";
 
-import { bodyOf, gone } from "./answers.js";
+import { bodyOf, bytesOf, gone, jsonOf, textOf } from "./answers.js";
 import { answered, type Api } from "./api.js";
-import { ConnectionFailed, NotFound, without } from "./errors.js";
+import { ConnectionFailed, Failed, NotFound, without } from "./errors.js";
 import { lines } from "./lines.js";
 import type { Body, Transport } from "./transport.js";
-import type { CallOptions, Entry, FileLine, GitStatus, SearchEnd, Unpacked } from "./types.js";
+import type {
+  CallOptions,
+  Entry,
+  FileLine,
+  GitStatus,
+  ProcessResult,
+  SearchEnd,
+  Unpacked,
+} from "./types.js";
 import { upload, type UploadOptions, type UploadSource } from "./upload.js";
 
 /** A kind of archive. */
@@ -66,6 +74,16 @@ export interface GrepOptions extends CallOptions {
   limit?: number;
 }
 
+/** How a git repository is cloned. */
+export interface CloneOptions extends CallOptions {
+  /** Its folder. Default: in the home, as the repository is called. */
+  path?: string;
+  /** What to check out. Default: the remote's own. */
+  branch?: string;
+  /** How many commits of its past come with it. Default: all. */
+  depth?: number;
+}
+
 /** Results as they are found; `end` is there once all were. */
 export interface Search<T> extends AsyncIterable<T> {
   readonly end: SearchEnd | undefined;
@@ -118,19 +136,17 @@ export class Files {
 
   /** Reads a file as it comes. Leaving the loop ends the request. */
   async read(path: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    return bodyOf(await this.#content(path, options));
+    return bodyOf(await this.#content(path, options), options.signal);
   }
 
   /** Reads a whole file into memory. */
   async readBytes(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const answer = await this.#content(path, options);
-    return new Uint8Array(await answer.arrayBuffer());
+    return bytesOf(await this.#content(path, options), options.signal);
   }
 
   /** Reads a whole file into memory, as UTF-8. */
   async readText(path: string, options: ReadOptions = {}): Promise<string> {
-    const answer = await this.#content(path, options);
-    return answer.text();
+    return textOf(await this.#content(path, options), options.signal);
   }
 
   /**
@@ -207,8 +223,8 @@ export class Files {
     to: string,
     options: CallOptions & { overwrite?: boolean } = {},
   ): Promise<Entry> {
-    const body = { from, to, overwrite: options.overwrite };
-    return answered(await this.#api.POST(`${BASE}/move`, this.#says(body, options.signal)));
+    // To another file system it is a copy.
+    return this.#long("/move", { from, to, overwrite: options.overwrite }, options.signal);
   }
 
   /** Copies, folders with all that is in them. */
@@ -217,9 +233,7 @@ export class Files {
     to: string,
     options: CallOptions & { overwrite?: boolean } = {},
   ): Promise<Entry> {
-    const body = { from, to, overwrite: options.overwrite };
-    const call = this.#says(body, options.signal);
-    return answered(await this.#api.POST(`${BASE}/copy`, call));
+    return this.#long("/copy", { from, to, overwrite: options.overwrite }, options.signal);
   }
 
   /** Sets permissions: `0755`. */
@@ -228,8 +242,7 @@ export class Files {
     mode: string,
     options: CallOptions & { recursive?: boolean } = {},
   ): Promise<Entry> {
-    const body = { path, mode, recursive: options.recursive };
-    return answered(await this.#api.POST(`${BASE}/mode`, this.#says(body, options.signal)));
+    return this.#long("/mode", { path, mode, recursive: options.recursive }, options.signal);
   }
 
   /** Makes a symbolic link. */
@@ -242,7 +255,8 @@ export class Files {
   async delete(path: string, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
     const { recursive, signal } = options;
     const query = { path, recursive };
-    await gone(this.#transport.send({ method: "DELETE", path: this.#path(""), query, signal }));
+    const sending = { method: "DELETE", path: this.#path(""), query, signal, timeout: null };
+    await gone(this.#transport.send(sending));
   }
 
   /** Reads a folder as an archive. */
@@ -257,8 +271,9 @@ export class Files {
       path: this.#path("/tree"),
       query,
       signal,
+      timeout: null,
     });
-    return bodyOf(answer);
+    return bodyOf(answer, signal);
   }
 
   /** Unpacks an archive into a folder. */
@@ -298,18 +313,35 @@ export class Files {
     return answered(await this.#api.GET("/api/v1/workspaces/{id}/git/status", call));
   }
 
+  /** Clones a git repository, and waits until it is there. When `signal` aborts, git ends. */
+  async gitClone(url: string, options: CloneOptions = {}): Promise<void> {
+    const { path, branch, depth, signal } = options;
+    const { process, stderr } = await this.#transport.json<ProcessResult>({
+      method: "POST",
+      path: `/api/v1/workspaces/${encodeURIComponent(this.#id)}/git/clone`,
+      query: { wait: true, attached: true },
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ url, path, branch, depth }),
+      signal,
+      timeout: null,
+    });
+    if (process.exit_code !== 0) {
+      throw without(Failed, "clone-failed", stderr.trim() || "git didn't say why");
+    }
+  }
+
   #search<T extends object>(
     path: string,
     query: Record<string, string | number | boolean | undefined>,
     signal?: AbortSignal,
   ): Search<T> {
-    const sending = { method: "GET", path: this.#path(path), query, signal };
+    const sending = { method: "GET", path: this.#path(path), query, signal, timeout: null };
     const search = {
       end: undefined as SearchEnd | undefined,
       [Symbol.asyncIterator]: async function* (this: void): AsyncGenerator<T, void, undefined> {
         const answer = await transport.send(sending);
-        for await (const line of lines(bodyOf(answer))) {
-          const said = JSON.parse(line) as T | SearchEnd;
+        for await (const line of lines(bodyOf(answer, signal))) {
+          const said = jsonOf<T | SearchEnd>(line);
           if ("done" in said) {
             search.end = said;
             return;
@@ -369,6 +401,18 @@ export class Files {
         }
       }
     }
+  }
+
+  /** Asks for what takes as long as there are files: a limit here wouldn't end it there. */
+  async #long(path: string, body: object, signal?: AbortSignal): Promise<Entry> {
+    return this.#transport.json<Entry>({
+      method: "POST",
+      path: this.#path(path),
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+      timeout: null,
+    });
   }
 
   #path(rest: string): string {

@@ -9,6 +9,7 @@ export type { Api } from "./api.js";
 export * from "./errors.js";
 export type {
   ArchiveFormat,
+  CloneOptions,
   Files,
   FindOptions,
   GrepOptions,
@@ -17,7 +18,7 @@ export type {
   WriteOptions,
 } from "./files.js";
 export type { Ports } from "./ports.js";
-export type { Output, Processes, Run } from "./processes.js";
+export type { Output, Processes, Run, RunOptions } from "./processes.js";
 export type { RetryOptions } from "./retry.js";
 export type { Snapshots } from "./snapshots.js";
 export type { Body, TransportOptions } from "./transport.js";

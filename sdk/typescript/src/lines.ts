@@ -1,6 +1,6 @@
 // Streams of text, cut into lines.
 
-import { ConnectionFailed, without } from "./errors.js";
+import { ConnectionFailed, DevgateError, without } from "./errors.js";
 
 /** Longest line that is taken, in characters: more is no answer of this API. */
 const MAX_LINE = 16 * 1024 * 1024;
@@ -16,7 +16,7 @@ export async function* lines(
     const cut = (rest + text).split("\n");
     rest = cut.pop() ?? "";
     if (rest.length > MAX_LINE) {
-      throw new RangeError("a line of the answer is too long");
+      throw without(ConnectionFailed, "too-long", "a line of the answer is too long");
     }
     for (const line of cut) {
       yield line.endsWith("\r") ? line.slice(0, -1) : line;
@@ -90,6 +90,9 @@ export async function* followed(
     yield* serverEvents(watched());
   } catch (error) {
     signal?.throwIfAborted();
+    if (error instanceof DevgateError && !silent.signal.aborted) {
+      throw error;
+    }
     const detail = silent.signal.aborted
       ? `the server was silent for ${idle} ms`
       : error instanceof Error

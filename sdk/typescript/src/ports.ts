@@ -4,7 +4,7 @@ import type { Response } from "undici";
 
 import { answered, type Api } from "./api.js";
 import { without, TimedOut } from "./errors.js";
-import { bodyOf, gone } from "./answers.js";
+import { bodyOf, gone, jsonOf } from "./answers.js";
 import { followed } from "./lines.js";
 import type { Sending, Transport } from "./transport.js";
 import type { CallOptions, Port, PortSetting, Visibility, WaitOptions } from "./types.js";
@@ -37,11 +37,11 @@ export class Ports {
         headers: { accept: "text/event-stream" },
         signal,
       });
-      return bodyOf(answer);
+      return bodyOf(answer, signal);
     };
     for await (const event of followed(open, options.signal)) {
       if (event.name === "ports") {
-        yield (JSON.parse(event.data) as { items: Port[] }).items;
+        yield jsonOf<{ items: Port[] }>(event.data).items;
       }
     }
   }
@@ -95,14 +95,17 @@ export class Ports {
     return workspace.urls.application_template.replaceAll("{port}", String(port));
   }
 
-  /** Sends a request to a port's web application, as the owner of the token. */
+  /**
+   * Sends a request to a port's web application, as the owner of the token, and to nowhere else.
+   * Redirects aren't followed; the answer's body is as `fetch` has it.
+   */
   async fetch(
     port: number,
     path = "/",
-    init: Omit<Sending, "method" | "path"> & { method?: string } = {},
+    init: Omit<Sending, "method" | "path" | "base"> & { method?: string } = {},
   ): Promise<Response> {
-    const base = await this.address(port, { signal: init.signal });
-    const url = new URL(path.replace(/^\/+/, ""), base.endsWith("/") ? base : `${base}/`);
-    return this.#transport.send({ method: "GET", ...init, path: url.href });
+    const address = await this.address(port, { signal: init.signal });
+    const base = address.endsWith("/") ? address : `${address}/`;
+    return this.#transport.send({ method: "GET", ...init, path: path.replace(/^\/+/, ""), base });
   }
 }

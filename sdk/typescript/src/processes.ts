@@ -5,7 +5,8 @@ import type { RawData } from "ws";
 
 import { answered, type Api } from "./api.js";
 import { ConnectionFailed, errorOf, problemOf, without } from "./errors.js";
-import { bodyOf, gone } from "./answers.js";
+import { bodyOf, gone, jsonOf } from "./answers.js";
+import { IDLE } from "./lines.js";
 import { withResolvers, type Body, type Transport } from "./transport.js";
 import type {
   CallOptions,
@@ -28,6 +29,12 @@ const WINDOW = 256 * 1024;
 /** How long a program has to be hung up in, when nobody is there any more. In milliseconds. */
 const CLOSING = 2000;
 
+/** How a program is followed. */
+export interface RunOptions extends CallOptions {
+  /** How long the server may say nothing at all, in milliseconds. Default: 60,000. */
+  idle?: number;
+}
+
 /** The programs of one workspace that were started over the API. */
 export class Processes {
   readonly #api: Api;
@@ -44,20 +51,20 @@ export class Processes {
    * Runs a program and returns at once; what it writes is read from the result. It stops while
    * nobody reads, and ends with this program, unless `detach` is said.
    */
-  async run(request: ProcessRequest, options: CallOptions = {}): Promise<Run> {
+  async run(request: ProcessRequest, options: RunOptions = {}): Promise<Run> {
     const socket = await this.#transport.socket(this.#path("/run"), undefined, options.signal);
-    return Run.begin(socket, options.signal, request);
+    return Run.begin(socket, options, request);
   }
 
   /** Follows a program that was started before, from some of its bytes on. */
   async attach(
     process: string,
-    options: CallOptions & { stdoutFrom?: number; stderrFrom?: number } = {},
+    options: RunOptions & { stdoutFrom?: number; stderrFrom?: number } = {},
   ): Promise<Run> {
     const query = { stdout_from: options.stdoutFrom, stderr_from: options.stderrFrom };
     const path = this.#path(`/${encodeURIComponent(process)}/attach`);
     const socket = await this.#transport.socket(path, query, options.signal);
-    return Run.begin(socket, options.signal);
+    return Run.begin(socket, options);
   }
 
   /**
@@ -126,7 +133,10 @@ export class Processes {
     const { from, follow, signal } = options;
     const path = this.#path(`/${encodeURIComponent(process)}/output`);
     const query = { stream, from, follow };
-    return bodyOf(await this.#transport.send({ method: "GET", path, query, signal }));
+    // With `follow` it begins with what the program writes next.
+    const timeout = follow === true ? null : undefined;
+    const sending = { method: "GET", path, query, signal, timeout };
+    return bodyOf(await this.#transport.send(sending), signal);
   }
 
   /** Writes to a program's stdin, if it was started with `stdin: "open"`. */
@@ -185,9 +195,12 @@ export class Run implements AsyncIterable<Output> {
   #dropped = 0;
   #wake: (() => void) | undefined;
   #process: Process | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  readonly #idle: number;
 
-  private constructor(socket: WebSocket, signal: AbortSignal | undefined) {
+  private constructor(socket: WebSocket, { signal, idle = IDLE }: RunOptions) {
     this.#socket = socket;
+    this.#idle = idle;
     // Whoever doesn't ask how it ended is told by the loop.
     this.#begun.promise.catch(() => undefined);
     this.#over.promise.catch(() => undefined);
@@ -196,11 +209,18 @@ export class Run implements AsyncIterable<Output> {
       socket.terminate();
     };
     signal?.addEventListener("abort", abort, { once: true });
+    socket.on("ping", () => this.#heard());
     socket.on("message", (data, binary) => {
+      this.#heard();
       if (binary) {
         this.#take(data);
-      } else {
+        return;
+      }
+      try {
         this.#hear(data);
+      } catch (error) {
+        this.#fail(error);
+        socket.terminate();
       }
     });
     socket.on("error", (error) => {
@@ -208,20 +228,21 @@ export class Run implements AsyncIterable<Output> {
     });
     socket.on("close", (code, reason) => {
       signal?.removeEventListener("abort", abort);
+      clearTimeout(this.#silence);
       const why = reason.length > 0 ? `: ${reason.toString("utf8")}` : "";
       const text = `the connection to the program ended (${code}${why})`;
       this.#fail(without(ConnectionFailed, "cut-off", text));
     });
-    socket.resume();
+    this.#resume();
   }
 
   /** Begins one over a socket: with what is to be run, or with what runs. */
   static async begin(
     socket: WebSocket,
-    signal: AbortSignal | undefined,
+    options: RunOptions,
     request?: ProcessRequest,
   ): Promise<Run> {
-    const run = new Run(socket, signal);
+    const run = new Run(socket, options);
     if (request !== undefined) {
       socket.send(JSON.stringify(request));
     }
@@ -250,7 +271,7 @@ export class Run implements AsyncIterable<Output> {
         if (output !== undefined) {
           this.#queued -= output.data.length;
           if (this.#queued < WINDOW && this.#socket.isPaused) {
-            this.#socket.resume();
+            this.#resume();
           }
           yield output;
         } else if (this.#state !== "open") {
@@ -312,7 +333,7 @@ export class Run implements AsyncIterable<Output> {
   /** Closes the connection; a program that still runs is hung up, unless it was detached. */
   close(): void {
     if (this.#socket.readyState === this.#socket.OPEN) {
-      this.#socket.resume();
+      this.#resume();
       this.#socket.close(1000);
       setTimeout(() => this.#socket.terminate(), CLOSING).unref();
     }
@@ -346,12 +367,31 @@ export class Run implements AsyncIterable<Output> {
     this.#queued += part.length;
     if (this.#queued >= WINDOW) {
       this.#socket.pause();
+      clearTimeout(this.#silence); // nor are the server's pings read
     }
     this.#stir();
   }
 
+  #resume(): void {
+    this.#socket.resume();
+    this.#heard();
+  }
+
+  /** The server pings every 15 s: one that isn't heard for long is gone, or the way to it is. */
+  #heard(): void {
+    clearTimeout(this.#silence);
+    if (this.#socket.readyState === this.#socket.CLOSED) {
+      return;
+    }
+    this.#silence = setTimeout(() => {
+      const text = `the server was silent for ${this.#idle} ms`;
+      this.#fail(without(ConnectionFailed, "cut-off", text));
+      this.#socket.terminate();
+    }, this.#idle);
+  }
+
   #hear(data: RawData): void {
-    const notice = JSON.parse((data as Buffer).toString("utf8")) as ProcessNotice;
+    const notice = jsonOf<ProcessNotice>((data as Buffer).toString("utf8"));
     if (notice.started) {
       this.#begin(notice.started);
     } else if (notice.attached) {

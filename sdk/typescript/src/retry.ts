@@ -44,9 +44,8 @@ export class Retry {
    * Waits before the next attempt: for a random part of a time that doubles ("full jitter"), or
    * for as long as the server asks for. False: it asks for longer than anybody waits here.
    */
-  async pause(attempts: number, retryAfter: string | null, signal?: AbortSignal): Promise<boolean> {
+  async pause(attempts: number, asked: number | undefined, signal?: AbortSignal): Promise<boolean> {
     const { firstPause, longestPause } = this.#options;
-    const asked = milliseconds(retryAfter);
     if (asked !== undefined && asked > longestPause) {
       return false;
     }
@@ -98,7 +97,7 @@ export function unsent(error: unknown): boolean {
 }
 
 /** Reads `Retry-After` (RFC 9110 §10.2.3), in milliseconds from now. */
-function milliseconds(retryAfter: string | null): number | undefined {
+export function milliseconds(retryAfter: string | null): number | undefined {
   if (retryAfter === null) {
     return undefined;
   }

@@ -2,13 +2,14 @@
 
 import { lookup as systemLookup } from "node:dns";
 import { readFileSync } from "node:fs";
-import type { LookupFunction } from "node:net";
+import { isIPv4, type LookupFunction } from "node:net";
 
 import { Agent, fetch, Headers, type Request, type Response } from "undici";
 import WebSocket from "ws";
 
+import { jsonOf, textOf } from "./answers.js";
 import { ConnectionFailed, errorOf, problemOf, TimedOut, without, type Asked } from "./errors.js";
-import { passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
+import { milliseconds, passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
 
 /** Where the server is, and who asks. */
 export interface TransportOptions {
@@ -21,7 +22,7 @@ export interface TransportOptions {
    * Default: the file that `DEVGATE_CA` names, else those that Node trusts.
    */
   ca?: string;
-  /** How long an answer may take to begin, in milliseconds. Default: 60,000. */
+  /** How long an answer may take to begin once all was sent, in milliseconds. Default: 60,000. */
   timeout?: number;
   /** How failures that pass are met. */
   retry?: RetryOptions;
@@ -33,13 +34,15 @@ export type Body = string | Uint8Array | AsyncIterable<Uint8Array> | ReadableStr
 /** One request. */
 export interface Sending {
   method: string;
-  /** The path below the server's address, or a whole address. */
+  /** The path below `base`, or a whole address that is below it. */
   path: string;
+  /** Where the token may go: an application's address with a slash at its end. Default: the server's. */
+  base?: string;
   query?: Record<string, string | number | boolean | undefined>;
   headers?: Record<string, string | undefined>;
   body?: Body;
   signal?: AbortSignal;
-  /** How long the answer may take to begin, in milliseconds; null: for ever. */
+  /** How long the answer may take to begin once all was sent, in milliseconds; null: for ever. */
   timeout?: number | null;
 }
 
@@ -48,6 +51,14 @@ const MAX_PROBLEM = 256 * 1024;
 
 /** How long a connection may take, in milliseconds. */
 const CONNECT = 10_000;
+
+/** After how long without anything the system asks whether a peer is still there, in milliseconds. */
+const KEEP_ALIVE = 30_000;
+
+const encoder = new TextEncoder();
+
+/** How much is sent before the time for it begins anew, in bytes. */
+const PIECE = 64 * 1024;
 
 /** Sends requests. */
 export class Transport {
@@ -58,6 +69,7 @@ export class Transport {
   readonly #timeout: number;
   readonly #retry: Retry;
   readonly #agent: Agent;
+  readonly #sockets = new Set<WebSocket>();
 
   constructor(options: TransportOptions) {
     const url = given(options.url, "DEVGATE_URL");
@@ -80,7 +92,13 @@ export class Transport {
       bodyTimeout: 0,
       // The server ends what is idle after 10 s: what it is about to end isn't used again.
       keepAliveTimeout: 8_000,
-      connect: { ca: this.#ca, timeout: CONNECT, lookup },
+      connect: {
+        ca: this.#ca,
+        timeout: CONNECT,
+        lookup,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE,
+      },
     });
   }
 
@@ -94,24 +112,30 @@ export class Transport {
         headers.set(name, value);
       }
     }
-    const { body } = sending;
-    const whole = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+    const body = typeof sending.body === "string" ? encoder.encode(sending.body) : sending.body;
+    if (typeof sending.body === "string" && !headers.has("content-type")) {
+      headers.set("content-type", "text/plain;charset=UTF-8");
+    }
+    if (body instanceof Uint8Array) {
+      headers.set("content-length", String(body.length));
+    }
+    const whole = body === undefined || body instanceof Uint8Array;
     const again = repeatable(method, headers, whole);
     for (let attempts = 1; ; attempts++) {
       signal?.throwIfAborted();
       const asked: Asked = { method, path: url.pathname, attempts };
-      let retryAfter: string | null = null;
+      let retryAfter: number | undefined;
       let failure: Error;
       try {
-        const answer = await this.#once(url, sending, headers, asked);
+        const answer = await this.#once(url, { ...sending, body }, headers, asked);
         if (answer.ok) {
           return answer;
         }
-        failure = errorOf(problemOf(answer.status, await problemIn(answer)), asked);
+        retryAfter = milliseconds(answer.headers.get("retry-after"));
+        failure = errorOf(problemOf(answer.status, await problemIn(answer)), asked, retryAfter);
         if (!(again && passes(answer.status))) {
           throw failure;
         }
-        retryAfter = answer.headers.get("retry-after");
       } catch (error) {
         if (!(error instanceof ConnectionFailed || error instanceof TimedOut)) {
           throw error;
@@ -132,8 +156,7 @@ export class Transport {
 
   /** Sends a request and reads JSON. */
   async json<T>(sending: Sending): Promise<T> {
-    const answer = await this.send(sending);
-    return (await answer.json()) as T;
+    return jsonOf<T>(await textOf(await this.send(sending), sending.signal));
   }
 
   /** Opens a WebSocket, once the server has agreed. */
@@ -149,6 +172,11 @@ export class Transport {
       handshakeTimeout: this.#timeout,
       perMessageDeflate: false,
       maxPayload: 64 * 1024 * 1024,
+    });
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("upgrade", ({ socket: connection }) => {
+      connection.setKeepAlive(true, KEEP_ALIVE);
     });
     const { promise, resolve, reject } = withResolvers<WebSocket>();
     const abort = (): void => {
@@ -167,7 +195,9 @@ export class Transport {
         reject(errorOf(problemOf(response.statusCode ?? 0, parsed(text)), asked));
         request.destroy();
       });
-      response.once("error", reject);
+      response.once("error", (error) => {
+        reject(without(ConnectionFailed, "cut-off", error.message, asked, error));
+      });
     });
     socket.once("open", () => {
       socket.pause(); // until somebody listens
@@ -198,11 +228,19 @@ export class Transport {
 
   /** Ends all connections, those with something under way included. */
   async close(): Promise<void> {
+    for (const socket of this.#sockets) {
+      socket.terminate();
+    }
     await this.#agent.destroy();
   }
 
-  #urlOf({ path, query }: Sending): URL {
-    const url = new URL(path, `${this.origin}/`);
+  /** Returns where a request goes. Whatever its path says, the token stays below its base. */
+  #urlOf({ path, base, query }: Sending): URL {
+    const below = new URL(base ?? `${this.origin}/`);
+    const url = new URL(path, below);
+    if (!url.href.startsWith(below.href) || !mayHaveToken(below)) {
+      throw new TypeError(`the token isn't sent to ${url.href}, which isn't below ${below.href}`);
+    }
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined) {
         url.searchParams.set(name, String(value));
@@ -211,15 +249,18 @@ export class Transport {
     return url;
   }
 
-  /** Sends it once. The time ends with the answer's head; a signal ends the body, too. */
+  /**
+   * Sends it once. The time begins anew with each piece that was taken, and ends with the answer's
+   * head; a signal ends the body, too.
+   */
   async #once(url: URL, sending: Sending, headers: Headers, asked: Asked): Promise<Response> {
     const { method, signal, body } = sending;
-    const streams = body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);
+    const streams = body !== undefined && !(body instanceof Uint8Array);
     // What is sent as it comes takes as long as it takes.
     const timeout = sending.timeout === undefined && !streams ? this.#timeout : sending.timeout;
     const ending = new AbortController();
     let late = false;
-    const timer =
+    let timer =
       timeout === undefined || timeout === null
         ? undefined
         : setTimeout(() => {
@@ -230,7 +271,8 @@ export class Transport {
       return await fetch(url, {
         method,
         headers,
-        body: body as Uint8Array | undefined,
+        body: (body instanceof Uint8Array ? inPieces(body, () => timer?.refresh()) : body) as
+          Uint8Array | undefined,
         ...(body === undefined ? {} : { duplex: "half" as const }),
         signal: signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]),
         redirect: "manual",
@@ -247,7 +289,16 @@ export class Transport {
       throw without(ConnectionFailed, "connection-failed", chain(error), asked, error);
     } finally {
       clearTimeout(timer);
+      timer = undefined;
     }
+  }
+}
+
+/** Yields pieces, and tells of each that was taken. */
+async function* inPieces(body: Uint8Array, taken: () => void): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < body.length; at += PIECE) {
+    yield body.subarray(at, at + PIECE);
+    taken();
   }
 }
 
@@ -269,12 +320,20 @@ function given(option: string | undefined, variable: string): string | undefined
 
 function originOf(url: string): string {
   const parsed = new URL(url);
-  const { hostname, protocol } = parsed;
-  const here = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
-  if (protocol !== "https:" && !(protocol === "http:" && here)) {
+  if (!mayHaveToken(parsed)) {
     throw new TypeError(`${url}: a token goes over https only, or to this machine itself`);
   }
   return parsed.origin;
+}
+
+/** Whether nobody on the way can read what is sent there. */
+function mayHaveToken({ hostname, protocol }: URL): boolean {
+  const here =
+    hostname === "localhost" ||
+    hostname.endsWith(".localhost") || // by `lookup`
+    hostname === "[::1]" ||
+    (isIPv4(hostname) && hostname.startsWith("127."));
+  return protocol === "https:" || (protocol === "http:" && here);
 }
 
 /** Reads the body of an answer that refuses, so that its connection can be used again. */

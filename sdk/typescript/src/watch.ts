@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable } from "./errors.js";
-import { bodyOf, gone } from "./answers.js";
+import { bodyOf, gone, jsonOf } from "./answers.js";
 import { followed } from "./lines.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, WatchEvent, WatchState } from "./types.js";
@@ -83,8 +83,13 @@ export class Watch implements AsyncIterable<WatchEvent> {
   /** Yields what happens until it is closed. Leaving the loop closes it. */
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, undefined> {
     try {
+      let lost = false;
       for (let failures = 0; ;) {
         try {
+          if (lost) {
+            yield await this.#anew();
+            lost = false;
+          }
           for await (const event of this.#connection()) {
             failures = 0;
             yield event;
@@ -94,11 +99,10 @@ export class Watch implements AsyncIterable<WatchEvent> {
             return;
           }
           this.#options.signal?.throwIfAborted();
-          if (error instanceof NotFound && (yield* this.#anew(error))) {
-            failures = 0;
-            continue;
-          }
-          if (!passing(error)) {
+          // One that is gone is made anew, which what passes may hinder as well.
+          if (error instanceof NotFound && error.code !== "no-such-workspace" && !lost) {
+            lost = true;
+          } else if (!passing(error)) {
             throw error;
           }
           this.#options.onReconnect?.(error);
@@ -145,10 +149,10 @@ export class Watch implements AsyncIterable<WatchEvent> {
         headers: { accept: "text/event-stream" },
         signal,
       });
-      return bodyOf(answer);
+      return bodyOf(answer, signal);
     };
     for await (const { data } of followed(open, this.#signal(), this.#options.idle)) {
-      const event = JSON.parse(data) as WatchEvent;
+      const event = jsonOf<WatchEvent>(data);
       // One that came before the connection broke isn't told of again.
       if (event.sequence > this.#last) {
         this.#last = event.sequence;
@@ -158,10 +162,7 @@ export class Watch implements AsyncIterable<WatchEvent> {
   }
 
   /** Begins another watch where the old one is gone, and says that something may be missing. */
-  async *#anew(error: NotFound): AsyncGenerator<WatchEvent, boolean, undefined> {
-    if (error.code === "no-such-workspace") {
-      return false;
-    }
+  async #anew(): Promise<WatchEvent> {
     this.#state = await create(
       this.#transport,
       this.#base,
@@ -170,10 +171,7 @@ export class Watch implements AsyncIterable<WatchEvent> {
       this.#signal(),
     );
     this.#last = this.#state.sequence;
-    this.#options.onReconnect?.(error);
-    const { path } = this.#state;
-    yield { sequence: this.#last, kind: "overflow", path, folder: true };
-    return true;
+    return { sequence: this.#last, kind: "overflow", path: this.#state.path, folder: true };
   }
 
   #one(): string {

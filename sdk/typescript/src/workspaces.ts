@@ -13,7 +13,9 @@ import type { Transport } from "./transport.js";
 import type {
   CallOptions,
   CreateWorkspace,
+  Health,
   Snapshot,
+  Statistics,
   WaitOptions,
   WorkspaceInfo,
 } from "./types.js";
@@ -213,6 +215,19 @@ export class Workspace {
     if (this.#info.state === "failed") {
       this.mustBe("running");
     }
+  }
+
+  /** Shows what it used: processors, memory, disk, network. */
+  async statistics(options: CallOptions & { window?: "hour" | "day" } = {}): Promise<Statistics> {
+    const { window, signal } = options;
+    const asked = { params: { path: { id: this.id }, query: { window } }, signal };
+    return answered(await this.#api.GET("/api/v1/workspaces/{id}/statistics", asked));
+  }
+
+  /** Asks its agent how it is. */
+  async health(options: CallOptions = {}): Promise<Health> {
+    const asked = { params: { path: { id: this.id } }, signal: options.signal };
+    return answered(await this.#api.GET("/api/v1/workspaces/{id}/health", asked));
   }
 
   /** Watches a folder or a file from now on. Relative paths begin at the home. */
