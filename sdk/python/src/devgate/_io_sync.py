@@ -7,16 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Callable, Optional, TypeVar, Union
 
 import httpx
 
 from . import _io_async
-from ._settings import KEEP_ALIVE, Settings, socket_options
+from ._settings import KEEP_ALIVE, PIECE, Settings, break_off, socket_options
 
 T = TypeVar("T")
 
-Content = Union[bytes, str, Iterable[bytes]]
+Content = Union[bytes, bytearray, memoryview, str, Iterable[bytes]]
 """What is sent: at once, or as it comes."""
 
 
@@ -65,9 +66,9 @@ class Socket:
         """Sends a message, and waits while the server doesn't read."""
         self._loop.run(self._socket.send(message))
 
-    def recv(self) -> Union[str, bytes]:
-        """Waits for a message."""
-        return self._loop.run(self._socket.recv())
+    def receive(self, silence: float) -> Union[str, bytes]:
+        """Waits for a message as long as anything comes within some seconds."""
+        return self._loop.run(_io_async.receive(self._socket, silence))
 
     def close(self) -> None:
         """Closes it, once the server has as well."""
@@ -97,14 +98,36 @@ def connections(settings: Settings, timeout: httpx.Timeout) -> httpx.Client:
         verify=settings.tls, limits=limits, socket_options=socket_options()
     )
     return httpx.Client(
-        transport=transport, timeout=timeout, headers=settings.headers(), trust_env=False
+        transport=transport, timeout=timeout, follow_redirects=False, trust_env=False
     )
+
+
+@contextmanager
+def limited(answer: httpx.Response, until: Optional[float]) -> Iterator[None]:
+    """Breaks an answer off at a time of ``time.monotonic``, however much comes of it."""
+    if until is None:
+        yield
+        return
+    timer = threading.Timer(max(0.0, until - time.monotonic()), break_off, [answer])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # Else it could end the connection when that is another request's already.
+        timer.join()
 
 
 def open_socket(url: str, **options: Any) -> Socket:
     """Opens a WebSocket."""
     loop = _Loop.of_this_process()
     return Socket(loop, loop.run(_io_async.open_socket(url, **options)))
+
+
+def receive(socket: Socket, silence: float) -> Union[str, bytes]:
+    """Waits for a message as long as anything comes within some seconds."""
+    return socket.receive(silence)
 
 
 def close_socket(socket: Socket) -> None:
@@ -115,3 +138,9 @@ def close_socket(socket: Socket) -> None:
 def pieces(content: Iterable[bytes]) -> Iterator[bytes]:
     """Yields what is sent as it comes."""
     yield from content
+
+
+def cut(content: bytes) -> Iterator[bytes]:
+    """Yields what is there in pieces, each of which has its own time."""
+    for at in range(0, len(content), PIECE):
+        yield content[at : at + PIECE]

@@ -24,10 +24,9 @@ class Retry:
     longest_pause: float = 20.0
     """The longest pause, in seconds, also of a server that asks for more."""
 
-    def pause(self, attempts: int, retry_after: Optional[str]) -> Optional[float]:
+    def pause(self, attempts: int, asked: Optional[float]) -> Optional[float]:
         """Returns how long to wait before the next attempt: a random part of a time that doubles
         ("full jitter"), or what the server asks for. None: there is no other attempt."""
-        asked = _seconds(retry_after)
         if attempts > self.retries or (asked is not None and asked > self.longest_pause):
             return None
         most = min(self.longest_pause, self.first_pause * 2.0 ** (attempts - 1))
@@ -47,13 +46,13 @@ def repeatable(method: str, headers: Mapping[str, str], whole_body: bool) -> boo
     return method == "POST" and whole_body and "idempotency-key" in names
 
 
-def _seconds(retry_after: Optional[str]) -> Optional[float]:
-    """Reads ``Retry-After`` (RFC 9110 §10.2.3)."""
+def seconds(retry_after: Optional[str]) -> Optional[float]:
+    """Reads ``Retry-After`` (RFC 9110 §10.2.3), in seconds from now."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
     try:
+        if retry_after.strip().isdigit():
+            return float(retry_after)
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (TypeError, ValueError):  # Python 3.9 has the first for what is no date
         return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional, Union
-from urllib.parse import urlsplit
+
+import httpx
 
 CONNECT = 10.0
 """How long a connection may take, in seconds."""
@@ -15,8 +18,12 @@ CONNECT = 10.0
 KEEP_ALIVE = 8.0
 """How long a connection is kept for another request, in seconds: the server ends it after 10."""
 
+PIECE = 64 * 1024
+"""How much is sent before the time for it begins anew, in bytes."""
+
 IDLE = 60.0
-"""How long a stream of events may be silent, in seconds: a server says something every 15."""
+"""How long a stream of events or a WebSocket may be silent, in seconds: a server says something,
+or pings, every 15."""
 
 
 class Settings:
@@ -31,21 +38,30 @@ class Settings:
         token = token or os.environ.get("DEVGATE_TOKEN")
         if not token:
             raise ValueError("no token is given: give `token`, or set DEVGATE_TOKEN")
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        here = host == "localhost" or host == "::1" or host.startswith("127.")
-        if parts.scheme != "https" and not (parts.scheme == "http" and here):
+        try:
+            parts = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{url} is no address: {error}") from error
+        if not may_have_token(parts):
             raise ValueError(f"{url}: a token goes over https only, or to this machine itself")
-        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.origin = f"{parts.scheme}://{parts.netloc.decode('ascii')}"
         self.authorization = f"Bearer {token}"
         self.tls = _tls(ca or os.environ.get("DEVGATE_CA"))
 
     def __repr__(self) -> str:
         return f"<{self.origin}>"
 
-    def headers(self) -> dict[str, str]:
-        """Returns what every request says. Files come as they are."""
-        return {"authorization": self.authorization, "accept-encoding": "identity"}
+
+def may_have_token(url: httpx.URL) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    return url.scheme == "https" or (url.scheme == "http" and _is_here(url.host))
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761
 
 
 def _tls(ca: Union[str, Path, None]) -> ssl.SSLContext:
@@ -54,6 +70,19 @@ def _tls(ca: Union[str, Path, None]) -> ssl.SSLContext:
     if isinstance(ca, str) and "-----BEGIN" in ca:
         return ssl.create_default_context(cadata=ca)
     return ssl.create_default_context(cafile=str(ca))
+
+
+def break_off(answer: httpx.Response) -> None:
+    """Ends the connection of an answer, whoever waits for more of it."""
+    if answer.is_closed:
+        return
+    wire = answer.extensions["network_stream"].get_extra_info("socket")
+    with suppress(OSError):
+        if isinstance(wire, socket.socket):
+            # That of TLS takes away what another thread reads with.
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)
+        else:
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 def socket_options() -> list[tuple[int, int, Any]]:

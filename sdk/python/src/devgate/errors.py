@@ -41,6 +41,8 @@ class DevgateError(Exception):
     """The request, where there was one."""
     attempts: int
     """How often it was sent."""
+    retry_after: Optional[float]
+    """How long the server asks to wait before another attempt, in seconds."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class DevgateError(Exception):
         problem: Optional[Mapping[str, Any]] = None,
         asked: Optional[str] = None,
         attempts: int = 1,
+        retry_after: Optional[float] = None,
     ) -> None:
         super().__init__(f"{asked}: {detail} ({code})" if asked else f"{detail} ({code})")
         self.status = status
@@ -59,6 +62,7 @@ class DevgateError(Exception):
         self.problem = problem or {}
         self.asked = asked
         self.attempts = attempts
+        self.retry_after = retry_after
 
 
 class BadRequest(DevgateError):
@@ -90,7 +94,7 @@ class PreconditionFailed(DevgateError):
 
 
 class TooManyRequests(DevgateError):
-    """Too many requests. 429."""
+    """Too many requests; ``retry_after`` says for how long to wait, where the server does. 429."""
 
 
 class Unavailable(DevgateError):
@@ -126,7 +130,11 @@ _BY_STATUS: dict[int, type[DevgateError]] = {
 
 
 def error_of(
-    status: int, said: object, asked: Optional[str] = None, attempts: int = 1
+    status: int,
+    said: object,
+    asked: Optional[str] = None,
+    attempts: int = 1,
+    retry_after: Optional[float] = None,
 ) -> DevgateError:
     """Returns the error that an answer is. One without a whole problem, as of a proxy on the
     way, is completed."""
@@ -143,4 +151,12 @@ def error_of(
         other = BadRequest if 400 <= status < 500 else DevgateError
         kind = _BY_STATUS.get(status, other)
     detail = text("detail", f"the server answered {status} and didn't say why")
-    return kind(detail, code=code, status=status, problem=problem, asked=asked, attempts=attempts)
+    return kind(
+        detail,
+        code=code,
+        status=status,
+        problem=problem,
+        asked=asked,
+        attempts=attempts,
+        retry_after=retry_after,
+    )

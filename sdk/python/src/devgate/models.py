@@ -2065,8 +2065,9 @@ class ProcessAttached(Model):
 
 class ProcessControl(Model):
     """
-    A text message to a process's `WebSocket`: one of these. It is heard while input waits for
-    the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+    A text message to a process's `WebSocket`: one of these. It is heard at once where no more
+    input than `stdin_window` waits for the process; otherwise once the process has taken some.
+    Where a message of any kind has more than 4 MiB, the
     socket is closed with 1009; where the workspace stops, with 1001.
     """
 
@@ -2098,7 +2099,8 @@ class ProcessDropped(Model):
 
 class ProcessNotice(Model):
     """
-    A text message from a process's `WebSocket`: one of these.
+    A text message from a process's `WebSocket`: one of these, with the first one
+    `stdin_window`. What isn't known is to be ignored.
     """
 
     attached: Optional[ProcessAttached] = None
@@ -2106,6 +2108,16 @@ class ProcessNotice(Model):
     ended: Optional[Process] = None
     error: Optional[Problem] = None
     started: Optional[Process] = None
+    stdin_taken: Annotated[Optional[int], Field(ge=0)] = None
+    """
+    How many bytes for stdin from this client it took so far, or doesn't want. It is told
+    each time that a quarter of the window was taken.
+    """
+    stdin_window: Annotated[Optional[int], Field(ge=0)] = None
+    """
+    With the first one: how many bytes for stdin a client may have sent beyond those of
+    `stdin_taken`, so that a signal that it sends after them is heard at once.
+    """
 
 
 class ProcessPage(Model):

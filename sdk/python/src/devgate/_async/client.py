@@ -19,7 +19,7 @@ class AsyncDevgate:
 
     What isn't given is taken from ``DEVGATE_URL``, ``DEVGATE_TOKEN`` and ``DEVGATE_CA``. ``ca`` is
     the one authority that the server's certificate has to be of: PEM, or a file with it.
-    ``timeout`` is how long an answer may be silent, in seconds.
+    ``timeout`` is how long the server may be silent, in seconds.
     """
 
     workspaces: AsyncWorkspaces
@@ -55,7 +55,7 @@ class AsyncDevgate:
         return await self._transport.json(method, where, query=query, json=json, headers=headers)
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Ends all connections, and what is run over them."""
         await self._transport.close()
 
     async def __aenter__(self) -> AsyncDevgate:

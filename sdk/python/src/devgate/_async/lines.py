@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
+from ..errors import ConnectionFailed
+
 _MAX_LINE = 16 * 1024 * 1024
 """Longest line that is taken, in bytes: more is no answer of this API."""
 
@@ -15,7 +17,7 @@ async def lines(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     async for part in stream:
         *whole, rest = (rest + part).split(b"\n")
         if len(rest) > _MAX_LINE:
-            raise ValueError("a line of the answer is too long")
+            raise ConnectionFailed("a line of the answer is too long", code="too-long")
         for line in whole:
             yield line[:-1] if line.endswith(b"\r") else line
     if rest:

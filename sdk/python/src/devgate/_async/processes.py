@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed
 
-from .._io_async import Content, Socket, close_socket
+from .._io_async import Content, Socket, close_socket, receive
+from .._parsing import parsed
+from .._settings import IDLE
 from ..errors import ConnectionFailed, error_of
 from ..models import Process, ProcessResult
 from .files import gone
@@ -58,7 +60,7 @@ class AsyncProcesses:
         while nobody reads, and ends with this program, unless ``detach`` is said."""
         asked = _request(command, script, {**more, "detach": detach})
         socket = await self._transport.socket(f"{self._base}/run")
-        run = AsyncRun(socket)
+        run = AsyncRun(self._transport, socket)
         await run._begin(asked)
         return run
 
@@ -66,7 +68,7 @@ class AsyncProcesses:
         """Follows a program that was started before, from some of its bytes on."""
         query = {"stdout_from": stdout_from, "stderr_from": stderr_from}
         socket = await self._transport.socket(f"{self._base}/{quote(process)}/attach", query)
-        run = AsyncRun(socket)
+        run = AsyncRun(self._transport, socket)
         await run._begin(None)
         return run
 
@@ -160,7 +162,8 @@ class AsyncRun:
     dropped: int
     """How much of what it wrote was left out, in bytes: none of what ``run`` started."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, transport: AsyncTransport, socket: Socket) -> None:
+        self._transport = transport
         self._socket = socket
         self._over = False
         self.dropped = 0
@@ -174,7 +177,7 @@ class AsyncRun:
             begun = False
             while not begun:
                 message = await self._receive()
-                begun = isinstance(message, str) and self._hear(json.loads(message))
+                begun = isinstance(message, str) and self._hear(parsed(message))
         except BaseException:
             await self.close()
             raise
@@ -195,7 +198,7 @@ class AsyncRun:
         while not self._over:
             message = await self._receive()
             if isinstance(message, str):
-                self._hear(json.loads(message))
+                self._hear(parsed(message))
             elif message[:1] == b"\x01":
                 yield Output("stdout", message[1:])
             elif message[:1] == b"\x02":
@@ -208,9 +211,9 @@ class AsyncRun:
             pass
         return self.process
 
-    async def write(self, data: Union[str, bytes]) -> None:
+    async def write(self, data: Union[str, bytes, bytearray, memoryview]) -> None:
         """Writes to its stdin, and waits while it doesn't read."""
-        content = data.encode() if isinstance(data, str) else data
+        content = data.encode() if isinstance(data, str) else bytes(data)
         # Nothing at all would be the end.
         for at in range(0, len(content), _PIECE):
             await self._send(b"\x00" + content[at : at + _PIECE])
@@ -233,6 +236,7 @@ class AsyncRun:
 
     async def close(self) -> None:
         """Closes the connection; a program that still runs is hung up, unless it was detached."""
+        self._transport.forget(self._socket)
         if self._over:
             await self._socket.close()
         else:
@@ -247,8 +251,9 @@ class AsyncRun:
 
     async def _receive(self) -> Union[str, bytes]:
         try:
-            return await self._socket.recv()
+            return await receive(self._socket, IDLE)
         except ConnectionClosed as error:
+            self._transport.forget(self._socket)
             text = f"the connection to the program ended ({error})"
             raise ConnectionFailed(text, code="cut-off") from error
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as encoding
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
@@ -11,10 +12,23 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from .._io_async import Content, Socket, connections, open_socket, pause, pieces
-from .._retry import PASSING, Retry, repeatable
-from .._settings import CONNECT, Settings
+from .._io_async import (
+    Content,
+    Socket,
+    close_socket,
+    connections,
+    cut,
+    limited,
+    open_socket,
+    pause,
+    pieces,
+)
+from .._parsing import parsed
+from .._retry import PASSING, Retry, repeatable, seconds
+from .._settings import CONNECT, PIECE, Settings, may_have_token
 from ..errors import ConnectionFailed, TimedOut, error_of
+
+Body = Union[bytes, AsyncIterable[bytes]]
 
 Query = Mapping[str, Union[str, int, float, bool, None]]
 
@@ -23,6 +37,9 @@ _MAX_PROBLEM = 256 * 1024
 
 _MAX_MESSAGE = 64 * 1024 * 1024
 """Largest message of a WebSocket that is taken, in bytes."""
+
+_LOCAL, _HERE = ".localhost", "127.0.0.1"
+"""What RFC 6761 says is here, whatever the system's resolver knows of it."""
 
 UNSET = -1.0
 """The time-out of the client."""
@@ -35,10 +52,14 @@ class AsyncTransport:
         self._settings = settings
         self._timeout = timeout
         self._retry = retry
-        self._client = connections(settings, self._patience(timeout))
+        self._client = connections(settings, _patience(timeout))
+        self._sockets: set[Socket] = set()
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Ends all connections, WebSockets included."""
+        sockets, self._sockets = self._sockets, set()
+        for socket in sockets:
+            await close_socket(socket)
         await self._client.aclose()
 
     async def json(self, method: str, path: str, **sending: Any) -> Any:
@@ -46,19 +67,23 @@ class AsyncTransport:
         answer = await self.open(method, path, **sending)
         try:
             body = await answer.aread()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _broken(f"{method} {path}", error) from error
         finally:
             await answer.aclose()
-        return encoding.loads(body) if body else None
+        return parsed(body) if body else None
 
     @asynccontextmanager
-    async def stream(self, method: str, path: str, **sending: Any) -> AsyncIterator[httpx.Response]:
-        """Sends a request for an answer that is read as it comes."""
-        answer = await self.open(method, path, **sending)
+    async def stream(
+        self, method: str, path: str, *, until: Optional[float] = None, **sending: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Sends a request for an answer that is read as it comes, and that breaks off ``until`` a
+        time of ``time.monotonic``."""
+        answer = await self.open(method, path, until=until, **sending)
         try:
-            yield answer
-        except httpx.TransportError as error:
+            with limited(answer, until):
+                yield answer
+        except httpx.RequestError as error:
             raise _broken(f"{method} {path}", error) from error
         finally:
             await answer.aclose()
@@ -73,28 +98,40 @@ class AsyncTransport:
         json: Any = None,
         content: Optional[Content] = None,
         timeout: Optional[float] = UNSET,
+        until: Optional[float] = None,
+        base: Optional[str] = None,
     ) -> httpx.Response:
         """Sends a request and returns an answer that doesn't refuse, and whose body is still to
         be read; closing it is the caller's. ``timeout`` is how long it may be silent, in
-        seconds; None: for ever."""
+        seconds; None: for ever. ``base`` is where the token may go, an application's address
+        with a slash at its end instead of the server's: ``path`` is below it."""
         said = {name: value for name, value in (headers or {}).items() if value is not None}
         if json is not None:
             content = encoding.dumps(json)
             said["content-type"] = "application/json"
         elif content is not None:
             said.setdefault("content-type", "application/octet-stream")
-        whole = content is None or isinstance(content, (bytes, bytearray, str))
+        body: Optional[Body]
+        if isinstance(content, str):
+            body = content.encode()
+        elif isinstance(content, (bytearray, memoryview)):
+            body = bytes(content)
+        else:
+            body = content
+        whole = body is None or isinstance(body, bytes)
+        timeout = self._timeout if timeout == UNSET else timeout
         again = repeatable(method, said, whole)
         attempts = 0
         while True:
             attempts += 1
             asked = f"{method} {urlsplit(path).path}"
-            retry_after: Optional[str] = None
+            retry_after: Optional[float] = None
             failure: Exception
+            patience = _patience(timeout, until)
+            request = self._request(method, path, query, said, body, patience, base)
             try:
-                request = self._request(method, path, query, said, content, timeout)
                 answer = await self._client.send(request, stream=True)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure = _broken(asked, error, attempts)
                 unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
                 if not (again or (unsent and whole)):
@@ -102,23 +139,25 @@ class AsyncTransport:
             else:
                 if answer.is_success:
                     return answer
-                retry_after = answer.headers.get("retry-after")
-                failure = error_of(answer.status_code, await _problem(answer), asked, attempts)
+                retry_after = seconds(answer.headers.get("retry-after"))
+                problem = await _problem(answer)
+                failure = error_of(answer.status_code, problem, asked, attempts, retry_after)
                 if not (again and answer.status_code in PASSING):
                     raise failure
             wait = self._retry.pause(attempts, retry_after)
-            if wait is None:
+            if wait is None or (until is not None and time.monotonic() + wait > until):
                 raise failure
             await pause(wait)
 
     async def socket(self, path: str, query: Optional[Query] = None) -> Socket:
         """Opens a WebSocket, once the server has agreed."""
-        request = self._request("GET", path, query, {}, None, UNSET)
-        scheme = "wss" if request.url.scheme == "https" else "ws"
+        url = self._url(path, query)
+        scheme = "wss" if url.scheme == "https" else "ws"
         asked = f"GET {urlsplit(path).path}"
         try:
-            return await open_socket(
-                str(request.url.copy_with(scheme=scheme)),
+            socket = await open_socket(
+                str(url.copy_with(scheme=scheme)),
+                **({"host": _HERE} if url.host.endswith(_LOCAL) else {}),
                 ssl=self._settings.tls if scheme == "wss" else None,
                 additional_headers={"authorization": self._settings.authorization},
                 open_timeout=CONNECT + self._timeout,
@@ -131,10 +170,16 @@ class AsyncTransport:
             )
         except InvalidStatus as error:
             body = error.response.body or b""
-            raise error_of(error.response.status_code, _parsed(bytes(body)), asked) from error
+            raise error_of(error.response.status_code, _json_or_none(bytes(body)), asked) from error
         except (WebSocketException, OSError) as error:
             text = str(error) or type(error).__name__
             raise ConnectionFailed(text, code="connection-failed", asked=asked) from error
+        self._sockets.add(socket)
+        return socket
+
+    def forget(self, socket: Socket) -> None:
+        """Leaves the end of a WebSocket to whoever it is for."""
+        self._sockets.discard(socket)
 
     def _request(
         self,
@@ -142,34 +187,53 @@ class AsyncTransport:
         path: str,
         query: Optional[Query],
         headers: Mapping[str, str],
-        content: Optional[Content],
-        timeout: Optional[float],
+        body: Optional[Body],
+        patience: Optional[httpx.Timeout],
+        base: Optional[str] = None,
     ) -> httpx.Request:
-        url = httpx.URL(self._settings.origin).join(path)
-        chosen = {name: _word(value) for name, value in (query or {}).items() if value is not None}
-        if chosen:
-            url = url.copy_merge_params(chosen)
+        url = self._url(path, query, base)
         extensions: dict[str, Any] = {}
-        said = dict(headers)
-        if url.host.endswith(".localhost"):
-            # RFC 6761 says where that is, whatever the system's resolver knows of it.
+        # Files come as they are.
+        said = httpx.Headers(
+            {"authorization": self._settings.authorization, "accept-encoding": "identity"}
+        )
+        said.update(headers)
+        if url.host.endswith(_LOCAL):
             extensions["sni_hostname"] = url.host
             said["host"] = url.netloc.decode("ascii")
-            url = url.copy_with(host="127.0.0.1")
-        if content is not None and not isinstance(content, (bytes, bytearray, str)):
-            content = pieces(content)
+            url = url.copy_with(host=_HERE)
+        content: Union[bytes, AsyncIterable[bytes], None] = None
+        if isinstance(body, bytes):
+            said["content-length"] = str(len(body))
+            content = cut(body) if len(body) > PIECE else body
+        elif body is not None:
+            content = pieces(body)
         return self._client.build_request(
             method,
             url,
             headers=said,
             content=content,
-            timeout=self._patience(self._timeout if timeout == UNSET else timeout),
+            timeout=patience,
             extensions=extensions or None,
         )
 
-    @staticmethod
-    def _patience(seconds: Optional[float]) -> httpx.Timeout:
-        return httpx.Timeout(seconds, connect=CONNECT, pool=None)
+    def _url(self, path: str, query: Optional[Query], base: Optional[str] = None) -> httpx.URL:
+        """Returns where a request goes. Whatever its path says, the token stays below its base."""
+        below = httpx.URL(base or f"{self._settings.origin}/")
+        url = below.join(path)
+        if not str(url).startswith(str(below)) or not may_have_token(below):
+            raise ValueError(f"the token isn't sent to {url}, which isn't below {below}")
+        chosen = {name: _word(value) for name, value in (query or {}).items() if value is not None}
+        return url.copy_merge_params(chosen) if chosen else url
+
+
+def _patience(silence: Optional[float], until: Optional[float] = None) -> httpx.Timeout:
+    connect = CONNECT
+    if until is not None:
+        left = max(0.001, until - time.monotonic())
+        connect = min(connect, left)
+        silence = left if silence is None else min(silence, left)
+    return httpx.Timeout(silence, connect=connect, pool=None)
 
 
 async def _problem(answer: httpx.Response) -> object:
@@ -180,14 +244,14 @@ async def _problem(answer: httpx.Response) -> object:
             body += part
             if len(body) > _MAX_PROBLEM:
                 break
-    except httpx.TransportError:
+    except httpx.RequestError:
         pass  # the status is enough
     finally:
         await answer.aclose()
-    return _parsed(body)
+    return _json_or_none(body)
 
 
-def _parsed(body: bytes) -> object:
+def _json_or_none(body: bytes) -> object:
     try:
         return encoding.loads(body)
     except ValueError:
@@ -195,7 +259,7 @@ def _parsed(body: bytes) -> object:
 
 
 def _broken(
-    asked: str, error: httpx.TransportError, attempts: int = 1
+    asked: str, error: httpx.RequestError, attempts: int = 1
 ) -> Union[ConnectionFailed, TimedOut]:
     text = str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote
 
 from .._io_async import pause
+from .._parsing import parsed
 from .._settings import IDLE
 from ..errors import ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable
 from ..models import Watch as WatchState
@@ -80,23 +80,26 @@ class AsyncWatch:
     async def __aiter__(self) -> AsyncIterator[WatchEvent]:
         """Yields what happens until it is closed."""
         failures = 0
+        lost = False
         while not self._closed:
             try:
+                if lost:
+                    # There is another one, which something may be missing from.
+                    await self._begin()
+                    lost = False
+                    yield WatchEvent(
+                        sequence=self.sequence, kind="overflow", path=self.state.path, folder=True
+                    )
                 async for event in self._connection():
                     failures = 0
                     yield event
             except NotFound as error:
                 if self._closed:
                     return
-                if error.code == "no-such-workspace":
+                if lost or error.code == "no-such-workspace":
                     raise
-                # The watch is gone: there is another one, which something may be missing from.
-                await self._begin()
+                lost = True
                 self._tell(error)
-                yield WatchEvent(
-                    sequence=self.sequence, kind="overflow", path=self.state.path, folder=True
-                )
-                continue
             except (ConnectionFailed, TimedOut, Unavailable) as error:
                 self._tell(error)
             most = min(_LONGEST_PAUSE, _PAUSE * 2.0**failures)
@@ -120,7 +123,7 @@ class AsyncWatch:
         }
         async with self._transport.stream("GET", f"{self._one()}/events", **sending) as answer:
             async for event in server_events(answer.aiter_raw()):
-                said = WatchEvent.model_validate(json.loads(event.data))
+                said = WatchEvent.model_validate(parsed(event.data))
                 # One that came before the connection broke isn't told of again.
                 if said.sequence > self.sequence:
                     self.sequence = said.sequence

@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from ..errors import DevgateError, Failed, NotFound, TimedOut
-from ..models import Snapshot
+from ..models import Health, Snapshot, Statistics
 from ..models import Workspace as WorkspaceInfo
 from .files import AsyncFiles, gone
 from .ports import AsyncPorts
@@ -194,6 +194,17 @@ class AsyncWorkspace:
         await self.settled(timeout=timeout)
         if self.info.state == "failed":
             self.must_be("running")
+
+    async def statistics(self, *, window: Optional[str] = None) -> Statistics:
+        """Shows what it used: processors, memory, disk, network. ``window`` is how far back,
+        ``hour`` or ``day``."""
+        where = f"{self._one()}/statistics"
+        said = await self._transport.json("GET", where, query={"window": window})
+        return Statistics.model_validate(said)
+
+    async def health(self) -> Health:
+        """Asks its agent how it is."""
+        return Health.model_validate(await self._transport.json("GET", f"{self._one()}/health"))
 
     async def watch(
         self,

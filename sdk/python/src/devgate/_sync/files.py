@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -12,10 +11,11 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._io_sync import Content, in_thread
-from ..errors import ConnectionFailed, NotFound
-from ..models import Entry, FileLine, GitStatus, SearchEnd, Unpacked
+from .._parsing import parsed
+from ..errors import ConnectionFailed, Failed, NotFound
+from ..models import Entry, FileLine, GitStatus, ProcessResult, SearchEnd, Unpacked
 from .lines import lines
-from .transport import Transport
+from .transport import UNSET, Transport
 from .upload import Progress, upload
 
 Local = Union[str, "os.PathLike[str]"]
@@ -144,7 +144,7 @@ class Files:
     def upload(
         self,
         path: str,
-        source: Union[bytes, Local],
+        source: Union[bytes, bytearray, memoryview, Local],
         *,
         mode: Optional[str] = None,
         parents: bool = False,
@@ -159,7 +159,7 @@ class Files:
         return upload(
             self._transport,
             f"{self._base}/uploads",
-            source if isinstance(source, bytes) else Path(source),
+            Path(source) if isinstance(source, (str, os.PathLike)) else bytes(source),
             {"path": path, "mode": mode, "parents": parents},
             durable,
             piece_size,
@@ -173,7 +173,8 @@ class Files:
 
     def move(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Moves or renames. ``to`` is the thing's own new path."""
-        return self._change("move", {"from": source, "to": to, "overwrite": overwrite})
+        asked = {"from": source, "to": to, "overwrite": overwrite}
+        return self._change("move", asked, timeout=None)
 
     def copy(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Copies, folders with all that is in them."""
@@ -182,7 +183,8 @@ class Files:
 
     def set_mode(self, path: str, mode: str, *, recursive: bool = False) -> Entry:
         """Sets permissions: ``0755``."""
-        return self._change("mode", {"path": path, "mode": mode, "recursive": recursive})
+        asked = {"path": path, "mode": mode, "recursive": recursive}
+        return self._change("mode", asked, timeout=None)
 
     def link(self, path: str, target: str) -> Entry:
         """Makes a symbolic link."""
@@ -190,7 +192,8 @@ class Files:
 
     def delete(self, path: str, *, recursive: bool = False) -> None:
         """Deletes; a folder that has something in it with ``recursive`` only."""
-        gone(self._transport, self._base, {"path": path, "recursive": recursive})
+        query = {"path": path, "recursive": recursive}
+        gone(self._transport, self._base, query, timeout=None)
 
     def download_tree(self, path: str, *, format: str = "tar") -> Iterator[bytes]:
         """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``."""
@@ -261,8 +264,30 @@ class Files:
         said = self._transport.json("GET", where, query={"path": path})
         return GitStatus.model_validate(said)
 
+    def git_clone(
+        self,
+        url: str,
+        path: Optional[str] = None,
+        *,
+        branch: Optional[str] = None,
+        depth: Optional[int] = None,
+    ) -> None:
+        """Clones a git repository into a folder, without ``path`` one of the home that is called
+        as it is, and waits until it is there. When this is cancelled, git ends."""
+        wanted = {"url": url, "path": path, "branch": branch, "depth": depth}
+        said = self._transport.json(
+            "POST",
+            f"{self._workspace}/git/clone",
+            query={"wait": True, "attached": True},
+            json={name: value for name, value in wanted.items() if value is not None},
+            timeout=None,
+        )
+        result = ProcessResult.model_validate(said)
+        if result.process.exit_code != 0:
+            raise Failed(result.stderr.strip() or "git didn't say why", code="clone-failed")
+
     def _change(
-        self, what: str, asked: Mapping[str, Any], timeout: Optional[float] = -1.0
+        self, what: str, asked: Mapping[str, Any], timeout: Optional[float] = UNSET
     ) -> Entry:
         body = {name: value for name, value in asked.items() if value is not None}
         where = f"{self._base}/{what}"
@@ -275,7 +300,7 @@ class Files:
         where = f"{self._base}/{what}"
         with self._transport.stream("GET", where, query=query, timeout=None) as answer:
             for line in lines(answer.iter_raw()):
-                said = json.loads(line)
+                said = parsed(line)
                 if "done" in said:
                     search.end = SearchEnd.model_validate(said)
                     return

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Optional
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 import httpx
 
+from .._parsing import parsed
 from .._settings import IDLE
-from ..errors import TimedOut
+from ..errors import ConnectionFailed, TimedOut
 from ..models import Port, PortSetting
 from .files import gone
 from .lines import server_events
 from .transport import Transport
+
+_EARLY = 0.01
+"""How much too early a timer may be, in seconds."""
 
 
 class Ports:
@@ -34,29 +37,27 @@ class Ports:
         return [Port.model_validate(item) for item in said["items"]]
 
     def follow(self, *, timeout: float = IDLE) -> Iterator[Sequence[Port]]:
-        """Yields the whole list, now and with each change."""
-        headers = {"accept": "text/event-stream"}
-        with self._transport.stream("GET", self._base, headers=headers, timeout=timeout) as answer:
-            for event in server_events(answer.iter_raw()):
-                if event.name == "ports":
-                    items = json.loads(event.data)["items"]
-                    yield [Port.model_validate(item) for item in items]
+        """Yields the whole list, now and with each change. ``timeout`` is how long the server may
+        be silent, in seconds."""
+        for ports in self._lists(timeout, None):
+            yield ports
 
     def wait_for(self, port: int, *, timeout: float = 60.0) -> Port:
         """Waits until something listens on a port."""
         until = time.monotonic() + timeout
         while True:
-            left = until - time.monotonic()
+            late = until - _EARLY
             try:
-                for ports in self.follow(timeout=max(0.001, left)):
+                for ports in self._lists(IDLE, until):
                     for one in ports:
                         if one.port == port and one.listening:
                             return one
-                    if time.monotonic() > until:
-                        break
             except TimedOut:
-                pass
-            if time.monotonic() > until:
+                pass  # the server was silent
+            except ConnectionFailed:
+                if time.monotonic() < late:
+                    raise
+            if time.monotonic() >= late:
                 text = f"nothing listens on port {port} after {timeout} s"
                 raise TimedOut(text, code="timed-out")
 
@@ -82,8 +83,19 @@ class Ports:
     def request(
         self, port: int, path: str = "/", *, method: str = "GET", **sending: Any
     ) -> AbstractContextManager[httpx.Response]:
-        """Sends a request to a port's web application, as the owner of the token. The answer is
-        a context: ``with ports.request(8000) as answer``."""
-        base = self.address(port)
-        where = urljoin(base if base.endswith("/") else f"{base}/", path.lstrip("/"))
-        return self._transport.stream(method, where, **sending)
+        """Sends a request to a port's web application, as the owner of the token, and to nowhere
+        else; redirects aren't followed. The answer is a context:
+        ``with ports.request(8000) as answer``."""
+        address = self.address(port)
+        base = address if address.endswith("/") else f"{address}/"
+        return self._transport.stream(method, path.lstrip("/"), base=base, **sending)
+
+    def _lists(self, timeout: float, until: Optional[float]) -> Iterator[Sequence[Port]]:
+        headers = {"accept": "text/event-stream"}
+        with self._transport.stream(
+            "GET", self._base, headers=headers, timeout=timeout, until=until
+        ) as answer:
+            for event in server_events(answer.iter_raw()):
+                if event.name == "ports":
+                    items = parsed(event.data)["items"]
+                    yield [Port.model_validate(item) for item in items]

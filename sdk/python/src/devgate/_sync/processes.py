@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed
 
-from .._io_sync import Content, Socket, close_socket
+from .._io_sync import Content, Socket, close_socket, receive
+from .._parsing import parsed
+from .._settings import IDLE
 from ..errors import ConnectionFailed, error_of
 from ..models import Process, ProcessResult
 from .files import gone
@@ -58,7 +60,7 @@ class Processes:
         while nobody reads, and ends with this program, unless ``detach`` is said."""
         asked = _request(command, script, {**more, "detach": detach})
         socket = self._transport.socket(f"{self._base}/run")
-        run = Run(socket)
+        run = Run(self._transport, socket)
         run._begin(asked)
         return run
 
@@ -66,7 +68,7 @@ class Processes:
         """Follows a program that was started before, from some of its bytes on."""
         query = {"stdout_from": stdout_from, "stderr_from": stderr_from}
         socket = self._transport.socket(f"{self._base}/{quote(process)}/attach", query)
-        run = Run(socket)
+        run = Run(self._transport, socket)
         run._begin(None)
         return run
 
@@ -158,7 +160,8 @@ class Run:
     dropped: int
     """How much of what it wrote was left out, in bytes: none of what ``run`` started."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, transport: Transport, socket: Socket) -> None:
+        self._transport = transport
         self._socket = socket
         self._over = False
         self.dropped = 0
@@ -172,7 +175,7 @@ class Run:
             begun = False
             while not begun:
                 message = self._receive()
-                begun = isinstance(message, str) and self._hear(json.loads(message))
+                begun = isinstance(message, str) and self._hear(parsed(message))
         except BaseException:
             self.close()
             raise
@@ -193,7 +196,7 @@ class Run:
         while not self._over:
             message = self._receive()
             if isinstance(message, str):
-                self._hear(json.loads(message))
+                self._hear(parsed(message))
             elif message[:1] == b"\x01":
                 yield Output("stdout", message[1:])
             elif message[:1] == b"\x02":
@@ -206,9 +209,9 @@ class Run:
             pass
         return self.process
 
-    def write(self, data: Union[str, bytes]) -> None:
+    def write(self, data: Union[str, bytes, bytearray, memoryview]) -> None:
         """Writes to its stdin, and waits while it doesn't read."""
-        content = data.encode() if isinstance(data, str) else data
+        content = data.encode() if isinstance(data, str) else bytes(data)
         # Nothing at all would be the end.
         for at in range(0, len(content), _PIECE):
             self._send(b"\x00" + content[at : at + _PIECE])
@@ -231,6 +234,7 @@ class Run:
 
     def close(self) -> None:
         """Closes the connection; a program that still runs is hung up, unless it was detached."""
+        self._transport.forget(self._socket)
         if self._over:
             self._socket.close()
         else:
@@ -245,8 +249,9 @@ class Run:
 
     def _receive(self) -> Union[str, bytes]:
         try:
-            return self._socket.recv()
+            return receive(self._socket, IDLE)
         except ConnectionClosed as error:
+            self._transport.forget(self._socket)
             text = f"the connection to the program ended ({error})"
             raise ConnectionFailed(text, code="cut-off") from error
 

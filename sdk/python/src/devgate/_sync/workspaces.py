@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from ..errors import DevgateError, Failed, NotFound, TimedOut
-from ..models import Snapshot
+from ..models import Health, Snapshot, Statistics
 from ..models import Workspace as WorkspaceInfo
 from .files import Files, gone
 from .ports import Ports
@@ -194,6 +194,17 @@ class Workspace:
         self.settled(timeout=timeout)
         if self.info.state == "failed":
             self.must_be("running")
+
+    def statistics(self, *, window: Optional[str] = None) -> Statistics:
+        """Shows what it used: processors, memory, disk, network. ``window`` is how far back,
+        ``hour`` or ``day``."""
+        where = f"{self._one()}/statistics"
+        said = self._transport.json("GET", where, query={"window": window})
+        return Statistics.model_validate(said)
+
+    def health(self) -> Health:
+        """Asks its agent how it is."""
+        return Health.model_validate(self._transport.json("GET", f"{self._one()}/health"))
 
     def watch(
         self,
