@@ -1,7 +1,9 @@
-//! The SDKs, driven by their own examples and tests.
+//! The SDKs: their examples over the packages as they are installed, and their own tests.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use crate::api::Api;
 use crate::component::cache;
@@ -18,20 +20,23 @@ pub enum Sdk {
 }
 
 impl Sdk {
-    /// Returns one of its examples, with what tells it where the gateway is.
+    /// Returns one of the examples of its package, beside the package as it is installed, with
+    /// what tells it where the gateway is.
     #[track_caller]
     pub fn example(self, target: &Target, api: &Api, name: &str, args: &[&str]) -> Command {
-        let examples = self.folder().join("examples");
+        let example = self.installed().join("examples").join(name);
         let mut command = match self {
             Self::TypeScript => {
-                assert_installed(&self.folder().join("dist/index.js"));
                 let mut node = plain("node");
-                node.arg(examples.join(name).with_extension("mjs"));
+                node.arg(example.with_extension("mjs"));
                 node
             }
             Self::Python => {
-                let mut python = self.python();
-                python.arg(examples.join(name).with_extension("py"));
+                let mut python = Command::new(self.installed().join("venv/bin/python"));
+                python
+                    .arg(example.with_extension("py"))
+                    .env_remove("PYTHONPATH")
+                    .env("PYTHONDONTWRITEBYTECODE", "1");
                 python
             }
         };
@@ -40,6 +45,33 @@ impl Sdk {
             .env("DEVGATE_URL", api.origin())
             .env("DEVGATE_TOKEN", api.token())
             .env("DEVGATE_CA", target.gateway().data().join("certs/ca.pem"));
+        command
+    }
+
+    /// Returns what checks the types of the installed package and of its examples, as strictly
+    /// as a user's project may be.
+    #[track_caller]
+    pub fn checks_of_types(self) -> Command {
+        let installed = self.installed();
+        let examples = files(&installed.join("examples"));
+        let mut command = match self {
+            Self::TypeScript => {
+                let mut tsc = plain("node");
+                tsc.arg(self.folder().join("node_modules/typescript/bin/tsc"))
+                    .args("--noEmit --strict --allowJs --checkJs".split(' '))
+                    .args("--skipLibCheck false --target es2022 --module nodenext".split(' '));
+                tsc
+            }
+            Self::Python => {
+                let mut mypy = self.python();
+                mypy.env_remove("PYTHONPATH")
+                    .args(["-m", "mypy", "--strict", "--scripts-are-modules"])
+                    .arg("--python-executable")
+                    .arg(installed.join("venv/bin/python"));
+                mypy
+            }
+        };
+        command.args(examples).current_dir(installed);
         command
     }
 
@@ -80,6 +112,27 @@ impl Sdk {
             .join(name)
     }
 
+    /// Returns where its package is installed, as `scripts/sdk.sh` does from what there is now.
+    #[track_caller]
+    fn installed(self) -> PathBuf {
+        let folder = self.folder();
+        let name = folder.file_name().expect("it has a name");
+        let installed = folder.join("../.installed").join(name);
+        let done = installed.join("done");
+        assert_installed(&done);
+        let packed = modified(&done);
+        for file in ["src", "examples"].map(|part| folder.join(part)) {
+            for file in files(&file) {
+                assert!(
+                    modified(&file) <= packed,
+                    "{} is newer than what is installed: sh scripts/sdk.sh",
+                    file.display()
+                );
+            }
+        }
+        installed
+    }
+
     #[track_caller]
     fn python(self) -> Command {
         let path = cache().join("sdk/python/bin/python");
@@ -99,4 +152,24 @@ fn assert_installed(path: &Path) {
         "{} is missing: sh scripts/sdk.sh",
         path.display()
     );
+}
+
+/// Returns the files in a folder and below it, but for what Python keeps there.
+#[track_caller]
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            found.push(path);
+        } else if !path.ends_with("__pycache__") {
+            found.extend(files(&path));
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).unwrap().modified().unwrap()
 }

@@ -1,4 +1,4 @@
-//! The SDKs: their examples, as people run them, and their own tests.
+//! The SDKs: their examples, as people run them with the packages, and their own tests.
 
 use std::fs;
 use std::path::PathBuf;
@@ -97,6 +97,24 @@ fn check_files_and_builds(sdk: Sdk) {
     let ended = running.finish(LIMIT);
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert_eq!(ended.out(), "ready\nbye\nended with 7\n");
+}
+
+#[track_caller]
+fn check_clones(sdk: Sdk) {
+    let trial = Trial::new(sdk);
+    let project = trial.project();
+    let _ = trial.run("files", &[NAME]).ok();
+    let script = "git init -q -b trunk && git -c user.name=a -c user.email=a@localhost \
+                  commit -q --allow-empty -m first";
+    let _ = trial.run("build", &[NAME, script]).ok();
+    let url = format!("file://{}", project.display());
+    let said = trial.run("clone", &[NAME, &url]).ok().out();
+    for line in ["cloned trunk, clean\n", " is ok\n", "processors: "] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let again = trial.run("clone", &[NAME, &url]);
+    assert_ne!(again.code(), 0, "{again:?}");
+    assert!(again.err().contains("already exists"), "{again:?}");
 }
 
 #[track_caller]
@@ -201,6 +219,12 @@ fn check_its_own_tests(sdk: Sdk) {
     }
 }
 
+#[track_caller]
+fn check_types(sdk: Sdk) {
+    let done = run(&mut sdk.checks_of_types(), b"", CHECKS);
+    assert_eq!(done.code(), 0, "{done:?}");
+}
+
 macro_rules! of_both {
     ($($name:ident: $check:ident,)+) => {
         $(mod $name {
@@ -221,8 +245,10 @@ macro_rules! of_both {
 
 of_both! {
     examples_write_files_and_build: check_files_and_builds,
+    examples_clone_a_repository_and_show_what_is_used: check_clones,
     a_watch_goes_on_over_a_restart_of_the_gateway: check_watch_over_a_restart,
     examples_open_ports_take_snapshots_and_delete: check_ports_snapshots_and_deletion,
     a_narrowed_token_does_what_it_is_for_and_no_more: check_a_narrowed_token,
+    the_types_of_its_package_hold_in_a_strict_project: check_types,
     its_own_tests_pass_and_what_is_generated_is_what_the_document_gives: check_its_own_tests,
 }
