@@ -7,13 +7,14 @@ mod carry;
 mod follow;
 mod port;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use super::failure::{Failure, Kind};
 use super::output::{self, Format};
 use super::ready::ready;
 use crate::identity::Target;
-use port::{Forward, Place};
+use port::{Forward, Place, bare};
 
 /// Reports that wait to be said; whoever has one more waits.
 const WAITING: usize = 64;
@@ -36,13 +37,14 @@ pub(super) struct PortForward {
     /// PORT, LOCAL:PORT or LOCAL:HOST:PORT; 0 as LOCAL takes a free one
     #[arg(value_name = "PORT", required_unless_present = "all")]
     ports: Vec<Forward>,
-    /// Forward all ports that something listens on, as they come and go; where one is taken
-    /// here, the next free one leads there
+    /// Forward the ports that something listens on, as they come and go, up to 128 of them.
+    /// Where one is taken here, the next free one leads there; those below 1024 are 8000 higher
+    /// here, 80 is 8080
     #[arg(long)]
     all: bool,
-    /// Address to listen on here; 0.0.0.0 lets everybody on the network in
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    address: IpAddr,
+    /// Address to listen on here, or a name of one; 0.0.0.0 lets everybody on the network in
+    #[arg(long, default_value = "127.0.0.1")]
+    address: String,
     #[command(flatten)]
     format: Format,
 }
@@ -69,6 +71,8 @@ enum Report {
         to: Place,
         detail: String,
     },
+    /// More ports listen than are forwarded.
+    Full { detail: String },
 }
 
 /// What has to be said, or ends everything.
@@ -96,21 +100,24 @@ impl Reports {
 pub(super) async fn run(client: &mut Client, command: PortForward) -> Result<(), Failure> {
     let target = command.workspace.to_string();
     let inside = client.inside(&target, "port-forward").await?;
+    let address = resolve(&command.address).await?;
     ready(client, &command.workspace).await?;
     let (sender, mut reports) = mpsc::channel(WAITING);
     let sender = Reports(sender);
     let mut tasks = JoinSet::new();
-    let mut explicit = Vec::new();
+    let mut explicit = BTreeSet::new();
     for forward in command.ports {
-        let listener = listen(SocketAddr::new(command.address, forward.local))
+        let listener = TcpListener::bind(SocketAddr::new(address, forward.local))
             .await
-            .map_err(|error| taken(command.address, &forward, &error))?;
-        explicit.push(forward.to.port);
+            .map_err(|error| taken(address, &forward, &error))?;
+        if forward.to.is_inside() {
+            explicit.insert(forward.to.port);
+        }
         let serving = serve(listener, forward, inside.another(), sender.clone());
         tasks.spawn(serving);
     }
     if command.all {
-        let following = follow::follow(inside.another(), command.address, explicit, sender.clone());
+        let following = follow::follow(inside.another(), address, explicit, sender.clone());
         tasks.spawn(following);
     }
     drop(sender);
@@ -131,8 +138,19 @@ pub(super) async fn run(client: &mut Client, command: PortForward) -> Result<(),
     }
 }
 
-async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// Returns the address that a text is, or is a name of: the first one of IPv4, where it has
+/// any.
+async fn resolve(text: &str) -> Result<IpAddr, Failure> {
+    let unknown = |why: String| {
+        let message = format!("there is no address {text:?} to listen on here: {why}");
+        Failure::new(Kind::Usage, message)
+    };
+    let found = lookup_host((bare(text), 0)).await;
+    let found = found.map_err(|error| unknown(error.to_string()))?;
+    let mut found: Vec<_> = found.map(|address| address.ip()).collect();
+    found.sort_by_key(IpAddr::is_ipv6);
+    let first = found.first().copied();
+    first.ok_or_else(|| unknown("the name has none".to_owned()))
 }
 
 /// Takes connections of one port until it is dropped, with all that came.
@@ -188,6 +206,31 @@ fn tell(report: &Report, format: Format) -> Result<(), Failure> {
         Report::Failed { to, detail } => {
             output::note(&format!("devgate: {to}: {detail}"));
             Ok(())
+        }
+        Report::Full { detail } => {
+            output::note(&format!("devgate: {detail}"));
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_may_be_a_name() {
+        for (text, address) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+        ] {
+            let resolved = resolve(text).await.unwrap();
+            assert_eq!(resolved, address.parse::<IpAddr>().unwrap(), "{text}");
+        }
+        for bad in ["", "no such name", "300.0.0.1"] {
+            assert_eq!(resolve(bad).await.unwrap_err().kind(), Kind::Usage, "{bad}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What leads where, as it is written on the command line.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -29,6 +30,12 @@ impl Place {
     pub(super) fn inside(port: u16) -> Self {
         let host = LOCALHOST.to_owned();
         Self { host, port }
+    }
+
+    /// Tells whether it is in the workspace itself.
+    pub(super) fn is_inside(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == LOCALHOST || address.is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -72,7 +79,7 @@ impl FromStr for Forward {
 }
 
 /// Returns a host without the brackets of an IPv6 address.
-fn bare(host: &str) -> &str {
+pub(super) fn bare(host: &str) -> &str {
     let inner = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
@@ -82,6 +89,20 @@ fn bare(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_host_is_not_the_workspace() {
+        for (text, inside) in [
+            ("5432", true),
+            ("1:127.0.0.1:5432", true),
+            ("1:[::1]:5432", true),
+            ("5432:db.internal:5432", false),
+            ("5432:10.0.0.7:5432", false),
+        ] {
+            let forward: Forward = text.parse().unwrap();
+            assert_eq!(forward.to.is_inside(), inside, "{text}");
+        }
+    }
 
     #[test]
     fn all_three_forms_are_read() {

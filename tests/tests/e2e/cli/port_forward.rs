@@ -113,6 +113,54 @@ fn all_ports_come_and_go_and_one_that_is_taken_leads_from_the_next() {
 }
 
 #[test]
+fn another_hosts_port_does_not_stand_for_the_workspaces_own() {
+    let machine = Machine::start();
+    let port = ports::free();
+    let python = program("python3");
+    let serve = format!(
+        "exec {} -m http.server --bind 127.0.0.1 {port}",
+        python.display()
+    );
+    let _serving = machine.target.ssh().start(serve);
+    let other = format!("0:db.invalid:{port}");
+    let args = ["port-forward", "default", &other, "--all", "--json"];
+    let forwarding = machine.start_running(&args);
+    let own = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let own = |line: &Value| line["port"] == port && line["host"] == "localhost";
+        lines(whole).iter().any(own)
+    };
+    forwarding.wait_for_bytes(SOON, "the workspace's own port", own);
+}
+
+#[test]
+fn it_listens_on_the_address_that_is_said_or_named() {
+    let machine = Machine::start();
+    let echo = servers::echo("127.0.0.1:0").port();
+    let to = format!("0:{echo}");
+    for (address, here) in [("::1", "::1"), ("localhost", "127.0.0.1")] {
+        let args = [
+            "port-forward",
+            "default",
+            &to,
+            "--address",
+            address,
+            "--json",
+        ];
+        let forwarding = machine.start_running(&args);
+        let open = local(&forwarding, "forwarding", echo);
+        assert_eq!(open.ip().to_string(), here);
+        assert_eq!(exchange(open, b"sent".to_vec()), b"sent");
+        let again = format!("{}:{echo}", open.port());
+        let args = ["port-forward", "default", &again, "--address", address];
+        machine.fails(&args, 1, &[&open.to_string(), "listens there already"]);
+    }
+    let nowhere = ["port-forward", "default", &to, "--address", "no.invalid"];
+    machine.fails(&nowhere, 2, &["no.invalid"]);
+}
+
+#[test]
 fn it_goes_on_through_a_restart_of_the_gateway() {
     let mut machine = Machine::start();
     let echo = servers::echo("127.0.0.1:0").port();
