@@ -21,6 +21,7 @@ use axum::response::Response;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use super::run_output::{PIECE, after};
 use crate::agent::Agent;
 use crate::awake::Typed;
 use crate::runs::{Hold, Reader, Request, Run, Stream, View};
-use input::{Gone, receive};
+use input::{Gone, WINDOW, receive};
 
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,7 +65,7 @@ pub(super) struct Begin {
 
 /// What a client is told.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 enum ToClient<'a> {
     Started(View),
     Attached {
@@ -76,8 +77,20 @@ enum ToClient<'a> {
         stream: &'static str,
         bytes: u64,
     },
+    /// How much of its input the process took so far, in bytes.
+    StdinTaken(usize),
     Ended(View),
     Error(&'a Problem),
+}
+
+/// What a client is told first.
+#[derive(Debug, Serialize)]
+struct Greeting<'a> {
+    #[serde(flatten)]
+    begins: ToClient<'a>,
+    /// How much input that isn't taken it may have sent, in bytes, so that what it sends
+    /// besides is heard at once.
+    stdin_window: usize,
 }
 
 type Sink = SplitSink<WebSocket, Message>;
@@ -132,7 +145,7 @@ pub(super) async fn run(
                 // The process needn't the agent, and outlives no agent.
                 drop(agent);
                 let started = ToClient::Started(client.run.view());
-                client.serve(socket, &started).await;
+                client.serve(socket, started).await;
             }
             Err(problem) => {
                 let (mut sink, _) = socket.split();
@@ -174,7 +187,7 @@ pub(super) async fn attach(
             stopping: agent.stopping(),
         };
         drop(agent);
-        client.serve(socket, &attached).await;
+        client.serve(socket, attached).await;
     }))
 }
 
@@ -213,7 +226,7 @@ async fn asked(socket: &mut WebSocket) -> Option<Result<Request, Problem>> {
 }
 
 impl Client {
-    async fn serve(self, socket: WebSocket, greeting: &ToClient<'_>) {
+    async fn serve(self, socket: WebSocket, begins: ToClient<'_>) {
         let Self {
             run,
             hold,
@@ -223,11 +236,17 @@ impl Client {
             stopping,
         } = self;
         let (mut sink, mut stream) = socket.split();
+        let (taken, taking) = watch::channel(0);
         let ended = {
-            let mut received = pin!(receive(&mut stream, &run, &mut leash, &typed));
+            let mut received = pin!(receive(&mut stream, &run, &mut leash, &typed, &taken));
             let sending = async {
-                tell(&mut sink, greeting).await?;
-                send(&mut sink, &run, hold.as_ref(), at).await
+                let stdin_window = WINDOW;
+                let greeting = Greeting {
+                    begins,
+                    stdin_window,
+                };
+                tell(&mut sink, &greeting).await?;
+                send(&mut sink, &run, hold.as_ref(), at, taking).await
             };
             tokio::select! {
                 sent = sending => {
@@ -265,10 +284,15 @@ async fn send(
     run: &Run,
     hold: Option<&Hold>,
     mut at: [u64; 2],
+    mut taken: watch::Receiver<usize>,
 ) -> Result<(), axum::Error> {
     let mut changed = run.follow();
     let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     loop {
+        if taken.has_changed().unwrap_or_default() {
+            let bytes = *taken.borrow_and_update();
+            tell(sink, &ToClient::StdinTaken(bytes)).await?;
+        }
         changed.borrow_and_update();
         // Before it is read: what is written comes before the end.
         let ended = run.ended_at().is_some();
@@ -306,12 +330,13 @@ async fn send(
         tokio::select! {
             // Its sender is there as long as the process is.
             _ = changed.changed() => {}
+            _ = taken.changed() => taken.mark_changed(),
             _ = ping.tick() => sink.send(Message::Ping(axum::body::Bytes::new())).await?,
         }
     }
 }
 
-async fn tell(sink: &mut Sink, message: &ToClient<'_>) -> Result<(), axum::Error> {
+async fn tell(sink: &mut Sink, message: &impl Serialize) -> Result<(), axum::Error> {
     let text = serde_json::to_string(message).map_err(axum::Error::new)?;
     sink.send(Message::Text(text.into())).await
 }

@@ -1493,7 +1493,7 @@ export interface paths {
         };
         /**
          * Run a process over a WebSocket
-         * @description A WebSocket. The first message is the client's, a `ProcessRequest`; it is answered with `started` or `error`. Nothing that the process writes is lost: a client that doesn't read stops it. When the socket goes, the process is hung up (SIGHUP, and SIGKILL 5 s later), unless it was detached. It takes what a POST takes. Binary messages are a byte that names a channel, and data: 0 is stdin, 1 stdout, 2 stderr; stdin without data ends it. Text messages are JSON: `ProcessControl` to the process, `ProcessNotice` from it. `ended` is the last one, and the socket is closed with 1000. Data for a program that doesn't read it waits, and what is sent after it as well.
+         * @description A WebSocket. The first message is the client's, a `ProcessRequest`; it is answered with `started` or `error`. Nothing that the process writes is lost: a client that doesn't read stops it. When the socket goes, the process is hung up (SIGHUP, and SIGKILL 5 s later), unless it was detached. It takes what a POST takes. Binary messages are a byte that names a channel, and data: 0 is stdin, 1 stdout, 2 stderr; stdin without data ends it. Text messages are JSON: `ProcessControl` to the process, `ProcessNotice` from it. `ended` is the last one, and the socket is closed with 1000. Data for a program that doesn't read it waits, and beyond `stdin_window` what is sent after it as well: a client that counts `stdin_taken` gets its signals through.
          */
         get: operations["runProcess"];
         put?: never;
@@ -1534,7 +1534,7 @@ export interface paths {
         };
         /**
          * Follow a process over a WebSocket
-         * @description A WebSocket to a process that runs, or has ended; it begins with `attached`. The process never waits for it. Binary messages are a byte that names a channel, and data: 0 is stdin, 1 stdout, 2 stderr; stdin without data ends it. Text messages are JSON: `ProcessControl` to the process, `ProcessNotice` from it. `ended` is the last one, and the socket is closed with 1000. Data for a program that doesn't read it waits, and what is sent after it as well.
+         * @description A WebSocket to a process that runs, or has ended; it begins with `attached`. The process never waits for it. Binary messages are a byte that names a channel, and data: 0 is stdin, 1 stdout, 2 stderr; stdin without data ends it. Text messages are JSON: `ProcessControl` to the process, `ProcessNotice` from it. `ended` is the last one, and the socket is closed with 1000. Data for a program that doesn't read it waits, and beyond `stdin_window` what is sent after it as well: a client that counts `stdin_taken` gets its signals through.
          */
         get: operations["attachProcess"];
         put?: never;
@@ -2954,8 +2954,9 @@ export interface components {
             stdout_from: number;
         };
         /**
-         * @description A text message to a process's `WebSocket`: one of these. It is heard while input waits for
-         *     the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+         * @description A text message to a process's `WebSocket`: one of these. It is heard at once where no more
+         *     input than `stdin_window` waits for the process; otherwise once the process has taken some.
+         *     Where a message of any kind has more than 4 MiB, the
          *     socket is closed with 1009; where the workspace stops, with 1001.
          */
         ProcessControl: {
@@ -2975,13 +2976,28 @@ export interface components {
             /** @description Of which output. */
             stream: components["schemas"]["ProcessStream"];
         };
-        /** @description A text message from a process's `WebSocket`: one of these. */
+        /**
+         * @description A text message from a process's `WebSocket`: one of these, with the first one
+         *     `stdin_window`. What isn't known is to be ignored.
+         */
         ProcessNotice: {
             attached?: components["schemas"]["ProcessAttached"] | null;
             dropped?: components["schemas"]["ProcessDropped"] | null;
             ended?: components["schemas"]["Process"] | null;
             error?: components["schemas"]["Problem"] | null;
             started?: components["schemas"]["Process"] | null;
+            /**
+             * Format: int64
+             * @description How many bytes for stdin from this client it took so far, or doesn't want. It is told
+             *     each time that a quarter of the window was taken.
+             */
+            stdin_taken?: number | null;
+            /**
+             * Format: int64
+             * @description With the first one: how many bytes for stdin a client may have sent beyond those of
+             *     `stdin_taken`, so that a signal that it sends after them is heard at once.
+             */
+            stdin_window?: number | null;
         };
         ProcessPage: {
             items: components["schemas"]["Process"][];

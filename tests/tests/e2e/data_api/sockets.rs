@@ -200,6 +200,58 @@ fn what_a_client_says_passes_the_input_that_waits() {
 }
 
 #[test]
+fn a_client_that_counts_what_was_taken_is_always_heard() {
+    let target = Target::devgate(Reach::Unix);
+    let caller = Caller::of(target.gateway());
+    let client = caller.client();
+    caller.run(async {
+        let mut socket = client.socket("/processes/run").await;
+        // It reads once it is told to, and nothing more then.
+        let script = "exec 2>/dev/null; trap 'head -c 5000000 >/dev/null; echo read' USR1; \
+                      trap 'exit 4' USR2; echo ready; while :; do sleep 0.1; done";
+        socket
+            .say(&json!({ "script": script, "stdin": "open" }))
+            .await;
+        let first = socket.text().await;
+        assert!(first["started"].is_object(), "{first}");
+        let window = first["stdin_window"].as_u64().unwrap();
+        let Said::Data(1, ready) = socket.next().await else {
+            panic!("it isn't ready");
+        };
+        assert_eq!(ready, "ready\n");
+        let piece = vec![0; 1000];
+        let (mut sent, mut taken, mut asked) = (0, 0, false);
+        while sent < 6_000_000 {
+            if sent + 1000 <= taken + window {
+                socket.data(0, &piece).await;
+                sent += 1000;
+                continue;
+            }
+            if !asked {
+                // All that may wait waits, and this is heard nevertheless.
+                socket.say(&json!({ "signal": "USR1" })).await;
+                asked = true;
+            }
+            match socket.next().await {
+                Said::Text(text) => {
+                    let now = text["stdin_taken"].as_u64().expect("it is told");
+                    assert!(taken < now && now <= sent, "{taken} {now} {sent}");
+                    taken = now;
+                }
+                said => assert!(
+                    matches!(&said, Said::Data(1, read) if read == "read\n"),
+                    "{said:?}"
+                ),
+            }
+        }
+        assert!(asked && taken > window);
+        socket.say(&json!({ "signal": "USR2" })).await;
+        let (_, last) = socket.rest().await;
+        assert_eq!(last["ended"]["exit_code"], 4);
+    });
+}
+
+#[test]
 fn a_message_that_is_too_long_ends_the_process() {
     let target = Target::devgate(Reach::Unix);
     let caller = Caller::of(target.gateway());

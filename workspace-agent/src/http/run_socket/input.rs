@@ -9,18 +9,28 @@ use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use serde::Deserialize;
+use tokio::sync::watch;
 use tracing::debug;
 
 use super::{Leash, STDIN, is_too_long};
 use crate::awake::Typed;
 use crate::runs::{Cells, Input, Run, RunError, Target};
 
-/// How much input may wait for a process before its client isn't listened to, in bytes:
-/// signals pass what waits.
-const MAX_WAITING: usize = 1024 * 1024;
+/// How much input may wait for a process, in bytes: signals pass what waits. A client that
+/// has no more under way is always listened to.
+pub(super) const WINDOW: usize = 1024 * 1024;
 
-/// What a piece of it costs besides its bytes.
-const PIECE_COST: usize = 64;
+/// How much has to be taken before the client is told again, in bytes.
+const STEP: usize = WINDOW / 4;
+
+/// How much it costs before its client isn't listened to: some ends of input are no data.
+const MAX_COST: usize = WINDOW + 64 * 1024;
+
+/// What an end costs.
+const END_COST: usize = 64;
+
+/// Smaller pieces become one up to this, in bytes: what they cost is their bytes.
+const PIECE: usize = 4096;
 
 /// What a client says.
 #[derive(Debug, Default, Deserialize)]
@@ -42,17 +52,24 @@ pub(super) enum Gone {
     SaidTooMuch,
 }
 
-/// Takes what the client sends, until it is gone.
+/// Takes what the client sends, until it is gone, and tells how many bytes of input the
+/// process took.
 pub(super) async fn receive(
     stream: &mut SplitStream<WebSocket>,
     run: &Run,
     leash: &mut Option<Leash>,
     typed: &Typed,
+    taken: &watch::Sender<usize>,
 ) -> Gone {
     let mut waiting = Waiting::default();
     let gone = loop {
         let done = tokio::select! {
-            written = waiting.write(run) => written,
+            written = waiting.write(run) => {
+                if waiting.taken - *taken.borrow() >= STEP {
+                    taken.send_replace(waiting.taken);
+                }
+                written
+            }
             message = stream.next(), if waiting.has_room() => match message {
                 Some(Ok(Message::Binary(bytes))) if bytes.first() == Some(&STDIN) => {
                     typed.note();
@@ -91,16 +108,23 @@ pub(super) async fn receive(
 struct Waiting {
     inputs: VecDeque<Input>,
     cost: usize,
+    /// How much it took, or doesn't want, in bytes.
+    taken: usize,
 }
 
 impl Waiting {
     fn has_room(&self) -> bool {
-        self.cost < MAX_WAITING
+        self.cost < MAX_COST
     }
 
     fn push(&mut self, input: Input) {
         self.cost += cost(&input);
-        self.inputs.push_back(input);
+        match (self.inputs.back_mut(), input) {
+            (Some(Input::Data(last)), Input::Data(more)) if last.len() + more.len() <= PIECE => {
+                *last = [&last[..], &more].concat().into();
+            }
+            (_, input) => self.inputs.push_back(input),
+        }
     }
 
     /// Hands over the first piece; waits for ever where there is none. Cancel-safe.
@@ -109,15 +133,20 @@ impl Waiting {
             return pending().await;
         };
         let written = run.write(first).await;
-        self.cost -= self.inputs.pop_front().as_ref().map_or(0, cost);
+        if let Some(first) = self.inputs.pop_front() {
+            self.cost -= cost(&first);
+            if let Input::Data(bytes) = first {
+                self.taken += bytes.len();
+            }
+        }
         written
     }
 }
 
 fn cost(input: &Input) -> usize {
     match input {
-        Input::Data(bytes) => PIECE_COST + bytes.len(),
-        Input::End => PIECE_COST,
+        Input::Data(bytes) => bytes.len(),
+        Input::End => END_COST,
     }
 }
 
@@ -133,5 +162,30 @@ fn act(said: FromClient, run: &Run, leash: &mut Option<Leash>) -> Result<(), Run
     match said.signal {
         Some(signal) => run.signal(&signal, Target::Group),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_window_has_room_however_small_its_pieces_are() {
+        let mut waiting = Waiting::default();
+        for _ in 0..WINDOW {
+            assert!(waiting.has_room());
+            waiting.push(Input::Data(Bytes::from_static(b"x")));
+        }
+        waiting.push(Input::End);
+        assert!(waiting.has_room(), "a signal isn't heard");
+        assert_eq!(waiting.inputs.len(), WINDOW / PIECE + 1);
+        // What is typed after an end comes after it.
+        waiting.push(Input::Data(Bytes::from_static(b"y")));
+        assert!(matches!(waiting.inputs.back(), Some(Input::Data(y)) if y == "y"));
+        // A client that doesn't count waits.
+        waiting.push(Input::Data(Bytes::from(vec![0; MAX_COST - WINDOW])));
+        assert!(!waiting.has_room());
     }
 }

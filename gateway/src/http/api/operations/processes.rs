@@ -19,7 +19,8 @@ const MESSAGES: &str = "Binary messages are a byte that names a channel, and dat
                         stdout, 2 stderr; stdin without data ends it. Text messages are JSON: \
                         `ProcessControl` to the process, `ProcessNotice` from it. `ended` is the \
                         last one, and the socket is closed with 1000. Data for a program that \
-                        doesn't read it waits, and what is sent after it as well.";
+                        doesn't read it waits, and beyond `stdin_window` what is sent after it \
+                        as well: a client that counts `stdin_taken` gets its signals through.";
 
 /// Returns the operations.
 pub(super) fn all() -> Vec<Operation> {

@@ -240,8 +240,9 @@ pub struct AttachProcessQuery {
     pub stderr_from: Option<u64>,
 }
 
-/// A text message to a process's `WebSocket`: one of these. It is heard while input waits for
-/// the process, up to 1 MiB of that. Where a message of any kind has more than 4 MiB, the
+/// A text message to a process's `WebSocket`: one of these. It is heard at once where no more
+/// input than `stdin_window` waits for the process; otherwise once the process has taken some.
+/// Where a message of any kind has more than 4 MiB, the
 /// socket is closed with 1009; where the workspace stops, with 1001.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProcessControl {
@@ -253,13 +254,20 @@ pub struct ProcessControl {
     pub detach: Option<bool>,
 }
 
-/// A text message from a process's `WebSocket`: one of these.
+/// A text message from a process's `WebSocket`: one of these, with the first one
+/// `stdin_window`. What isn't known is to be ignored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProcessNotice {
     /// The first one of `run`: it was started.
     pub started: Option<Process>,
     /// The first one of `attach`: this is it, and from where on its outputs follow.
     pub attached: Option<ProcessAttached>,
+    /// With the first one: how many bytes for stdin a client may have sent beyond those of
+    /// `stdin_taken`, so that a signal that it sends after them is heard at once.
+    pub stdin_window: Option<u64>,
+    /// How many bytes for stdin from this client it took so far, or doesn't want. It is told
+    /// each time that a quarter of the window was taken.
+    pub stdin_taken: Option<u64>,
     /// It wrote faster than this client read, and this is left out. With `run` only once it was
     /// killed while the client didn't read.
     pub dropped: Option<ProcessDropped>,
