@@ -4,6 +4,8 @@
 //! other way round, byte for byte; who is slow holds up the other.
 
 mod carry;
+mod input;
+mod signals;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -16,12 +18,13 @@ use serde::{Deserialize, Serialize};
 use super::args::Source;
 use super::client::Client;
 use super::failure::{Failure, Kind};
-use super::output;
 use super::ready::ready;
 use super::which::client;
 use crate::config::Period;
 use crate::http::problem::Problem;
 use crate::identity::Target;
+use input::Stdin;
+use signals::Signals;
 use terminal::{Cells, Raw};
 
 /// What it ends with where the connection broke, or nothing was run.
@@ -36,14 +39,24 @@ const TIMED_OUT: u8 = 124;
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALLED: u8 = 128;
 
-/// What `--help` says of exit codes.
-const EXIT_CODES: &str = "\
-Exit codes: the command's own; 128 and the signal's number where one ended it; 124 after
---timeout; 127 where it can't be started; 255 where devgate itself failed.";
+/// What it ends with where nobody reads what the command still writes: SIGPIPE, 13, as for
+/// a program that writes there itself.
+const CUT_OFF: u8 = SIGNALLED + 13;
+
+/// What `--help` says of its end.
+const ENDS: &str = "\
+Exit codes: the command's own; 128 and the signal's number where one ended it, 141 where
+nobody reads its output any more; 124 after --timeout; 127 where it can't be started; 255
+where devgate itself failed.
+
+Signals go to the command. The same TERM, HUP or QUIT for the second time, or a third INT
+within 5 seconds, leaves it, whatever it or the server does; so do, with -t, the end of the
+terminal and ~. typed at the beginning of a line (~~ there is one ~). A command that is left
+gets SIGHUP.";
 
 /// `devgate exec`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = ENDS)]
 pub(super) struct Exec {
     /// WORKSPACE, or WORKSPACE.OWNER
     workspace: Target,
@@ -127,11 +140,14 @@ pub(super) async fn run(source: &Source, command: Exec) -> Result<(), Failure> {
     let run = async { exec(&mut client(source)?, command).await };
     let outcome = match run.await {
         Ok(outcome) => outcome,
-        // Who reads the output has gone, or it was asked for in the wrong way.
-        Err(failure) if matches!(failure.kind(), Kind::Silent | Kind::Usage) => {
-            return Err(failure);
+        Err(failure) => {
+            return Err(match failure.kind() {
+                Kind::Usage | Kind::Ended(_) => failure,
+                // Who read the output has gone, and the command didn't end.
+                Kind::Silent => failure.ending_with(CUT_OFF),
+                _ => failure.ending_with(LOST),
+            });
         }
-        Err(failure) => return Err(failure.ending_with(LOST)),
     };
     let (code, why) = match outcome {
         Outcome::Ended(ended) => code(&ended),
@@ -147,45 +163,52 @@ pub(super) async fn run(source: &Source, command: Exec) -> Result<(), Failure> {
 }
 
 async fn exec(client: &mut Client, command: Exec) -> Result<Outcome, Failure> {
-    let screen = if command.tty {
-        Some(terminal::size().ok_or_else(|| {
-            let message = "stdin is no terminal, which -t takes: leave it out (-i reads stdin)";
-            Failure::new(Kind::Usage, message)
-        })?)
-    } else {
-        None
-    };
+    if command.tty {
+        screen()?;
+    }
     let target = command.workspace.to_string();
     let mut inside = client.inside(&target, "exec").await?;
     ready(client, &command.workspace).await?;
-    let reads = command.interactive && screen.is_none();
+    let socket = inside.run().await.map_err(|error| inside.explain(error))?;
+    // Before its size is taken: it may have another one by now, and changes again.
+    let signals = Signals::new()?;
+    let screen = command.tty.then(screen).transpose()?;
+    let reads = match (screen, command.interactive) {
+        (Some(_), _) => Stdin::Typed,
+        (None, true) => Stdin::Read,
+        (None, false) => Stdin::Left,
+    };
     let request = Request {
         command: command.command,
         cwd: command.cwd,
         env: command.env.into_iter().collect(),
-        stdin: screen
-            .is_none()
-            .then_some(if reads { "open" } else { "none" }),
+        stdin: match reads {
+            Stdin::Typed => None,
+            Stdin::Read => Some("open"),
+            Stdin::Left => Some("none"),
+        },
         pty: screen.map(|cells| Pty {
             cells,
             term: env::var("TERM").ok().filter(|term| !term.is_empty()),
         }),
         timeout_seconds: command.timeout.map(|time| time.get().as_secs().max(1)),
     };
-    let socket = inside.run().await.map_err(|error| inside.explain(error))?;
     let raw = match screen {
         Some(_) => Some(Raw::begin()?),
         None => None,
     };
-    let reads = if raw.is_some() || reads {
-        carry::Stdin::Read
-    } else {
-        carry::Stdin::Left
-    };
-    let carried = carry::carry(socket, &request, reads, screen.is_some()).await;
+    let carried = carry::carry(socket, &request, reads, signals).await;
     // The terminal is as it was before anything is said.
     drop(raw);
     carried
+}
+
+/// Returns the size of the terminal here.
+fn screen() -> Result<Cells, Failure> {
+    terminal::size().ok_or_else(|| {
+        let message = "stdin is no terminal, which -t takes: leave it out (-i reads stdin)";
+        Failure::new(Kind::Usage, message)
+    })
 }
 
 /// Returns the exit code that tells how a command ended, and what to say of it.
@@ -205,11 +228,6 @@ fn code(ended: &Ended) -> (u8, Option<String>) {
     }
     let code = ended.exit_code.unwrap_or(u32::from(LOST));
     (u8::try_from(code).unwrap_or(LOST), None)
-}
-
-/// Says why something came to be as it did, beside what the command says itself.
-pub(super) fn note(text: &str) {
-    output::note(&format!("devgate: {text}"));
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! `devgate exec`, with a token alone.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use e2e::component::program;
-use e2e::process::{Running, run};
+use e2e::process::{Running, run, signal};
 use e2e::tmux::Terminal;
 use e2e::wait::{SOON, until};
 use nix::sys::signal::Signal;
@@ -51,11 +55,19 @@ fn bytes_are_exact_both_ways_and_the_end_of_stdin_is_handed_on() {
     assert!(back.stdout == sent, "{} bytes came back", back.stdout.len());
     let mut late = machine.command(&exec(&["-i"], &["sh", "-c", "cat; sleep 1; echo done"]));
     assert_eq!(run(&mut late, b"x", LIMIT).ok().out(), "xdone\n");
-    // Who reads no more ends it.
+}
+
+#[test]
+fn who_reads_no_more_ends_it_and_it_does_not_look_done() {
+    let machine = Machine::start();
     let line = machine.line("exec default -- yes");
     let mut head = Command::new(program("bash"));
-    head.args(["-c", &format!("{line} | head -c 100000 | wc -c")]);
-    assert_eq!(run(&mut head, b"", LIMIT).ok().out().trim(), "100000");
+    let line = format!("{line} | head -c 100000 | wc -c; echo ${{PIPESTATUS[0]}}");
+    head.args(["-c", &line]);
+    let ended = run(&mut head, b"", LIMIT).ok();
+    let words: Vec<_> = ended.out().split_whitespace().map(str::to_owned).collect();
+    assert_eq!(words, ["100000", "141"], "{ended:?}");
+    assert_eq!(ended.err(), "");
 }
 
 #[test]
@@ -68,9 +80,7 @@ fn who_reads_slowly_slows_the_command() {
     );
     let mut command = machine.command(&exec(&[], &["sh", "-c", &script]));
     // A pipe that nobody reads.
-    command
-        .stdout(std::process::Stdio::piped())
-        .stdin(std::process::Stdio::null());
+    command.stdout(Stdio::piped()).stdin(Stdio::null());
     let mut child = command.spawn().unwrap();
     let count = || {
         std::fs::read_to_string(&written)
@@ -80,7 +90,7 @@ fn who_reads_slowly_slows_the_command() {
     };
     let mut last = String::new();
     until(LIMIT, "a command that waits", || {
-        std::thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(1));
         let now = count();
         let waits = !now.is_empty() && now == last;
         last = now;
@@ -102,6 +112,120 @@ fn signals_are_handed_on() {
     let ended = running.finish(LIMIT);
     assert_eq!(ended.code(), 3, "{ended:?}");
     assert!(ended.out().ends_with("got\n"), "{ended:?}");
+}
+
+#[test]
+fn a_signal_passes_stdin_that_nobody_reads() {
+    let machine = Machine::start();
+    let script = "trap 'echo got; exit 5' INT; echo ready; while :; do sleep 0.1; done";
+    let mut command = machine.command(&exec(&["-i"], &["sh", "-c", script]));
+    let (stdin, mut pipe) = std::io::pipe().unwrap();
+    command.stdin(stdin).stdout(Stdio::piped());
+    let running = Running::start_as_it_is(&mut command);
+    drop(command);
+    let given = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&given);
+    thread::spawn(move || {
+        while pipe.write_all(&[0; 1000]).is_ok() {
+            count.fetch_add(1000, Ordering::Relaxed);
+        }
+    });
+    running.wait_for("ready", SOON);
+    let mut last = 0;
+    until(LIMIT, "a stdin that is full", || {
+        // Nothing tells so: nothing was taken for long.
+        thread::sleep(Duration::from_secs(1));
+        let now = given.load(Ordering::Relaxed);
+        let full = now > 0 && now == last;
+        last = now;
+        full
+    });
+    assert!(last < 4 << 20, "{last} bytes are under way");
+    running.signal(Signal::SIGINT);
+    let ended = running.finish(LIMIT);
+    assert_eq!(ended.code(), 5, "{ended:?}");
+    assert!(ended.out().ends_with("got\n"), "{ended:?}");
+}
+
+/// Sends a signal until it ends, and returns its exit code.
+fn insist(mut running: Running, kind: Signal) -> i32 {
+    until(LIMIT, "its end", || {
+        running.signal(kind);
+        running.ended().is_some()
+    });
+    let ended = running.finish(LIMIT);
+    assert!(ended.err().contains(kind.as_str()), "{ended:?}");
+    ended.code()
+}
+
+#[test]
+fn who_insists_leaves_a_command_that_does_not_end() {
+    let machine = Machine::start();
+    let script = "trap 'echo got' INT TERM; echo ready; while :; do sleep 0.1; done";
+    for (kind, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let running = machine.start_running(&exec(&[], &["sh", "-c", script]));
+        running.wait_for("ready", SOON);
+        running.signal(kind);
+        running.wait_for("got", SOON);
+        assert_eq!(insist(running, kind), code);
+    }
+}
+
+#[test]
+fn a_server_that_hangs_can_be_left_and_one_that_goes_is_told() {
+    let mut machine = Machine::start();
+    let command = ["sh", "-c", "echo ready; sleep 600"];
+    let agent = machine.target.gateway().agent();
+    let running = machine.start_running(&exec(&[], &command));
+    running.wait_for("ready", SOON);
+    signal(agent, Signal::SIGSTOP);
+    assert_eq!(insist(running, Signal::SIGTERM), 143);
+    signal(agent, Signal::SIGCONT);
+
+    let running = machine.start_running(&exec(&[], &command));
+    running.wait_for("ready", SOON);
+    machine.target.gateway_mut().kill();
+    let ended = running.finish(LIMIT);
+    assert_eq!(ended.code(), 255, "{ended:?}");
+    assert!(ended.err().contains("connection"), "{ended:?}");
+}
+
+#[test]
+fn on_a_terminal_a_tilde_and_a_dot_leave_a_server_that_hangs() {
+    let machine = Machine::start();
+    let line = machine.line("exec default -t -- sh -c 'echo ready; exec cat'");
+    let line = format!("{line}; echo code $?; stty -a | grep -o -- '-*icanon'");
+    let terminal = Terminal::start(machine.folder(), &line, 90, 25);
+    terminal.wait_for_line("ready");
+    let agent = machine.target.gateway().agent();
+    terminal.line("a~.b");
+    terminal.line("~~c");
+    terminal.wait("what was typed", |screen| {
+        let typed = |text| screen.lines().filter(|line| *line == text).count();
+        // Its echo, and cat's.
+        typed("a~.b") == 2 && typed("~c") == 2
+    });
+    signal(agent, Signal::SIGSTOP);
+    for _ in 0..40 {
+        terminal.line("nobody hears this");
+    }
+    terminal.keys(&["~", "."]);
+    terminal.wait_for_line("code 255");
+    // The terminal is as it was.
+    terminal.wait_for_line("icanon");
+    signal(agent, Signal::SIGCONT);
+}
+
+#[test]
+fn a_terminal_that_is_resized_while_the_workspace_starts_has_its_new_size_there() {
+    let machine = Machine::start();
+    machine.ok(&["stop", "default"]);
+    let script = "while :; do stty size; sleep 0.1; done";
+    let line = machine.line(&format!("exec default -t -- sh -c '{script}'"));
+    let terminal = Terminal::start(machine.folder(), &line, 90, 25);
+    terminal.wait("its start", |screen| screen.contains("starting"));
+    terminal.resize(70, 20);
+    terminal.wait_for_line("20 70");
 }
 
 #[test]
