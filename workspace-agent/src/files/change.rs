@@ -80,7 +80,7 @@ pub(crate) fn link(
     names.of(&place)
 }
 
-/// Gives something another path.
+/// Gives something another path. It replaces what [`copy::copy`] would.
 pub(crate) fn move_to(
     root: &Root,
     names: &Names,
@@ -105,10 +105,8 @@ pub(crate) fn move_to(
             remove(&source, from, Depth::All, stop)?;
         }
         Err(Errno::INVAL) => return Err(FileError::IntoItself(shown(from))),
-        // A folder over a file or over one that isn't empty, or a file over a folder.
-        Err(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST)
-            if replace == Replace::Yes =>
-        {
+        // A folder over one that isn't empty.
+        Err(Errno::NOTEMPTY | Errno::EXIST) if replace == Replace::Yes => {
             exchange(&source, &target, to, stop)?;
         }
         Err(Errno::NOENT) => return Err(Errno::NOENT).at(from),

@@ -29,7 +29,8 @@ pub(super) enum Odd {
 }
 
 /// Copies something, a folder with all that is in it. Links are copied as links; sockets
-/// and devices within a folder are left out.
+/// and devices within a folder are left out. A file never replaces a folder, nor a folder a
+/// file; a folder that is replaced goes with all that is in it.
 pub(crate) fn copy(
     root: &Root,
     names: &Names,
@@ -51,12 +52,19 @@ pub(super) fn copy_all(
 ) -> Result<Entry, FileError> {
     let (source, target) = (root.place(from)?, root.place(to)?);
     let stat = source.stat().at(from)?;
-    let there = target.kind().at(to)?;
-    if there.is_some() && replace == Replace::No {
-        return Err(Errno::EXIST).at(to);
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    // Before anything is copied in vain.
+    if let Some(there) = target.kind().at(to)? {
+        let is_folder = |kind| kind == FileType::Directory;
+        match (is_folder(kind), is_folder(there)) {
+            _ if replace == Replace::No => return Err(Errno::EXIST).at(to),
+            (false, true) => return Err(Errno::ISDIR).at(to),
+            (true, false) => return Err(Errno::NOTDIR).at(to),
+            (true, true) | (false, false) => {}
+        }
     }
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile if there != Some(FileType::Directory) => {
+    match kind {
+        FileType::RegularFile => {
             let file = source
                 .open(OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
                 .at(from)?;
@@ -84,8 +92,7 @@ pub(super) fn copy_all(
             finish(copied.as_fd(), &stat).at(to)?;
             whole.put(&target, (to, replace), stop)?;
         }
-        // A file over a folder, too.
-        FileType::RegularFile | FileType::Symlink | FileType::Fifo => {
+        FileType::Symlink | FileType::Fifo => {
             let whole = Passing::new(target.folder()).at(to)?;
             copy_one(
                 (source.folder(), source.name().as_encoded_bytes()),
@@ -122,9 +129,7 @@ impl Passing {
     ) -> Result<(), FileError> {
         let (folder, name) = (target.folder(), target.name());
         match rename(self.0.folder(), self.name(), folder, name, replace) {
-            Err(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST)
-                if replace == Replace::Yes =>
-            {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if replace == Replace::Yes => {
                 exchange(&self.0, target, to, stop)
             }
             put => put.at(to),

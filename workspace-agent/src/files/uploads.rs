@@ -5,19 +5,20 @@
 //! the file holds. Whoever sends a piece has its turn, and takes it from another one that
 //! was cut off and doesn't know it yet.
 
+mod notes;
+mod piece;
+
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, ftruncate, mkdirat};
-use rustix::fs::{openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, unlinkat};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
@@ -25,13 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::entry::{Entry, Names, modified, size, texts};
 use super::error::{At, FileError};
-use super::fresh::{Fresh, PREFIX, Replace, rename, sync_folder};
+use super::fresh::{PREFIX, Replace, rename, sync_folder};
 use super::place::{Place, Root, real_path};
-use super::walk::READ;
-use super::write::{Digest, hash, prepare, replaceable, replacing, write_all};
-
-/// Where the notes are, in the home.
-const FOLDER: &str = ".local/state/devgate/uploads";
+use super::write::{Digest, prepare, replaceable, replacing};
+use notes::{Note, id};
 
 /// Permissions that a note may give: none to run as somebody else.
 const ALLOWED: u32 = 0o777;
@@ -41,9 +39,6 @@ const MAX: usize = 1000;
 
 /// How long one is kept after its last piece.
 const KEPT: Duration = Duration::from_hours(24);
-
-/// Largest note, in bytes.
-const MAX_NOTE: u64 = 64 * 1024;
 
 /// How much is read at once for a digest, in bytes.
 const PIECE: usize = 1024 * 1024;
@@ -89,34 +84,6 @@ pub(crate) struct Upload {
     pub(crate) offset: u64,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
-}
-
-/// What becomes of a folder that is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Missing {
-    Made,
-    Left,
-}
-
-/// What is known of one besides what has come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Note {
-    /// The folder's path and the file's name, as bytes.
-    folder: Vec<u8>,
-    name: Vec<u8>,
-    size: u64,
-    sha256: Option<Digest>,
-    mode: Option<u32>,
-}
-
-impl Note {
-    fn path(&self) -> Vec<u8> {
-        [&self.folder, &b"/"[..], &self.name].concat()
-    }
-
-    fn passing(&self, id: &str) -> Vec<u8> {
-        [&self.folder, &b"/"[..], PREFIX.as_bytes(), id.as_bytes()].concat()
-    }
 }
 
 impl Uploads {
@@ -178,25 +145,6 @@ impl Uploads {
         let note = self.note(id)?;
         let file = self.open(root, id, &note, OFlags::PATH)?;
         Ok(shown(id, &note, &fstat(&file).at(&note.path())?))
-    }
-
-    /// Begins to add a piece at `offset`.
-    pub(crate) fn piece(&self, root: &Root, id: &str, offset: u64) -> Result<Piece, FileError> {
-        let note = self.note(id)?;
-        let mut file = self.open(root, id, &note, OFlags::WRONLY)?;
-        let there = size(&fstat(&file).at(&note.path())?);
-        if there != offset {
-            return Err(FileError::WrongOffset { offset: there });
-        }
-        file.seek(SeekFrom::Start(offset)).at(&note.path())?;
-        Ok(Piece {
-            id: id.to_owned(),
-            note,
-            file,
-            begin: offset,
-            end: offset,
-            hasher: None,
-        })
     }
 
     /// Puts one that is whole in its place.
@@ -304,146 +252,6 @@ impl Uploads {
             Err(error) => Err(error),
         }
     }
-
-    /// Returns the place of a note.
-    fn noted(&self, id: &str) -> Result<Place, FileError> {
-        // An id comes from a client.
-        if !is_id(id) {
-            return Err(FileError::NoUpload);
-        }
-        let folder = self.folder(Missing::Left)?;
-        let folder = folder.ok_or(FileError::NoUpload)?;
-        Ok(Place::new(folder, id.as_bytes()))
-    }
-
-    /// Opens the folder of the notes, through no symbolic link below the home: whoever is
-    /// confined to a folder that holds a part of the path would lead it elsewhere.
-    fn folder(&self, missing: Missing) -> Result<Option<OwnedFd>, FileError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let mut here = Root::of(&self.home, None)?.open(b"", flags)?;
-        for name in FOLDER.split('/') {
-            let place = Place::new(here, name.as_bytes());
-            let mut opened = place.open(flags, Mode::empty());
-            if matches!(opened, Err(Errno::NOENT)) {
-                if missing == Missing::Left {
-                    return Ok(None);
-                }
-                match mkdirat(place.folder(), name, Mode::from_raw_mode(0o755)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(error) => return Err(error).at(&place.path()),
-                }
-                opened = place.open(flags, Mode::empty());
-            }
-            here = opened.at(&place.path())?;
-        }
-        Ok(Some(here))
-    }
-
-    fn note(&self, id: &str) -> Result<Note, FileError> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = match self.noted(id)?.open(flags, Mode::empty()) {
-            // A link or a socket is no note.
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Err(FileError::NoUpload),
-            file => file.at(FOLDER.as_bytes())?,
-        };
-        if !is_file(&file).at(FOLDER.as_bytes())? {
-            return Err(FileError::NoUpload);
-        }
-        let file = File::from(file);
-        let mut text = Vec::new();
-        file.take(MAX_NOTE)
-            .read_to_end(&mut text)
-            .at(FOLDER.as_bytes())?;
-        let note: Note = serde_json::from_slice(&text).map_err(|_| FileError::NoUpload)?;
-        // Others may write here, too.
-        let plain = !note.name.is_empty() && !note.name.contains(&b'/');
-        if plain && note.folder.iter().all(|byte| *byte != 0) {
-            Ok(note)
-        } else {
-            Err(FileError::NoUpload)
-        }
-    }
-
-    fn write_note(&self, id: &str, note: &Note) -> Result<(), FileError> {
-        self.folder(Missing::Made)?;
-        let place = self.noted(id)?;
-        let mut fresh = Fresh::beside(place.folder()).at(FOLDER.as_bytes())?;
-        let text = serde_json::to_vec(note).map_err(std::io::Error::from);
-        let text = Bytes::from(text.at(FOLDER.as_bytes())?);
-        write_all(&mut fresh.file, &[text]).at(FOLDER.as_bytes())?;
-        fresh.put(place.name(), Replace::Yes).at(FOLDER.as_bytes())
-    }
-
-    fn forget(&self, id: &str) -> Result<(), FileError> {
-        let place = self.noted(id)?;
-        match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error).at(FOLDER.as_bytes()),
-        }
-    }
-
-    fn ids(&self) -> Result<Vec<String>, FileError> {
-        let Some(folder) = self.folder(Missing::Left)? else {
-            return Ok(Vec::new());
-        };
-        let folder = openat(&folder, ".", READ, Mode::empty()).at(FOLDER.as_bytes())?;
-        let mut ids = Vec::new();
-        for found in Dir::new(folder).at(FOLDER.as_bytes())? {
-            let found = found.at(FOLDER.as_bytes())?;
-            let name = found.file_name().to_str().unwrap_or_default();
-            if is_id(name) {
-                ids.push(name.to_owned());
-            }
-        }
-        Ok(ids)
-    }
-}
-
-/// A piece on its way into an upload. What was written of it stays.
-#[derive(Debug)]
-pub(crate) struct Piece {
-    id: String,
-    note: Note,
-    file: File,
-    begin: u64,
-    end: u64,
-    hasher: Option<Sha256>,
-}
-
-impl Piece {
-    /// Has a digest made of it.
-    pub(crate) fn hashed(self) -> Self {
-        let hasher = Some(Sha256::new());
-        Self { hasher, ..self }
-    }
-
-    /// Writes what comes next.
-    pub(crate) fn write(&mut self, pieces: &[Bytes]) -> Result<(), FileError> {
-        let length: usize = pieces.iter().map(Bytes::len).sum();
-        let end = self
-            .end
-            .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-        if end > self.note.size {
-            let size = self.note.size;
-            return Err(FileError::BeyondSize { size });
-        }
-        hash(self.hasher.as_mut(), pieces);
-        write_all(&mut self.file, pieces).at(&self.note.path())?;
-        self.end = end;
-        Ok(())
-    }
-
-    /// Ends it, all having come; one with another digest is taken back.
-    pub(crate) fn finish(mut self, wanted: Option<Digest>) -> Result<Upload, FileError> {
-        if let (Some(hasher), Some(wanted)) = (self.hasher.take(), wanted)
-            && hasher.finalize().as_slice() != wanted
-        {
-            ftruncate(&self.file, self.begin).at(&self.note.path())?;
-            return Err(FileError::Digest);
-        }
-        let stat = fstat(&self.file).at(&self.note.path())?;
-        Ok(shown(&self.id, &self.note, &stat))
-    }
 }
 
 fn is_file(opened: &OwnedFd) -> Result<bool, Errno> {
@@ -468,14 +276,6 @@ fn passing(target: &Place, id: &str) -> Result<Place, Errno> {
         .try_clone_to_owned()
         .map_err(|_| Errno::MFILE)?;
     Ok(Place::new(folder, format!("{PREFIX}{id}").as_bytes()))
-}
-
-fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-fn id() -> String {
-    format!("{:016x}", rand::random::<u64>())
 }
 
 fn digest(file: &mut File) -> std::io::Result<Digest> {

@@ -149,7 +149,9 @@ pub struct MoveFile {
     /// Its path from then on: the thing's own, and not that of a folder to put it in.
     #[schema(min_length = 1, max_length = 4096)]
     pub to: String,
-    /// Whether it replaces what is there.
+    /// Whether it replaces what is there: a folder with all that is in it, as nothing is
+    /// merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
+    /// `not-a-folder`).
     #[schema(default = false)]
     pub overwrite: Option<bool>,
 }
