@@ -2161,6 +2161,11 @@ export interface components {
             delete_grace_seconds: number;
             /** @description What the hosts of applications end with. */
             domain: string;
+            /**
+             * @description The authority that signs certificates for them, likewise: what stands behind
+             *     `@cert-authority` in files of known hosts.
+             */
+            host_authority: string;
             /** @description The SSH host keys. */
             host_keys: components["schemas"]["HostKey"][];
             /** @description The same whole: algorithm and base64, as files of known hosts have them. */

@@ -1394,6 +1394,11 @@ class Connection(Model):
     """
     What the hosts of applications end with.
     """
+    host_authority: str
+    """
+    The authority that signs certificates for them, likewise: what stands behind
+    `@cert-authority` in files of known hosts.
+    """
     host_keys: list[HostKey]
     """
     The SSH host keys.
