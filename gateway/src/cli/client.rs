@@ -10,6 +10,7 @@ mod remote;
 mod rest;
 mod socket;
 mod trust;
+mod wait;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::http::problem::Problem;
 use crate::names::UserName;
 
 pub(super) use authority::{only, read as read_authority};
-pub(super) use files::{Entry, EntryKind};
+pub(super) use files::{Content, Count, Entry, EntryKind, Made, Over};
 pub(super) use inside::{Inside, Messages as RemoteMessages};
 pub(super) use remote::{Remote, Socket as RemoteSocket, Unanswered};
 pub(super) use rest::{Pieces, Rest, explain};

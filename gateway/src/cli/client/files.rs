@@ -1,18 +1,24 @@
 //! A workspace's files.
 
+mod content;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode, header};
 use hyper::body::Incoming;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::inside::Inside;
 use super::remote::Unanswered;
-use super::{bytes, parse, read, segment};
+use super::wait::Wait;
+use super::{bytes, parse, read};
 use crate::cli::failure::{Failure, Kind};
+
+pub(in crate::cli) use content::{Content, Count};
 
 /// Where a piece of an upload begins.
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -29,9 +35,9 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// Something in a workspace's filesystem.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::cli) struct Entry {
-    pub(in crate::cli) name: String,
+    name: String,
     #[serde(default)]
-    pub(in crate::cli) raw_path: Option<String>,
+    raw_path: Option<String>,
     pub(in crate::cli) kind: EntryKind,
     pub(in crate::cli) size: u64,
     mode: String,
@@ -51,6 +57,21 @@ pub(in crate::cli) enum EntryKind {
     Other,
 }
 
+/// Whether something had to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Made {
+    New,
+    ThereAlready,
+}
+
+/// Whether a copy may take the place of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Over {
+    Nothing,
+    /// That of a file, as what is copied is one.
+    Files,
+}
+
 /// A file that goes up in pieces.
 #[derive(Debug, Deserialize)]
 pub(in crate::cli) struct Upload {
@@ -60,6 +81,23 @@ pub(in crate::cli) struct Upload {
 }
 
 impl Entry {
+    /// Returns its name, as near to it as text can be.
+    pub(in crate::cli) fn shown(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns its name, byte for byte.
+    pub(in crate::cli) fn name(&self) -> Vec<u8> {
+        match &self.raw_path {
+            Some(path) => {
+                let path: Vec<u8> = percent_decode_str(path).collect();
+                let name = path.rsplit(|byte| *byte == b'/').next();
+                name.unwrap_or_default().to_vec()
+            }
+            None => self.name.clone().into_bytes(),
+        }
+    }
+
     /// Returns its permissions, without what would give somebody's rights to others.
     pub(in crate::cli) fn mode(&self) -> u32 {
         u32::from_str_radix(&self.mode, 8).unwrap_or(0o644) & 0o777
@@ -70,19 +108,25 @@ type Done<T> = Result<T, Unanswered>;
 
 impl Inside {
     /// Returns what is at a path; a link is followed.
-    pub(in crate::cli) async fn stat(&mut self, path: &str) -> Done<Option<Entry>> {
-        let path = format!("files/stat?path={}", segment(path));
+    pub(in crate::cli) async fn stat(&mut self, path: impl AsRef<[u8]>) -> Done<Option<Entry>> {
+        let path = format!("files/stat?path={}", encoded(path));
+        missing(self.json(&Method::GET, &path, None).await)
+    }
+
+    /// Returns what is at a path; a link itself.
+    pub(in crate::cli) async fn stat_itself(&mut self, path: &str) -> Done<Option<Entry>> {
+        let path = format!("files/stat?path={}&follow=false", encoded(path));
         missing(self.json(&Method::GET, &path, None).await)
     }
 
     /// Returns what is in a folder.
-    pub(in crate::cli) async fn list(&mut self, path: &str) -> Done<Vec<Entry>> {
+    pub(in crate::cli) async fn list(&mut self, path: impl AsRef<[u8]>) -> Done<Vec<Entry>> {
         #[derive(Deserialize)]
         struct Page {
             items: Vec<Entry>,
             next: Option<String>,
         }
-        let first = format!("files/list?path={}&limit=1000", segment(path));
+        let first = format!("files/list?path={}&limit=1000", encoded(path));
         let mut all = Vec::new();
         let mut path = first.clone();
         loop {
@@ -91,7 +135,7 @@ impl Inside {
             all.extend(page.items);
             match page.next {
                 Some(next) if more && all.len() < MAX_ENTRIES => {
-                    path = format!("{first}&cursor={}", segment(&next));
+                    path = format!("{first}&cursor={}", encoded(next));
                 }
                 _ => return Ok(all),
             }
@@ -100,19 +144,37 @@ impl Inside {
 
     /// Writes a small file.
     pub(in crate::cli) async fn put(&mut self, path: &str, mode: u32, body: Bytes) -> Done<()> {
-        let path = format!("files/content?path={}&mode={mode:04o}", segment(path));
+        let path = format!("files/content?path={}&mode={mode:04o}", encoded(path));
         let headers = [(CONTENT_DIGEST, digest(&body))];
-        let answer = self.raw(&Method::PUT, &path, &headers, body).await?;
+        let answer = self
+            .raw(&Method::PUT, &path, &headers, body, Wait::Usual)
+            .await?;
         self.gather(answer.into_body()).await.map(drop)
     }
 
     /// Makes a folder, or takes the one that is there.
-    pub(in crate::cli) async fn make_folder(&mut self, path: &str, mode: u32) -> Done<()> {
+    pub(in crate::cli) async fn make_folder(&mut self, path: &str, mode: u32) -> Done<Made> {
         let body = json!({ "path": path, "mode": format!("{mode:04o}"), "parents": true });
-        let _: Value = self
-            .json(&Method::POST, "files/folder", Some(&body))
-            .await?;
-        Ok(())
+        let made = self.ask(&Method::POST, "files/folder", Some(&body), Wait::Usual);
+        let problem = match made.await {
+            Ok((StatusCode::CREATED, _)) => return Ok(Made::New),
+            Ok(_) => return Ok(Made::ThereAlready),
+            Err(Unanswered::Refused(problem)) => problem,
+            Err(error) => return Err(error),
+        };
+        // The home, or what else has no name of its own; or something else is there.
+        let there = match problem.code.as_str() {
+            "bad-path" | "exists" => self.stat(path).await?,
+            _ => None,
+        };
+        match there {
+            Some(there) if there.kind == EntryKind::Folder => Ok(Made::ThereAlready),
+            Some(_) => {
+                let message = format!("{path} is in the way of a folder: move it");
+                Err(Failure::new(Kind::Failed, message).into())
+            }
+            None => Err(Unanswered::Refused(problem)),
+        }
     }
 
     /// Makes a symbolic link.
@@ -129,17 +191,19 @@ impl Inside {
         Ok(())
     }
 
-    /// Copies something to another place in the workspace.
-    pub(in crate::cli) async fn copy(&mut self, from: &str, to: &str) -> Done<()> {
-        let body = json!({ "from": from, "to": to, "overwrite": true });
-        let _: Value = self.json(&Method::POST, "files/copy", Some(&body)).await?;
-        Ok(())
+    /// Copies something to another place in the workspace, which may take any time.
+    pub(in crate::cli) async fn copy(&mut self, from: &str, to: &str, over: Over) -> Done<()> {
+        let overwrite = over == Over::Files;
+        let body = json!({ "from": from, "to": to, "overwrite": overwrite });
+        self.work("files/copy", &body).await
     }
 
     /// Removes a file or a link.
     pub(in crate::cli) async fn remove(&mut self, path: &str) -> Done<()> {
-        let path = format!("files?path={}", segment(path));
-        let answer = self.raw(&Method::DELETE, &path, &[], Bytes::new()).await?;
+        let path = format!("files?path={}", encoded(path));
+        let answer = self
+            .raw(&Method::DELETE, &path, &[], Bytes::new(), Wait::Usual)
+            .await?;
         self.gather(answer.into_body()).await.map(drop)
     }
 
@@ -172,45 +236,18 @@ impl Inside {
             (UPLOAD_OFFSET, offset.to_string()),
             (CONTENT_DIGEST, digest(&body)),
         ];
-        let answer = self.raw(&Method::PATCH, &path, &headers, body).await?;
+        let answer = self
+            .raw(&Method::PATCH, &path, &headers, body, Wait::Usual)
+            .await?;
         let upload: Upload = read(parse(&self.gather(answer.into_body()).await?)?)?;
         Ok(upload.offset)
     }
 
-    /// Gives an upload its name.
+    /// Gives an upload its name, once all of it was looked at, which may take any time.
     pub(in crate::cli) async fn complete(&mut self, id: &str, sha256: &str) -> Done<()> {
         let path = format!("files/uploads/{id}/complete");
         let body = json!({ "sha256": sha256 });
-        let _: Value = self.json(&Method::POST, &path, Some(&body)).await?;
-        Ok(())
-    }
-
-    /// Returns a file's content from a byte on; `None` where it is another file by now.
-    pub(in crate::cli) async fn content(
-        &mut self,
-        path: &str,
-        from: u64,
-        etag: &str,
-    ) -> Done<Option<Incoming>> {
-        let path = format!("files/content?path={}", segment(path));
-        let range = [
-            (header::RANGE, format!("bytes={from}-")),
-            (header::IF_RANGE, etag.to_owned()),
-        ];
-        let headers: &[_] = if from == 0 { &[] } else { &range };
-        let answer = self.raw(&Method::GET, &path, headers, Bytes::new()).await?;
-        let expected = if from == 0 {
-            let same = answer.headers().get(header::ETAG);
-            same.is_none_or(|now| now == etag)
-        } else {
-            answer.status() == StatusCode::PARTIAL_CONTENT
-        };
-        if !expected {
-            // What comes isn't wanted, nor the connection that it comes over.
-            self.hang_up();
-            return Ok(None);
-        }
-        Ok(Some(answer.into_body()))
+        self.work(&path, &body).await
     }
 
     async fn json<T: serde::de::DeserializeOwned>(
@@ -219,11 +256,31 @@ impl Inside {
         path: &str,
         body: Option<&Value>,
     ) -> Done<T> {
+        let (_, answer) = self.ask(method, path, body, Wait::Usual).await?;
+        Ok(read(answer)?)
+    }
+
+    /// Has something done that may take any time.
+    async fn work(&mut self, path: &str, body: &Value) -> Done<()> {
+        let done = self.ask(&Method::POST, path, Some(body), Wait::Forever);
+        done.await.map(drop)
+    }
+
+    async fn ask(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        wait: Wait,
+    ) -> Done<(StatusCode, Value)> {
         let headers = [(header::CONTENT_TYPE, "application/json".to_owned())];
         let body = body.map(Value::to_string).unwrap_or_default();
-        let answer = self.raw(method, path, &headers, Bytes::from(body)).await?;
+        let answer = self
+            .raw(method, path, &headers, Bytes::from(body), wait)
+            .await?;
+        let status = answer.status();
         let bytes = self.gather(answer.into_body()).await?;
-        Ok(read(parse(&bytes)?)?)
+        Ok((status, parse(&bytes)?))
     }
 
     async fn gather(&self, body: Incoming) -> Done<Bytes> {
@@ -242,6 +299,11 @@ fn missing<T>(answer: Done<T>) -> Done<Option<T>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Returns a path as a query has it, byte for byte.
+fn encoded(path: impl AsRef<[u8]>) -> String {
+    percent_encode(path.as_ref(), NON_ALPHANUMERIC).to_string()
 }
 
 fn digest(body: &[u8]) -> String {

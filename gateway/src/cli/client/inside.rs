@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::remote::{Remote, Socket, Unanswered};
 use super::rest::{Pieces, explain};
 use super::segment;
+use super::wait::Wait;
 use crate::cli::failure::Failure;
 
 /// The media type of Server-Sent Events.
@@ -33,7 +34,7 @@ pub(in crate::cli) struct Inside {
 }
 
 impl Inside {
-    pub(super) fn new(server: String, id: String, remote: Remote) -> Self {
+    pub(in crate::cli) fn new(server: String, id: String, remote: Remote) -> Self {
         Self { server, id, remote }
     }
 
@@ -71,13 +72,14 @@ impl Inside {
         path: &str,
         headers: &[(HeaderName, String)],
         body: Bytes,
+        wait: Wait,
     ) -> Result<Response<Incoming>, Unanswered> {
         let path = self.path(path);
-        self.remote.raw(method, &path, headers, body).await
+        self.remote.raw(method, &path, headers, body, wait).await
     }
 
     /// Leaves what still comes unread.
-    pub(super) fn hang_up(&mut self) {
+    pub(in crate::cli) fn hang_up(&mut self) {
         self.remote = self.remote.another();
     }
 

@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 
 use super::authority::MAX_AUTHORITY;
 use super::trust::{self, Trust};
+use super::wait::Wait;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
 use crate::http::problem::Problem;
@@ -242,7 +243,7 @@ impl Remote {
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             Ok(request)
         };
-        self.exchange(&make).await
+        self.exchange(&make, Wait::Usual).await
     }
 
     /// Sends a request with headers and a body of its own. The answer's body is read whole
@@ -253,6 +254,7 @@ impl Remote {
         path: &str,
         more: &[(HeaderName, String)],
         body: Bytes,
+        wait: Wait,
     ) -> Result<Response<Incoming>, Unanswered> {
         let make = |remote: &Self| {
             let mut request = request(method.clone(), path, &remote.origin.authority(), None)?;
@@ -266,7 +268,7 @@ impl Remote {
             }
             Ok(request)
         };
-        let (answer, sender) = self.exchange(&make).await?;
+        let (answer, sender) = self.exchange(&make, wait).await?;
         self.sender = Some(sender);
         Ok(answer)
     }
@@ -274,6 +276,7 @@ impl Remote {
     async fn exchange(
         &mut self,
         make: &(dyn Fn(&Self) -> Made + Sync),
+        wait: Wait,
     ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
         let mut kept = self.sender.take();
         loop {
@@ -284,7 +287,7 @@ impl Remote {
                 Some(sender) => sender,
                 None => self.connect().await?,
             };
-            let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+            let answer = wait.answer(sender.send_request(request)).await;
             let answer = match answer.map_err(|_| self.silent())? {
                 // The server had closed it; nothing was sent.
                 Err(error) if again && error.is_canceled() => continue,

@@ -1,67 +1,68 @@
 //! From a workspace to this machine.
 //!
 //! What a workspace says of its files isn't trusted: nothing is written outside of the place
-//! that was named, through no link and under no name that leads elsewhere.
+//! that was named, through no link and under no name that leads elsewhere, and no more than a
+//! file was said to have.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use http_body_util::BodyExt as _;
-
-use super::place::{below, name};
-use super::resume::{Patience, key};
-use super::{Copied, Folders, Progress, here, needs_recursive};
-use crate::cli::client::{Entry, EntryKind, Inside, Unanswered};
+use super::local::{Local, NewFolders, umask};
+use super::outcome::{Copied, Trouble};
+use super::part::{Origin, Part};
+use super::place::{below_bytes, name};
+use super::resume::Patience;
+use super::{Folders, Job, Progress, needs_recursive};
+use crate::cli::client::{Content, Entry, EntryKind, Inside, Made, Unanswered};
 use crate::cli::failure::{Failure, Kind};
 
-type Job<'a> = (Folders, &'a Progress, &'a mut Copied);
+/// Most of a file that has no size, as what the kernel makes up when it is read, in bytes.
+const MOST: u64 = 256 * 1024 * 1024;
+
+/// How often a file may be another one while it is copied.
+const CHANGES: usize = 5;
 
 /// Copies one file or folder to where it was said; `several` go into a folder.
 pub(super) async fn copy(
     mut inside: Inside,
     (from, to, several): (&str, &Path, bool),
     (folders, progress, copied): Job<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), Trouble> {
     let found = inside.stat(from).await;
-    let found = found.map_err(|error| inside.explain_about(error, from))?;
+    let found = found.map_err(|error| Trouble::there(&inside, error, from))?;
     let found = found.ok_or_else(|| {
         let message = format!("there is no {from} in the workspace");
         Failure::new(Kind::NotFound, message)
     })?;
     if found.kind == EntryKind::Folder && folders == Folders::Refused {
-        return Err(needs_recursive(from));
+        return Err(needs_recursive(from).into());
     }
+    let typed = Local::typed(to.to_owned());
     let to = match (to.is_dir(), name(from)) {
-        (true, Some(own)) => to.join(own),
+        (true, Some(own)) => typed.join(own.as_bytes()),
         (false, _) if several || ends_with_slash(to) && found.kind != EntryKind::Folder => {
             let message = format!("{} is no folder: make it first", to.display());
-            return Err(Failure::new(Kind::NotFound, message));
+            return Err(Failure::new(Kind::NotFound, message).into());
         }
         // What is in the home, or in `.`; or another name.
-        (true, None) | (false, _) => to.to_owned(),
+        (true, None) | (false, _) => typed,
     };
     let mut down = Down {
         inside,
         progress,
         copied,
+        umask: umask(),
     };
     match found.kind {
-        EntryKind::Folder => down.tree(from.to_owned(), to, found).await,
+        EntryKind::Folder => down.tree(from.as_bytes().to_vec(), to, found).await,
         EntryKind::File => {
             progress.found(found.size);
-            down.file(from, &to, found).await
+            down.file(from.as_bytes(), &to, found).await
         }
         _ => {
-            copied_nothing(down.copied, from);
+            down.copied.skipped.push(from.to_owned());
             Ok(())
         }
     }
-}
-
-fn copied_nothing(copied: &mut Copied, from: &str) {
-    copied.skipped.push(from.to_owned());
 }
 
 fn ends_with_slash(path: &Path) -> bool {
@@ -72,47 +73,86 @@ struct Down<'a> {
     inside: Inside,
     progress: &'a Progress,
     copied: &'a mut Copied,
+    /// Which permissions nobody gets.
+    umask: u32,
 }
+
+/// Something that is to be copied: its path there, its place here, and what it is.
+type Item = (Vec<u8>, Local, Entry);
 
 impl Down<'_> {
     /// Copies a folder with all that is in it.
-    async fn tree(&mut self, from: String, to: PathBuf, found: Entry) -> Result<(), Failure> {
-        // The place itself may be a link: it was named.
+    async fn tree(&mut self, from: Vec<u8>, to: Local, found: Entry) -> Result<(), Trouble> {
         let mut open = vec![(from, to, found)];
-        let mut closed = Vec::new();
-        let mut first = true;
+        let mut new = NewFolders::default();
         while let Some((from, to, found)) = open.pop() {
-            self.progress.doing(&from);
-            folder(&to, std::mem::take(&mut first))?;
-            self.copied.folders += 1;
-            closed.push((to.clone(), found.mode()));
-            let mut files = Vec::new();
-            for entry in self.list(&from).await? {
-                let own = safe(&entry)?;
-                let (from, to) = (below(&from, own), to.join(own));
-                match entry.kind {
-                    EntryKind::Folder => open.push((from, to, entry)),
-                    EntryKind::Symlink => self.link(&to, &entry)?,
-                    EntryKind::File => {
-                        self.progress.found(entry.size);
-                        files.push((from, to, entry));
+            self.progress.doing(&shown(&from));
+            match self.folder((&from, &to, &found), &mut new).await {
+                Ok(entries) => {
+                    for entry in entries {
+                        self.entry((&from, &to), entry, &mut open).await?;
                     }
-                    EntryKind::Other => copied_nothing(self.copied, &from),
                 }
-            }
-            for (from, to, entry) in files {
-                self.file(&from, &to, entry).await?;
+                Err(trouble) => self.copied.note(shown(&from), Err(trouble))?,
             }
         }
-        // The innermost first, as one may not be entered any more.
-        for (to, mode) in closed.into_iter().rev() {
-            let set = fs::set_permissions(&to, Permissions::from_mode(mode));
-            set.map_err(|error| here("change", &to, &error))?;
-        }
-        Ok(())
+        new.finish()
     }
 
-    async fn list(&mut self, from: &str) -> Result<Vec<Entry>, Failure> {
+    /// Makes a folder and returns what is to be in it.
+    async fn folder(
+        &mut self,
+        (from, to, found): (&[u8], &Local, &Entry),
+        new: &mut NewFolders,
+    ) -> Result<Vec<Entry>, Trouble> {
+        if to.make_folder()? == Made::New {
+            new.add(to.path.clone(), found.mode() & !self.umask);
+        }
+        self.copied.folders += 1;
+        let entries = self.list(from).await?;
+        for entry in &entries {
+            if entry.kind == EntryKind::File {
+                self.progress.found(entry.size);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Copies what is in a folder; another folder is left for later.
+    async fn entry(
+        &mut self,
+        (from, to): (&[u8], &Local),
+        entry: Entry,
+        open: &mut Vec<Item>,
+    ) -> Result<(), Trouble> {
+        let own = entry.name();
+        let from = below_bytes(from, &own);
+        if !is_safe(&own) {
+            let message = format!(
+                "the workspace has a file {:?}, which can't be one here",
+                shown(&own)
+            );
+            self.copied
+                .miss(shown(&from), &Failure::new(Kind::Failed, message));
+            return Ok(());
+        }
+        let to = to.join(&own);
+        let outcome = match entry.kind {
+            EntryKind::Folder => {
+                open.push((from, to, entry));
+                return Ok(());
+            }
+            EntryKind::Symlink => self.link(&to, &entry),
+            EntryKind::File => self.file(&from, &to, entry).await,
+            EntryKind::Other => {
+                self.copied.skipped.push(shown(&from));
+                Ok(())
+            }
+        };
+        self.copied.note(shown(&from), outcome)
+    }
+
+    async fn list(&mut self, from: &[u8]) -> Result<Vec<Entry>, Trouble> {
         let mut patience = Patience::new();
         loop {
             match self.inside.list(from).await {
@@ -122,188 +162,175 @@ impl Down<'_> {
         }
     }
 
-    fn link(&mut self, to: &Path, entry: &Entry) -> Result<(), Failure> {
+    fn link(&mut self, to: &Local, entry: &Entry) -> Result<(), Trouble> {
         let target = entry.target.as_deref().unwrap_or_default();
-        let made = match symlink(target, to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(to).and_then(|()| symlink(target, to))
-            }
-            made => made,
-        };
-        made.map_err(|error| here("make the link", to, &error))?;
+        if target.contains(char::REPLACEMENT_CHARACTER) {
+            let message = "what the link names is no UTF-8: name it otherwise";
+            return Err(Failure::new(Kind::Failed, message).into());
+        }
+        to.make_link(target)?;
         self.copied.links += 1;
         Ok(())
     }
 
-    async fn file(&mut self, from: &str, to: &Path, mut entry: Entry) -> Result<(), Failure> {
-        self.progress.doing(name(from).unwrap_or(from));
-        let mut patience = Patience::new();
-        let part = loop {
-            let part = Part::open(&self.inside, from, to, &entry)?;
-            match self.fetch(from, &entry, part, &mut patience).await? {
-                Fetched::Whole(part) => break part,
-                Fetched::Changed => {
-                    let found = self.inside.stat(from).await;
-                    let found = found.map_err(|error| self.inside.explain_about(error, from))?;
-                    entry = found.ok_or_else(|| {
-                        let message = format!("{from} was removed meanwhile");
-                        Failure::new(Kind::NotFound, message)
-                    })?;
-                }
-            }
-        };
-        part.place(to, entry.mode())?;
+    async fn file(&mut self, from: &[u8], to: &Local, mut entry: Entry) -> Result<(), Trouble> {
+        self.progress.doing(entry.shown());
+        let becomes = to.becomes().await?;
+        let mode = becomes.mode().unwrap_or(entry.mode() & !self.umask);
+        let mut part = Part::open(becomes, &to.path, &self.origin(from, &entry))?;
+        if let Err(trouble) = self.whole(from, &mut entry, &mut part).await {
+            return Err(match part.rest() {
+                Some(rest) => trouble.and(&rest),
+                None => trouble,
+            });
+        }
+        let length = part.length();
+        part.finish(mode).await?;
         self.copied.files += 1;
-        self.copied.bytes += entry.size;
+        self.copied.bytes += length;
         Ok(())
+    }
+
+    /// Fetches all of a file, and anew where it is another one by then.
+    async fn whole(
+        &mut self,
+        from: &[u8],
+        entry: &mut Entry,
+        part: &mut Part,
+    ) -> Result<(), Trouble> {
+        let mut patience = Patience::new();
+        for _ in 0..CHANGES {
+            if self.fetch(from, entry, part, &mut patience).await? == Fetched::Whole {
+                return Ok(());
+            }
+            if !patience.pause().await {
+                break;
+            }
+            let found = self.inside.stat(from).await;
+            let found = found.map_err(|error| self.trouble(error, from))?;
+            let found = found.filter(|found| found.kind == EntryKind::File);
+            *entry = found.ok_or_else(|| {
+                let message = format!("{} was removed meanwhile", shown(from));
+                Failure::new(Kind::NotFound, message)
+            })?;
+            part.restart(&self.origin(from, entry))?;
+        }
+        let message = format!("{} changes while it is copied", shown(from));
+        Err(Failure::new(Kind::Failed, message).into())
     }
 
     /// Fetches what is missing, as often as it is cut off.
     async fn fetch(
         &mut self,
-        from: &str,
+        from: &[u8],
         entry: &Entry,
-        mut part: Part,
+        part: &mut Part,
         patience: &mut Patience,
-    ) -> Result<Fetched, Failure> {
-        self.progress.did(part.length);
-        while part.length < entry.size {
-            let answer = self.inside.content(from, part.length, &entry.etag).await;
-            let mut answer = match answer {
-                Ok(Some(answer)) => answer,
-                Ok(None) => {
-                    part.forget();
-                    return Ok(Fetched::Changed);
-                }
-                Err(error) => {
-                    self.again(patience, error, from).await?;
-                    continue;
-                }
+    ) -> Result<Fetched, Trouble> {
+        let has_size = entry.size > 0;
+        let tag = has_size.then_some(entry.etag.as_str());
+        self.progress.did(part.length());
+        while !has_size || part.length() < entry.size {
+            let error = match self.inside.content(from, part.length(), tag).await {
+                Ok(None) => return Ok(Fetched::Changed),
+                Ok(Some(content)) => match self.pour(content, entry, part, patience).await? {
+                    Poured::To(fetched) => return Ok(fetched),
+                    Poured::Cut(error) => error,
+                },
+                Err(error) => error,
             };
-            while let Some(frame) = answer.frame().await {
-                let Ok(frame) = frame else {
-                    break;
-                };
-                let Ok(data) = frame.into_data() else {
-                    continue;
-                };
-                part.write(&data)?;
-                patience.renew();
-                self.progress.did(u64::try_from(data.len()).unwrap_or(0));
-            }
-            if part.length < entry.size {
-                let broke = Failure::new(Kind::Unreachable, "the connection broke");
-                self.again(patience, Unanswered::Failed(broke), from)
-                    .await?;
+            self.again(patience, error, from).await?;
+            if !has_size {
+                // Nothing says that it is the same.
+                part.restart(&self.origin(from, entry))?;
             }
         }
-        if part.length > entry.size {
-            part.forget();
-            return Ok(Fetched::Changed);
+        Ok(Fetched::Whole)
+    }
+
+    /// Takes what comes, and no more than was said.
+    async fn pour(
+        &mut self,
+        mut content: Content,
+        entry: &Entry,
+        part: &mut Part,
+        patience: &mut Patience,
+    ) -> Result<Poured, Trouble> {
+        let has_size = entry.size > 0;
+        let most = if has_size { entry.size } else { MOST };
+        loop {
+            match content.next().await {
+                Ok(Some(data)) => {
+                    let more = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                    if part.length().saturating_add(more) > most {
+                        self.inside.hang_up();
+                        if has_size {
+                            return Ok(Poured::To(Fetched::Changed));
+                        }
+                        let message = format!("{} has no size, and no end", entry.shown());
+                        return Err(Failure::new(Kind::Failed, message).into());
+                    }
+                    part.write(&data).await?;
+                    self.progress.did(more);
+                    if has_size && more > 0 {
+                        patience.renew();
+                    }
+                }
+                Ok(None) if !has_size || part.length() == entry.size => {
+                    return Ok(Poured::To(Fetched::Whole));
+                }
+                Ok(None) => {
+                    let broke = Failure::new(Kind::Unreachable, "the connection broke");
+                    return Ok(Poured::Cut(broke.into()));
+                }
+                Err(error) => return Ok(Poured::Cut(error)),
+            }
         }
-        Ok(Fetched::Whole(part))
+    }
+
+    fn origin<'a>(&'a self, path: &'a [u8], entry: &'a Entry) -> Origin<'a> {
+        Origin {
+            workspace: self.inside.id(),
+            path,
+            tag: &entry.etag,
+            size: entry.size,
+        }
     }
 
     async fn again(
         &self,
         patience: &mut Patience,
         error: Unanswered,
-        from: &str,
-    ) -> Result<(), Failure> {
+        from: &[u8],
+    ) -> Result<(), Trouble> {
         let again = patience.after(error).await;
-        again.map_err(|error| self.inside.explain_about(error, from))
+        again.map_err(|error| self.trouble(error, from))
+    }
+
+    fn trouble(&self, error: Unanswered, from: &[u8]) -> Trouble {
+        Trouble::there(&self.inside, error, &shown(from))
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fetched {
-    Whole(Part),
+    Whole,
     /// It is another file by now.
     Changed,
 }
 
-/// What came of a file, beside its place. It stays where the command is cut off, so that the
-/// next one goes on with it: its name says of which file it is.
-struct Part {
-    path: PathBuf,
-    file: File,
-    length: u64,
+/// How an answer ended.
+enum Poured {
+    To(Fetched),
+    Cut(Unanswered),
 }
 
-impl Part {
-    fn open(inside: &Inside, from: &str, to: &Path, entry: &Entry) -> Result<Self, Failure> {
-        let size = entry.size.to_string();
-        let key = key(&[inside.id(), from, &entry.etag, &size]);
-        let own = to.file_name().unwrap_or_default().to_string_lossy();
-        let path = to.with_file_name(format!(".{own}.{key}.devgate-part"));
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).mode(0o600);
-        options.custom_flags(nix::libc::O_NOFOLLOW);
-        let file = options.open(&path);
-        let file = file.map_err(|error| here("write", &path, &error))?;
-        let found = file
-            .metadata()
-            .map_err(|error| here("write", &path, &error))?;
-        let mut length = found.len();
-        if length > entry.size {
-            file.set_len(0)
-                .map_err(|error| here("write", &path, &error))?;
-            length = 0;
-        }
-        Ok(Self { path, file, length })
-    }
-
-    fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        let written = self.file.write_all(data);
-        written.map_err(|error| here("write", &self.path, &error))?;
-        self.length += u64::try_from(data.len()).unwrap_or(0);
-        Ok(())
-    }
-
-    fn forget(self) {
-        // What stays is only in the way.
-        let _ = fs::remove_file(&self.path);
-    }
-
-    /// Gives it its name.
-    fn place(self, to: &Path, mode: u32) -> Result<(), Failure> {
-        let placed = self.file.set_permissions(Permissions::from_mode(mode));
-        let placed = placed.and_then(|()| fs::rename(&self.path, to));
-        placed.map_err(|error| here("write", to, &error))
-    }
+/// Returns a path as a text.
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }
 
-/// Makes a folder, or takes the one that is there; but no link to one, unless it was named.
-fn folder(path: &Path, named: bool) -> Result<(), Failure> {
-    let made = fs::create_dir(path);
-    let found = if named {
-        path.metadata()
-    } else {
-        path.symlink_metadata()
-    };
-    match (made, found) {
-        (_, Ok(found)) if found.is_dir() => {
-            let open = Permissions::from_mode(found.permissions().mode() | 0o700);
-            let set = fs::set_permissions(path, open);
-            set.map_err(|error| here("change", path, &error))
-        }
-        (_, Ok(_)) => {
-            let message = format!("{} is in the way of a folder: move it", path.display());
-            Err(Failure::new(Kind::Failed, message))
-        }
-        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(here("make", path, &error)),
-    }
-}
-
-/// Returns a name that leads nowhere else.
-fn safe(entry: &Entry) -> Result<&str, Failure> {
-    let own = entry.name.as_str();
-    if entry.raw_path.is_some() {
-        let message = format!("{own} has a name that is no UTF-8: rename it, or leave it out");
-        return Err(Failure::new(Kind::Failed, message));
-    }
-    if own.is_empty() || own == "." || own == ".." || own.contains(['/', '\0']) {
-        let message = format!("the workspace has a file {own:?}, which can't be one here");
-        return Err(Failure::new(Kind::Failed, message));
-    }
-    Ok(own)
+/// Tells whether a name leads nowhere else.
+fn is_safe(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }

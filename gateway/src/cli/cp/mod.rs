@@ -5,24 +5,36 @@
 //! place. Nothing has its name before it is whole.
 
 mod down;
+mod local;
+mod outcome;
+mod part;
 mod place;
 mod progress;
 mod resume;
+#[cfg(test)]
+mod tests;
 mod up;
 mod within;
 
 use std::path::Path;
 
 use clap::Args;
-use serde::Serialize;
+use tokio::signal::ctrl_c;
 
 use super::client::{Client, Inside};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format};
 use super::ready::ready;
 use crate::identity::Target;
+use outcome::{Copied, Trouble};
 use place::Place;
 use progress::Progress;
+
+/// What it ends with where somebody interrupts it, as in a shell.
+const INTERRUPTED: u8 = 130;
+
+/// What is to be done, and what comes of it.
+type Job<'a> = (Folders, &'a Progress, &'a mut Copied);
 
 /// `devgate cp`.
 #[derive(Debug, Args)]
@@ -44,17 +56,6 @@ enum Folders {
     Refused,
 }
 
-/// What was copied.
-#[derive(Debug, Default, Serialize)]
-struct Copied {
-    files: u64,
-    folders: u64,
-    links: u64,
-    bytes: u64,
-    /// What was left out, as it is neither file, folder nor link.
-    skipped: Vec<String>,
-}
-
 /// Copies.
 pub(super) async fn run(client: &mut Client, command: Cp) -> Result<(), Failure> {
     let mut places = command.places;
@@ -68,47 +69,101 @@ pub(super) async fn run(client: &mut Client, command: Cp) -> Result<(), Failure>
     };
     let mut copied = Copied::default();
     let progress = Progress::start();
-    let several = places.len() > 1;
-    for from in &places {
-        let job = (folders, &progress, &mut copied);
-        match (from, &to) {
-            (Place::Here(from), Place::There { workspace, path }) => {
-                let inside = enter(client, workspace).await?;
-                up::copy(inside, (from, path, several), job).await?;
-            }
-            (Place::There { workspace, path }, Place::Here(to)) => {
-                let inside = enter(client, workspace).await?;
-                down::copy(inside, (path, to, several), job).await?;
-            }
-            (
-                Place::There { workspace, path },
-                Place::There {
-                    workspace: other,
-                    path: to,
-                },
-            ) => {
-                same(client, workspace, other).await?;
-                let inside = enter(client, workspace).await?;
-                within::copy(inside, (path, to, several), job).await?;
-            }
-            (Place::Here(from), Place::Here(_)) => {
-                let message = format!(
-                    "{} and its place are both on this machine: name a workspace, as in \
-                     WORKSPACE:PATH, or use cp",
-                    from.display()
-                );
-                return Err(Failure::new(Kind::Usage, message));
-            }
-        }
-    }
+    let all = copy_all(client, (&places, &to), (folders, &progress, &mut copied));
+    let ended = tokio::select! {
+        ended = all => ended,
+        _ = ctrl_c() => Err((to.to_string(), interrupted())),
+    };
     drop(progress);
-    command.format.print(&copied, told)?;
     for skipped in &copied.skipped {
         output::note(&format!(
             "devgate: {skipped} is neither file, folder nor link, and was left out"
         ));
     }
+    let missed = copied.failed.len();
+    for missed in &copied.failed {
+        output::note(&format!("devgate: {}", missed.told()));
+    }
+    let ended = ended.map_err(|(path, failure)| {
+        copied.miss(path, &failure);
+        failure
+    });
+    if !is_output(&to) && (ended.is_ok() || command.format.is_json()) {
+        command.format.print(&copied, Copied::told)?;
+    }
+    ended?;
+    if missed == 0 {
+        return Ok(());
+    }
+    let message = format!("{missed} of what was to be copied couldn't be, as said above");
+    Err(Failure::new(Kind::Failed, message))
+}
+
+/// Copies one after another. Where there are several, one that can't be copied keeps none of
+/// the others from it; what does is returned with the failure.
+async fn copy_all(
+    client: &mut Client,
+    (places, to): (&[Place], &Place),
+    (folders, progress, copied): Job<'_>,
+) -> Result<(), (String, Failure)> {
+    let several = places.len() > 1;
+    for from in places {
+        let job = (folders, progress, &mut *copied);
+        match copy(client, (from, to, several), job).await {
+            Err(Trouble::One(failure)) if several => copied.miss(from.to_string(), &failure),
+            ended => ended.map_err(|trouble| (from.to_string(), trouble.into()))?,
+        }
+    }
     Ok(())
+}
+
+/// Copies one file or folder; `several` go into a folder.
+async fn copy(
+    client: &mut Client,
+    (from, to, several): (&Place, &Place, bool),
+    job: Job<'_>,
+) -> Result<(), Trouble> {
+    match (from, to) {
+        (Place::Here(from), Place::There { workspace, path }) => {
+            let inside = enter(client, workspace).await?;
+            up::copy(inside, (from, path, several), job).await
+        }
+        (Place::There { workspace, path }, Place::Here(to)) => {
+            let inside = enter(client, workspace).await?;
+            down::copy(inside, (path, to, several), job).await
+        }
+        (
+            Place::There { workspace, path },
+            Place::There {
+                workspace: other,
+                path: to,
+            },
+        ) => {
+            same(client, workspace, other).await?;
+            let inside = enter(client, workspace).await?;
+            within::copy(inside, (path, to, several), job).await
+        }
+        (Place::Here(from), Place::Here(_)) => {
+            let message = format!(
+                "{} and its place are both on this machine: name a workspace, as in \
+                 WORKSPACE:PATH, or use cp",
+                from.display()
+            );
+            Err(Failure::new(Kind::Usage, message).into())
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    let message = "interrupted; what came of a large file is kept: the same command goes on \
+                   with it";
+    Failure::ended(INTERRUPTED, Some(message.to_owned()))
+}
+
+/// Tells whether what is copied goes where the command says what it did.
+fn is_output(place: &Place) -> bool {
+    let output = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    matches!(place, Place::Here(path) if output.iter().any(|output| path == Path::new(output)))
 }
 
 /// Returns the way into a workspace, which runs.
@@ -130,38 +185,8 @@ async fn same(client: &mut Client, one: &Target, other: &Target) -> Result<(), F
     Err(Failure::new(Kind::Usage, message))
 }
 
-fn told(copied: &Copied) -> String {
-    let count = |number: u64, one: &str| match number {
-        0 => None,
-        1 => Some(format!("1 {one}")),
-        number => Some(format!("{number} {one}s")),
-    };
-    let all = [
-        count(copied.files, "file"),
-        count(copied.folders, "folder"),
-        count(copied.links, "link"),
-    ];
-    let all: Vec<_> = all.into_iter().flatten().collect();
-    let what = match all.as_slice() {
-        [] => "nothing".to_owned(),
-        all => all.join(", "),
-    };
-    let bytes = indicatif::HumanBytes(copied.bytes);
-    format!("{what} copied, {bytes}\n")
-}
-
 /// Says that a folder isn't copied as it is.
 fn needs_recursive(what: &str) -> Failure {
     let message = format!("{what} is a folder: copy it with -r");
     Failure::new(Kind::Usage, message)
-}
-
-/// Says what went wrong with something on this machine.
-fn here(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("cannot {what} {}: {error}", path.display());
-    let kind = match error.kind() {
-        std::io::ErrorKind::NotFound => Kind::NotFound,
-        _ => Kind::Failed,
-    };
-    Failure::new(kind, message)
 }

@@ -1,6 +1,7 @@
 //! Where something is: here, or in a workspace.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -34,6 +35,15 @@ impl FromStr for Place {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(path) => path.display().fmt(f),
+            Self::There { workspace, path } => write!(f, "{workspace}:{path}"),
+        }
+    }
+}
+
 /// Returns the last part of a path in a workspace.
 pub(super) fn name(path: &str) -> Option<&str> {
     let name = path.trim_end_matches('/').rsplit('/').next();
@@ -45,6 +55,15 @@ pub(super) fn below(folder: &str, name: &str) -> String {
     match folder {
         "" => name.to_owned(),
         folder => format!("{}/{name}", folder.trim_end_matches('/')),
+    }
+}
+
+/// Returns a path of something in a folder of a workspace, whatever their names are.
+pub(super) fn below_bytes(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    match folder {
+        b"" => name.to_vec(),
+        [before @ .., b'/'] => [before, b"/", name].concat(),
+        folder => [folder, b"/", name].concat(),
     }
 }
 
@@ -75,5 +94,9 @@ mod tests {
         assert_eq!(below("", "a"), "a");
         assert_eq!(below("/", "a"), "/a");
         assert_eq!(below("b/", "a"), "b/a");
+        for folder in ["", "/", "b", "b/"] {
+            let bytes = below_bytes(folder.as_bytes(), b"a");
+            assert_eq!(bytes, below(folder, "a").into_bytes());
+        }
     }
 }

@@ -22,14 +22,15 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long it has been in vain.
 pub(super) struct Patience {
-    end: Instant,
+    /// Since the first attempt in vain.
+    end: Option<Instant>,
     pause: Duration,
 }
 
 impl Patience {
     pub(super) fn new() -> Self {
         Self {
-            end: Instant::now() + PATIENCE,
+            end: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -44,39 +45,47 @@ impl Patience {
     /// # Errors
     /// With the error, where another attempt wouldn't help or would be too late.
     pub(super) async fn after(&mut self, error: Unanswered) -> Result<(), Unanswered> {
-        if !is_passing(&error) || Instant::now() + self.pause > self.end {
-            return Err(error);
+        if is_passing(&error) && self.pause().await {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+
+    /// Waits before the next attempt; tells whether there is time for one.
+    pub(super) async fn pause(&mut self) -> bool {
+        let now = Instant::now();
+        if now + self.pause > *self.end.get_or_insert(now + PATIENCE) {
+            return false;
         }
         sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LAST_PAUSE);
-        Ok(())
+        true
     }
 }
 
 /// Tells whether a server may answer otherwise in a moment.
-fn is_passing(error: &Unanswered) -> bool {
+pub(super) fn is_passing(error: &Unanswered) -> bool {
     match error {
         Unanswered::Failed(failure) => failure.kind() == Kind::Unreachable,
-        Unanswered::Refused(problem) => matches!(
-            problem.code.as_str(),
-            "application-broken"
-                | "shutting-down"
-                | "not-ready"
-                | "agent-unreachable"
-                | "busy"
-                | "cut-off"
-                | "stalled"
-        ),
+        Unanswered::Refused(problem) => match problem.code.as_str() {
+            "agent-broken" | "shutting-down" | "not-ready" | "agent-unreachable" | "busy"
+            | "cut-off" | "stalled" => true,
+            // A proxy in between.
+            "" => matches!(problem.status, 502..=504),
+            _ => false,
+        },
         Unanswered::Untrusted(_) | Unanswered::Mistaken(_) => false,
     }
 }
 
 /// Returns what stands for something that is copied: the same for the same.
-pub(super) fn key(parts: &[&str]) -> String {
+pub(super) fn key(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
+        // No part runs into the next one.
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
     }
     let whole = hex(&hash.finalize());
     whole.chars().take(16).collect()
@@ -92,14 +101,30 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// What is remembered of an upload, for the next command where this one is cut off.
+/// What is remembered of a file that isn't whole, for the next command where this one is cut
+/// off: which upload it is, or what it came of.
+#[derive(Debug)]
 pub(super) struct Remembered(Option<PathBuf>);
 
 impl Remembered {
-    /// Returns what is remembered by a key; nothing is where that can't be kept.
-    pub(super) fn new(key: &str) -> Self {
+    /// Returns what is remembered of an upload by a key; nothing is where that can't be kept.
+    pub(super) fn upload(key: &str) -> Self {
+        Self::new("uploads", key)
+    }
+
+    /// Returns what is remembered of a file that comes down.
+    pub(super) fn download(key: &str) -> Self {
+        Self::new("downloads", key)
+    }
+
+    /// Remembers nothing.
+    pub(super) fn nothing() -> Self {
+        Self(None)
+    }
+
+    fn new(what: &str, key: &str) -> Self {
         let folder = contexts::folder_made().ok();
-        let folder = folder.map(|folder| folder.join("uploads"));
+        let folder = folder.map(|folder| folder.join(what));
         let folder = folder.filter(|folder| contexts::make(folder).is_ok());
         Self(folder.map(|folder| folder.join(key)))
     }

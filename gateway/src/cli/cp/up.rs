@@ -1,53 +1,45 @@
 //! From this machine into a workspace.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+mod large;
+mod source;
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
+use super::outcome::{Copied, Trouble};
 use super::place::{below, name};
-use super::resume::{Patience, Remembered, hex, key};
-use super::{Copied, Folders, Progress, here, needs_recursive};
-use crate::cli::client::{EntryKind, Inside, Unanswered};
+use super::resume::{Patience, Remembered, key};
+use super::{Folders, Job, Progress, needs_recursive};
+use crate::cli::client::{EntryKind, Inside, Made, Unanswered};
 use crate::cli::failure::{Failure, Kind};
-
-/// What is smaller goes up in one request, in bytes.
-const SMALL: u64 = 256 * 1024;
-
-/// How much goes up with one request, in bytes: more for as long as that takes little time.
-const FIRST_PIECE: usize = 1024 * 1024;
-const LAST_PIECE: usize = 8 * 1024 * 1024;
-const LITTLE: Duration = Duration::from_secs(1);
-
-type Job<'a> = (Folders, &'a Progress, &'a mut Copied);
+use large::Large;
+use source::{Content, Source};
 
 /// Copies one file or folder to where it was said; `several` go into a folder.
 pub(super) async fn copy(
     mut inside: Inside,
     (from, to, several): (&Path, &str, bool),
     (folders, progress, copied): Job<'_>,
-) -> Result<(), Failure> {
-    let found = fs::metadata(from).map_err(|error| here("read", from, &error))?;
+) -> Result<(), Trouble> {
+    let found = fs::metadata(from).map_err(|error| Trouble::here("read", from, &error))?;
     if found.is_dir() && folders == Folders::Refused {
-        return Err(needs_recursive(&from.display().to_string()));
+        return Err(needs_recursive(&from.display().to_string()).into());
     }
-    let there = inside
-        .stat(to)
-        .await
-        .map_err(|error| inside.explain(error))?;
+    let there = inside.stat(to).await;
+    let there = there.map_err(|error| Trouble::there(&inside, error, to))?;
     let folder = there.is_some_and(|entry| entry.kind == EntryKind::Folder);
-    let own = from.file_name().and_then(|name| name.to_str());
-    let to = match (folder, own) {
+    let whole = from.to_str().ok_or_else(|| not_text(from))?;
+    let to = match (folder, name(whole)) {
         (true, Some(own)) => below(to, own),
         // What is in `.` or `/`.
         (true, None) => to.to_owned(),
-        (false, _) if several || (to.ends_with('/') && found.is_file()) => {
+        (false, _) if several || (to.ends_with('/') && !found.is_dir()) => {
             let message = format!("{to} is no folder in the workspace: make it first");
-            return Err(Failure::new(Kind::NotFound, message));
+            return Err(Failure::new(Kind::NotFound, message).into());
         }
         (false, _) => to.trim_end_matches('/').to_owned(),
     };
@@ -70,84 +62,116 @@ struct Up<'a> {
     copied: &'a mut Copied,
 }
 
+/// A folder that is to be copied: its path here, and the one there.
+type Folder = (PathBuf, String);
+
 impl Up<'_> {
     /// Copies a folder with all that is in it.
-    async fn tree(&mut self, from: PathBuf, to: String) -> Result<(), Failure> {
+    async fn tree(&mut self, from: PathBuf, to: String) -> Result<(), Trouble> {
         let mut open = vec![(from, to)];
         // What may not be written to is so only once everything is in it.
         let mut closed = Vec::new();
         while let Some((from, to)) = open.pop() {
-            let mode = mode(&from)?;
             self.progress.doing(&from.display().to_string());
-            self.folder(&to, mode | 0o700).await?;
-            if mode & 0o700 != 0o700 {
-                closed.push((to.clone(), mode));
-            }
-            let entries = fs::read_dir(&from).map_err(|error| here("read", &from, &error))?;
-            let mut paths = Vec::new();
-            for entry in entries {
-                let entry = entry.map_err(|error| here("read", &from, &error))?;
-                paths.push(entry.path());
-            }
-            paths.sort();
-            let mut files = Vec::new();
-            for path in paths {
-                let Some(own) = path.file_name().and_then(|name| name.to_str()) else {
-                    let message = format!(
-                        "{} has a name that is no UTF-8: rename it, or leave it out",
-                        path.display()
-                    );
-                    return Err(Failure::new(Kind::Failed, message));
-                };
-                let to = below(&to, own);
-                let found = path.symlink_metadata();
-                let found = found.map_err(|error| here("read", &path, &error))?;
-                if found.is_dir() {
-                    open.push((path, to));
-                } else if found.is_symlink() {
-                    self.link(&path, &to).await?;
-                } else if found.is_file() {
-                    self.progress.found(found.len());
-                    files.push((path, to));
-                } else {
-                    self.copied.skipped.push(path.display().to_string());
+            match self.enter(&from, &to, &mut closed).await {
+                Ok(paths) => {
+                    for path in paths {
+                        let outcome = self.entry(&path, &to, &mut open).await;
+                        self.copied.note(path.display().to_string(), outcome)?;
+                    }
                 }
-            }
-            for (path, to) in files {
-                self.file(&path, &to).await?;
+                Err(trouble) => {
+                    let outcome = Err(trouble);
+                    self.copied.note(from.display().to_string(), outcome)?;
+                }
             }
         }
         // The innermost first.
         for (to, mode) in closed.into_iter().rev() {
             let set = self.inside.set_mode(&to, mode).await;
-            set.map_err(|error| self.inside.explain(error))?;
+            set.map_err(|error| self.trouble(error, &to))?;
         }
         Ok(())
     }
 
-    async fn folder(&mut self, to: &str, mode: u32) -> Result<(), Failure> {
+    /// Makes a folder, and returns what is to be in it.
+    async fn enter(
+        &mut self,
+        from: &Path,
+        to: &str,
+        closed: &mut Vec<(String, u32)>,
+    ) -> Result<Vec<PathBuf>, Trouble> {
+        let failed = |error| Trouble::here("read", from, &error);
+        let mode = fs::metadata(from).map_err(failed)?.permissions().mode() & 0o777;
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(from).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if let Ok(found) = path.symlink_metadata()
+                && found.is_file()
+            {
+                self.progress.found(found.len());
+            }
+            paths.push(path);
+        }
+        paths.sort();
+        let made = self.folder(to, mode | 0o700).await?;
+        if made == Made::New && mode & 0o700 != 0o700 {
+            closed.push((to.to_owned(), mode));
+        }
+        Ok(paths)
+    }
+
+    /// Copies what is in a folder; another folder is left for later.
+    async fn entry(
+        &mut self,
+        path: &Path,
+        to: &str,
+        open: &mut Vec<Folder>,
+    ) -> Result<(), Trouble> {
+        let found = path.symlink_metadata();
+        let found = found.map_err(|error| Trouble::here("read", path, &error))?;
+        let own = path.file_name().and_then(|name| name.to_str());
+        let own = own.ok_or_else(|| not_text(path))?;
+        let to = below(to, own);
+        if found.is_dir() {
+            open.push((path.to_owned(), to));
+        } else if found.is_symlink() {
+            self.link(path, &to).await?;
+        } else if found.is_file() {
+            self.file(path, &to).await?;
+        } else {
+            self.copied.skipped.push(path.display().to_string());
+        }
+        Ok(())
+    }
+
+    async fn folder(&mut self, to: &str, mode: u32) -> Result<Made, Trouble> {
         let mut patience = Patience::new();
-        loop {
+        let made = loop {
             match self.inside.make_folder(to, mode).await {
-                Ok(()) => break,
+                Ok(made) => break made,
                 Err(error) => self.again(&mut patience, error, to).await?,
             }
-        }
+        };
         self.copied.folders += 1;
-        Ok(())
+        Ok(made)
     }
 
-    async fn link(&mut self, from: &Path, to: &str) -> Result<(), Failure> {
-        let target = fs::read_link(from).map_err(|error| here("read", from, &error))?;
-        let target = target.to_string_lossy().into_owned();
+    async fn link(&mut self, from: &Path, to: &str) -> Result<(), Trouble> {
+        let target = fs::read_link(from).map_err(|error| Trouble::here("read", from, &error))?;
+        let target = target.to_str().ok_or_else(|| {
+            let message = format!(
+                "{} names what is no UTF-8: name it otherwise",
+                from.display()
+            );
+            Failure::new(Kind::Failed, message)
+        })?;
         let mut patience = Patience::new();
         loop {
-            match self.inside.make_link(to, &target).await {
+            match self.inside.make_link(to, target).await {
                 Ok(()) => break,
-                // What stands there is replaced, as a file is.
                 Err(Unanswered::Refused(problem)) if problem.code == "exists" => {
-                    let removed = self.inside.remove(to).await;
-                    removed.map_err(|error| self.failed(error, to))?;
+                    self.give_way(to).await?;
                 }
                 Err(error) => self.again(&mut patience, error, to).await?,
             }
@@ -156,51 +180,44 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn file(&mut self, from: &Path, to: &str) -> Result<(), Failure> {
-        self.progress.doing(name(to).unwrap_or(to));
-        let file = File::open(from).map_err(|error| here("read", from, &error))?;
-        let found = file
-            .metadata()
-            .map_err(|error| here("read", from, &error))?;
-        let mode = found.permissions().mode() & 0o777;
-        let size = found.len();
-        if size <= SMALL {
-            self.small(file, (from, to), mode).await?;
-        } else {
-            let changed = format!("{:?}", found.modified().ok());
-            let from_text = from.display().to_string();
-            let key = key(&[
-                self.inside.id(),
-                to,
-                &from_text,
-                &changed,
-                &size.to_string(),
-            ]);
-            let mut large = Large {
-                file,
-                from,
-                to,
-                size,
-                hash: Sha256::new(),
-                hashed: 0,
-            };
-            self.large(&mut large, mode, &Remembered::new(&key)).await?;
+    /// Removes what a link takes the place of, as a file does; but no folder.
+    async fn give_way(&mut self, to: &str) -> Result<(), Trouble> {
+        let there = self.inside.stat_itself(to).await;
+        let there = there.map_err(|error| self.trouble(error, to))?;
+        if there.is_some_and(|there| there.kind == EntryKind::Folder) {
+            let message = format!("{to} is a folder, and in the way of a link: move it");
+            return Err(Failure::new(Kind::Failed, message).into());
         }
+        let removed = self.inside.remove(to).await;
+        removed.map_err(|error| self.trouble(error, to))
+    }
+
+    async fn file(&mut self, from: &Path, to: &str) -> Result<(), Trouble> {
+        self.progress.doing(name(to).unwrap_or(to));
+        let Source { mode, content } = Source::open(from).await?;
+        let size = match content {
+            Content::Small(bytes) => {
+                let size = u64::try_from(bytes.len()).unwrap_or(0);
+                self.small(bytes, to, mode).await?;
+                size
+            }
+            Content::File { file, size, tag } => {
+                let remembered = tag.map_or_else(Remembered::nothing, |tag| {
+                    let from = from.as_os_str().as_bytes();
+                    let workspace = self.inside.id().as_bytes();
+                    Remembered::upload(&key(&[workspace, to.as_bytes(), from, tag.as_bytes()]))
+                });
+                let mut large = Large::new((from, to), (file, size), mode);
+                self.large(&mut large, &remembered).await?;
+                size
+            }
+        };
         self.copied.files += 1;
         self.copied.bytes += size;
         Ok(())
     }
 
-    async fn small(
-        &mut self,
-        mut file: File,
-        (from, to): (&Path, &str),
-        mode: u32,
-    ) -> Result<(), Failure> {
-        let mut bytes = Vec::new();
-        let read = file.read_to_end(&mut bytes);
-        read.map_err(|error| here("read", from, &error))?;
-        let bytes = Bytes::from(bytes);
+    async fn small(&mut self, bytes: Bytes, to: &str, mode: u32) -> Result<(), Trouble> {
         let mut patience = Patience::new();
         loop {
             match self.inside.put(to, mode, bytes.clone()).await {
@@ -213,172 +230,23 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn large(
-        &mut self,
-        large: &mut Large<'_>,
-        mode: u32,
-        remembered: &Remembered,
-    ) -> Result<(), Failure> {
-        let mut patience = Patience::new();
-        let (id, mut offset) = self.begin(large, mode, remembered, &mut patience).await?;
-        self.progress.did(offset);
-        let mut piece = FIRST_PIECE;
-        while offset < large.size {
-            let bytes = large.piece(offset, piece)?;
-            let sent = u64::try_from(bytes.len()).unwrap_or(0);
-            let began = Instant::now();
-            match self.inside.send_piece(&id, offset, bytes).await {
-                Ok(now) => {
-                    self.progress.did(now.saturating_sub(offset).min(sent));
-                    offset = now;
-                    patience.renew();
-                    if began.elapsed() < LITTLE {
-                        piece = (piece * 2).min(LAST_PIECE);
-                    }
-                }
-                Err(error) => {
-                    piece = FIRST_PIECE;
-                    let wrong = matches!(&error, Unanswered::Refused(problem)
-                        if problem.code == "wrong-offset");
-                    if !wrong {
-                        self.again(&mut patience, error, large.to).await?;
-                    }
-                    // What arrived before the cut counts.
-                    match self.inside.upload(&id).await {
-                        Ok(Some(upload)) => offset = upload.offset,
-                        Ok(None) => {
-                            remembered.forget();
-                            return Err(Failure::new(
-                                Kind::Failed,
-                                "the workspace forgot the upload: run this again",
-                            ));
-                        }
-                        Err(error) => self.again(&mut patience, error, large.to).await?,
-                    }
-                }
-            }
-        }
-        large.hash_to(large.size)?;
-        let sum = hex(&large.hash.finalize_reset());
-        loop {
-            match self.inside.complete(&id, &sum).await {
-                Ok(()) => break,
-                Err(error) => {
-                    if !matches!(&error, Unanswered::Failed(_)) {
-                        remembered.forget();
-                    }
-                    self.again(&mut patience, error, large.to).await?;
-                    // It may have been completed before the answer was lost.
-                    if let Ok(None) = self.inside.upload(&id).await {
-                        break;
-                    }
-                }
-            }
-        }
-        remembered.forget();
-        Ok(())
-    }
-
-    /// Begins an upload, or goes on with the one that is remembered.
-    async fn begin(
-        &mut self,
-        large: &Large<'_>,
-        mode: u32,
-        remembered: &Remembered,
-        patience: &mut Patience,
-    ) -> Result<(String, u64), Failure> {
-        loop {
-            let begun = match remembered.id() {
-                Some(id) => match self.inside.upload(&id).await {
-                    Ok(Some(upload)) if upload.size == large.size => {
-                        return Ok((id, upload.offset));
-                    }
-                    Ok(_) => {
-                        remembered.forget();
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-                None => self.inside.create_upload(large.to, large.size, mode).await,
-            };
-            match begun {
-                Ok(upload) => {
-                    remembered.keep(&upload.id);
-                    return Ok((upload.id, upload.offset));
-                }
-                Err(error) => self.again(patience, error, large.to).await?,
-            }
-        }
-    }
-
     async fn again(
         &self,
         patience: &mut Patience,
         error: Unanswered,
         to: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Trouble> {
         let again = patience.after(error).await;
-        again.map_err(|error| self.failed(error, to))
+        again.map_err(|error| self.trouble(error, to))
     }
 
-    fn failed(&self, error: Unanswered, to: &str) -> Failure {
-        self.inside.explain_about(error, to)
-    }
-}
-
-/// A file that goes up in pieces.
-struct Large<'a> {
-    file: File,
-    from: &'a Path,
-    to: &'a str,
-    size: u64,
-    hash: Sha256,
-    /// How much of it is in the hash.
-    hashed: u64,
-}
-
-impl Large<'_> {
-    /// Reads a piece, which is hashed with what is before it.
-    fn piece(&mut self, offset: u64, most: usize) -> Result<Bytes, Failure> {
-        self.hash_to(offset)?;
-        let most = u64::try_from(most)
-            .unwrap_or(u64::MAX)
-            .min(self.size - offset);
-        let bytes = self.read(offset, most)?;
-        if self.hashed == offset {
-            self.hash.update(&bytes);
-            self.hashed += u64::try_from(bytes.len()).unwrap_or(0);
-        }
-        Ok(bytes.into())
-    }
-
-    fn hash_to(&mut self, offset: u64) -> Result<(), Failure> {
-        while self.hashed < offset {
-            let most = u64::try_from(LAST_PIECE).unwrap_or(u64::MAX);
-            let bytes = self.read(self.hashed, most.min(offset - self.hashed))?;
-            self.hash.update(&bytes);
-            self.hashed += u64::try_from(bytes.len()).unwrap_or(0);
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
-        let failed = |error| here("read", self.from, &error);
-        self.file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        let read = (&mut self.file).take(length).read_to_end(&mut bytes);
-        if read.map_err(failed)? == 0 {
-            let message = format!(
-                "{} became shorter meanwhile: run this again",
-                self.from.display()
-            );
-            return Err(Failure::new(Kind::Failed, message));
-        }
-        Ok(bytes)
+    fn trouble(&self, error: Unanswered, to: &str) -> Trouble {
+        Trouble::there(&self.inside, error, to)
     }
 }
 
-fn mode(path: &Path) -> Result<u32, Failure> {
-    let found = fs::metadata(path).map_err(|error| here("read", path, &error))?;
-    Ok(found.permissions().mode() & 0o777)
+/// Says that the workspace can't be told of a name, as that goes as text.
+fn not_text(path: &Path) -> Failure {
+    let message = format!("{} has a name that is no UTF-8: rename it", path.display());
+    Failure::new(Kind::Failed, message)
 }

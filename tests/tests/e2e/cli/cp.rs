@@ -1,5 +1,9 @@
 //! `devgate cp`, with a token alone.
 
+mod down;
+mod up;
+mod within;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
