@@ -2730,7 +2730,9 @@ export interface components {
             /** @description Its path; a relative one begins at the home. */
             from: string;
             /**
-             * @description Whether it replaces what is there.
+             * @description Whether it replaces what is there: a folder with all that is in it, as nothing is
+             *     merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
+             *     `not-a-folder`).
              * @default false
              */
             overwrite?: boolean | null;

@@ -2161,6 +2161,11 @@ export interface components {
             delete_grace_seconds: number;
             /** @description What the hosts of applications end with. */
             domain: string;
+            /**
+             * @description The authority that signs certificates for them, likewise: what stands behind
+             *     `@cert-authority` in files of known hosts.
+             */
+            host_authority: string;
             /** @description The SSH host keys. */
             host_keys: components["schemas"]["HostKey"][];
             /** @description The same whole: algorithm and base64, as files of known hosts have them. */
@@ -2725,7 +2730,9 @@ export interface components {
             /** @description Its path; a relative one begins at the home. */
             from: string;
             /**
-             * @description Whether it replaces what is there.
+             * @description Whether it replaces what is there: a folder with all that is in it, as nothing is
+             *     merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
+             *     `not-a-folder`).
              * @default false
              */
             overwrite: boolean | null;

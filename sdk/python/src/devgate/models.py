@@ -438,7 +438,9 @@ class MoveFile(Model):
     """
     overwrite: Optional[bool] = False
     """
-    Whether it replaces what is there.
+    Whether it replaces what is there: a folder with all that is in it, as nothing is
+    merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
+    `not-a-folder`).
     """
     to: Annotated[str, Field(max_length=4096, min_length=1)]
     """
