@@ -51,8 +51,13 @@ export class Live {
     private readonly listener: Listener,
   ) {}
 
-  /** Follows the server until it is disposed of. */
+  /** Follows the server until it is disposed of; not without a token, which not every editor hands to all windows. */
   start(): void {
+    if (!this.gateway.hasToken) {
+      this.signedOut = true;
+      this.problem = "This window has no token for it: reload the window, or sign in again.";
+      return;
+    }
     void this.gateway.follow(
       "/events",
       {},

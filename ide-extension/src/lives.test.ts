@@ -20,9 +20,7 @@ beforeEach(async () => {
   changes = 0;
   serving = await serve((request, response) => {
     tokens.add(request.headers.authorization);
-    if (request.headers.authorization === undefined)
-      json(response, 401, { code: "signed-out", detail: "no" });
-    else if (request.url === "/api/v1/connection") json(response, 200, CONNECTION);
+    if (request.url === "/api/v1/connection") json(response, 200, CONNECTION);
     else if (request.url?.startsWith("/api/v1/workspaces")) {
       json(response, 200, { items: [WORKSPACE], next: null });
     } else response.writeHead(200, { "content-type": "text/event-stream" }).write(": alive\n\n");
@@ -95,13 +93,17 @@ test("who signs out while the list is read is followed no more", async () => {
   expect(tokens.has(undefined)).toBe(false);
 });
 
-test("what something is wrong with is asked by another connection", async () => {
+test("a window without the token says so, and asks once it is there", async () => {
   const { servers, lives } = window();
   await signIn(servers, "dgt_a");
   secrets.clear();
   await lives.reload();
   const [first] = lives.all();
-  await expect.poll(() => first?.signedOut).toBe(true);
+  expect(first).toMatchObject({
+    signedOut: true,
+    problem: expect.stringContaining("reload the window") as string,
+  });
+  expect(tokens.size).toBe(0);
   secrets.set(`token:${serving.url}`, "dgt_a");
   await lives.refresh();
   await expect.poll(() => lives.places()).toHaveLength(1);

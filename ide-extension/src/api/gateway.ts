@@ -227,6 +227,10 @@ export class Gateway {
     });
   }
 
+  get hasToken(): boolean {
+    return this.token !== undefined;
+  }
+
   /** Returns the header that shows the token. */
   authorization(): Record<string, string> {
     return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };

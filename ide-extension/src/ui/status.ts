@@ -27,7 +27,6 @@ export class Status implements vscode.Disposable {
   );
   private readonly subscriptions: { dispose: () => unknown }[] = [];
   private measuring: { live: Live; workspace: string; stop: AbortController } | undefined;
-
   private here: Here | undefined;
 
   constructor(
