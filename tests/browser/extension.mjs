@@ -1,22 +1,13 @@
 // The VS Code extension in a real editor: installed from what the gateway serves, signed in
 // through the approval page, its tree, a start, a terminal, and what it hands over to
 // Remote-SSH.
-import { createHash, X509Certificate } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
-import { assert, flow, required, Shell, SOON, until, url } from "./lib.mjs";
+import { choose, handedOver, home, included, inline, install, openEditor, settings, signIn } from "./extension-lib.mjs";
+import { assert, flow, required, SOON, until } from "./lib.mjs";
 
-/** A server written in JavaScript starts in seconds, on a loaded machine in many. */
-const SERVER = 90_000;
-
-const home = required("DEVGATE_HOME");
 const pictures = required("DEVGATE_SCREENSHOTS");
-const handed = join(home, "handed-over.jsonl");
-const settings = join(home, ".local/share/code-server/User/settings.json");
-/** Where `devgate config-ssh` writes. */
-const included = join(home, ".config/devgate/ssh");
-const server = new URL(url).host;
 
 await flow("extension", async (arrive) => {
   const ada = await arrive();
@@ -26,14 +17,22 @@ await flow("extension", async (arrive) => {
   const { body: connection } = await ada.ask("GET", "/connection");
 
   await install(ada, me);
-  const [editor] = await Promise.all([
-    ada.context.waitForEvent("page"),
-    ada.page.goto(`${url}/workspaces`).then(() => ada.page.getByRole("link", { name: "Open editor" }).first().click()),
+  const editor = await openEditor(ada);
+  await editor.getByRole("button", { name: "Sign In to a Server", exact: true }).click();
+  const { back } = await signIn(editor, ada);
+  // Back to the editor's own page, which hands the state on to the extension and nothing else.
+  assert.match(back.host, /^editor--default--/);
+  const given = [...back.searchParams].map(([name, value]) => `${name}=${value}`).sort();
+  assert.deepEqual(given.map((one) => one.replace(/(state=).{32}$/, "$1…")), [
+    "vscode-authority=devgate.devgate",
+    "vscode-path=/signed-in",
+    "vscode-query=state=…",
+    "vscode-reqid=1",
+    "vscode-scheme=code-oss",
   ]);
-  editor.setDefaultTimeout(SERVER);
-  await editor.locator(".monaco-workbench").waitFor();
-  await editor.getByRole("tab", { name: "devgate" }).click();
-  await signIn(ada, editor);
+  // What it got is in the list of tokens, and of the scope that it asked for.
+  const { body: tokens } = await ada.ask("GET", "/me/tokens");
+  assert.deepEqual(tokens.items.map(({ scope }) => scope), ["write"]);
 
   // The tree: both workspaces, their states, and what the one that runs uses.
   const item = (name) => editor.getByRole("treeitem", { name });
@@ -66,81 +65,9 @@ await flow("extension", async (arrive) => {
   await hears(ada, editor, { item, made });
 });
 
-/** Puts the extension into the workspace as a person does, from the gateway, beside a Remote-SSH. */
-async function install(ada, me) {
-  const answer = await ada.context.request.get(`${url}/extension/devgate.vsix`);
-  assert.equal(answer.headers()["content-type"], "application/vsix");
-  writeFileSync(join(home, "devgate.vsix"), await answer.body());
-  // ssh reads the configuration of the account's home, which isn't the workspace's here.
-  const config = join(home, "ssh-config");
-  mkdirSync(included, { recursive: true });
-  writeFileSync(config, `Include "${included}/*.conf"\n`);
-  mkdirSync(dirname(settings), { recursive: true });
-  writeFileSync(settings, JSON.stringify({ "remote.SSH.configFile": config, "workbench.startupEditor": "none" }));
-  const extensions = join(home, ".local/share/code-server/extensions");
-  mkdirSync(extensions, { recursive: true });
-  const fixture = new URL("fixtures/remote-ssh", import.meta.url).pathname;
-  cpSync(fixture, join(extensions, "jeanp413.open-remote-ssh-0.0.49"), { recursive: true });
-  const shell = await ada.openTerminal(me.name, "default");
-  // A login shell's PATH is its own.
-  await shell.type(`${required("CODE_SERVER")} --install-extension ~/devgate.vsix && echo in-$((1 + 1))stalled`);
-  await shell.shows("in-2stalled", SERVER);
-}
-
-/** Signs in: the address, the fingerprint, the approval in the browser, and back. */
-async function signIn(ada, editor) {
-  await editor.getByRole("button", { name: "Sign In to a Server", exact: true }).click();
-  const input = editor.locator(".quick-input-widget input");
-  await input.waitFor();
-  await input.fill(url);
-  await input.press("Enter");
-
-  // The authority's fingerprint, worked out here from what the gateway shows.
-  const { body: pem } = await ada.ask("GET", "/ca");
-  const hash = createHash("sha256").update(new X509Certificate(pem).raw).digest("base64").replace(/=+$/, "");
-  const dialog = editor.getByRole("dialog");
-  await dialog.getByText(`SHA256:${hash}`).waitFor();
-  const opened = ada.context.waitForEvent("page");
-  await dialog.getByRole("button", { name: "It Is the Same" }).click();
-  const page = await opened;
-  await page.getByRole("heading", { name: "Sign a program in" }).waitFor();
-  assert.ok(page.url().startsWith(`${url}/device#code=`));
-  const code = await page.getByLabel("Code").textContent();
-  await editor.getByText(`Approve the code ${code}`).first().waitFor();
-  await page.getByRole("button", { name: "Approve" }).click();
-  // Back to the editor's own page, which hands the state on to the extension and nothing else.
-  await page.waitForURL(/\/callback\?/);
-  const back = new URL(page.url());
-  assert.match(back.host, /^editor--default--/);
-  const given = [...back.searchParams].map(([name, value]) => `${name}=${value}`).sort();
-  assert.deepEqual(given.map((one) => one.replace(/(state=).{32}$/, "$1…")), [
-    "vscode-authority=devgate.devgate",
-    "vscode-path=/signed-in",
-    "vscode-query=state=…",
-    "vscode-reqid=1",
-    "vscode-scheme=code-oss",
-  ]);
-  await page.close();
-  await editor.getByText(`Signed in to ${server}`).first().waitFor();
-  // What it got is in the list of tokens, and of the scope that it asked for.
-  const { body: tokens } = await ada.ask("GET", "/me/tokens");
-  assert.deepEqual(tokens.items.map(({ scope }) => scope), ["write"]);
-}
-
-/** Presses a button of an entry of the tree. */
-async function inline(item, name) {
-  await item.hover();
-  await item.getByRole("button", { name }).click();
-}
-
 async function screen(editor) {
   const rows = await editor.locator(".terminal-wrapper.active .xterm-rows > div").allTextContents();
   return rows.map((row) => row.replaceAll("\u00a0", " ").trimEnd()).join("\n");
-}
-
-function handedOver() {
-  const text = existsSync(handed) ? readFileSync(handed, "utf8") : "";
-  return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
 /** A port appears below its workspace; its address is copied, and others may open it. */
@@ -165,18 +92,6 @@ async function hasPorts(ada, editor, { item, made }) {
   const leases = async () => (await ada.ask("GET", `/workspaces/${made.id}/keep-awake`)).body.items;
   const [lease] = await until("it is kept awake", SOON, async () => (await leases()).length === 1 && leases());
   assert.match(lease.reason, /^Kept awake from /);
-}
-
-/** Chooses an entry of the menu of an entry of the tree. */
-async function choose(editor, item, name) {
-  await item.click({ button: "right" });
-  const entry = editor.getByRole("menuitem", { name });
-  // By keyboard: a menu takes no click for a moment after it came.
-  await until("the menu's entry has the focus", SOON, async () => {
-    await entry.hover();
-    return entry.evaluate((one) => one.matches(":focus") || one.parentElement.matches(".focused"));
-  });
-  await editor.keyboard.press("Enter");
 }
 
 /** Has a workspace opened from its menu, and returns what Remote-SSH was given. */
