@@ -67,6 +67,7 @@ export const CONNECTION: Connection = {
   applications: "subdomain",
   ssh_host: "dev.example.com",
   ssh_port: 2222,
+  host_authority: "",
   host_keys: [],
   public_keys: [],
   delete_grace_seconds: 0,
