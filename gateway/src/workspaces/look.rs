@@ -33,6 +33,12 @@ impl Workspaces {
         self.handle(id).map(|handle| handle.state)
     }
 
+    /// Tells whether a workspace runs, and nobody has ordered its end.
+    pub fn is_running(&self, id: &WorkspaceId) -> bool {
+        let handle = self.handle(id);
+        handle.is_some_and(|handle| *handle.state.borrow() == State::Running)
+    }
+
     /// Returns all workspaces that live and are somebody's, by owner and name.
     pub async fn list(&self) -> Result<Vec<Record>, StoreError> {
         let records = self.inner.shared.store.workspaces().await?;

@@ -101,6 +101,9 @@ impl Apps {
                 .await
                 .unwrap_or_else(|_| Err(self.still(&pass)))
         };
+        if !workspaces.is_running(&pass.workspace().id) {
+            opened.upstream.forget();
+        }
         let forwarded = self
             .0
             .proxy

@@ -284,8 +284,12 @@ impl Inside {
     }
 
     fn agent(&self, grant: &Grant) -> Arc<Upstream> {
-        let pools = self.proxy.pools();
-        pools.upstream(&grant.workspace().id, &Target::Agent)
+        let id = &grant.workspace().id;
+        let upstream = self.proxy.pools().upstream(id, &Target::Agent);
+        if !self.workspaces.is_running(id) {
+            upstream.forget();
+        }
+        upstream
     }
 
     /// Has the agent of a workspace answer a request. It starts no workspace that a

@@ -142,6 +142,12 @@ impl Upstream {
         }
     }
 
+    /// Closes all that are idle: what is at their other end is about to go.
+    pub fn forget(&self) {
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        self.all.fetch_sub(idle.len(), Ordering::Relaxed);
+    }
+
     fn tidy(&self) {
         let mut idle = lock(&self.idle);
         let before = idle.len();

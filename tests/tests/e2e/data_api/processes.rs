@@ -387,3 +387,16 @@ mod docker {
         assert_eq!(done["stdout"], "0\n");
     }
 }
+
+#[test]
+fn what_is_asked_for_right_after_a_restart_was_ordered_is_done_after_it() {
+    let target = Target::devgate(Reach::Unix);
+    let caller = Caller::of(target.gateway());
+    for _ in 0..10 {
+        // The agent's connection is kept for the next request, and ends with the agent.
+        let before = outcome(&caller, &json!({ "command": ["true"] }));
+        let _ = caller.post("/restart", &json!({})).expect(202);
+        let after = outcome(&caller, &json!({ "command": ["true"] }));
+        assert_ne!(before["process"]["id"], after["process"]["id"]);
+    }
+}
