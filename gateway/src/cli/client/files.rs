@@ -155,8 +155,8 @@ impl Inside {
     /// Makes a folder, or takes the one that is there.
     pub(in crate::cli) async fn make_folder(&mut self, path: &str, mode: u32) -> Done<Made> {
         let body = json!({ "path": path, "mode": format!("{mode:04o}"), "parents": true });
-        let made = self.ask(&Method::POST, "files/folder", Some(&body), Wait::Usual);
-        let problem = match made.await {
+        let asked = self.ask(&Method::POST, "files/folder", Some(&body), Wait::Usual);
+        let problem = match asked.await {
             Ok((StatusCode::CREATED, _)) => return Ok(Made::New),
             Ok(_) => return Ok(Made::ThereAlready),
             Err(Unanswered::Refused(problem)) => problem,

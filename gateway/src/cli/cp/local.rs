@@ -156,14 +156,15 @@ impl NewFolders {
         self.0.push((path, mode));
     }
 
-    /// Gives them their permissions.
+    /// Gives them their permissions, and says for which one that couldn't be.
     pub(super) fn finish(mut self) -> Result<(), Trouble> {
+        let mut outcome = Ok(());
         // The innermost first, as one may not be entered any more.
         while let Some((path, mode)) = self.0.pop() {
             let set = fs::set_permissions(&path, Permissions::from_mode(mode));
-            set.map_err(|error| Trouble::here("change", &path, &error))?;
+            outcome = outcome.and(set.map_err(|error| Trouble::here("change", &path, &error)));
         }
-        Ok(())
+        outcome
     }
 }
 

@@ -217,19 +217,15 @@ impl Drop for Kept {
     }
 }
 
-/// Opens a file that nobody else has open, through no link.
+/// Opens a file that nobody else has open, through no link: one's own, or a new one.
 fn locked(path: &Path) -> Result<File, Trouble> {
-    let failed = |error: &io::Error| Trouble::here("write", path, error);
+    let failed = |error: io::Error| Trouble::here("write", path, &error);
     for _ in 0..TURNS {
-        let opened = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-            .open(path);
-        let file = opened.map_err(|error| failed(&error))?;
+        let file = match opened(path) {
+            // Another command was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            file => file.map_err(failed)?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -241,17 +237,34 @@ fn locked(path: &Path) -> Result<File, Trouble> {
             }
             // The filesystem has no locks.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let own = file.metadata().map_err(|error| failed(&error))?;
-        if !own.is_file() {
-            return Err(failed(&io::ErrorKind::AlreadyExists.into()));
-        }
+        let own = file.metadata().map_err(failed)?;
         // Whoever had it may have given it its name in between.
         match path.symlink_metadata() {
             Ok(now) if (now.dev(), now.ino()) == (own.dev(), own.ino()) => return Ok(file),
             _ => {}
         }
     }
-    Err(failed(&io::ErrorKind::ResourceBusy.into()))
+    Err(failed(io::ErrorKind::ResourceBusy.into()))
+}
+
+fn opened(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    match options.open(path) {
+        Ok(file) => {
+            let found = file.metadata()?;
+            let own = found.uid() == rustix::process::geteuid().as_raw();
+            if found.is_file() && own && found.nlink() == 1 {
+                return Ok(file);
+            }
+            // Somebody laid it there, to have a hand in what comes.
+            fs::remove_file(path)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    options.create_new(true).open(path)
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 use super::outcome::{Copied, Trouble};
 use super::part::{Origin, Part};
 use super::{Folders, Progress, down, local, up};
-use crate::cli::client::{Inside, Made, Remote, Trust};
+use crate::cli::client::{ANSWER_TIMEOUT, Inside, Made, Remote, Trust};
 use crate::cli::failure::Failure;
 
 /// What a workspace is asked for: the method, the address below the workspace's, the body.
@@ -94,12 +95,12 @@ const SENT: usize = 1024 * 1024;
 
 #[tokio::test]
 async fn no_more_of_a_file_is_taken_than_it_was_said_to_have() {
-    let inside = workspace(|(_, path, _)| match path.split_once('?').unwrap().0 {
-        "files/stat" => shown(&entry("file", "file", 1000)),
-        _ => {
-            let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(vec![7; 400]));
-            Body::from_stream(endless).into_response()
+    let inside = workspace(|(_, path, _)| {
+        if path.starts_with("files/stat") {
+            return shown(&entry("file", "file", 1000));
         }
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(vec![7; 400]));
+        Body::from_stream(endless).into_response()
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
@@ -223,6 +224,26 @@ async fn a_workspace_that_loses_what_is_sent_is_given_up() {
     assert!(said.contains("loses what is sent"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_is_looked_at_for_longer_than_an_answer_may_take() {
+    let completed = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&completed);
+    let inside = workspace(move |(method, path, _)| {
+        let upload = json!({ "id": "0123456789abcdef", "size": SENT, "offset": SENT });
+        if path.starts_with("files/stat") {
+            return refused(404, "no-file");
+        }
+        if method == Method::POST && path.ends_with("/complete") {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(ANSWER_TIMEOUT + Duration::from_secs(1));
+        }
+        shown(&upload)
+    })
+    .await;
+    up(inside).await.unwrap();
+    assert_eq!(completed.load(Ordering::Relaxed), 1);
+}
+
 /// Opens what comes of a file of 1000 bytes.
 fn part(to: &Path, tag: &str) -> Result<Part, Trouble> {
     let origin = Origin {
@@ -259,6 +280,26 @@ async fn two_commands_do_not_write_into_the_same_part() {
     assert_eq!(fs::read(&to).unwrap(), b"first");
     drop(second);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_part_that_leads_to_another_file_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    let first = part(&to, "one").unwrap();
+    let own = fs::read_dir(folder.path()).unwrap().next().unwrap();
+    let own = own.unwrap().path();
+    drop(first);
+    let other = folder.path().join("other");
+    fs::write(&other, "other").unwrap();
+    fs::hard_link(&other, &own).unwrap();
+    let mut second = part(&to, "one").unwrap();
+    second.write(b"second").await.unwrap();
+    second.finish(0o600).await.unwrap();
+    assert_eq!(fs::read(&other).unwrap(), b"other");
+    assert_eq!(fs::read(&to).unwrap(), b"second");
+    symlink(&other, &own).unwrap();
+    assert!(part(&to, "one").is_err());
 }
 
 #[tokio::test]

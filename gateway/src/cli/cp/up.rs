@@ -114,8 +114,8 @@ impl Up<'_> {
             paths.push(path);
         }
         paths.sort();
-        let made = self.folder(to, mode | 0o700).await?;
-        if made == Made::New && mode & 0o700 != 0o700 {
+        let outcome = self.folder(to, mode | 0o700).await?;
+        if outcome == Made::New && mode & 0o700 != 0o700 {
             closed.push((to.to_owned(), mode));
         }
         Ok(paths)
@@ -147,14 +147,14 @@ impl Up<'_> {
 
     async fn folder(&mut self, to: &str, mode: u32) -> Result<Made, Trouble> {
         let mut patience = Patience::new();
-        let made = loop {
+        let outcome = loop {
             match self.inside.make_folder(to, mode).await {
-                Ok(made) => break made,
+                Ok(outcome) => break outcome,
                 Err(error) => self.again(&mut patience, error, to).await?,
             }
         };
         self.copied.folders += 1;
-        Ok(made)
+        Ok(outcome)
     }
 
     async fn link(&mut self, from: &Path, to: &str) -> Result<(), Trouble> {

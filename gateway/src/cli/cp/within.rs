@@ -89,10 +89,10 @@ impl Within<'_> {
         Apart { from, to, mode }: &Apart,
         closed: &mut Vec<(String, u32)>,
     ) -> Result<Vec<Entry>, Trouble> {
-        let made = self.inside.make_folder(to, mode | 0o700).await;
-        let made = made.map_err(|error| self.trouble(error, to))?;
+        let outcome = self.inside.make_folder(to, mode | 0o700).await;
+        let outcome = outcome.map_err(|error| self.trouble(error, to))?;
         self.copied.folders += 1;
-        if made == Made::New && mode & 0o700 != 0o700 {
+        if outcome == Made::New && mode & 0o700 != 0o700 {
             closed.push((to.clone(), *mode));
         }
         let entries = self.inside.list(from).await;

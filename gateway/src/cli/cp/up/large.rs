@@ -88,21 +88,17 @@ impl Up<'_> {
         patience: &mut Patience,
     ) -> Result<(String, u64), Trouble> {
         loop {
-            let begun = match remembered.id() {
-                Some(id) => match self.inside.upload(&id).await {
-                    Ok(Some(upload)) if upload.size == large.size => {
-                        return Ok((id, upload.offset));
-                    }
-                    Ok(_) => {
-                        remembered.forget();
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-                None => {
+            let known = match remembered.id() {
+                Some(id) => self.inside.upload(&id).await,
+                None => Ok(None),
+            };
+            let begun = match known {
+                Ok(Some(upload)) if upload.size == large.size => Ok(upload),
+                Ok(_) => {
                     let (to, size, mode) = (large.to, large.size, large.mode);
                     self.inside.create_upload(to, size, mode).await
                 }
+                Err(error) => Err(error),
             };
             match begun {
                 Ok(upload) => {

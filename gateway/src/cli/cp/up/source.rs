@@ -52,6 +52,13 @@ impl Source {
                 let message = format!("{} has no end, or one that is too far", path.display());
                 Failure::new(Kind::Failed, message).into()
             }
+            io::ErrorKind::StorageFull => {
+                let message = format!(
+                    "{} has no size, and no room where it is to wait: set TMPDIR",
+                    path.display()
+                );
+                Failure::new(Kind::Failed, message).into()
+            }
             _ => Trouble::here("read", path, &error),
         })
     }
