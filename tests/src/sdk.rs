@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::api::Api;
 use crate::component::cache;
@@ -112,20 +111,33 @@ impl Sdk {
             .join(name)
     }
 
-    /// Returns where its package is installed, as `scripts/sdk.sh` does from what there is now.
+    /// Returns where its package is installed, by `scripts/sdk.sh` from what there is now.
     #[track_caller]
     fn installed(self) -> PathBuf {
         let folder = self.folder();
         let name = folder.file_name().expect("it has a name");
         let installed = folder.join("../.installed").join(name);
-        let done = installed.join("done");
-        assert_installed(&done);
-        let packed = modified(&done);
-        for file in ["src", "examples"].map(|part| folder.join(part)) {
-            for file in files(&file) {
+        assert_installed(&installed.join("done"));
+        let (source, package) = match self {
+            Self::TypeScript => (
+                folder.join("src"),
+                installed.join("node_modules/devgate/src"),
+            ),
+            Self::Python => {
+                let mut versions = fs::read_dir(installed.join("venv/lib")).unwrap();
+                let version = versions.next().expect("it has a Python").unwrap().path();
+                let package = version.join("site-packages/devgate");
+                (folder.join("src/devgate"), package)
+            }
+        };
+        let examples = folder.join("examples");
+        for (ours, theirs) in [(source, package), (examples, installed.join("examples"))] {
+            for file in files(&ours) {
+                let path = file.strip_prefix(&ours).expect("it is below it");
                 assert!(
-                    modified(&file) <= packed,
-                    "{} is newer than what is installed: sh scripts/sdk.sh",
+                    fs::read(theirs.join(path))
+                        .is_ok_and(|there| there == fs::read(&file).unwrap()),
+                    "{} isn't what is installed: sh scripts/sdk.sh",
                     file.display()
                 );
             }
@@ -167,9 +179,4 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-#[track_caller]
-fn modified(path: &Path) -> SystemTime {
-    fs::metadata(path).unwrap().modified().unwrap()
 }
