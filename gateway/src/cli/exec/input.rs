@@ -134,14 +134,12 @@ impl Allowed {
             return pending().await;
         }
         if self.piece.is_empty() {
-            match self.pieces.recv().await {
-                Some(piece) => self.piece = piece,
-                None => {
-                    self.ended = true;
-                    // A channel alone is its end.
-                    return Bytes::from_static(&[STDIN]);
-                }
-            }
+            let Some(piece) = self.pieces.recv().await else {
+                self.ended = true;
+                // A channel alone is its end.
+                return Bytes::from_static(&[STDIN]);
+            };
+            self.piece = piece;
         }
         let sent = self.sent;
         let limit = self.limit.wait_for(|limit| *limit > sent).await;

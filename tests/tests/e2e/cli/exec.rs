@@ -158,6 +158,23 @@ fn insist(mut running: Running, kind: Signal) -> i32 {
     ended.code()
 }
 
+/// An agent that does nothing until this is dropped.
+struct Hanging(u32);
+
+impl Hanging {
+    fn begin(machine: &Machine) -> Self {
+        let agent = machine.target.gateway().agent();
+        signal(agent, Signal::SIGSTOP);
+        Self(agent)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        signal(self.0, Signal::SIGCONT);
+    }
+}
+
 #[test]
 fn who_insists_leaves_a_command_that_does_not_end() {
     let machine = Machine::start();
@@ -175,12 +192,11 @@ fn who_insists_leaves_a_command_that_does_not_end() {
 fn a_server_that_hangs_can_be_left_and_one_that_goes_is_told() {
     let mut machine = Machine::start();
     let command = ["sh", "-c", "echo ready; sleep 600"];
-    let agent = machine.target.gateway().agent();
     let running = machine.start_running(&exec(&[], &command));
     running.wait_for("ready", SOON);
-    signal(agent, Signal::SIGSTOP);
+    let hanging = Hanging::begin(&machine);
     assert_eq!(insist(running, Signal::SIGTERM), 143);
-    signal(agent, Signal::SIGCONT);
+    drop(hanging);
 
     let running = machine.start_running(&exec(&[], &command));
     running.wait_for("ready", SOON);
@@ -197,7 +213,6 @@ fn on_a_terminal_a_tilde_and_a_dot_leave_a_server_that_hangs() {
     let line = format!("{line}; echo code $?; stty -a | grep -o -- '-*icanon'");
     let terminal = Terminal::start(machine.folder(), &line, 90, 25);
     terminal.wait_for_line("ready");
-    let agent = machine.target.gateway().agent();
     terminal.line("a~.b");
     terminal.line("~~c");
     terminal.wait("what was typed", |screen| {
@@ -205,7 +220,7 @@ fn on_a_terminal_a_tilde_and_a_dot_leave_a_server_that_hangs() {
         // Its echo, and cat's.
         typed("a~.b") == 2 && typed("~c") == 2
     });
-    signal(agent, Signal::SIGSTOP);
+    let _hanging = Hanging::begin(&machine);
     for _ in 0..40 {
         terminal.line("nobody hears this");
     }
@@ -213,7 +228,6 @@ fn on_a_terminal_a_tilde_and_a_dot_leave_a_server_that_hangs() {
     terminal.wait_for_line("code 255");
     // The terminal is as it was.
     terminal.wait_for_line("icanon");
-    signal(agent, Signal::SIGCONT);
 }
 
 #[test]
