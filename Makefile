@@ -64,4 +64,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist vendor gateway/web/dist gateway/web/node_modules tests/browser/node_modules
 	rm -rf ide-extension/dist ide-extension/node_modules ide-extension/package/devgate.vsix
-	rm -rf sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules
+	rm -rf sdk/typescript/dist sdk/typescript/build sdk/typescript/node_modules sdk/.installed
