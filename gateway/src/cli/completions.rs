@@ -117,9 +117,9 @@ fn places(begun: &OsStr) -> Vec<CompletionCandidate> {
     let begun = begun.to_string_lossy();
     // Beyond the colon, and in a folder here, there is no workspace's name.
     if !begun.contains([':', '/']) {
-        let names = names().into_iter();
-        let named = names.filter(|(name, _)| name.starts_with(&*begun));
-        all.extend(named.map(|(name, _)| CompletionCandidate::new(format!("{name}:"))));
+        let names = names().into_iter().map(|(name, _)| name);
+        let fitting = names.filter(|name| name.starts_with(&*begun));
+        all.extend(fitting.map(|name| CompletionCandidate::new(format!("{name}:"))));
     }
     all
 }
