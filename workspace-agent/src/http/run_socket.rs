@@ -170,7 +170,8 @@ pub(super) async fn attach(
     let run = agent.runs().find(&id)?;
     let upgrade = bounded(upgrade)?;
     Ok(upgrade.on_upgrade(async move |socket| {
-        let first = |stream, from| run.read(stream, from, 0, &mut Vec::new());
+        // What isn't written yet is waited for.
+        let first = |stream, from| run.read(stream, from, 0, &mut Vec::new()).max(from);
         let stdout_from = first(Stream::Stdout, from.stdout_from);
         let stderr_from = first(Stream::Stderr, from.stderr_from);
         let attached = ToClient::Attached {

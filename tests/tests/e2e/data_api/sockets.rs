@@ -106,6 +106,17 @@ fn attached(caller: &Caller) {
         let ([stdout, _], _) = other.rest().await;
         assert_eq!(stdout, b"before\nmore\n");
     });
+    // From a byte on that isn't written yet.
+    let request = json!({ "script": "read line; echo $line", "stdin": "open" });
+    let started = caller.post("/processes", &request).expect(201).json();
+    let path = format!("/processes/{}", started["id"].as_str().unwrap());
+    caller.run(async {
+        let mut socket = client.socket(&format!("{path}/attach?stdout_from=2")).await;
+        assert_eq!(socket.text().await["attached"]["stdout_from"], 2);
+        socket.data(0, b"abcd\n").await;
+        let ([stdout, _], _) = socket.rest().await;
+        assert_eq!(stdout, b"cd\n");
+    });
 }
 
 #[test]
