@@ -5,7 +5,7 @@ mod session;
 
 use std::fs::{self, File};
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::peers::{Kind, Peer};
 use super::report::{Better, quantile};
@@ -167,20 +167,28 @@ fn carried(peer: &Peer, way: &str, size: u32) -> f64 {
     File::create(source)
         .and_then(|file| file.set_len(length))
         .expect("the folder is writable");
-    let start = Instant::now();
-    match (&api, way) {
-        (Some(api), "read") => api.download("large", &here),
-        (Some(api), _) => api.upload(&here, "large"),
+    let elapsed = match (&api, way) {
+        (Some(api), "read") => timed(|| api.download("large", &here)),
+        (Some(api), _) => timed(|| api.upload(&here, "large")),
         (None, _) => {
             let way = if way == "read" { "get" } else { "put" };
-            Session::start(peer).run(&format!("{way} {} {}", source.display(), target.display()));
+            let command = format!("{way} {} {}", source.display(), target.display());
+            let mut session = Session::start(peer);
+            // It is connected once it answers.
+            session.run("lpwd");
+            timed(|| session.run(&command))
         }
-    }
-    let elapsed = start.elapsed();
+    };
     let arrived = fs::metadata(target).expect("it was made").len();
     assert_eq!(arrived, length, "not all arrived");
     for file in [source, target] {
         fs::remove_file(file).expect("it was made");
     }
     speed(size, elapsed)
+}
+
+fn timed(what: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    what();
+    start.elapsed()
 }
