@@ -65,7 +65,8 @@ impl HostCa {
         builder.cert_type(CertType::Host)?;
         builder.key_id(key.fingerprint(HashAlg::Sha256).to_string())?;
         for name in names {
-            builder.valid_principal(name)?;
+            // Clients look for it in small letters.
+            builder.valid_principal(name.to_lowercase())?;
         }
         builder.valid_principal(Self::NAME)?;
         Ok(builder.sign(&self.0)?)
@@ -94,7 +95,7 @@ mod tests {
         let second = HostCa::open(&path).unwrap();
         assert_eq!(first.public_key().unwrap(), second.public_key().unwrap());
         let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
-        let names = ["dev.example.com".to_owned()];
+        let names = ["Dev.example.com".to_owned()];
         let certificate = second.certificate(&key, &names).unwrap();
         assert!(certificate.verify_signature().is_ok());
         assert!(certificate.cert_type().is_host());

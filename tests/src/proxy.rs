@@ -23,6 +23,8 @@ struct Network {
 #[derive(Default)]
 struct State {
     stalled: bool,
+    /// How many bytes pass until it stalls by itself.
+    room: Option<usize>,
     connections: Vec<TcpStream>,
 }
 
@@ -69,9 +71,16 @@ impl Proxy {
         self.network.state.lock().unwrap().stalled = true;
     }
 
+    /// Stalls once about so many bytes more have passed, however fast they do.
+    pub fn stall_after(&self, bytes: usize) {
+        self.network.state.lock().unwrap().room = Some(bytes);
+    }
+
     /// Passes bytes on again, those that were held back first.
     pub fn resume(&self) {
-        self.network.state.lock().unwrap().stalled = false;
+        let mut state = self.network.state.lock().unwrap();
+        (state.stalled, state.room) = (false, None);
+        drop(state);
         self.network.changed.notify_all();
     }
 
@@ -94,6 +103,10 @@ fn pump(mut from: TcpStream, mut to: TcpStream, network: &Network) {
     loop {
         let read = from.read(&mut chunk).unwrap_or(0);
         let mut state = network.state.lock().unwrap();
+        if let Some(room) = &mut state.room {
+            *room = room.saturating_sub(read);
+            state.stalled |= *room == 0;
+        }
         while state.stalled {
             state = network
                 .changed

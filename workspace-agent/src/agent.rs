@@ -106,7 +106,7 @@ impl Agent {
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
             files,
-            secrets: Secrets::default(),
+            secrets: Secrets::with(&config.runtime),
             startup: Startup::new(&config),
             awake: Awake::start(&config, &tasks, &stop),
             started: Instant::now(),

@@ -55,10 +55,13 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
             environment,
             secrets,
             missing,
+            authority,
             ..
         }))) => {
             info!(protocol, version, "gateway connected");
-            agent.secrets().take(environment, secrets, missing);
+            agent
+                .secrets()
+                .take(environment, (secrets, missing), authority);
         }
         Ok(Ok(other)) => {
             warn!(answer = ?other, "the gateway's first message is not a welcome");
@@ -90,8 +93,11 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
                 environment,
                 secrets,
                 missing,
+                authority,
             }) => {
-                agent.secrets().take(environment, secrets, missing);
+                agent
+                    .secrets()
+                    .take(environment, (secrets, missing), authority);
                 control::write(&mut writer, &FromAgent::Known { number }).await?;
             }
             // The others concern agents that dial; a later version's are ignored.

@@ -94,7 +94,7 @@ pub(super) async fn known(
     let host = format!("devgate-{}", slug(rest.name()));
     let folder = contexts::folder_made()?;
     let path = folder.join(format!("{}.known_hosts", slug(rest.name())));
-    let lines = known_hosts(&connection);
+    let lines = known_hosts(&host, &connection);
     write_file(&path, Access::Private, &lines)
         .map_err(|error| Failure::new(Kind::Failed, error.to_string()))?;
     let options = [
@@ -108,15 +108,19 @@ pub(super) async fn known(
 }
 
 /// Returns a file of known hosts (sshd(8)): the host's keys, and the authority that signs for
-/// whichever it has later.
-fn known_hosts(connection: &Connection) -> String {
+/// whichever it has later. Earlier versions called the host otherwise in what they wrote for ssh.
+fn known_hosts(host: &str, connection: &Connection) -> String {
     let mut lines = String::new();
-    let authority = [("@cert-authority ", &connection.host_authority)];
-    let keys = connection.public_keys.iter().map(|key| ("", key));
-    for (marker, key) in authority.into_iter().chain(keys) {
+    let authority = format!("@cert-authority {}", HostCa::NAME);
+    let own = format!("{},{host}", HostCa::NAME);
+    let keys = connection.public_keys.iter().map(|key| (&own, key));
+    for (names, key) in [(&authority, &connection.host_authority)]
+        .into_iter()
+        .chain(keys)
+    {
         // A line of it is one key; an older server names no authority.
         if !key.is_empty() && !key.contains(['\n', '\r']) {
-            lines.extend([marker, HostCa::NAME, " ", key.as_str(), "\n"]);
+            lines.extend([names.as_str(), " ", key.as_str(), "\n"]);
         }
     }
     lines

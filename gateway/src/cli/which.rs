@@ -54,7 +54,7 @@ pub(super) fn which(source: &Source) -> Result<Which, Failure> {
     if source.data_dir.is_some() || source.config.is_some() {
         return Ok(Which::Here);
     }
-    if let Some(url) = variable("DEVGATE_URL")? {
+    if let Some(url) = variable("DEVGATE_URL")?.filter(|_| is_said()) {
         return of_environment(url, variable("DEVGATE_TOKEN")?, path_of("DEVGATE_CA"));
     }
     if let Some(name) = variable("DEVGATE_CONTEXT")? {
@@ -88,6 +88,12 @@ pub(super) fn from_now_on(name: &str) -> String {
         ""
     };
     format!("commands mean {name}{local} from now on{unless}")
+}
+
+/// Tells whether `DEVGATE_URL` means something: a workspace names its server to all programs,
+/// whether or not they have a token for it.
+fn is_said() -> bool {
+    path_of("DEVGATE_WORKSPACE_ID").is_none() || path_of("DEVGATE_TOKEN").is_some()
 }
 
 /// Returns a variable of the environment; an empty one is none.

@@ -67,7 +67,22 @@ pub struct Supply {
     pub told: Vec<Told>,
     /// Names of those that there aren't.
     pub missing: Vec<String>,
+    /// Certificates, PEM, of whoever vouches for this server, where that is no public
+    /// authority.
+    pub authority: Option<String>,
 }
+
+/// Where a workspace's programs find this server.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The dashboard's address, below which the API is.
+    pub url: String,
+    /// Certificates, PEM, of whoever vouches for it, where that is no public authority.
+    pub authority: Option<String>,
+}
+
+/// The variable that programs find the server's address in.
+const URL: &str = "DEVGATE_URL";
 
 /// What can't be done with a secret.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +110,7 @@ struct Inner {
     store: Store,
     seal: Seal,
     wanted: Vec<Wanted>,
+    address: Option<Address>,
 }
 
 impl Holder {
@@ -127,12 +143,14 @@ impl Wanted {
 }
 
 impl Vault {
-    /// Keeps secrets in these records, and has workspaces get those that are `wanted`.
-    pub fn new(store: Store, seal: Seal, wanted: Vec<Wanted>) -> Self {
+    /// Keeps secrets in these records, and has workspaces get those that are `wanted`, and
+    /// know the server's address.
+    pub fn new(store: Store, seal: Seal, wanted: Vec<Wanted>, address: Option<Address>) -> Self {
         Self(Arc::new(Inner {
             store,
             seal,
             wanted,
+            address,
         }))
     }
 
@@ -180,6 +198,12 @@ impl Vault {
             }
         };
         supply.environment = record.workspace.variables();
+        if let Some(address) = &self.0.address {
+            supply
+                .environment
+                .insert(URL.to_owned(), address.url.clone());
+            supply.authority.clone_from(&address.authority);
+        }
         let mut room = MAX_TOLD;
         for wanted in &self.wanted_by(&record.workspace) {
             let found = self.find(&record.workspace.owner, &wanted.name).await;
@@ -257,7 +281,7 @@ mod tests {
         let store = Store::open(&folder.join("devgate.db")).await.unwrap();
         let wanted = wanted.iter().map(|name| name.parse().unwrap());
         let wanted = wanted.map(Wanted::as_variable).collect();
-        Vault::new(store, Seal::open(folder).unwrap(), wanted)
+        Vault::new(store, Seal::open(folder).unwrap(), wanted, None)
     }
 
     #[tokio::test]

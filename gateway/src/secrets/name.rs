@@ -12,6 +12,9 @@ const MAX_NAME: usize = 64;
 /// of devgate's own.
 const RESERVED_PREFIXES: [&str; 2] = ["LD_", "DEVGATE_"];
 
+/// The one of devgate's own that people choose: with it programs ask the server.
+const TOKEN: &str = "DEVGATE_TOKEN";
+
 /// Variables that each session decides.
 const RESERVED: [&str; 6] = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
 
@@ -50,7 +53,8 @@ impl FromStr for SecretName {
             || RESERVED_PREFIXES
                 .iter()
                 .any(|prefix| text.starts_with(prefix));
-        if plain && begins && !reserved && text.len() <= MAX_NAME {
+        let free = !reserved || text == TOKEN;
+        if plain && begins && free && text.len() <= MAX_NAME {
             return Ok(Self(text.to_owned()));
         }
         Err(InvalidSecretName(text.chars().take(MAX_NAME).collect()))

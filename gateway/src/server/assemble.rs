@@ -31,7 +31,7 @@ use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
 use crate::identity::{
     Accounts, Approvals, Certificates, Identity, Lockout, LockoutOptions, Sessions, Times,
 };
-use crate::secrets::{Seal, Vault, Wanted};
+use crate::secrets::{self, Seal, Vault, Wanted};
 use crate::sleep::{self, Sleep, SleepPolicy};
 use crate::ssh::{self, BrowserSignIn, Chacha20};
 use crate::store::Store;
@@ -95,7 +95,11 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let store = Store::open(&folder.join("devgate.db")).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
-    let vault = vault(&config, &folder, &store).await?;
+    let address = secrets::Address {
+        url: site.dashboard().to_string(),
+        authority: web::own_ca(&config, &authority),
+    };
+    let vault = vault(&config, &folder, &store, address).await?;
     tunnels.tell_secrets_of(vault.clone());
     let driver = driver::new(&config, agent, &folder, (&authority, &https)).await?;
     let lifecycle = lifecycle(&config);
@@ -267,14 +271,19 @@ async fn user_certificates(
 }
 
 /// Opens what keeps the secrets.
-async fn vault(config: &Config, folder: &DataFolder, store: &Store) -> Result<Vault, StartError> {
+async fn vault(
+    config: &Config,
+    folder: &DataFolder,
+    store: &Store,
+    address: secrets::Address,
+) -> Result<Vault, StartError> {
     let path = folder.join("certs");
     let seal = spawn_blocking(move || Seal::open(&path)).await??;
     // The configuration was checked: they are names.
     let names = config.startup.secrets.iter();
     let wanted = names.filter_map(|name| name.parse().ok());
     let wanted = wanted.map(Wanted::as_variable).collect();
-    Ok(Vault::new(store.clone(), seal, wanted))
+    Ok(Vault::new(store.clone(), seal, wanted, Some(address)))
 }
 
 /// Returns what agents need that dial in.

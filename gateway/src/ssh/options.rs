@@ -70,7 +70,7 @@ const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 
 /// How long a client's offer is waited for before ours is sent. Stock clients send
 /// theirs at once; a few wait for ours.
-const KEXINIT_TIMEOUT: Duration = Duration::from_millis(500);
+const KEXINIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Options {
     /// Returns russh's configurations; `methods` in the order in which clients are told of

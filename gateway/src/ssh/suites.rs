@@ -86,7 +86,8 @@ pub(super) enum Fastest {
 }
 
 /// Begins the version of a client that goes by the host key where it doesn't know the
-/// authority of its certificate. Others give up there, and are shown none.
+/// authority of its certificate. Others give up there, and are shown none; nor are those that
+/// verify no ed25519, which the authority signs with.
 const KNOWS_CERTIFICATES: &str = "SSH-2.0-OpenSSH_";
 
 /// Configurations by what a client can do.
@@ -155,7 +156,8 @@ impl Configs {
         let able = Able::of(offer);
         let best = self.suites.iter().find(|suite| able.can(&suite.plain));
         let best = best.unwrap_or(&self.all);
-        if offer.version.starts_with(KNOWS_CERTIFICATES) {
+        let verifies = able.host_keys.contains(Algorithm::Ed25519.as_str());
+        if offer.version.starts_with(KNOWS_CERTIFICATES) && verifies {
             &best.certified
         } else {
             &best.plain

@@ -123,6 +123,7 @@ pub(super) async fn welcome(
         environment: supply.environment,
         secrets: supply.told,
         missing: supply.missing,
+        authority: supply.authority,
     }
 }
 

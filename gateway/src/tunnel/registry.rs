@@ -242,6 +242,7 @@ impl Tunnels {
                 environment: supply.environment,
                 secrets: supply.told,
                 missing: supply.missing,
+                authority: supply.authority,
             };
             let sent = tunnel.outgoing.send(message).await;
             sent.map_err(|_| TunnelError::NotConnected)?;

@@ -71,7 +71,12 @@ async fn an_agent_knows_what_it_is_told_anew_over_every_kind_of_tunnel() {
     let ada = ada.unwrap();
     let token: SecretName = "TOKEN".parse().unwrap();
     let wanted = vec![Wanted::as_variable(token.clone())];
-    let vault = Vault::new(store.clone(), Seal::open(root.path()).unwrap(), wanted);
+    let vault = Vault::new(
+        store.clone(),
+        Seal::open(root.path()).unwrap(),
+        wanted,
+        None,
+    );
     gateway.tunnels.tell_secrets_of(vault.clone());
     for (number, kind) in KINDS.into_iter().enumerate() {
         let name = format!("w{number}").parse().unwrap();

@@ -87,6 +87,10 @@ pub enum FromGateway {
         /// Names of the secrets that the workspace was to get and that there aren't.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
+        /// Certificates, PEM, of whoever vouches for the server that `DEVGATE_URL` in the
+        /// environment names, where that is no public authority.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority: Option<String>,
     },
     /// Tells anew what a welcome told, in place of all that.
     Tell {
@@ -101,6 +105,9 @@ pub enum FromGateway {
         /// As of a welcome.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
+        /// As of a welcome.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority: Option<String>,
     },
     /// Asks for a sign of life.
     Ping {

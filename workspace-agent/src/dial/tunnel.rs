@@ -151,10 +151,13 @@ where
                 environment,
                 secrets,
                 missing,
+                authority,
                 ..
             }))) => {
                 if (OLDEST_VERSION..=VERSION).contains(&protocol) {
-                    self.dial.secrets.take(environment, secrets, missing);
+                    self.dial
+                        .secrets
+                        .take(environment, (secrets, missing), authority);
                     Ok(version)
                 } else {
                     Err(DialError::Version(protocol))
@@ -191,8 +194,9 @@ async fn listen(
                 environment,
                 secrets,
                 missing,
+                authority,
             } => {
-                told.take(environment, secrets, missing);
+                told.take(environment, (secrets, missing), authority);
                 if outgoing.send(FromAgent::Known { number }).await.is_err() {
                     return End::Closed;
                 }

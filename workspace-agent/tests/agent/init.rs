@@ -274,6 +274,7 @@ async fn a_control_stream_greets_and_answers_pings_and_several_are_fine() {
             environment: BTreeMap::new(),
             secrets: Vec::new(),
             missing: Vec::new(),
+            authority: None,
         };
         control::write(&mut stream, &welcome).await.unwrap();
         control::write(&mut stream, &FromGateway::Ping { number: 9 })

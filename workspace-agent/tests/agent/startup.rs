@@ -95,6 +95,7 @@ async fn welcome(workspace: &Workspace, secrets: Vec<Told>, missing: Vec<String>
         environment: BTreeMap::new(),
         secrets,
         missing,
+        authority: None,
     };
     control::write(&mut stream, &welcome).await.unwrap();
     stream
@@ -398,6 +399,7 @@ async fn what_a_gateway_tells_anew_is_what_the_next_program_finds() {
         environment: BTreeMap::from([("OWNER".to_owned(), "ada".to_owned())]),
         secrets: vec![told("TOKEN", Some("TOKEN"), "value")],
         missing: Vec::new(),
+        authority: None,
     };
     control::write(&mut gateway, &tell).await.unwrap();
     let known: FromAgent = within(control::read(&mut gateway)).await.unwrap().unwrap();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::OpenOptions;
 
 use super::outcome::Trouble;
+use super::resume::key;
 use crate::cli::client::Made;
 use crate::cli::failure::{Failure, Kind};
 
@@ -117,14 +118,17 @@ impl Local {
     pub(super) fn make_link(&self, target: &str) -> Result<(), Trouble> {
         let failed = |error| Trouble::here("make the link", &self.path, &error);
         match self.path.symlink_metadata() {
-            Ok(found) if found.is_file() || found.is_symlink() => {
-                fs::remove_file(&self.path).map_err(failed)?;
-            }
+            Ok(found) if found.is_file() || found.is_symlink() => {}
             Ok(_) => return Err(self.in_the_way("a link")),
             // Nothing is there, or making one says what is wrong.
-            Err(_) => {}
+            Err(_) => return symlink(target, &self.path).map_err(failed),
         }
-        symlink(target, &self.path).map_err(failed)
+        // What is there stays where a link can't be made.
+        let own = key(&[self.path.as_os_str().as_bytes()]);
+        let new = self.path.with_file_name(format!(".devgate-{own}.link"));
+        let _ = fs::remove_file(&new);
+        let made = symlink(target, &new).and_then(|()| fs::rename(&new, &self.path));
+        made.map_err(failed)
     }
 
     fn metadata(&self) -> io::Result<fs::Metadata> {

@@ -236,7 +236,7 @@ fn locked(path: &Path) -> Result<File, Trouble> {
                 return Err(Failure::new(Kind::Failed, message).into());
             }
             // The filesystem has no locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let own = file.metadata().map_err(failed)?;
@@ -247,6 +247,10 @@ fn locked(path: &Path) -> Result<File, Trouble> {
         }
     }
     Err(failed(io::ErrorKind::ResourceBusy.into()))
+}
+
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(nix::libc::ENOLCK)
 }
 
 fn opened(path: &Path) -> io::Result<File> {

@@ -113,7 +113,10 @@ impl All {
                 self.reports.say(Report::Ended { local, to }).await;
             }
         }
-        for port in listening.difference(&self.explicit) {
+        let mut wanted: Vec<_> = listening.difference(&self.explicit).collect();
+        // Those that are elsewhere here take nobody's place.
+        wanted.sort_by_key(|port| **port < FIRST_FREE);
+        for port in wanted {
             if self.fates.contains_key(port) {
                 continue;
             }

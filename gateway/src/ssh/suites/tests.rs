@@ -154,6 +154,12 @@ fn only_who_can_do_without_its_authority_is_shown_a_certificate() {
         configs.for_client(&offer).certificates.len()
     };
     assert_eq!(shown("SSH-2.0-OpenSSH_9.2p1 Debian-2"), 1);
+    let without = Offer {
+        version: "SSH-2.0-OpenSSH_8.7".to_owned(),
+        host_keys: "rsa-sha2-512".to_owned(),
+        ..today()
+    };
+    assert!(configs.for_client(&without).certificates.is_empty());
     assert_eq!(shown("SSH-2.0-Go"), 0);
     assert!(configs.for_silent().certificates.is_empty());
 }

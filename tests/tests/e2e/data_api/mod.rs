@@ -2,6 +2,7 @@
 
 mod files;
 mod git;
+mod handed;
 mod large;
 mod processes;
 mod sockets;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tokio::task::yield_now;
 
 use super::Up;
 use crate::cli::client::{Entry, EntryKind, Unanswered};
@@ -46,9 +47,10 @@ impl Up<'_> {
         self.progress.did(offset);
         let (mut piece, mut setbacks) = (FIRST_PIECE, 0);
         while offset < large.size {
-            let bytes = large.piece(offset, piece)?;
+            let bytes = large.piece(offset, piece).await?;
             let sent = u64::try_from(bytes.len()).unwrap_or(0);
             let began = Instant::now();
+            let mut broke_off = false;
             let now = match self.inside.send_piece(&id, offset, bytes).await {
                 Ok(now) => {
                     if began.elapsed() < LITTLE {
@@ -59,6 +61,7 @@ impl Up<'_> {
                 Err(error) => {
                     piece = FIRST_PIECE;
                     if !is(&error, "wrong-offset") {
+                        broke_off = true;
                         self.again(&mut patience, error, large.to).await?;
                     }
                     // What arrived before the cut counts.
@@ -68,7 +71,8 @@ impl Up<'_> {
             self.progress.did(now.saturating_sub(offset).min(sent));
             if now > offset {
                 patience.renew();
-            } else {
+                setbacks = 0;
+            } else if now < offset || !broke_off {
                 setbacks += 1;
                 if setbacks > SETBACKS || !patience.pause().await {
                     let message = format!("{}: the workspace loses what is sent", large.to);
@@ -134,7 +138,7 @@ impl Up<'_> {
         large: &mut Large<'_>,
         remembered: &Remembered,
     ) -> Result<(), Trouble> {
-        large.hash_to(large.size)?;
+        large.hash_to(large.size).await?;
         let sum = hex(&large.hash.finalize_reset());
         let before = self.there(large.to).await?;
         let mut patience = Patience::new();
@@ -210,8 +214,8 @@ impl<'a> Large<'a> {
     }
 
     /// Reads a piece, which is hashed with what is before it.
-    fn piece(&mut self, offset: u64, most: usize) -> Result<Bytes, Trouble> {
-        self.hash_to(offset)?;
+    async fn piece(&mut self, offset: u64, most: usize) -> Result<Bytes, Trouble> {
+        self.hash_to(offset).await?;
         let most = u64::try_from(most)
             .unwrap_or(u64::MAX)
             .min(self.size - offset);
@@ -223,12 +227,14 @@ impl<'a> Large<'a> {
         Ok(bytes.into())
     }
 
-    fn hash_to(&mut self, offset: u64) -> Result<(), Trouble> {
+    /// Hashes what is before, which may be much: it can be interrupted.
+    async fn hash_to(&mut self, offset: u64) -> Result<(), Trouble> {
         while self.hashed < offset {
             let most = u64::try_from(LAST_PIECE).unwrap_or(u64::MAX);
             let bytes = self.read(self.hashed, most.min(offset - self.hashed))?;
             self.hash.update(&bytes);
             self.hashed += u64::try_from(bytes.len()).unwrap_or(0);
+            yield_now().await;
         }
         Ok(())
     }

@@ -198,6 +198,8 @@ fn what_came_of_a_file_is_gone_on_with_or_removed_by_the_next_command() {
     let args = ["cp", "default:file", text(&to)];
     let interrupt = || {
         fs::write(&file, noise(&file, 1_000_003).repeat(256)).unwrap();
+        // Far from the end, and far enough for some of it to come.
+        proxy.stall_after(8 << 20);
         let going = machine.start_running(&args);
         let came = || {
             parts(&here)
@@ -205,7 +207,6 @@ fn what_came_of_a_file_is_gone_on_with_or_removed_by_the_next_command() {
                 .any(|part| fs::metadata(part).is_ok_and(|part| part.len() > 0))
         };
         until(SOON, "what comes of the file", came);
-        proxy.stall();
         going.signal(Signal::SIGINT);
         let ended = going.finish(SOON);
         proxy.cut();
