@@ -3,6 +3,7 @@
 mod cp;
 mod doctor;
 mod exec;
+mod json;
 mod open;
 mod packed;
 mod port_forward;
