@@ -8,6 +8,7 @@ mod open;
 mod packed;
 mod port_forward;
 mod shells;
+mod terminal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
