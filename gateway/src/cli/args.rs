@@ -342,6 +342,43 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Returns the commands below one that don't take `--json`, as they are written.
+    fn without_json(command: &clap::Command, written: &str) -> Vec<String> {
+        let takes = |command: &clap::Command| {
+            let mut arguments = command.get_arguments();
+            arguments.any(|argument| argument.get_long() == Some("json"))
+        };
+        let below = command.get_subcommands().flat_map(|below| {
+            let written = format!("{written} {}", below.get_name());
+            let written = written.trim_start();
+            if below.has_subcommands() {
+                without_json(below, written)
+            } else if takes(below) {
+                Vec::new()
+            } else {
+                vec![written.to_owned()]
+            }
+        });
+        below.collect()
+    }
+
+    #[test]
+    fn every_command_that_tells_a_result_tells_it_as_json_as_well() {
+        let others = [
+            "up",
+            "serve",
+            "ssh",
+            "ssh-certificate renew",
+            "proxy",
+            "exec",
+            "logs",
+            "config check",
+            "completions",
+            "man",
+        ];
+        assert_eq!(without_json(&Cli::command(), ""), others);
+    }
+
     #[test]
     fn the_flags_that_other_programs_rely_on_are_there() {
         Cli::try_parse_from([

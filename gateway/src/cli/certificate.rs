@@ -206,15 +206,9 @@ fn row(one: &SshCertificate) -> [String; 4] {
 async fn revoke(rest: &mut Rest, command: Revoke) -> Result<(), Failure> {
     for serial in &command.serials {
         rest.revoke_certificate(*serial).await?;
-        if !command.format.is_json() {
-            output::write(&format!("{serial} is revoked\n"))?;
-        }
+        command.format.step(&format!("{serial} is revoked\n"))?;
     }
-    if command.format.is_json() {
-        let revoked = serde_json::json!({ "revoked": command.serials });
-        return command.format.print(&revoked, |_| String::new());
-    }
-    Ok(())
+    command.format.done("revoked", &command.serials)
 }
 
 fn seconds(period: Duration) -> u32 {

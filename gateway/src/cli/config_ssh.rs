@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use devgate_certs::{Access, write_file};
+use serde::Serialize;
 
 use super::args::Source;
 use super::certificate::Kept;
 use super::client::Client;
 use super::contexts;
 use super::failure::{Failure, Kind};
-use super::output;
+use super::output::Format;
 use super::ssh::{known, own_command, proxy_command, quoted, slug};
 use super::which::{Which, client, which};
 use crate::http::admin::wire::WorkspaceView;
@@ -38,6 +39,16 @@ pub(super) struct ConfigSsh {
     /// The configuration that includes it
     #[arg(long, value_name = "FILE", default_value = "~/.ssh/config")]
     file: PathBuf,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Files that were changed, or would be.
+#[derive(Debug, Serialize)]
+struct Files {
+    dry_run: bool,
+    written: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// Writes it, or takes it out.
@@ -69,17 +80,34 @@ pub(super) async fn run(source: &Source, command: ConfigSsh) -> Result<(), Failu
         .into_iter()
         .filter(|(path, text)| !is_so(path, text.as_deref()))
         .collect();
+    let format = command.format;
     if changes.is_empty() {
-        return output::write("nothing changes\n");
+        format.step("nothing changes\n")?;
     }
     for (path, text) in &changes {
-        apply(path, text.as_deref(), command.dry_run)?;
+        if !command.dry_run {
+            apply(path, text.as_deref())?;
+        }
+        format.step(&said(path, text.as_deref(), command.dry_run))?;
     }
-    if !command.remove && !command.dry_run {
+    if !(changes.is_empty() || command.remove || command.dry_run) {
         let host = slug(name.as_str());
-        output::write(&format!("ssh WORKSPACE.{host}.devgate reaches yours now\n"))?;
+        format.step(&format!("ssh WORKSPACE.{host}.devgate reaches yours now\n"))?;
     }
-    Ok(())
+    if !format.is_json() {
+        return Ok(());
+    }
+    let (written, removed): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, text)| text.is_some());
+    let paths = |of: Vec<&(PathBuf, _)>| {
+        let paths = of.into_iter().map(|(path, _)| path.display().to_string());
+        paths.collect()
+    };
+    let files = Files {
+        dry_run: command.dry_run,
+        written: paths(written),
+        removed: paths(removed),
+    };
+    format.print(&files, |_| String::new())
 }
 
 /// Returns what ssh has to know of one's own workspaces.
@@ -185,18 +213,22 @@ fn is_so(path: &Path, text: Option<&str>) -> bool {
     }
 }
 
-fn apply(path: &Path, text: Option<&str>, dry_run: bool) -> Result<(), Failure> {
+/// Says what was done to a file, or would be.
+fn said(path: &Path, text: Option<&str>, dry_run: bool) -> String {
     let place = path.display();
-    let Some(text) = text else {
-        if dry_run {
-            return output::write(&format!("would remove {place}\n"));
-        }
-        fs::remove_file(path)?;
-        return output::write(&format!("{place} is removed\n"));
-    };
-    if dry_run {
-        return output::write(&format!("would write {place}:\n{text}\n"));
+    match (text, dry_run) {
+        (None, true) => format!("would remove {place}\n"),
+        (None, false) => format!("{place} is removed\n"),
+        (Some(text), true) => format!("would write {place}:\n{text}\n"),
+        (Some(_), false) => format!("{place} is written\n"),
     }
+}
+
+/// Writes a file, or removes it.
+fn apply(path: &Path, text: Option<&str>) -> Result<(), Failure> {
+    let Some(text) = text else {
+        return Ok(fs::remove_file(path)?);
+    };
     let mode = path.metadata().map(|found| found.permissions().mode());
     if let Some(folder) = path.parent() {
         contexts::make(folder)?;
@@ -206,7 +238,7 @@ fn apply(path: &Path, text: Option<&str>, dry_run: bool) -> Result<(), Failure> 
     if let Ok(mode) = mode {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
-    output::write(&format!("{place} is written\n"))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
@@ -36,6 +37,8 @@ pub(super) struct List {
 pub(super) struct Use {
     /// Name of the context; `local` is the data folder on this machine
     name: String,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// `devgate context remove`.
@@ -48,6 +51,8 @@ pub(super) struct Remove {
     /// the dashboard
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,7 +72,7 @@ struct Shown {
 pub(super) fn run(source: &Source, command: Command) -> Result<(), Failure> {
     match command {
         Command::List(command) => list(source, &command),
-        Command::Use(command) => choose(&command.name),
+        Command::Use(command) => choose(&command),
         Command::Remove(command) => remove(&command),
     }
 }
@@ -115,7 +120,8 @@ fn row(shown: &Shown) -> [String; 5] {
     ]
 }
 
-fn choose(name: &str) -> Result<(), Failure> {
+fn choose(command: &Use) -> Result<(), Failure> {
+    let name = command.name.as_str();
     let current = if name == LOCAL {
         None
     } else {
@@ -128,7 +134,9 @@ fn choose(name: &str) -> Result<(), Failure> {
         contexts.current = current;
         Ok(())
     })?;
-    output::write(&format!("{}\n", from_now_on(name)))
+    command.format.print(&json!({ "current": name }), |_| {
+        format!("{}\n", from_now_on(name))
+    })
 }
 
 fn remove(command: &Remove) -> Result<(), Failure> {
@@ -152,10 +160,10 @@ fn remove(command: &Remove) -> Result<(), Failure> {
         Ok(was_current)
     })?;
     for name in &command.names {
-        output::write(&format!("{name} is removed\n"))?;
+        command.format.step(&format!("{name} is removed\n"))?;
     }
     if was_current {
-        output::write(&format!("{}\n", from_now_on(LOCAL)))?;
+        command.format.step(&format!("{}\n", from_now_on(LOCAL)))?;
     }
-    Ok(())
+    command.format.done("removed", &command.names)
 }

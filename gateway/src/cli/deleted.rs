@@ -1,8 +1,9 @@
 //! The commands about deleted workspaces: deleting, restoring, removing for good.
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::serde::rfc3339;
 
 use super::client::{Client, segment};
 use super::confirm::confirm;
@@ -11,7 +12,7 @@ use super::output::{self, Format, Progress, printable, table};
 use super::workspaces::{Waiting, deleted_meanwhile, sentence, show, wait, word};
 use crate::http::admin::wire::{Restore as Request, StateName, WorkspaceView};
 use crate::identity::Target;
-use crate::names::{UserName, WorkspaceName};
+use crate::names::{UserName, WorkspaceId, WorkspaceName};
 
 /// `devgate delete`.
 #[derive(Debug, Args)]
@@ -27,6 +28,8 @@ pub(super) struct Delete {
     yes: bool,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// `devgate restore`.
@@ -61,6 +64,33 @@ pub(super) struct Purge {
     yes: bool,
     #[command(flatten)]
     waiting: Waiting,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// A workspace that was to be deleted.
+#[derive(Debug, Serialize)]
+struct Ended {
+    id: WorkspaceId,
+    name: WorkspaceName,
+    owner: UserName,
+    #[serde(flatten)]
+    how: How,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum How {
+    /// Nobody waited for it.
+    Deleting,
+    /// It can be restored.
+    Deleted {
+        #[serde(with = "rfc3339::option")]
+        restorable_until: Option<OffsetDateTime>,
+    },
+    /// For good.
+    Purged,
 }
 
 /// How long a home is kept, out of a server's status.
@@ -68,6 +98,22 @@ pub(super) struct Purge {
 struct Grace {
     #[serde(default)]
     delete_grace_seconds: u64,
+}
+
+impl Ended {
+    fn sentence(&self) -> String {
+        let Self {
+            id, name, owner, ..
+        } = self;
+        match self.how {
+            How::Deleting => format!("{name}.{owner} is being deleted\n"),
+            How::Deleted { restorable_until } => format!(
+                "{name}.{owner} is deleted; until {}: devgate restore {id}\n",
+                at(restorable_until)
+            ),
+            How::Purged => format!("{name}.{owner} is deleted for good\n"),
+        }
+    }
 }
 
 /// Lists deleted workspaces, those deleted last first.
@@ -131,11 +177,8 @@ pub(super) async fn delete(client: &mut Client, command: Delete) -> Result<(), F
             .delete(&format!("/workspaces/{id}?purge={purge}"))
             .await?;
     }
-    for view in views {
-        let said = end(client, view, &command.waiting, "deleting").await?;
-        output::write(&said)?;
-    }
-    Ok(())
+    let shown = (&command.waiting, command.format);
+    end(client, views, ("deleting", "deleted"), shown).await
 }
 
 fn question(names: &str, grace: u64) -> String {
@@ -149,27 +192,45 @@ fn question(names: &str, grace: u64) -> String {
     )
 }
 
-/// Waits for the end of a deletion, and says how it went.
+/// Waits for the end of deletions, and says how they went.
 async fn end(
+    client: &mut Client,
+    views: Vec<WorkspaceView>,
+    (doing, done): (&str, &str),
+    (waiting, format): (&Waiting, Format),
+) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for view in views {
+        let ended = Ended {
+            id: view.id.clone(),
+            name: view.name.clone(),
+            owner: view.owner.clone(),
+            how: end_one(client, view, waiting, doing).await?,
+        };
+        format.step(&ended.sentence())?;
+        all.push(ended);
+    }
+    format.done(done, &all)
+}
+
+async fn end_one(
     client: &mut Client,
     view: WorkspaceView,
     waiting: &Waiting,
     doing: &str,
-) -> Result<String, Failure> {
-    let name = target(&view);
+) -> Result<How, Failure> {
     if waiting.no_wait {
-        return Ok(format!("{name} is being deleted\n"));
+        return Ok(How::Deleting);
     }
+    let name = target(&view);
     let progress = Progress::start(&format!("{doing} {}", view.name));
     let end = wait(client, view, (&progress, doing), waiting).await;
     drop(progress);
     match end? {
-        None => Ok(format!("{name} is deleted for good\n")),
-        Some(left) if left.state == StateName::Deleted => Ok(format!(
-            "{name} is deleted; until {}: devgate restore {}\n",
-            at(left.restorable_until),
-            left.id
-        )),
+        None => Ok(How::Purged),
+        Some(left) if left.state == StateName::Deleted => Ok(How::Deleted {
+            restorable_until: left.restorable_until,
+        }),
         Some(left) => {
             let why = left
                 .failure
@@ -212,7 +273,9 @@ pub(super) async fn purge(client: &mut Client, command: Purge) -> Result<(), Fai
         let all: Vec<WorkspaceView> = client.get("/deleted-workspaces").await?;
         views.extend(all.into_iter().filter(|view| view.owner == *owner));
         if views.is_empty() {
-            return output::write(&format!("{owner} has no deleted workspaces\n"));
+            let said = format!("{owner} has no deleted workspaces\n");
+            command.format.step(&said)?;
+            return command.format.done("purged", &views);
         }
     }
     for target in &command.workspaces {
@@ -226,11 +289,8 @@ pub(super) async fn purge(client: &mut Client, command: Purge) -> Result<(), Fai
         let id = segment(view.id.as_str());
         client.delete(&format!("/deleted-workspaces/{id}")).await?;
     }
-    for view in views {
-        let said = end(client, view, &command.waiting, "removing").await?;
-        output::write(&said)?;
-    }
-    Ok(())
+    let shown = (&command.waiting, command.format);
+    end(client, views, ("removing", "purged"), shown).await
 }
 
 fn target(view: &WorkspaceView) -> String {

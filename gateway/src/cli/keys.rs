@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
-use super::output::{self, Format, printable, table};
+use super::output::{Format, printable, table};
 use crate::http::admin::wire::{KeyView, NewKey, UserView};
 use crate::identity::{AuthorizedKey, KeyRefused};
 use crate::names::UserName;
@@ -62,6 +62,8 @@ pub(super) struct Remove {
     /// Fingerprints, as `devgate keys list` shows them
     #[arg(required = true, value_name = "FINGERPRINT")]
     fingerprints: Vec<String>,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -133,9 +135,10 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         client
             .delete(&format!("/keys/{}", segment(fingerprint)))
             .await?;
-        output::write(&format!("{} is removed\n", printable(fingerprint)))?;
+        let said = format!("{} is removed\n", printable(fingerprint));
+        command.format.step(&said)?;
     }
-    Ok(())
+    command.format.done("removed", &command.fingerprints)
 }
 
 /// Returns the user that is meant where none is named.

@@ -73,6 +73,8 @@ pub(super) struct Logout {
     /// Forget the token here where the server can't be asked to end it
     #[arg(long)]
     forget: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// What a token allows.
@@ -118,6 +120,23 @@ struct Token {
     secret: Secret<String>,
     id: Option<TokenId>,
     expires: Option<OffsetDateTime>,
+}
+
+/// What became of a context's token.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Fate {
+    /// There was none.
+    None,
+    Ended,
+    /// Here; it goes on.
+    Forgotten,
+}
+
+#[derive(Debug, Serialize)]
+struct SignedOut {
+    context: ContextName,
+    token: Fate,
 }
 
 #[derive(Debug, Serialize)]
@@ -269,12 +288,11 @@ pub(super) async fn logout(source: &Source, command: Logout) -> Result<(), Failu
         return Err(Failure::new(Kind::Usage, message));
     };
     if context.token.is_none() {
-        return output::write(&format!("nobody is signed in at {name}\n"));
+        return signed_out(name, Fate::None, command.format);
     }
-    let ended = end(&context, name.as_str()).await;
-    let how = match ended {
-        Ok(()) => "signed out",
-        Err(_) if command.forget => "forgotten here; the token goes on until it expires",
+    let token = match end(&context, name.as_str()).await {
+        Ok(()) => Fate::Ended,
+        Err(_) if command.forget => Fate::Forgotten,
         Err(failure) => {
             let message = format!("{failure} (--forget forgets the token here all the same)");
             return Err(Failure::new(failure.kind(), message));
@@ -291,7 +309,20 @@ pub(super) async fn logout(source: &Source, command: Logout) -> Result<(), Failu
         Ok(())
     })?;
     certificate::forget(name.as_str())?;
-    output::write(&format!("{name}: {how}\n"))
+    signed_out(name, token, command.format)
+}
+
+fn signed_out(context: ContextName, token: Fate, format: Format) -> Result<(), Failure> {
+    format.print(
+        &SignedOut { context, token },
+        |SignedOut { context, token }| match token {
+            Fate::None => format!("nobody is signed in at {context}\n"),
+            Fate::Ended => format!("{context}: signed out\n"),
+            Fate::Forgotten => {
+                format!("{context}: forgotten here; the token goes on until it expires\n")
+            }
+        },
+    )
 }
 
 /// Has a server end a context's token; one that has ended is fine.

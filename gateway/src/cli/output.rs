@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -39,6 +40,20 @@ impl Format {
             write(&format!("{}\n", escaped(&json)))
         } else {
             write(&text(value))
+        }
+    }
+
+    /// Says that one of several is done, unless that is said as JSON: see `done`.
+    pub(super) fn step(self, text: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { write(text) }
+    }
+
+    /// Says as JSON what `was_done` to all of them, once it is.
+    pub(super) fn done(self, was_done: &str, all: &impl Serialize) -> Result<(), Failure> {
+        if self.json {
+            self.print(&json!({ was_done: all }), |_| String::new())
+        } else {
+            Ok(())
         }
     }
 }

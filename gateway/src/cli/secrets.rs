@@ -58,6 +58,8 @@ pub(super) struct Set {
     file: Option<PathBuf>,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// `devgate secrets list`.
@@ -77,6 +79,8 @@ pub(super) struct Remove {
     names: Vec<SecretName>,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -93,8 +97,8 @@ async fn set(client: &mut Client, command: Set) -> Result<(), Failure> {
     let value = value(&command.name, command.file.as_deref())?;
     let path = format!("{path}/{}", segment(command.name.as_str()));
     client.set(&path, &SetSecret { value }).await?;
-    output::write(&format!("{} is set\n", command.name))?;
-    Ok(())
+    command.format.step(&format!("{} is set\n", command.name))?;
+    command.format.done("set", &[command.name])
 }
 
 async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
@@ -118,9 +122,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         client
             .delete(&format!("{path}/{}", segment(name.as_str())))
             .await?;
-        output::write(&format!("{name} is removed\n"))?;
+        command.format.step(&format!("{name} is removed\n"))?;
     }
-    Ok(())
+    command.format.done("removed", &command.names)
 }
 
 /// Returns where those secrets are.

@@ -95,7 +95,9 @@ pub(super) async fn keep_awake(client: &mut Client, command: Keep) -> Result<(),
     let leases = path(&name, "keep-awake");
     if let Some(id) = command.end {
         client.delete(&format!("{leases}/{id}")).await?;
-        return output::write(&format!("the lease {id} on {name} has ended\n"));
+        let format = command.format;
+        format.step(&format!("the lease {id} on {name} has ended\n"))?;
+        return format.done("ended", &[id]);
     }
     let Some(time) = time else {
         let leases: Vec<Lease> = client.get(&leases).await?;

@@ -102,6 +102,8 @@ pub(super) struct Delete {
     /// Don't ask
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// What a registry asks for.
@@ -271,16 +273,16 @@ async fn restore(client: &mut Client, command: Restore) -> Result<(), Failure> {
 }
 
 async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
+    let names: Vec<_> = command.snapshots.iter().map(ToString::to_string).collect();
     if !command.yes {
-        let names: Vec<_> = command.snapshots.iter().map(ToString::to_string).collect();
         let question = format!("Delete the snapshots {}?", names.join(", "));
         confirm(client, &question)?;
     }
-    for snapshot in &command.snapshots {
-        client.delete(&path_of(&snapshot.to_string())).await?;
-        output::write(&format!("{snapshot} is deleted\n"))?;
+    for snapshot in &names {
+        client.delete(&path_of(snapshot)).await?;
+        command.format.step(&format!("{snapshot} is deleted\n"))?;
     }
-    Ok(())
+    command.format.done("deleted", &names)
 }
 
 async fn push(client: &mut Client, command: Push) -> Result<(), Failure> {

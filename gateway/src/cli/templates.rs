@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::client::{Client, segment};
 use super::confirm::confirm;
 use super::failure::{Failure, Kind};
-use super::output::{self, Format, printable, table};
+use super::output::{Format, printable, table};
 use crate::http::admin::wire::{PutTemplate, TemplateView};
 use crate::names::TemplateName;
 
@@ -60,6 +60,8 @@ pub(super) struct Add {
 pub(super) struct Check {
     /// The file, TOML
     file: PathBuf,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// `devgate templates remove`.
@@ -71,6 +73,8 @@ pub(super) struct Remove {
     /// Don't ask
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -150,8 +154,10 @@ async fn check(client: &mut Client, command: Check) -> Result<(), Failure> {
     let name = stem.and_then(|stem| stem.parse::<TemplateName>().ok());
     let name = name.map_or_else(|| "template".to_owned(), |name| name.to_string());
     let path = format!("/templates/{}?check=true", segment(&name));
-    let _: TemplateView = client.put(&path, &PutTemplate { text }).await?;
-    output::write(&format!("{} can be used\n", command.file.display()))
+    let template: TemplateView = client.put(&path, &PutTemplate { text }).await?;
+    command.format.print(&template, |_| {
+        format!("{} can be used\n", command.file.display())
+    })
 }
 
 async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
@@ -164,9 +170,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         client
             .delete(&format!("/templates/{}", segment(name.as_str())))
             .await?;
-        output::write(&format!("{name} is removed\n"))?;
+        command.format.step(&format!("{name} is removed\n"))?;
     }
-    Ok(())
+    command.format.done("removed", &command.names)
 }
 
 fn read(path: &PathBuf) -> Result<String, Failure> {

@@ -86,6 +86,8 @@ pub(super) struct Delete {
     ids: Vec<TokenId>,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -164,9 +166,9 @@ async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
     let path = path(client, &command.whose).await?;
     for id in &command.ids {
         client.delete(&format!("{path}/{id}")).await?;
-        output::write(&format!("{id} is deleted\n"))?;
+        command.format.step(&format!("{id} is deleted\n"))?;
     }
-    Ok(())
+    command.format.done("deleted", &command.ids)
 }
 
 async fn path(client: &mut Client, whose: &Whose) -> Result<String, Failure> {

@@ -69,6 +69,8 @@ pub(super) struct Remove {
     /// Don't ask
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Runs one of them.
@@ -161,9 +163,9 @@ async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
         client
             .delete(&format!("/users/{}", segment(name.as_str())))
             .await?;
-        output::write(&format!("{name} is removed\n"))?;
+        command.format.step(&format!("{name} is removed\n"))?;
     }
-    Ok(())
+    command.format.done("removed", &command.names)
 }
 
 /// Refuses in the server's own words.

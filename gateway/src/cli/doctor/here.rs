@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use super::finding::Findings;
-use super::network::{addresses, bare, dial, is_about_issuer, shake};
-use super::ssh;
+use super::network::{bare, dial, is_about_issuer, shake};
+use super::{editor, ssh, wildcard};
 use crate::cli::args::{Settings, Source};
 use crate::cli::client::{Client, Trust, certificate_refused, read_authority};
 use crate::cli::workspaces::show;
-use crate::config::{Applications, Config, DriverName, TlsMode};
+use crate::config::{Config, DriverName, TlsMode};
 use crate::http::admin::wire::{ServerStatus, StateName};
 use crate::http::api::wire::{ApplicationsBy, Connection};
 use crate::identity::Target;
@@ -25,9 +25,11 @@ pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mu
     };
     findings.ok("configuration", "it can be read");
     docker(&config, findings).await;
-    wildcard(&config, findings).await;
+    wildcard::look_here(&config, findings).await;
     let mut client = Client::new(&config.data_dir);
-    let status: ServerStatus = match client.get("/status").await {
+    let status: Result<ServerStatus, _> = client.get("/status").await;
+    editor::look(&config, status.as_ref().ok(), findings);
+    let status = match status {
         Ok(status) => status,
         Err(failure) => {
             let remedy = "start it: `devgate up`, or the service that runs `devgate serve`";
@@ -57,42 +59,6 @@ async fn docker(config: &Config, findings: &mut Findings) {
                 let detail = format!("the engine at {engine}: {}", crate::chain::chain(&error));
                 findings.failed("docker", detail, remedy);
             }
-        }
-    }
-}
-
-async fn wildcard(config: &Config, findings: &mut Findings) {
-    const CHECK: &str = "wildcard-dns";
-    let domain = config.http.domain.as_str();
-    if config.http.applications == Applications::Path {
-        return findings.ok(CHECK, "not needed: applications are below the dashboard");
-    }
-    if domain == "localhost" || domain.ends_with(".localhost") {
-        return findings.ok(CHECK, format!("browsers find *.{domain} by themselves"));
-    }
-    let host = format!("65535--doctor--doctor.{domain}");
-    let own = addresses(domain, 443).await.unwrap_or_default();
-    match addresses(&host, 443).await {
-        Ok(found) if own.iter().any(|own| found.contains(own)) => {
-            findings.ok(CHECK, format!("*.{domain} is found, where {domain} is"));
-        }
-        Ok(found) => {
-            let shown = |all: &[SocketAddr]| match all.first() {
-                Some(address) => address.ip().to_string(),
-                None => "nowhere".to_owned(),
-            };
-            let detail = format!(
-                "*.{domain} leads to {}, and {domain} to {}",
-                shown(&found),
-                shown(&own)
-            );
-            let remedy = format!("have *.{domain} and {domain} lead to the same machine");
-            findings.warning(CHECK, detail, remedy);
-        }
-        Err(error) => {
-            let remedy =
-                format!("add a DNS record for *.{domain}, or set http.applications = \"path\"");
-            findings.failed(CHECK, format!("{host} isn't found: {error}"), remedy);
         }
     }
 }
@@ -205,6 +171,13 @@ async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Finding
         let is_one = name.starts_with("ssh_host_") && name.ends_with("_key.pub");
         std::fs::read_to_string(&path).ok().filter(|_| is_one)
     });
+    let keys: Vec<_> = keys.map(|key| key.trim().to_owned()).collect();
+    if keys.is_empty() && !status.host_keys.is_empty() {
+        let detail = "the server has host keys that are no longer in certs/ of the data folder";
+        let remedy = "restore certs/ from a backup before the server starts anew: it would make \
+                      other ones, which no client knows";
+        return findings.failed("ssh-host-key", detail, remedy);
+    }
     let connection = Connection {
         ssh_host: address.ip().to_string(),
         ssh_port: address.port(),
@@ -212,7 +185,7 @@ async fn ssh_port(config: &Config, status: &ServerStatus, findings: &mut Finding
         domain: String::new(),
         applications: ApplicationsBy::Path,
         host_keys: status.host_keys.clone(),
-        public_keys: keys.map(|key| key.trim().to_owned()).collect(),
+        public_keys: keys,
         host_authority: String::new(),
         delete_grace_seconds: 0,
     };

@@ -3,11 +3,13 @@
 //! It looks at the real thing, in the order in which a connection is made, and goes on with
 //! what the step before made possible.
 
+mod editor;
 mod finding;
 mod here;
 mod network;
 mod ssh;
 mod there;
+mod wildcard;
 mod workspace;
 
 use clap::Args;

@@ -151,11 +151,17 @@ fn host_key(
         && let Ok(pinned) =
             std::fs::read_to_string(folder.join(format!("{}.known_hosts", slug(name))))
     {
-        let known = pinned.lines().filter_map(|line| {
-            let (_, key) = line.split_once(' ')?;
-            keys::PublicKey::from_openssh(key).ok()
-        });
-        if !known.into_iter().any(|key| is_own(&key)) {
+        let authority = keys::PublicKey::from_openssh(&connection.host_authority).ok();
+        let is_authority = |key: &keys::PublicKey| {
+            let authority = authority.as_ref();
+            authority.is_some_and(|authority| authority.key_data() == key.key_data())
+        };
+        // Either is enough: the authority signs for keys that the server has later.
+        let is_known = |line: &str| match line.strip_prefix("@cert-authority ") {
+            Some(line) => pinned_key(line).is_some_and(|key| is_authority(&key)),
+            None => pinned_key(line).is_some_and(|key| is_own(&key)),
+        };
+        if !pinned.lines().any(is_known) {
             let detail = "the keys that `devgate ssh` has pinned aren't the server's any more";
             let remedy = "if the server was made anew, `devgate config-ssh` pins its new ones";
             return findings.failed(CHECK, detail, remedy);
@@ -163,4 +169,10 @@ fn host_key(
     }
     let fingerprint = shown.fingerprint(keys::HashAlg::Sha256);
     findings.ok(CHECK, format!("it is the server's: {fingerprint}"));
+}
+
+/// Returns the key of a line of known hosts that has no marker.
+fn pinned_key(line: &str) -> Option<keys::PublicKey> {
+    let (_, key) = line.split_once(' ')?;
+    keys::PublicKey::from_openssh(key).ok()
 }

@@ -5,13 +5,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use super::finding::Findings;
-use super::network::{self, PATIENCE, addresses, bare, dial, shake};
-use super::{ssh, workspace};
+use super::network::{self, PATIENCE};
+use super::{ssh, wildcard, workspace};
 use crate::cli::client::{Remote, Rest, Unanswered};
 use crate::cli::contexts::Context;
 use crate::cli::failure::{Failure, Kind};
 use crate::http::Origin;
-use crate::http::api::wire::{ApplicationsBy, Connection, Workspace};
+use crate::http::api::wire::Workspace;
 use crate::identity::Target;
 
 /// What an SSH server says first (RFC 4253 §4.2).
@@ -52,7 +52,7 @@ pub(super) async fn look(
     let chosen = workspace::choose(&mut rest, target, findings).await;
     websocket(&mut rest, chosen.as_ref(), findings).await;
     ssh::look(&connection, Some((&origin, name)), findings).await;
-    wildcard(&connection, context, chosen.as_ref(), findings).await;
+    wildcard::look_there(&connection, context, chosen.as_ref(), findings).await;
     if let Some(chosen) = &chosen {
         workspace::editor(&mut rest, chosen, findings).await;
     }
@@ -166,66 +166,6 @@ async fn websocket(rest: &mut Rest, chosen: Option<&Workspace>, findings: &mut F
                           buffering off (nginx: `proxy_buffering off`)";
             findings.failed(CHECK, "it opens, and nothing comes through", remedy);
         }
-    }
-}
-
-/// Sees that web applications are found, each on a host of its own.
-async fn wildcard(
-    connection: &Connection,
-    context: &Context,
-    chosen: Option<&Workspace>,
-    findings: &mut Findings,
-) {
-    const CHECK: &str = "wildcard-dns";
-    let domain = connection.domain.as_str();
-    if connection.applications == ApplicationsBy::Path {
-        return findings.ok(CHECK, "not needed: applications are below the dashboard");
-    }
-    if domain == "localhost" || domain.ends_with(".localhost") {
-        return findings.ok(CHECK, format!("browsers find *.{domain} by themselves"));
-    }
-    let (name, owner) = match chosen {
-        Some(chosen) => (chosen.name.as_str(), chosen.owner.as_str()),
-        None => ("doctor", "doctor"),
-    };
-    let host = format!("65535--{name}--{owner}.{domain}");
-    let port = connection
-        .url
-        .parse::<Origin>()
-        .map_or(443, |url| url.port());
-    let address = match addresses(&host, port).await {
-        Ok(found) => found.into_iter().next(),
-        Err(error) => {
-            let remedy = format!(
-                "add a DNS record for *.{domain} that leads to the same machine as {domain}, or \
-                 set http.applications = \"path\""
-            );
-            return findings.failed(CHECK, format!("{host} isn't found: {error}"), remedy);
-        }
-    };
-    let tcp = match address {
-        Some(address) => dial(address).await.ok(),
-        None => None,
-    };
-    let Some(tcp) = tcp else {
-        let remedy = format!("have *.{domain} lead to the same machine as {domain}");
-        let detail = format!("{host} is found, and nobody answers there");
-        return findings.failed(CHECK, detail, remedy);
-    };
-    if context.url.starts_with("http:") {
-        return findings.ok(CHECK, format!("*.{domain} is found"));
-    }
-    let shaken = match context.trust().config() {
-        Ok(config) => shake(config, bare(&host), tcp).await,
-        Err(failure) => Err(std::io::Error::other(failure.to_string())),
-    };
-    match shaken {
-        Ok(()) => findings.ok(CHECK, format!("*.{domain} is found, with a certificate")),
-        Err(error) => findings.failed(
-            CHECK,
-            format!("{host} is found, and its certificate isn't trusted: {error}"),
-            format!("get a certificate for *.{domain}, too"),
-        ),
     }
 }
 

@@ -3,10 +3,14 @@
 mod cp;
 mod doctor;
 mod exec;
+mod json;
+mod logs;
 mod open;
 mod packed;
 mod port_forward;
 mod shells;
+mod templates;
+mod terminal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
