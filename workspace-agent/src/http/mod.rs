@@ -12,6 +12,7 @@ mod git;
 mod ports;
 mod problem;
 mod processes;
+mod refused;
 mod run_output;
 mod run_socket;
 mod startup;
@@ -24,16 +25,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use devgate_protocol::{Answer, Stream, StreamError, handshake};
 use futures_util::Stream as Events;
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -44,6 +43,7 @@ use tracing::debug;
 
 use crate::agent::Agent;
 use problem::Problem;
+use refused::read_to_the_end;
 
 /// Largest head of a request, and read buffer of a stream, in bytes.
 const MAX_HEAD: usize = 256 * 1024;
@@ -115,20 +115,8 @@ fn router(agent: &Arc<Agent>) -> Router {
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(end_with_refusal))
+        .layer(from_fn(read_to_the_end))
         .with_state(Arc::clone(agent))
-}
-
-/// Has nobody send another request where one was refused whose body may not have been read:
-/// the connection ends behind the answer.
-async fn end_with_refusal(request: Request<Body>, next: Next) -> Response {
-    let has_body = !request.body().is_end_stream();
-    let mut response = next.run(request).await;
-    if has_body && (response.status().is_client_error() || response.status().is_server_error()) {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-    }
-    response
 }
 
 #[derive(Debug, Serialize)]

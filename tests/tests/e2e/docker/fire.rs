@@ -28,7 +28,8 @@ fn states(it: &Containers) -> Vec<(String, String)> {
 }
 
 fn say(it: &Containers, workspace: &str, command: &str) -> String {
-    let ssh = it.target().ssh().user(workspace);
+    let now = it.target().gateway().ready().ssh;
+    let ssh = it.target().ssh().user(workspace).via(now);
     ssh.run(command).ok().out()
 }
 
@@ -54,7 +55,8 @@ fn what_was_said_before_a_kill_is_done_after_it() {
             // Not to wait for something: to be killed anywhere.
             sleep(Duration::from_millis(moment));
             it.gateway_mut().kill();
-            it.gateway_mut().start_again();
+            // Others take ports that nobody has for a moment.
+            it.gateway_mut().start_again_on_port_0();
             eventually_ok(DONE, &format!("{name} after {verb}"), || {
                 is(&it, &name, wanted)
             });

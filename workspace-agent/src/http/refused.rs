@@ -1,0 +1,85 @@
+//! Bodies of requests that are refused before they were read.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::timeout;
+
+/// How much of a body is still read, in bytes, and for how long.
+const MOST: usize = 256 * 1024;
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Reads the rest of a refused request's body, where there isn't much of it: whoever still
+/// sends while the connection ends doesn't see the answer. Behind one that goes on for longer
+/// the connection ends.
+pub(super) async fn read_to_the_end(request: Request<Body>, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let lent = Lent(Arc::new(Mutex::new(body)));
+    let body = Body::new(lent.clone());
+    let mut response = next.run(Request::from_parts(head, body)).await;
+    let status = response.status();
+    let refused = status.is_client_error() || status.is_server_error();
+    if refused && !lent.end().await {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+/// A body that is there again once nobody reads it any more.
+#[derive(Clone)]
+struct Lent(Arc<Mutex<Body>>);
+
+impl Lent {
+    /// Reads what is left; tells whether that was all.
+    async fn end(mut self) -> bool {
+        let reading = async {
+            let mut room = MOST;
+            while let Some(frame) = self.frame().await {
+                let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+                room = room.checked_sub(length)?;
+            }
+            Some(())
+        };
+        timeout(LONGEST, reading)
+            .await
+            .is_ok_and(|read| read.is_some())
+    }
+
+    fn with<T>(&self, what: impl FnOnce(Pin<&mut Body>) -> T) -> T {
+        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        what(Pin::new(&mut *body))
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.with(|body| body.poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.with(|body| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.with(|body| body.size_hint())
+    }
+}
