@@ -83,3 +83,45 @@ impl HttpBody for Lent {
         self.with(|body| body.size_hint())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::post;
+    use futures_util::{StreamExt as _, stream};
+    use http::StatusCode;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// Tells whether the connection goes on behind the refusal of such a body.
+    async fn goes_on(body: Body) -> bool {
+        let refuse = post(|| async { StatusCode::NOT_FOUND });
+        let app = Router::new().route("/", refuse);
+        let app = app.layer(from_fn(read_to_the_end));
+        let request = Request::post("/").body(body).unwrap();
+        let answer = app.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 404);
+        !answer.headers().contains_key(header::CONNECTION)
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_refused_body_is_read_unless_it_goes_on_and_on() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let pieces = stream::iter(0..3).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Bytes::from_static(b"piece"))
+        });
+        assert!(goes_on(Body::from_stream(pieces)).await);
+        assert_eq!(read.load(Ordering::Relaxed), 3);
+        let endless = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![0; 65_536])));
+        assert!(!goes_on(Body::from_stream(endless)).await);
+        let silent = stream::pending::<Result<Bytes, Infallible>>();
+        assert!(!goes_on(Body::from_stream(silent)).await);
+    }
+}
