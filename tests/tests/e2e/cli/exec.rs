@@ -1,5 +1,6 @@
 //! `devgate exec`, with a token alone.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -232,13 +233,23 @@ fn on_a_terminal_a_tilde_and_a_dot_leave_a_server_that_hangs() {
 
 #[test]
 fn a_terminal_that_is_resized_while_the_workspace_starts_has_its_new_size_there() {
-    let machine = Machine::start();
+    let settings = [
+        (
+            "DEVGATE_STARTUP_SCRIPT",
+            "while test -e hold; do sleep 0.05; done",
+        ),
+        ("DEVGATE_STARTUP_WAIT", "true"),
+    ];
+    let machine = Machine::start_with(&settings);
     machine.ok(&["stop", "default"]);
+    let hold = machine.target.gateway().home().join("hold");
+    fs::write(&hold, "").unwrap();
     let script = "while :; do stty size; sleep 0.1; done";
     let line = machine.line(&format!("exec default -t -- sh -c '{script}'"));
     let terminal = Terminal::start(machine.folder(), &line, 90, 25);
-    terminal.wait("its start", |screen| screen.contains("starting"));
+    terminal.wait("its start", |screen| !screen.trim().is_empty());
     terminal.resize(70, 20);
+    fs::remove_file(hold).unwrap();
     terminal.wait_for_line("20 70");
 }
 
