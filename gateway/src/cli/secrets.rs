@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use devgate_protocol::Secret;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 
 use super::client::{Client, segment};
 use super::failure::{Failure, Kind};
@@ -19,6 +21,9 @@ use crate::secrets::{MAX_VALUE, SecretName};
 
 /// What Ctrl-C sends.
 const ETX: u8 = 3;
+
+/// The exit code of what Ctrl-C ends, as shells show it.
+const INTERRUPTED: u8 = 130;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -145,12 +150,16 @@ fn value(name: &SecretName, file: Option<&Path>) -> Result<Secret<String>, Failu
     let read = match file {
         Some(file) => File::open(file).and_then(bounded),
         None if io::stdin().is_terminal() => {
-            output::note(&format!("Value of {name}, which isn't shown:"));
-            hidden()
+            hidden(&format!("Value of {name}, which isn't shown:"))
         }
         None => bounded(io::stdin().lock()),
     };
-    let failed = |error| Failure::new(Kind::Usage, format!("cannot read {source}: {error}"));
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::Interrupted => {
+            Failure::ended(INTERRUPTED, Some("nothing was set".to_owned()))
+        }
+        _ => Failure::new(Kind::Usage, format!("cannot read {source}: {error}")),
+    };
     let mut text = read.map_err(failed)?;
     if text.ends_with('\n') {
         text.pop();
@@ -173,22 +182,31 @@ fn bounded(source: impl Read) -> io::Result<String> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }
 
-/// Reads a line from the terminal without showing it.
-fn hidden() -> io::Result<String> {
+/// Asks on the terminal, and reads a line without showing it; `Interrupted` is Ctrl-C.
+fn hidden(question: &str) -> io::Result<String> {
     let stdin = io::stdin();
     let before = tcgetattr(stdin.as_fd())?;
     let mut quiet = before.clone();
-    // Ctrl-C is read as well, or the terminal would be left as it is.
-    let shown = LocalModes::ECHO | LocalModes::ISIG;
-    quiet.local_modes.remove(shown);
+    // Ctrl-C is read as well, or the terminal would be left as it is; and it ends a line, as
+    // nobody presses Enter after it.
+    quiet
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ISIG);
+    quiet.special_codes[SpecialCodeIndex::VEOL] = ETX;
     tcsetattr(stdin.as_fd(), OptionalActions::Flush, &quiet)?;
     let _shown_again = Shown(before);
-    let mut line = String::new();
-    stdin.read_line(&mut line)?;
-    if line.as_bytes().contains(&ETX) {
-        return Err(io::ErrorKind::Interrupted.into());
+    // Not before: what somebody types as soon as they are asked would be shown, and lost.
+    output::note(question);
+    let mut line = Vec::new();
+    for byte in stdin.lock().bytes() {
+        match byte? {
+            ETX => return Err(io::ErrorKind::Interrupted.into()),
+            b'\n' => break,
+            other => line.push(other),
+        }
     }
-    Ok(line)
+    String::from_utf8(line)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it isn't UTF-8"))
 }
 
 /// Puts the terminal back when it is dropped.

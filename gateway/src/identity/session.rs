@@ -401,14 +401,13 @@ fn bearer(headers: &HeaderMap) -> Option<Secret> {
     ours.then(|| Secret::shown(token))?
 }
 
-/// Returns the value of the first cookie of a name (RFC 6265 §5.4).
+/// Returns the value of the first cookie of a name (RFC 6265 §5.4). Others beside it may hold
+/// any bytes.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let values = headers.get_all(header::COOKIE).iter();
-    let mut pairs = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'));
+    let mut pairs = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     pairs.find_map(|pair| {
-        let (found, value) = pair.trim().split_once('=')?;
+        let (found, value) = std::str::from_utf8(pair).ok()?.trim().split_once('=')?;
         (found == name).then_some(value)
     })
 }

@@ -155,7 +155,7 @@ const REQUIREMENTS: &[Requirement] = &[
 ];
 
 /// Returns the names of this binary's tests: those that run, or those that don't.
-fn listed(ignored: bool) -> HashSet<String> {
+pub(crate) fn listed(ignored: bool) -> HashSet<String> {
     let mut command = Command::new(env::current_exe().expect("a test knows its own path"));
     command.args(["--list", "--format", "terse"]);
     if ignored {

@@ -18,8 +18,8 @@ const MAX_PATH: usize = 107;
 /// Listens on a new socket of mode 0600; a stale one at `path` is replaced.
 ///
 /// # Errors
-/// `AddrInUse` where something still answers at `path`; otherwise what the
-/// system says of the folder or the socket.
+/// `AddrInUse` where something still listens at `path`, whether or not it answers;
+/// otherwise what the system says of the folder or the socket.
 pub async fn bind(path: &Path) -> io::Result<UnixListener> {
     bind_with(path, 0o600).await
 }
@@ -37,10 +37,18 @@ async fn bind_with(path: &Path, mode: u32) -> io::Result<UnixListener> {
     match connect(path).await {
         Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        },
+        // Nobody listens.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        // Whoever has it is busy, or isn't for us to connect to.
+        Err(error) if path.symlink_metadata().is_ok() => {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, error));
+        }
+        Err(error) => return Err(error),
     }
     let (address, _folder) = address(path)?;
     let listener = UnixListener::bind(address)?;
@@ -131,6 +139,32 @@ mod tests {
             io::ErrorKind::AddrInUse
         );
         drop(listener);
+        bind(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_a_service_that_is_too_busy_to_answer_is_left_alone() {
+        use nix::sys::socket::{
+            AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind as bind_to, listen, socket,
+        };
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("service.sock");
+        let kind = (AddressFamily::Unix, SockType::Stream);
+        let service = socket(kind.0, kind.1, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind_to(service.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        listen(&service, Backlog::new(1).unwrap()).unwrap();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match connect(&path).await {
+                Ok(connection) => waiting.push(connection),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        let error = bind(&path).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(path.exists());
+        drop(service);
         bind(&path).await.unwrap();
     }
 

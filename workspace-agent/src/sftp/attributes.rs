@@ -181,6 +181,11 @@ pub(super) fn put<W: Write>(output: &mut Output<W>, stat: &Stat) {
     output.u32(seconds(stat.st_mtime));
 }
 
+/// Writes `ATTRS` for a file of which nothing is known.
+pub(super) fn put_none<W: Write>(output: &mut Output<W>) {
+    output.u32(0);
+}
+
 /// The nearest time that protocol 3 can say.
 fn seconds(time: i64) -> u32 {
     u32::try_from(time.max(0)).unwrap_or(u32::MAX)

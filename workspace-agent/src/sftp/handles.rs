@@ -2,9 +2,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::Dir;
-
 use super::failure::Failure;
+use super::folders::Listing;
 use super::wire::Status;
 
 /// Most handles that one client may hold; it is told by `limits@openssh.com`.
@@ -16,7 +15,7 @@ pub(super) enum Handle {
     /// An open file.
     File(OwnedFd),
     /// A folder that is being listed.
-    Folder(Dir),
+    Folder(Listing),
 }
 
 /// All handles of one client. On the wire a handle is its place, four bytes.
@@ -82,7 +81,7 @@ impl Handles {
     }
 
     /// Returns what a folder's handle stands for.
-    pub(super) fn folder(&mut self, name: &[u8]) -> Result<&mut Dir, Failure> {
+    pub(super) fn folder(&mut self, name: &[u8]) -> Result<&mut Listing, Failure> {
         let handle = place(name).and_then(|place| self.places.get_mut(place)?.as_mut());
         match handle.ok_or_else(unknown)? {
             Handle::Folder(folder) => Ok(folder),

@@ -46,6 +46,13 @@ pub(super) fn write(line: &mut Vec<u8>, name: &[u8], stat: &Stat, accounts: &Acc
     line.extend_from_slice(name);
 }
 
+/// Writes the line for a name of which nothing else is known, as ls(1) does.
+pub(super) fn write_unknown(line: &mut Vec<u8>, name: &[u8]) {
+    line.clear();
+    line.extend_from_slice(b"??????????   ? ?        ?               ?            ? ");
+    line.extend_from_slice(name);
+}
+
 /// A name where there is one, the number otherwise.
 struct Owner<'a>(Option<&'a str>, u32);
 

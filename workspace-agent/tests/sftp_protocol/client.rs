@@ -81,17 +81,34 @@ pub(crate) struct Client {
 impl Client {
     /// Starts a server whose home is `home`, and initialises it.
     pub(crate) fn new(home: &Path) -> Self {
-        let mut client = Self::silent(home);
-        client.send(&Packet(vec![1]).u32(3));
-        assert_eq!(client.receive()[..5], [2, 0, 0, 0, 3]);
-        client
+        Self::silent(home).initialised()
+    }
+
+    /// Does the same with one that may do with files what nobody in particular may.
+    pub(crate) fn of_nobody(home: &Path) -> Self {
+        let become_nobody = || {
+            // Its own thread's, and that of those it starts.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+        };
+        Self::start(home, become_nobody).initialised()
+    }
+
+    fn initialised(mut self) -> Self {
+        self.send(&Packet(vec![1]).u32(3));
+        assert_eq!(self.receive()[..5], [2, 0, 0, 0, 3]);
+        self
     }
 
     /// Starts a server and says nothing to it.
     pub(crate) fn silent(home: &Path) -> Self {
+        Self::start(home, || ())
+    }
+
+    fn start(home: &Path, prepare: fn()) -> Self {
         let (socket, far) = Socket::pair().unwrap();
         let home = home.to_owned();
         let server = std::thread::spawn(move || {
+            prepare();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;

@@ -1,12 +1,12 @@
 //! Files, folders and links: opened, described, listed and renamed.
 
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::client::{
-    APPEND, ATTRS, BAD_MESSAGE, CREATE, Client, EOF, EXCLUSIVE, FAILURE, HANDLE, NO_SUCH_FILE, OK,
-    OP_UNSUPPORTED, Packet, READ, STATUS, TRUNCATE, WRITE,
+    APPEND, ATTRS, BAD_MESSAGE, CREATE, Client, EOF, EXCLUSIVE, FAILURE, HANDLE, NAME,
+    NO_SUCH_FILE, OK, OP_UNSUPPORTED, Packet, READ, STATUS, TRUNCATE, WRITE,
 };
 
 #[test]
@@ -150,6 +150,39 @@ fn names_of_any_bytes_are_listed_resolved_and_opened() {
         BAD_MESSAGE
     );
     assert_eq!(client.end(), 0);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_listed_with_the_rest() {
+    let home = tempfile::tempdir().unwrap();
+    let allow = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let shut = home.path().join("shut");
+    std::fs::create_dir(&shut).unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(shut.join(name), name).unwrap();
+    }
+    // Its names may be read, what they stand for not.
+    allow(&shut, 0o444);
+    allow(home.path(), 0o755);
+    let mut client = Client::of_nobody(home.path());
+    let (kind, answer) = client.ask(&Packet::new(11, 1).string("shut"));
+    assert_eq!(kind, HANDLE);
+    let (kind, listed) = client.ask(&Packet::new(12, 2).string(&answer[4..]));
+    assert_eq!(kind, NAME, "{}", listed.escape_ascii());
+    assert_eq!(listed[..4], 4_u32.to_be_bytes());
+    let unknown = Packet::default().string("b").0;
+    let at = listed.windows(5).position(|part| part == unknown).unwrap();
+    let line = &listed[at + 5..];
+    let length = usize::try_from(u32::from_be_bytes(line[..4].try_into().unwrap())).unwrap();
+    let (line, rest) = line[4..].split_at(length);
+    assert!(line.starts_with(b"??????????") && line.ends_with(b" b"));
+    assert_eq!(rest[..4], [0; 4], "no attributes");
+    let (kind, answer) = client.ask(&Packet::new(12, 3).string(&answer[4..]));
+    assert_eq!((kind, &answer[..4]), (STATUS, &EOF.to_be_bytes()[..]));
+    assert_eq!(client.end(), 0);
+    allow(&shut, 0o755);
 }
 
 #[test]

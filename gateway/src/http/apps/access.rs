@@ -74,11 +74,15 @@ pub(super) fn allow(
 /// A frame, an image, a script or a `fetch` is loaded for the page that it is in, and
 /// that page learns of it: whether it is there, how large it is, what a script defines.
 /// `Origin` says which page that is, else `Referer`, which a page can leave out but not
-/// forge. Over plain HTTP, other than on this machine, browsers say less, and only what
-/// carries an `Origin` is told apart.
+/// forge. A page that tells nobody its address (`Referrer-Policy: no-referrer`) has its own
+/// forms sent with the origin `null`, as a page without an origin has; Fetch Metadata tells
+/// the two apart. Over plain HTTP, other than on this machine, browsers say less, and only
+/// what carries an `Origin` is told apart.
 pub(super) fn is_of_strangers(request: &Request<Body>, own: impl Fn(&Origin) -> bool) -> bool {
     let headers = request.headers();
-    if let Some(origin) = origin(headers) {
+    let is = |name, wanted| headers.get(name).is_some_and(|value| value == wanted);
+    let hidden = is(header::ORIGIN, "null") && is(SEC_FETCH_SITE, "same-origin");
+    if !hidden && let Some(origin) = origin(headers) {
         return !origin.is_ok_and(|origin| own(&origin));
     }
     if no_foreign_site(headers) {
@@ -87,7 +91,6 @@ pub(super) fn is_of_strangers(request: &Request<Body>, own: impl Fn(&Origin) -> 
     if acts(request) {
         return true;
     }
-    let is = |name, wanted| headers.get(name).is_some_and(|value| value == wanted);
     let followed = is(SEC_FETCH_MODE, "navigate") && is(SEC_FETCH_DEST, "document");
     !followed && !referer(headers).is_some_and(|origin| own(&origin))
 }
@@ -277,5 +280,18 @@ mod tests {
         // A program isn't led by any page.
         assert!(!is_refused(&Method::GET, &[]));
         assert!(!is_refused(&Method::POST, &[]));
+    }
+
+    #[test]
+    fn a_page_of_ones_own_may_hide_its_address() {
+        let form = |origin, site| {
+            let sent = [("origin", origin), ("sec-fetch-site", site)];
+            is_refused(&Method::POST, &sent)
+        };
+        assert!(!form("null", "same-origin"));
+        for site in ["same-site", "cross-site", "none", ""] {
+            assert!(form("null", site), "{site}");
+        }
+        assert!(form("https://evil.example", "same-origin"));
     }
 }

@@ -11,7 +11,8 @@ use super::access::{self, Ask};
 use super::lookup::{self, Opened};
 use super::{AppRefused, Apps, Place, is_ours};
 use crate::activity::{Errand as Sought, Visit};
-use crate::http::proxy::{Client, Cut, keep_to_host, keep_to_path, strip_cookies};
+use crate::http::proxy::{Client, Cut, is_below, keep_to_host, keep_to_path, strip_cookies};
+use crate::http::site::Origin;
 use crate::identity::{Inside, Pass, Standing};
 use crate::workspaces::{OpenError, State, Wake};
 
@@ -53,8 +54,12 @@ pub(super) struct Errand<'a> {
 pub(super) enum Way {
     /// By its own host.
     Host,
-    /// Below this path of the dashboard's host.
-    Path(String),
+    /// Below a path of the dashboard's host.
+    Path {
+        prefix: String,
+        /// What the browser finds the dashboard at.
+        own: Origin,
+    },
 }
 
 impl Apps {
@@ -136,7 +141,7 @@ impl Apps {
         }
         match &way {
             Way::Host => keep_to_host(headers, is_ours),
-            Way::Path(prefix) => keep_below(headers, prefix, pass.standing()),
+            Way::Path { prefix, own } => keep_below(headers, prefix, own, pass.standing()),
         }
         Ok(response)
     }
@@ -201,7 +206,7 @@ fn hide_our_own(headers: &mut HeaderMap) {
 }
 
 /// Keeps an answer below the path that its application is at.
-fn keep_below(headers: &mut HeaderMap, prefix: &str, standing: Standing) {
+fn keep_below(headers: &mut HeaderMap, prefix: &str, own: &Origin, standing: Standing) {
     keep_to_path(headers, prefix, is_ours);
     for name in WHOLE_HOST {
         headers.remove(name);
@@ -212,16 +217,34 @@ fn keep_below(headers: &mut HeaderMap, prefix: &str, standing: Standing) {
         headers.append(header::CONTENT_SECURITY_POLICY, sandbox);
     }
     let location = headers.get(header::LOCATION);
-    let location = location.and_then(|location| location.to_str().ok());
-    // One that begins with two slashes names another host.
-    if let Some(path) = location
-        && path.starts_with('/')
-        && !path.starts_with("//")
-        && !path.starts_with(&format!("{prefix}/"))
-        && let Ok(moved) = HeaderValue::try_from(format!("{prefix}{path}"))
+    let location = location.and_then(|location| std::str::from_utf8(location.as_bytes()).ok());
+    if let Some(moved) = location.and_then(|location| moved_below(location, prefix, own))
+        && let Ok(moved) = HeaderValue::try_from(moved)
     {
         headers.insert(header::LOCATION, moved);
     }
+}
+
+/// Returns an address of an application's below the path that it is at. `None` where it lies
+/// there already, is relative to where the browser is, or names another origin.
+fn moved_below(location: &str, prefix: &str, own: &Origin) -> Option<String> {
+    let path = if location.starts_with('/') && !location.starts_with("//") {
+        location
+    } else {
+        // `SCHEME://HOST…`, or `//HOST…`, which is of the scheme that the browser speaks.
+        let (scheme, rest) = location.split_once("//")?;
+        let scheme = match scheme {
+            "" => own.scheme().as_str(),
+            scheme => scheme.strip_suffix(':')?,
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let named: Origin = format!("{scheme}://{authority}").parse().ok()?;
+        (named == *own).then_some(path)?
+    };
+    let start = location.strip_suffix(path)?;
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (!is_below(path, prefix)).then(|| format!("{start}{prefix}{slash}{path}"))
 }
 
 #[cfg(test)]
@@ -231,24 +254,64 @@ mod tests {
     #[test]
     fn a_redirect_stays_below_the_path() {
         let prefix = "/@ada/api/apps/3000";
+        let own: Origin = "https://dev.example:8443".parse().unwrap();
         for (said, meant) in [
             ("/login", "/@ada/api/apps/3000/login"),
-            ("/@ada/api/apps/3000/x", "/@ada/api/apps/3000/x"),
-            ("//evil.example/", "//evil.example/"),
-            ("https://a.example/", "https://a.example/"),
-            ("next", "next"),
+            ("/?to=//x", "/@ada/api/apps/3000/?to=//x"),
+            (
+                "https://dev.example:8443/login?a=b",
+                "https://dev.example:8443/@ada/api/apps/3000/login?a=b",
+            ),
+            (
+                "HTTPS://Dev.Example:8443",
+                "HTTPS://Dev.Example:8443/@ada/api/apps/3000/",
+            ),
+            (
+                "https://dev.example:8443?a=/@ada/api/apps/3000/",
+                "https://dev.example:8443/@ada/api/apps/3000/?a=/@ada/api/apps/3000/",
+            ),
+            (
+                "//dev.example:8443/x",
+                "//dev.example:8443/@ada/api/apps/3000/x",
+            ),
+            (
+                "/@ada/api/apps/30001",
+                "/@ada/api/apps/3000/@ada/api/apps/30001",
+            ),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::LOCATION, HeaderValue::from_static(said));
-            keep_below(&mut headers, prefix, Standing::Owner);
-            assert_eq!(headers[header::LOCATION], meant);
+            assert_eq!(sent_to(said, prefix, &own), meant);
         }
+        for as_it_is in [
+            "/@ada/api/apps/3000",
+            "/@ada/api/apps/3000?a=1",
+            "/@ada/api/apps/3000/x",
+            "https://dev.example:8443/@ada/api/apps/3000/x",
+            "//evil.example/",
+            "https://a.example/",
+            "https://dev.example/",
+            "http://dev.example:8443/",
+            "https://dev.example:8443@evil.example/",
+            "next",
+            "next?to=https://dev.example:8443/",
+            "mailto:ada@dev.example",
+        ] {
+            assert_eq!(sent_to(as_it_is, prefix, &own), as_it_is);
+        }
+    }
+
+    /// Returns where a browser is sent that an application sends there.
+    fn sent_to(said: &'static str, prefix: &str, own: &Origin) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::LOCATION, HeaderValue::from_static(said));
+        keep_below(&mut headers, prefix, own, Standing::Owner);
+        headers[header::LOCATION].to_str().unwrap().to_owned()
     }
 
     #[test]
     fn somebody_elses_page_below_the_dashboard_is_put_into_a_sandbox() {
         let mut headers = HeaderMap::new();
-        keep_below(&mut headers, "/@ada/api/apps/1", Standing::Guest);
+        let own = "https://dev.example".parse().unwrap();
+        keep_below(&mut headers, "/@ada/api/apps/1", &own, Standing::Guest);
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.contains("sandbox") && !policy.contains("same-origin"));
     }

@@ -131,7 +131,10 @@ impl Apps {
             pass,
             cut,
             client: client(asked, shown),
-            way: Way::Path(prefix.to_owned()),
+            way: Way::Path {
+                prefix: prefix.to_owned(),
+                own,
+            },
             ask: Ask::No,
             wants_page,
         };

@@ -3,31 +3,24 @@
 use http::header;
 use http::{HeaderMap, HeaderValue};
 
-/// Takes the cookies that are not the application's out of a request.
+/// Takes the cookies that are not the application's out of a request. Its own may hold any
+/// bytes.
 pub(crate) fn strip_cookies(headers: &mut HeaderMap, ours: impl Fn(&str) -> bool) {
-    let header::Entry::Occupied(entry) = headers.entry(header::COOKIE) else {
-        return;
-    };
-    let mut kept = Vec::new();
+    let mut kept: Vec<&[u8]> = Vec::new();
     let mut found = false;
-    for value in entry.iter() {
-        // A cookie that isn't text can't be told apart from ours.
-        let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
-            found = true;
-            continue;
-        };
-        for pair in text.split(';') {
-            if ours(name_of(pair)) {
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            if ours(name_of(&String::from_utf8_lossy(pair))) {
                 found = true;
-            } else if !pair.trim().is_empty() {
-                kept.push(pair.trim().to_owned());
+            } else if !pair.trim_ascii().is_empty() {
+                kept.push(pair.trim_ascii());
             }
         }
     }
     if !found {
         return;
     }
-    let kept = HeaderValue::try_from(kept.join("; "));
+    let kept = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
     match kept {
         Ok(kept) if !kept.is_empty() => {
             headers.insert(header::COOKIE, kept);
@@ -75,9 +68,11 @@ pub(crate) fn keep_to_path(headers: &mut HeaderMap, prefix: &str, ours: impl Fn(
             let (name, value) = part.split_once('=')?;
             name.trim()
                 .eq_ignore_ascii_case("path")
-                .then(|| value.trim())
+                .then(|| value.trim_ascii())
         });
         let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
+        // An application that knows where it is has said it itself.
+        let prefix = if is_below(path, prefix) { "" } else { prefix };
         let rest = parts
             .iter()
             .filter(|part| !is_attribute(part, "domain") && !is_attribute(part, "path"));
@@ -93,6 +88,13 @@ pub(crate) fn keep_to_path(headers: &mut HeaderMap, prefix: &str, ours: impl Fn(
     });
 }
 
+/// Whether a path is an application's own as a browser sees it: it begins with the prefix that
+/// the application is at.
+pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+}
+
 /// Returns the name that a cookie may be taken to have. One without a name is sent back
 /// as its value alone, which then looks like a pair of its own (RFC 6265bis §5.7.3): of
 /// `=a=b` that is `a`.
@@ -106,16 +108,16 @@ fn is_attribute(part: &str, wanted: &str) -> bool {
     name.trim().eq_ignore_ascii_case(wanted)
 }
 
+/// Rewrites each cookie that is set. What isn't text is handed on as it is, a character a byte.
 fn rewrite_set_cookies(headers: &mut HeaderMap, rewrite: impl Fn(&str) -> Option<String>) {
     if !headers.contains_key(header::SET_COOKIE) {
         return;
     }
     let mut kept = Vec::new();
     for value in headers.get_all(header::SET_COOKIE) {
-        let rewritten = std::str::from_utf8(value.as_bytes())
-            .ok()
-            .and_then(&rewrite);
-        kept.extend(rewritten.and_then(|text| HeaderValue::try_from(text).ok()));
+        let text: String = value.as_bytes().iter().map(|b| char::from(*b)).collect();
+        let bytes = rewrite(&text).map(|text| text.chars().flat_map(u8::try_from).collect());
+        kept.extend(bytes.and_then(|bytes: Vec<u8>| HeaderValue::from_bytes(&bytes).ok()));
     }
     headers.remove(header::SET_COOKIE);
     for value in kept {
@@ -155,6 +157,35 @@ mod tests {
     }
 
     #[test]
+    fn cookies_that_are_no_text_pass_both_ways_beside_the_gateways() {
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        let mut headers = HeaderMap::new();
+        let sent = value(b"x=\xe4; __Host-devgate=s3cret; y=\xc3\xa0; \xff");
+        headers.insert("cookie", sent);
+        strip_cookies(&mut headers, ours);
+        assert_eq!(headers["cookie"], value(b"x=\xe4; y=\xc3\xa0; \xff"));
+        let set: &[&[u8]] = &[
+            b"x=\xe4; Domain=example.com; Path=/\xc3\xa0",
+            b"__Host-devgate=\xe4; Path=/",
+        ];
+        for (path, rewritten) in [
+            (None, &b"x=\xe4; Path=/\xc3\xa0"[..]),
+            (Some("/@a/w/apps/1"), b"x=\xe4; Path=/@a/w/apps/1/\xc3\xa0"),
+        ] {
+            for cookie in set {
+                headers.append("set-cookie", value(cookie));
+            }
+            match path {
+                None => keep_to_host(&mut headers, ours),
+                Some(prefix) => keep_to_path(&mut headers, prefix, ours),
+            }
+            let left: Vec<_> = headers.get_all("set-cookie").iter().cloned().collect();
+            assert_eq!(left, [value(rewritten)]);
+            headers.clear();
+        }
+    }
+
+    #[test]
     fn an_application_sets_cookies_for_its_own_host_alone() {
         let mut headers = HeaderMap::new();
         for cookie in [
@@ -181,6 +212,9 @@ mod tests {
             "=__Host-x=evil; Path=/; Secure",
             "b=2",
             "c=3; path=/sub",
+            "d=4; Path=/@a/w/apps/1",
+            "e=5; Path=/@a/w/apps/1/sub",
+            "f=6; Path=/@a/w/apps/12",
         ] {
             headers.append("set-cookie", HeaderValue::from_static(cookie));
         }
@@ -192,6 +226,9 @@ mod tests {
                 "a=1; HttpOnly; Path=/@a/w/apps/1/",
                 "b=2; Path=/@a/w/apps/1/",
                 "c=3; Path=/@a/w/apps/1/sub",
+                "d=4; Path=/@a/w/apps/1",
+                "e=5; Path=/@a/w/apps/1/sub",
+                "f=6; Path=/@a/w/apps/1/@a/w/apps/12",
             ]
         );
     }

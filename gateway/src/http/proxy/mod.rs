@@ -40,7 +40,7 @@ pub(crate) use body::gather;
 use body::{RequestBody, ResponseBody};
 use connection::{Connection, Failed};
 
-pub(crate) use cookies::{keep_to_host, keep_to_path, strip_cookies};
+pub(crate) use cookies::{is_below, keep_to_host, keep_to_path, strip_cookies};
 pub use cut::Cut;
 pub use error::ProxyError;
 pub use headers::Client;

@@ -181,3 +181,16 @@ fn a_cookie_is_found_by_its_whole_name() {
     assert_eq!(cookie(&headers, PLAIN_COOKIE), Some("3"));
     assert_eq!(cookie(&headers, COOKIE), None);
 }
+
+#[test]
+fn a_cookie_is_found_among_those_that_are_no_text() {
+    let mut headers = HeaderMap::new();
+    let latin = b"x=\xe4; devgate=1; y=\xff";
+    headers.insert("cookie", HeaderValue::from_bytes(latin).unwrap());
+    assert_eq!(cookie(&headers, PLAIN_COOKIE), Some("1"));
+    assert_eq!(cookie(&headers, "x"), None);
+    let utf8 = HeaderValue::from_bytes("x=\u{e4}; devgate=2".as_bytes());
+    headers.insert("cookie", utf8.unwrap());
+    assert_eq!(cookie(&headers, PLAIN_COOKIE), Some("2"));
+    assert_eq!(cookie(&headers, "x"), Some("\u{e4}"));
+}

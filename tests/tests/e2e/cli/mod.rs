@@ -1,5 +1,6 @@
 //! The command line on a machine that isn't the server's, on a terminal and off it.
 
+mod at_a_terminal;
 mod cp;
 mod doctor;
 mod exec;

@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::Machine;
 
 /// A shell on a terminal of a machine's; its prompt begins with the last exit code.
-struct Shell(Terminal);
+pub(super) struct Shell(pub(super) Terminal);
 
 impl Shell {
     #[track_caller]
-    fn on(machine: &Machine) -> Self {
+    pub(super) fn on(machine: &Machine) -> Self {
         let line = format!(
             "env -i PATH='{}' HOME='{}' TERM=xterm-256color LC_ALL=C.UTF-8 PS1='$? > ' \
              {} --noprofile --norc",
@@ -31,7 +31,7 @@ impl Shell {
 
     /// Types a command, which the screen may show from before.
     #[track_caller]
-    fn enter(&self, command: &str) {
+    pub(super) fn enter(&self, command: &str) {
         let typed = |screen: &str| screen.matches(&typed(command)).count();
         let before = typed(&self.0.screen());
         self.0.line(command);
@@ -40,7 +40,7 @@ impl Shell {
 
     /// Begins a command, and waits until the screen shows this of it.
     #[track_caller]
-    fn begin(&self, command: &str, shows: &str) {
+    pub(super) fn begin(&self, command: &str, shows: &str) {
         self.enter(command);
         let what = format!("{shows:?} of {command}");
         self.0.wait(&what, |screen| {
@@ -50,7 +50,7 @@ impl Shell {
 
     /// Waits until a command has ended so, and returns what it left on the screen.
     #[track_caller]
-    fn end(&self, command: &str, code: i32) -> String {
+    pub(super) fn end(&self, command: &str, code: i32) -> String {
         let mut left = String::new();
         let prompt = format!("{code} >");
         self.0.wait(&format!("{code} of {command}"), |screen| {
@@ -63,7 +63,7 @@ impl Shell {
     }
 
     #[track_caller]
-    fn run(&self, command: &str, code: i32) -> String {
+    pub(super) fn run(&self, command: &str, code: i32) -> String {
         self.enter(command);
         self.end(command, code)
     }
@@ -81,7 +81,7 @@ fn since<'a>(screen: &'a str, command: &str) -> Option<&'a str> {
 
 /// Returns whose the machine's workspaces are.
 #[track_caller]
-fn owner(machine: &Machine) -> String {
+pub(super) fn owner(machine: &Machine) -> String {
     let listed: Value = serde_json::from_str(&machine.ok(&["list", "--json"])).unwrap();
     listed[0]["owner"].as_str().unwrap().to_owned()
 }

@@ -63,8 +63,9 @@ fn files_are_written_read_listed_and_deleted(target: &Target) {
     api.file(at, &["--range", "700000-"]).refused(416, "no-range");
     let known = api.file(at, &["--header", &format!("If-None-Match: {tag}")]);
     assert_eq!((known.status, known.body.len()), (304, 0));
-    let head = api.file(at, &["--head"]);
-    assert_eq!(head.header("content-length").unwrap(), "700000");
+    // A part is for GET alone (RFC 9110 §14.2).
+    let head = api.file(at, &["--head", "--range", "256-511"]);
+    assert_eq!((head.status, head.header("content-length").unwrap()), (200, "700000"));
     // The absolute path is the same file.
     let again = api.file(&format!("/files/stat?path={}", path.replace(' ', "%20")), &[]);
     assert_eq!(again.json(200)["etag"], tag);
@@ -120,6 +121,15 @@ fn files_are_written_read_listed_and_deleted(target: &Target) {
         ("/files/tree?path=&format=rar", "bad-request"),
     ] {
         api.file(path, &[]).refused(400, code);
+    }
+}
+
+fn what_the_kernel_makes_up_is_read_to_its_end(target: &Target) {
+    let api = Api::of(target);
+    // Of no size, and of a page that isn't full.
+    for path in ["/proc/version", "/sys/devices/system/cpu/online"] {
+        let seen = target.ssh().run(&format!("cat {path}")).ok().out();
+        assert_eq!(api.file(&format!("/files/content?path={path}"), &[]).text(), seen);
     }
 }
 

@@ -33,6 +33,8 @@ struct Begun {
     wanted: Wanted,
     size: u64,
     first: Vec<u8>,
+    /// Whether there is less in it than its size says, or more than none.
+    is_made_up: bool,
 }
 
 pub(super) async fn read(
@@ -51,6 +53,7 @@ pub(super) async fn read(
         wanted,
         size,
         first,
+        is_made_up,
     } = begun;
     let (status, range) = match wanted {
         Wanted::Nothing => return Ok((StatusCode::NOT_MODIFIED, headers).into_response()),
@@ -75,8 +78,7 @@ pub(super) async fn read(
         }
     };
     headers.insert(header::CONTENT_TYPE, BYTES);
-    // What the kernel makes up when it is read has no size.
-    let body = if size == 0 && !first.is_empty() {
+    let body = if is_made_up {
         Body::new(Blocks::to_the_end(file, first))
     } else {
         headers.insert(header::CONTENT_LENGTH, range.length().into());
@@ -95,7 +97,11 @@ fn begin(
     let size = size(stat);
     let (tag, changed) = (etag(stat), modified(stat));
     let changed = httpdate::fmt_http_date(changed.into());
-    let wanted = wanted(asked, &tag, &changed, size);
+    let wanted = match wanted(asked, &tag, &changed, size) {
+        // Parts are for GET alone (RFC 9110 §14.2).
+        Wanted::Part(_) | Wanted::Impossible if *method == Method::HEAD => Wanted::All,
+        wanted => wanted,
+    };
     let first = match wanted {
         _ if *method == Method::HEAD => None,
         Wanted::All => Some(Range::all(size.max(1))),
@@ -116,6 +122,10 @@ fn begin(
             })?
         }
     };
+    // What the kernel makes up when it is read (proc, sysfs) is of no size, or of a page.
+    let promised = usize::try_from(size).unwrap_or(BLOCK).min(BLOCK);
+    let is_made_up =
+        *method == Method::GET && wanted == Wanted::All && first.len() != promised;
     let file = file.try_clone().map_err(|_| FileError::Busy)?;
     let mut headers = HeaderMap::new();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -135,6 +145,7 @@ fn begin(
         wanted,
         size,
         first,
+        is_made_up,
     })
 }
 
