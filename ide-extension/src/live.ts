@@ -10,7 +10,7 @@ import type { Server } from "./servers";
 /** How often what workspaces use is asked for while somebody looks: as often as it is measured, in milliseconds. */
 const USAGE_EACH = 10_000;
 
-/** Most workspaces whose use is asked for. */
+/** Most workspaces whose use is asked for, and whether they are about to sleep. */
 const MOST_USAGES = 20;
 
 /** Events come in bursts: each list is fetched once, in milliseconds. */
@@ -41,6 +41,10 @@ export class Live {
   private readonly usages = new Map<string, Usage>();
   private readonly portLists = new Map<string, Port[] | Error>();
   private readonly followedPorts = new Map<string, AbortController>();
+  /** Until when workspaces run that were told of. */
+  private readonly toldOf = new Map<string, number>();
+  /** What comes once the workspaces are known. */
+  private known: Promise<void> = Promise.resolve();
   private readonly stop = new AbortController();
   private looking: AbortController | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -63,8 +67,7 @@ export class Live {
       {},
       {
         signal: this.stop.signal,
-        // Whatever happened while nobody listened.
-        opened: () => void this.refresh(),
+        opened: () => this.opened(),
         broken: (error) => this.broken(error),
         event: (event) => this.take(event),
       },
@@ -93,6 +96,27 @@ export class Live {
 
   find(workspace: string): Workspace | undefined {
     return this.workspaces?.find(({ id }) => id === workspace);
+  }
+
+  /** Asks for whatever happened while nobody listened. */
+  private opened(): void {
+    this.known = this.refresh();
+    void this.known.then(() => this.lookForSleep());
+  }
+
+  /** Tells of the workspaces that people were warned of before this listened. */
+  private async lookForSleep(): Promise<void> {
+    const running = (this.workspaces ?? []).filter(({ state }) => state === "running");
+    const isOwn = ({ owner }: Workspace) => owner === this.server.user;
+    const ownFirst = [...running.filter(isOwn), ...running.filter((one) => !isOwn(one))];
+    const { signal } = this;
+    for (const { id } of ownFirst.slice(0, MOST_USAGES)) {
+      const asked = this.gateway.request("GET", "/workspaces/{id}/why-running", { path: { id }, signal });
+      // It may just have stopped.
+      const why = await asked.catch(() => undefined);
+      if (isOver(signal)) return;
+      if (why?.warned && why.sleeps_at !== null) this.tellOfSleep(id, Date.parse(why.sleeps_at));
+    }
   }
 
   /** Asks for everything anew. */
@@ -199,7 +223,9 @@ export class Live {
         },
       })
       // Refused, as the workspace doesn't run: it is asked for again when somebody looks then.
-      .finally(() => this.followedPorts.delete(id));
+      .finally(() => {
+        if (this.followedPorts.get(id) === followed) this.followedPorts.delete(id);
+      });
   }
 
   unfollowPorts(id: string): void {
@@ -221,16 +247,23 @@ export class Live {
 
   private take(event: ServerEvent): void {
     if (!/^(workspace|startup|out-of-memory)/.test(event.kind)) return;
-    if (event.kind === "workspace-sleep-soon") this.tellOfSleep(event.data);
+    const soon = event.kind === "workspace-sleep-soon" ? sleepSoon(parse(event.data)) : undefined;
+    if (soon) void this.known.then(() => this.tellOfSleep(soon.workspace, soon.at));
     clearTimeout(this.timer);
     const list = async (signal: AbortSignal) => void (this.workspaces = await this.list(signal));
     this.timer = setTimeout(() => void this.attempt(list), GATHER);
   }
 
-  private tellOfSleep(data: string): void {
-    const soon = sleepSoon(parse(data));
-    const workspace = soon && this.find(soon.workspace);
-    if (workspace) this.listener.sleepSoon({ workspace, at: soon.at });
+  /**
+   * Tells of a workspace's sleep, unless that is past or was told of: before that time nobody is
+   * warned of another, as the warning is half of the wait at most.
+   */
+  private tellOfSleep(id: string, at: number): void {
+    const now = Date.now();
+    const workspace = this.find(id);
+    if (!workspace || at <= now || (this.toldOf.get(id) ?? 0) > now) return;
+    this.toldOf.set(id, at);
+    this.listener.sleepSoon({ workspace, at });
   }
 }
 

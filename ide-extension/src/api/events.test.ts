@@ -15,12 +15,14 @@ test("events are found however the stream is cut", () => {
     const events = [];
     for (let at = 0; at < text.length; at += size) events.push(...parser.push(text.slice(at, at + size)));
     expect(events).toEqual(expected);
+    expect(parser.lastId).toBe("7");
   }
 });
 
 test("what isn't finished is no event, and what never ends is an error", () => {
   const parser = new EventParser();
-  expect(parser.push("event: log\ndata: half")).toEqual([]);
+  expect(parser.push("event: log\nid: 8\ndata: half")).toEqual([]);
+  expect(parser.lastId).toBeUndefined();
   expect(() => {
     for (let count = 0; count < 100; count += 1) parser.push("x".repeat(64 * 1024));
   }).toThrow("too large");

@@ -14,6 +14,9 @@ export class EventParser {
   private text = "";
   private kind = "message";
   private data: string[] = [];
+  private id: string | undefined;
+  /** The last event's id, which whoever asks again says: it goes on from there. */
+  lastId: string | undefined;
 
   /** Returns the events that a piece completes. */
   push(piece: string): ServerEvent[] {
@@ -34,12 +37,15 @@ export class EventParser {
       const event = this.data.length > 0 ? { kind: this.kind, data: this.data.join("\n") } : undefined;
       this.kind = "message";
       this.data = [];
+      this.lastId = this.id;
       return event;
     }
     // What begins with a colon only shows that the stream lives.
     const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
     if (name === "event") this.kind = value ?? "";
     if (name === "data") this.data.push(value ?? "");
+    // One that no header can carry is none.
+    if (name === "id" && /^[!-~]+$/.test(value ?? "")) this.id = value;
     return undefined;
   }
 }

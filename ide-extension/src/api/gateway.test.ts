@@ -126,6 +126,38 @@ test("a stream comes back after what passes, and what isn't the gateway's own re
   expect(errors.some(({ signedOut }) => signedOut)).toBe(false);
 });
 
+test("a stream that comes back says what it has seen", async () => {
+  const seen: unknown[] = [];
+  serving = await serve((request, response) => {
+    seen.push(request.headers["last-event-id"]);
+    if (seen.length === 3) {
+      json(response, 404, { code: "not-found", detail: "gone" });
+      return;
+    }
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.end(seen.length === 1 ? "id: 7\ndata: a\n\nid: 8\ndata: not who" : ": alive\n\n");
+  });
+  const follower = { signal: new AbortController().signal, event: () => undefined };
+  await new Gateway(serving.url, { by: "system" }).follow("/events", {}, follower);
+  expect(seen).toEqual([undefined, "7", "7"]);
+});
+
+test("a gateway is alive that says so itself, and not what stands in front of it", async () => {
+  const answers: ((response: ServerResponse) => void)[] = [
+    (response) => response.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad Gateway</h1>"),
+    (response) => json(response, 503, { status: "ok" }),
+    (response) => response.writeHead(200, { "content-type": "text/html" }).end("<h1>Soon back</h1>"),
+    (response) => json(response, 200, null),
+  ];
+  let answer = answers[0];
+  serving = await serve((_, response) => answer?.(response));
+  const gateway = new Gateway(serving.url, { by: "system" });
+  const { signal } = new AbortController();
+  for (answer of answers) await expect(gateway.roundTrip(signal)).rejects.toBeInstanceOf(Problem);
+  answer = (response) => json(response, 200, { status: "ok", version: "1" });
+  expect(await gateway.roundTrip(signal)).toBeGreaterThan(0);
+});
+
 test("paths are filled in and encoded", () => {
   const carried = { path: { id: "a/b" }, query: { tail: 5, since: undefined } };
   expect(fill("/workspaces/{id}/logs", carried)).toBe("/workspaces/a%2Fb/logs?tail=5");

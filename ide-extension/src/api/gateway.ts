@@ -148,16 +148,27 @@ export class Gateway {
 
   private async alive(signal: AbortSignal): Promise<void> {
     const both = AbortSignal.any([AbortSignal.timeout(10_000), signal]);
-    await read(await this.send("GET", "/healthz", {}, "*/*", both));
+    const response = await this.send("GET", "/healthz", {}, "*/*", both);
+    const body = await read(response);
+    // What stands in front of a gateway answers as well, also where that is gone.
+    if (response.statusCode !== 200 || !isAlive(body)) {
+      throw refused(response.statusCode ?? 0, response.headers["content-type"], body);
+    }
   }
 
-  /** Follows a stream of events, which comes back after a break, until the signal says stop. */
+  /**
+   * Follows a stream of events until the signal says stop. After a break it goes on with what came
+   * after the last event, where events have ids.
+   */
   async follow(path: string, carried: Carried, follower: Follower): Promise<void> {
     let pause = FIRST_PAUSE;
+    let last: string | undefined;
+    const heard = { opened: () => (pause = FIRST_PAUSE), id: (id: string) => (last = id) };
     const { signal } = follower;
     while (!signal.aborted) {
       try {
-        await this.stream(path, carried, follower, () => (pause = FIRST_PAUSE));
+        const header = { ...carried.header, "Last-Event-ID": last };
+        await this.stream(path, { ...carried, header }, follower, heard);
         follower.broken?.(new Problem(0, "ended", `${this.url} ended the stream.`));
       } catch (error) {
         if (isOver(signal)) return;
@@ -174,7 +185,7 @@ export class Gateway {
     path: string,
     carried: Carried,
     follower: Follower,
-    opened: () => void,
+    heard: { opened: () => void; id: (id: string) => void },
   ): Promise<void> {
     const target = ROOT + fill(path, carried);
     const quiet = new AbortController();
@@ -185,7 +196,7 @@ export class Gateway {
       if (response.statusCode !== 200) {
         throw refused(response.statusCode ?? 0, response.headers["content-type"], await read(response));
       }
-      opened();
+      heard.opened();
       follower.opened?.();
       const parser = new EventParser();
       response.setEncoding("utf8");
@@ -193,6 +204,7 @@ export class Gateway {
         clearTimeout(timer);
         timer = setTimeout(() => quiet.abort(), SILENCE);
         for (const event of parser.push(piece as string)) follower.event(event);
+        if (parser.lastId !== undefined) heard.id(parser.lastId);
       }
     } finally {
       clearTimeout(timer);
@@ -260,6 +272,15 @@ async function read(response: http.IncomingMessage): Promise<string> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");
+}
+
+/** Tells whether the answer of `/healthz` is a gateway's own. */
+function isAlive(body: string): boolean {
+  try {
+    return (JSON.parse(body) as { status?: unknown } | null)?.status === "ok";
+  } catch {
+    return false;
+  }
 }
 
 /** Tells whether a signal says stop by now. */
