@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "vitest";
 
 import { Gateway } from "./api/gateway";
 import type { DeviceCodes } from "./api/types";
-import { approvalPage, approved, Bell, pageHost, tokenName } from "./sign-in";
+import { Servers } from "./servers";
+import { approvalPage, approved, Bell, endToken, pageHost, replace, tokenName } from "./sign-in";
 import { json, serve, type Serving } from "./testing";
 
 let serving: Serving;
@@ -95,4 +96,35 @@ test("a token's name has nothing that nobody sees", async () => {
   serving = await serve(() => undefined);
   expect(tokenName("VS\u202e Code", "lap\ntop")).toBe("VS Code on laptop");
   expect(Array.from(tokenName("x".repeat(300), "y")).length).toBe(100);
+});
+
+test("a token ends that another takes the place of", async () => {
+  const asked: string[] = [];
+  serving = await serve((request, response) => {
+    asked.push(`${request.headers.authorization} ${request.method} ${request.url}`);
+    if (request.method === "DELETE") response.writeHead(204).end();
+    else if (request.headers.authorization === "Bearer dgt_a")
+      json(response, 200, { name: "ada", token: "t1" });
+    else json(response, 401, { code: "signed-out", detail: "sign in" });
+  });
+  const [kept, secrets] = [new Map<string, unknown>(), new Map<string, string>()];
+  const servers = new Servers(
+    { get: (key) => kept.get(key), update: (key, value) => Promise.resolve(void kept.set(key, value)) },
+    {
+      get: (key) => Promise.resolve(secrets.get(key)),
+      store: (key, value) => Promise.resolve(void secrets.set(key, value)),
+      delete: (key) => Promise.resolve(void secrets.delete(key)),
+    },
+  );
+  const server = { url: serving.url, user: "ada", trust: { by: "system" } } as const;
+  expect(await replace(servers, server, "dgt_a")).toBeUndefined();
+  expect(await replace(servers, server, "dgt_a")).toBeUndefined();
+  const before = await replace(servers, server, "dgt_b");
+  expect(await servers.token(server)).toBe("dgt_b");
+  if (before) await endToken(before);
+  expect(asked).toEqual(["Bearer dgt_a GET /api/v1/me", "Bearer dgt_a DELETE /api/v1/me/tokens/t1"]);
+  // One that has ended is fine.
+  const ended = await replace(servers, server, "dgt_c");
+  if (ended) await endToken(ended);
+  expect(asked.at(-1)).toBe("Bearer dgt_b GET /api/v1/me");
 });

@@ -1,8 +1,8 @@
 /** Having somebody approve this editor in a browser (after RFC 8628). */
-import type { Gateway } from "./api/gateway";
-import { rest } from "./api/gateway";
+import { Gateway, rest } from "./api/gateway";
 import { Problem } from "./api/problem";
 import type { DeviceCodes, DeviceToken } from "./api/types";
+import type { Server, Servers } from "./servers";
 
 /** How long the token lasts: the longest that can be asked for in this way, 90 days. */
 const LIFE_SECONDS = 90 * 24 * 3600;
@@ -107,4 +107,25 @@ export async function approved(
     "expired-token",
     "The code is too old, or the server has started anew: sign in again.",
   );
+}
+
+/**
+ * Keeps what somebody has signed in with. Returns a gateway with the token that this takes the place
+ * of, if there is one: it is to be ended, once nothing uses it any more.
+ */
+export async function replace(servers: Servers, server: Server, token: string): Promise<Gateway | undefined> {
+  const before = await servers.token(server);
+  await servers.add(server, token);
+  const isOther = before !== undefined && before !== token;
+  return isOther ? new Gateway(server.url, server.trust, before) : undefined;
+}
+
+/** Ends the token that a gateway is asked with; one that has ended is fine. */
+export async function endToken(gateway: Gateway): Promise<void> {
+  try {
+    const { token } = await gateway.request("GET", "/me");
+    if (token) await gateway.request("DELETE", "/me/tokens/{id}", { path: { id: token } });
+  } catch (error) {
+    if (!(error instanceof Problem && error.signedOut)) throw error;
+  }
 }

@@ -8,7 +8,7 @@ import * as vscode from "vscode";
 import { Gateway, type Trust } from "../api/gateway";
 import { Problem } from "../api/problem";
 import type { DeviceCodes } from "../api/types";
-import { approvalPage, approved, begin, Bell, pageHost, tokenName } from "../sign-in";
+import { approvalPage, approved, begin, Bell, endToken, pageHost, replace, tokenName } from "../sign-in";
 import { meet, originOf, question } from "../trust";
 import { during, isNode } from "./ask";
 import { browse } from "./browse";
@@ -45,9 +45,12 @@ export class SignIn implements vscode.UriHandler {
       const codes = await begin(gateway, tokenName(vscode.env.appName, hostname()));
       const given = await this.approve(gateway, codes, url);
       if (!given) return;
-      await this.model.servers.add({ url, user: given.user, trust }, given.token.token);
+      const server = { url, user: given.user, trust };
+      const before = await replace(this.model.servers, server, given.token.token);
       await this.model.lives.reload();
       void vscode.window.showInformationMessage(`Signed in to ${new URL(url).host} as ${given.user}.`);
+      if (before) await end(before);
+      before?.dispose();
     } finally {
       gateway.dispose();
     }
@@ -75,17 +78,16 @@ export class SignIn implements vscode.UriHandler {
     const url = isNode(node) && node.kind === "server" ? node.live.server.url : await askWhich(this.model);
     const live = this.model.lives.all().find(({ server }) => server.url === url);
     if (!live) return;
-    await endToken(live.gateway);
+    await end(live.gateway);
     await this.model.servers.remove(live.server.url);
     await this.model.lives.reload();
   }
 }
 
 /** A token that nobody ends ends by itself; so a server that can't be reached keeps nobody signed in. */
-async function endToken(gateway: Gateway): Promise<void> {
+async function end(gateway: Gateway): Promise<void> {
   try {
-    const { token } = await gateway.request("GET", "/me");
-    if (token) await gateway.request("DELETE", "/me/tokens/{id}", { path: { id: token } });
+    await endToken(gateway);
   } catch (error) {
     const reason = error instanceof Problem ? error.message : String(error);
     void vscode.window.showWarningMessage(
