@@ -18,10 +18,14 @@ import { pathOf } from "../workspaces/path";
 import { withControl } from "./control";
 import { KeyBar } from "./KeyBar";
 import type { LinkState } from "./link";
+import { paced } from "./paced";
 import { Settings } from "./Settings";
 import { useFontSize } from "./font-size";
 import classes from "./Terminals.module.css";
 import { type Keyboard, TerminalView } from "./View";
+
+/** Shortest time between two titles of a terminal that are shown, in milliseconds. */
+const TITLE_PAUSE = 250;
 
 function useOpen(id: string, path: string) {
   const queries = useQueryClient();
@@ -166,6 +170,14 @@ function One({ terminal, id, leave }: { terminal: Terminal; id: string; leave: (
   const [fontSize] = useFontSize();
   const keyboard = useRef<Keyboard>(null);
   const refresh = () => void queries.invalidateQueries(terminals(id));
+  // Programs may change it as often as they like.
+  const [titled] = useState(() =>
+    paced((title: string) => {
+      queries.setQueryData(terminals(id).queryKey, (all) =>
+        all?.map((one) => (one.id === terminal.id ? { ...one, title } : one)),
+      );
+    }, TITLE_PAUSE),
+  );
   const url = useCallback(
     (columns: number, rows: number) => {
       const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -196,7 +208,7 @@ function One({ terminal, id, leave }: { terminal: Terminal; id: string; leave: (
             if (exit !== undefined) setStatus(exit);
             if (next === "exited" || next === "gone") refresh();
           }}
-          titled={refresh}
+          titled={titled}
           alive={alive}
           leave={leave}
           transform={(text) => {
