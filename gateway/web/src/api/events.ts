@@ -6,7 +6,7 @@ import { address } from "./client";
 import { follow } from "./live";
 
 /** The kinds of events that make something on a page old. */
-const EVENTS = [
+export const EVENTS = [
   "workspace-state",
   "workspace-created",
   "workspace-deleted",
@@ -42,16 +42,16 @@ function touched(kind: string): string[] {
   if (kind.startsWith("workspace")) {
     return ["workspaces", "server", "limits", "why-running", "leases", "history", "snapshots"];
   }
-  if (kind === "out-of-memory") return ["workspaces"];
+  if (kind === "out-of-memory") return ["workspaces", "history"];
   if (kind === "disk-limit-exceeded") return ["limits"];
-  if (kind.startsWith("startup")) return ["workspaces"];
+  if (kind.startsWith("startup")) return ["workspaces", "history"];
   if (kind.startsWith("snapshot")) return ["snapshots", "history"];
   if (kind.startsWith("user")) return ["users", "me", "server"];
   if (kind.startsWith("key")) return ["keys"];
   if (kind.startsWith("token")) return ["tokens"];
   if (kind.startsWith("log")) return ["logins"];
   if (kind.startsWith("ssh-approval")) return ["ssh-approvals"];
-  if (kind.startsWith("port")) return ["ports"];
+  if (kind.startsWith("port")) return ["ports", "history"];
   return [];
 }
 
