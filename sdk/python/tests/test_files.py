@@ -13,7 +13,7 @@ from typing import Any, Callable
 import pytest
 from conftest import ENTRY, Asked, Server
 
-from devgate import AsyncDevgate, ConnectionFailed, Devgate, Retry
+from devgate import AsyncDevgate, ConnectionFailed, Devgate, NotFound, Retry
 from devgate._async.files import AsyncFiles
 from devgate._async.lines import lines, server_events
 from devgate._sync.files import Files
@@ -115,6 +115,9 @@ class Uploads:
             self.completed = json.loads(asked.body)["sha256"]
             asked.say(200, {**ENTRY, "size": len(self.there)})
             return
+        elif "/stat?" in asked.path:
+            asked.refuse(404, "not-found")
+            return
         asked.say(200, self.state())
 
     def state(self) -> dict[str, Any]:
@@ -162,7 +165,92 @@ def test_an_upload_that_was_begun_before_is_gone_on_with(serving: Serving) -> No
         Files(devgate._transport, "w").upload("a", uploads.content, resume="u")
     assert uploads.there == uploads.content
     assert uploads.completed == hashlib.sha256(uploads.content).hexdigest()
-    assert [asked.command for asked in server.asked] == ["GET", "PATCH", "POST"]
+    assert [asked.command for asked in server.asked] == ["GET", "PATCH", "GET", "POST"]
+
+
+@pytest.mark.parametrize("etag", ['"1"', '"2"'])
+def test_an_upload_has_succeeded_whose_last_answer_was_lost_where_the_file_is_new(
+    serving: Serving, etag: str
+) -> None:
+    uploads = Uploads(b"abc")
+    completions = 0
+
+    def answer(asked: Asked) -> None:
+        nonlocal completions
+        if asked.path.endswith("/complete"):
+            completions += 1
+            if completions == 1:
+                asked.cut()
+            else:
+                asked.refuse(404, "no-upload")
+        elif asked.path.endswith("/files/stat?path=%2Fa"):
+            tag = etag if completions else '"1"'
+            asked.say(200, {**ENTRY, "size": 3, "etag": tag})
+        else:
+            uploads.answer(asked)
+
+    server = serving(answer)
+    with Devgate(server.url, "t", retry=QUICK) as devgate:
+        files = Files(devgate._transport, "w")
+        if etag == '"2"':
+            assert files.upload("a", b"abc").etag == etag
+        else:
+            with pytest.raises(NotFound):
+                files.upload("a", b"abc")
+    assert completions == 2
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_what_a_list_tells_of_can_be_read_shown_and_deleted_whatever_bytes_its_name_has(
+    serving: Serving, kind: str
+) -> None:
+    paths: list[str] = []
+
+    def answer(asked: Asked) -> None:
+        _, rest = asked.path.split("/workspaces/w/files")
+        if rest.startswith("/list"):
+            odd = {"path": "/home/\ufffd +%41", "raw_path": "/home/%FF%20%2B%2541"}
+            items = [{**ENTRY, **odd}, {**ENTRY, "path": "/home/%41"}]
+            asked.say(200, {"items": items, "next": None})
+            return
+        paths.append(f"{asked.command} {rest}")
+        if asked.command == "DELETE":
+            asked.say(204)
+        else:
+            asked.say(200, ENTRY)
+
+    async def main(url: str) -> None:
+        async with AsyncDevgate(url, "t") as devgate:
+            files = AsyncFiles(devgate._transport, "w")
+            async for entry in files.list():
+                await files.stat(entry, follow=False)
+                await files.read_bytes(entry)
+                await files.delete(entry)
+            await files.read_bytes(b"/\xff")
+            await files.read_bytes(b"/\xff".decode("utf-8", "surrogateescape"))
+
+    server = serving(answer)
+    if kind == "async":
+        asyncio.run(main(server.url))
+    else:
+        with Devgate(server.url, "t") as devgate:
+            files = Files(devgate._transport, "w")
+            for entry in files.list():
+                files.stat(entry, follow=False)
+                files.read_bytes(entry)
+                files.delete(entry)
+            files.read_bytes(b"/\xff")
+            files.read_bytes(b"/\xff".decode("utf-8", "surrogateescape"))
+    assert paths == [
+        "GET /stat?follow=false&path=/home/%FF%20%2B%2541",
+        "GET /content?path=/home/%FF%20%2B%2541",
+        "DELETE ?recursive=false&path=/home/%FF%20%2B%2541",
+        "GET /stat?path=%2Fhome%2F%2541&follow=false",
+        "GET /content?path=%2Fhome%2F%2541",
+        "DELETE ?path=%2Fhome%2F%2541&recursive=false",
+        "GET /content?path=/%FF",
+        "GET /content?path=/%FF",
+    ]
 
 
 def test_a_download_goes_on_where_it_was_cut_off_unless_the_file_has_changed(

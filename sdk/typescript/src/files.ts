@@ -9,9 +9,20 @@ import { bodyOf, bytesOf, gone, jsonOf, textOf } from "./answers.js";
 import { answered, type Api } from "./api.js";
 import { ConnectionFailed, Failed, NotFound, without } from "./errors.js";
 import { lines } from "./lines.js";
-import type { Body, Transport } from "./transport.js";
+import type {
+  ArchiveFormat,
+  CloneOptions,
+  FindOptions,
+  GrepOptions,
+  ReadOptions,
+  Search,
+  WriteOptions,
+} from "./options.js";
+import { asked, shown, type FilePath } from "./path.js";
+import type { Body, Sending, Transport } from "./transport.js";
 import type {
   CallOptions,
+  components,
   Entry,
   FileLine,
   GitStatus,
@@ -21,77 +32,14 @@ import type {
 } from "./types.js";
 import { upload, type UploadOptions, type UploadSource } from "./upload.js";
 
-/** A kind of archive. */
-export type ArchiveFormat = "tar" | "tar.gz" | "zip";
-
-/** Which part of a file. */
-export interface ReadOptions extends CallOptions {
-  /** The first byte, from 0 on. */
-  from?: number;
-  /** The byte after the last one. */
-  to?: number;
-}
-
-/** How a file is written. */
-export interface WriteOptions extends CallOptions {
-  /** Its permissions, `0755`. Default: those of what it replaces, else 0644. */
-  mode?: string;
-  /** Whether to make the folders that are missing. */
-  parents?: boolean;
-  /** Writes only over a file with this `etag`. Then it is safe to repeat, and is. */
-  ifMatch?: string;
-  /** Writes only where there is nothing yet. Then it is safe to repeat, and is. */
-  create?: boolean;
-  /** `Content-Digest` that what arrives must have: `sha-256=:…:`. */
-  digest?: string;
-  /** Whether to answer only once it would survive a power failure. */
-  durable?: boolean;
-}
-
-/** What to find by its name. */
-export interface FindOptions extends CallOptions {
-  /** A glob for the name, or, where it has a `/`, for the path below the folder. */
-  name?: string;
-  kind?: Entry["kind"];
-  /** Whether to look at what begins with a dot. */
-  hidden?: boolean;
-  /** Whether to look at what `.gitignore` and `.ignore` leave out. */
-  ignored?: boolean;
-  limit?: number;
-}
-
-/** What to find by its content. */
-export interface GrepOptions extends CallOptions {
-  /** A glob for the files' names, or, where it has a `/`, for their paths below the folder. */
-  glob?: string;
-  ignoreCase?: boolean;
-  /** Whether the pattern is a text that is meant as it is. */
-  fixed?: boolean;
-  hidden?: boolean;
-  ignored?: boolean;
-  /** Lines to show before and after each match. */
-  context?: number;
-  limit?: number;
-}
-
-/** How a git repository is cloned. */
-export interface CloneOptions extends CallOptions {
-  /** Its folder. Default: in the home, as the repository is called. */
-  path?: string;
-  /** What to check out. Default: the remote's own. */
-  branch?: string;
-  /** How many commits of its past come with it. Default: all. */
-  depth?: number;
-}
-
-/** Results as they are found; `end` is there once all were. */
-export interface Search<T> extends AsyncIterable<T> {
-  readonly end: SearchEnd | undefined;
-}
-
 const BASE = "/api/v1/workspaces/{id}/files" as const;
 
-/** The files of one workspace. Relative paths begin at the home. */
+type EntryPage = components["schemas"]["EntryPage"];
+
+/**
+ * The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
+ * takes also what tells of a file, and bytes: not every name is UTF-8.
+ */
 export class Files {
   readonly #api: Api;
   readonly #transport: Transport;
@@ -104,14 +52,14 @@ export class Files {
   }
 
   /** Shows a file or folder. */
-  async stat(path: string, options: CallOptions & { follow?: boolean } = {}): Promise<Entry> {
+  async stat(path: FilePath, options: CallOptions & { follow?: boolean } = {}): Promise<Entry> {
     const { signal, follow } = options;
-    const query = { path, follow };
-    return answered(await this.#api.GET(`${BASE}/stat`, this.#asks(query, signal)));
+    const query = { path: asked(path), follow };
+    return this.#transport.json({ method: "GET", path: this.#path("/stat"), query, signal });
   }
 
   /** Whether there is something. */
-  async exists(path: string, options: CallOptions = {}): Promise<boolean> {
+  async exists(path: FilePath, options: CallOptions = {}): Promise<boolean> {
     try {
       await this.stat(path, { ...options, follow: false });
       return true;
@@ -124,28 +72,33 @@ export class Files {
   }
 
   /** Yields what is in a folder, by name. */
-  async *list(path = "", options: CallOptions = {}): AsyncGenerator<Entry, void, undefined> {
+  async *list(
+    path: FilePath = "",
+    options: CallOptions = {},
+  ): AsyncGenerator<Entry, void, undefined> {
+    const { signal } = options;
     let cursor: string | undefined;
     do {
-      const query = { path, cursor, limit: 1000 };
-      const page = answered(await this.#api.GET(`${BASE}/list`, this.#asks(query, options.signal)));
+      const query = { path: asked(path), cursor, limit: 1000 };
+      const sending = { method: "GET", path: this.#path("/list"), query, signal };
+      const page = await this.#transport.json<EntryPage>(sending);
       yield* page.items;
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
   }
 
   /** Reads a file as it comes. Leaving the loop ends the request. */
-  async read(path: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+  async read(path: FilePath, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return bodyOf(await this.#content(path, options), options.signal);
   }
 
   /** Reads a whole file into memory. */
-  async readBytes(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
+  async readBytes(path: FilePath, options: ReadOptions = {}): Promise<Uint8Array> {
     return bytesOf(await this.#content(path, options), options.signal);
   }
 
   /** Reads a whole file into memory, as UTF-8. */
-  async readText(path: string, options: ReadOptions = {}): Promise<string> {
+  async readText(path: FilePath, options: ReadOptions = {}): Promise<string> {
     return textOf(await this.#content(path, options), options.signal);
   }
 
@@ -153,7 +106,7 @@ export class Files {
    * Copies a file to one of this machine, which appears once it is whole. What breaks off goes on
    * from where it was, as long as the file is still the same.
    */
-  async download(path: string, local: string, options: CallOptions = {}): Promise<void> {
+  async download(path: FilePath, local: string, options: CallOptions = {}): Promise<void> {
     const part = `${local}.${Math.random().toString(36).slice(2)}.part`;
     try {
       await pipeline(this.#resumed(path, options.signal), createWriteStream(part));
@@ -165,12 +118,12 @@ export class Files {
   }
 
   /** Writes a file, all or nothing. What is sent as it comes is sent once. */
-  async write(path: string, content: Body, options: WriteOptions = {}): Promise<Entry> {
+  async write(path: FilePath, content: Body, options: WriteOptions = {}): Promise<Entry> {
     const { mode, parents, durable, ifMatch, create, digest, signal } = options;
     return this.#transport.json<Entry>({
       method: "PUT",
       path: this.#path("/content"),
-      query: { path, mode, parents, durable },
+      query: { path: asked(path), mode, parents, durable },
       headers: {
         "content-type": "application/octet-stream",
         "if-match": ifMatch,
@@ -184,7 +137,7 @@ export class Files {
 
   /** Appends to a file, which is made where it is missing. */
   async append(
-    path: string,
+    path: FilePath,
     content: Body,
     options: CallOptions & { parents?: boolean; durable?: boolean } = {},
   ): Promise<Entry> {
@@ -192,7 +145,7 @@ export class Files {
     return this.#transport.json<Entry>({
       method: "POST",
       path: this.#path("/append"),
-      query: { path, parents, durable },
+      query: { path: asked(path), parents, durable },
       headers: { "content-type": "application/octet-stream" },
       body: content,
       signal,
@@ -204,7 +157,7 @@ export class Files {
    * server has it; the whole is compared by its SHA-256.
    */
   async upload(path: string, source: UploadSource, options: UploadOptions = {}): Promise<Entry> {
-    return upload(this.#transport, this.#path("/uploads"), path, source, options);
+    return upload(this.#transport, this.#path(""), path, source, options);
   }
 
   /** Makes a folder. With `parents` also those above it, and one that is there is fine. */
@@ -252,20 +205,20 @@ export class Files {
   }
 
   /** Deletes; a folder that has something in it with `recursive` only. */
-  async delete(path: string, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
+  async delete(path: FilePath, options: CallOptions & { recursive?: boolean } = {}): Promise<void> {
     const { recursive, signal } = options;
-    const query = { path, recursive };
+    const query = { path: asked(path), recursive };
     const sending = { method: "DELETE", path: this.#path(""), query, signal, timeout: null };
     await gone(this.#transport.send(sending));
   }
 
   /** Reads a folder as an archive. */
   async downloadTree(
-    path: string,
+    path: FilePath,
     options: CallOptions & { format?: ArchiveFormat } = {},
   ): Promise<ReadableStream<Uint8Array>> {
     const { format, signal } = options;
-    const query = { path, format };
+    const query = { path: asked(path), format };
     const answer = await this.#transport.send({
       method: "GET",
       path: this.#path("/tree"),
@@ -278,7 +231,7 @@ export class Files {
 
   /** Unpacks an archive into a folder. */
   async uploadTree(
-    path: string,
+    path: FilePath,
     archive: Body,
     options: CallOptions & { format?: ArchiveFormat } = {},
   ): Promise<Unpacked> {
@@ -286,7 +239,7 @@ export class Files {
     return this.#transport.json<Unpacked>({
       method: "PUT",
       path: this.#path("/tree"),
-      query: { path, format },
+      query: { path: asked(path), format },
       headers: { "content-type": "application/octet-stream" },
       body: archive,
       signal,
@@ -295,16 +248,16 @@ export class Files {
   }
 
   /** Finds files by their names. */
-  find(path = "", options: FindOptions = {}): Search<Entry> {
+  find(path: FilePath = "", options: FindOptions = {}): Search<Entry> {
     const { signal, ...query } = options;
-    return this.#search<Entry>("/find", { path, ...query }, signal);
+    return this.#search<Entry>("/find", { path: asked(path), ...query }, signal);
   }
 
   /** Finds lines by a regular expression. */
-  grep(path: string, pattern: string, options: GrepOptions = {}): Search<FileLine> {
-    const { signal, ignoreCase, ...query } = options;
-    const asked = { path, pattern, ignore_case: ignoreCase, ...query };
-    return this.#search<FileLine>("/grep", asked, signal);
+  grep(path: FilePath, pattern: string, options: GrepOptions = {}): Search<FileLine> {
+    const { signal, ignoreCase, ...more } = options;
+    const query = { path: asked(path), pattern, ignore_case: ignoreCase, ...more };
+    return this.#search<FileLine>("/grep", query, signal);
   }
 
   /** Shows how a git repository is. */
@@ -332,7 +285,7 @@ export class Files {
 
   #search<T extends object>(
     path: string,
-    query: Record<string, string | number | boolean | undefined>,
+    query: Sending["query"],
     signal?: AbortSignal,
   ): Search<T> {
     const sending = { method: "GET", path: this.#path(path), query, signal, timeout: null };
@@ -356,33 +309,33 @@ export class Files {
     return search;
   }
 
-  async #content(path: string, options: ReadOptions): Promise<Response> {
+  async #content(path: FilePath, options: ReadOptions): Promise<Response> {
     const { from, to, signal } = options;
     const ranged = from !== undefined || to !== undefined;
     const end = to === undefined ? "" : to - 1;
     return this.#transport.send({
       method: "GET",
       path: this.#path("/content"),
-      query: { path },
+      query: { path: asked(path) },
       headers: { range: ranged ? `bytes=${from ?? 0}-${end}` : undefined },
       signal,
     });
   }
 
   /** Yields a file's bytes, asking again for what is missing where an answer breaks off. */
-  async *#resumed(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#resumed(path: FilePath, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     let [at, etag, tries] = [0, "", 0];
     for (;;) {
       const answer = await this.#transport.send({
         method: "GET",
         path: this.#path("/content"),
-        query: { path },
+        query: { path: asked(path) },
         headers: at === 0 ? {} : { range: `bytes=${at}-`, "if-range": etag },
         signal,
       });
       if (at > 0 && answer.status !== 206) {
         await answer.body?.cancel();
-        const text = `${path} has changed while it was read: read it again`;
+        const text = `${shown(path)} has changed while it was read: read it again`;
         throw without(ConnectionFailed, "changed", text);
       }
       etag = answer.headers.get("etag") ?? "";
@@ -397,7 +350,7 @@ export class Files {
         signal?.throwIfAborted();
         tries += 1;
         if (tries > 3 || etag === "") {
-          throw without(ConnectionFailed, "cut-off", `${path} broke off`, undefined, error);
+          throw without(ConnectionFailed, "cut-off", `${shown(path)} broke off`, undefined, error);
         }
       }
     }

@@ -7,16 +7,9 @@ import { Workspaces } from "./workspaces.js";
 
 export type { Api } from "./api.js";
 export * from "./errors.js";
-export type {
-  ArchiveFormat,
-  CloneOptions,
-  Files,
-  FindOptions,
-  GrepOptions,
-  ReadOptions,
-  Search,
-  WriteOptions,
-} from "./files.js";
+export type { Files } from "./files.js";
+export type * from "./options.js";
+export type { FilePath } from "./path.js";
 export type { Ports } from "./ports.js";
 export type { Output, Processes, Run, RunOptions } from "./processes.js";
 export type { RetryOptions } from "./retry.js";

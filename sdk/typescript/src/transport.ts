@@ -9,6 +9,7 @@ import WebSocket from "ws";
 
 import { jsonOf, textOf } from "./answers.js";
 import { ConnectionFailed, errorOf, problemOf, TimedOut, without, type Asked } from "./errors.js";
+import { encoded } from "./path.js";
 import { milliseconds, passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
 
 /** Where the server is, and who asks. */
@@ -38,7 +39,7 @@ export interface Sending {
   path: string;
   /** Where the token may go: an application's address with a slash at its end. Default: the server's. */
   base?: string;
-  query?: Record<string, string | number | boolean | undefined>;
+  query?: Record<string, string | number | boolean | Uint8Array | undefined>;
   headers?: Record<string, string | undefined>;
   body?: Body;
   signal?: AbortSignal;
@@ -241,10 +242,17 @@ export class Transport {
     if (!url.href.startsWith(below.href) || !mayHaveToken(below)) {
       throw new TypeError(`the token isn't sent to ${url.href}, which isn't below ${below.href}`);
     }
+    const raw: string[] = [];
     for (const [name, value] of Object.entries(query ?? {})) {
-      if (value !== undefined) {
+      if (value instanceof Uint8Array) {
+        raw.push(`${name}=${encoded(value)}`);
+      } else if (value !== undefined) {
         url.searchParams.set(name, String(value));
       }
+    }
+    if (raw.length > 0) {
+      // At last: whatever is set after it makes UTF-8 of it.
+      url.search = [url.search.slice(1), ...raw].filter((one) => one !== "").join("&");
     }
     return url;
   }

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { open, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Conflict, ConnectionFailed, TimedOut, Unavailable } from "./errors.js";
+import { Conflict, ConnectionFailed, Denied, NotFound, TimedOut, Unavailable } from "./errors.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, Entry, UploadState } from "./types.js";
 
@@ -27,21 +27,22 @@ export interface UploadOptions extends CallOptions {
   onProgress?: (progress: { id: string; sent: number; size: number }) => void;
 }
 
-/** How often in a row a piece may fail. */
+/** How often in a row a piece, or the end, may fail. */
 const TRIES = 8;
 
-/** The first pause after a piece that failed, in milliseconds; it doubles. */
+/** The first pause after what failed, in milliseconds; it doubles. */
 const PAUSE = 200;
 
 /** Uploads a file. */
 export async function upload(
   transport: Transport,
-  base: string,
+  files: string,
   path: string,
   source: UploadSource,
   options: UploadOptions,
 ): Promise<Entry> {
   const { mode, parents, durable, signal, pieceSize = 8 * 1024 * 1024 } = options;
+  const base = `${files}/uploads`;
   const reading = await Reading.of(source);
   try {
     const state =
@@ -74,17 +75,76 @@ export async function upload(
       await reading.hashTo(at);
       options.onProgress?.({ id: state.id, sent: at, size: reading.size });
     }
-    return await transport.json<Entry>({
-      method: "POST",
-      path: `${one}/complete`,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ sha256: reading.digest(), durable }),
-      signal,
-      timeout: null,
-    });
+    const ending = JSON.stringify({ sha256: reading.digest(), durable });
+    return await complete(transport, files, state, ending, signal);
   } finally {
     await reading.close();
   }
+}
+
+/** Gives an upload its name. Where the answer to that is lost, the file says whether it has it. */
+async function complete(
+  transport: Transport,
+  files: string,
+  { id, path, size }: UploadState,
+  body: string,
+  signal?: AbortSignal,
+): Promise<Entry> {
+  const before = await there(transport, files, path, signal);
+  for (let tries = 1; ; tries++) {
+    try {
+      return await transport.json<Entry>({
+        method: "POST",
+        path: `${files}/uploads/${encodeURIComponent(id)}/complete`,
+        headers: { "content-type": "application/json" },
+        body,
+        signal,
+        timeout: null,
+      });
+    } catch (error) {
+      if (tries > 1 && error instanceof NotFound && error.code === "no-upload") {
+        const now = await there(transport, files, path, signal);
+        if (now?.kind === "file" && now.size === size && now.etag !== before?.etag) {
+          return now;
+        }
+        throw error;
+      }
+      if (!passing(error) || tries >= TRIES) {
+        throw error;
+      }
+      await rest(tries, signal);
+    }
+  }
+}
+
+/** Shows what is at a path, if something is and the token may see it. */
+async function there(
+  transport: Transport,
+  files: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<Entry | undefined> {
+  try {
+    const query = { path };
+    return await transport.json<Entry>({ method: "GET", path: `${files}/stat`, query, signal });
+  } catch (error) {
+    if (error instanceof NotFound || error instanceof Denied) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Whether another attempt can go well. */
+function passing(error: unknown): boolean {
+  return (
+    error instanceof ConnectionFailed || error instanceof TimedOut || error instanceof Unavailable
+  );
+}
+
+/** Waits before another attempt. */
+async function rest(tries: number, signal?: AbortSignal): Promise<void> {
+  await sleep(Math.random() * PAUSE * 2 ** tries, undefined, { signal });
 }
 
 /** Sends pieces, each until the server has it or some of it. */
@@ -120,14 +180,10 @@ class Sender {
         if (typeof offset === "number" && offset !== at) {
           return offset;
         }
-        const passing =
-          error instanceof ConnectionFailed ||
-          error instanceof TimedOut ||
-          error instanceof Unavailable;
-        if (!passing || tries >= TRIES) {
+        if (!passing(error) || tries >= TRIES) {
           throw error;
         }
-        await sleep(Math.random() * PAUSE * 2 ** tries, undefined, { signal: this.#signal });
+        await rest(tries, this.#signal);
         // What came before the cut counts.
         const state = await this.#transport.json<UploadState>({
           method: "GET",

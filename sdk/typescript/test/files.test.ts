@@ -113,6 +113,8 @@ test("an upload goes on where it was cut off, and says the whole's digest", asyn
           return;
         }
         json(response, 200, state());
+      } else if (method === "GET" && url.includes("/stat?")) {
+        problem(response, 404, "not-found");
       } else if (method === "GET") {
         json(response, 200, state());
       } else {
@@ -226,4 +228,80 @@ test("what isn't there isn't, and what may not be seen is an error", async () =>
   assert.equal(await files.exists("a"), false);
   status = 403;
   await assert.rejects(files.exists("a"), { status: 403 });
+});
+
+test("an upload has succeeded whose last answer was lost, where the file is new", async () => {
+  for (const [etag, isNew] of [
+    ['"2"', true],
+    ['"1"', false],
+  ] as const) {
+    let completions = 0;
+    await using fixture = await Fixture.of(
+      inside((request, response) => {
+        const { method = "", url = "" } = request;
+        if (url.endsWith("/complete")) {
+          completions += 1;
+          if (completions === 1) {
+            request.socket.destroy();
+          } else {
+            problem(response, 404, "no-upload");
+          }
+        } else if (url.endsWith("/files/stat?path=%2Fa")) {
+          const tag = completions === 0 ? '"1"' : etag;
+          json(response, 200, { path: "/a", kind: "file", size: 3, etag: tag });
+        } else {
+          const offset = method === "PATCH" ? 3 : 0;
+          json(response, 200, { id: "u", path: "/a", size: 3, offset });
+        }
+      }),
+    );
+    const { files } = await fixture.devgate.workspaces.get("w");
+    const uploading = files.upload("a", new Uint8Array(3));
+    if (isNew) {
+      assert.equal((await uploading).etag, etag);
+    } else {
+      await assert.rejects(uploading, { code: "no-upload" });
+    }
+    assert.equal(completions, 2);
+  }
+});
+
+test("what a list tells of can be read, shown and deleted, whatever bytes its name has", async () => {
+  const paths: string[] = [];
+  await using fixture = await Fixture.of(
+    inside((request, response) => {
+      const { method = "", url = "" } = request;
+      const rest = url.replace("/api/v1/workspaces/w/files", "");
+      if (rest.startsWith("/list")) {
+        const items = [
+          { path: "/home/\u{fffd} +%41", raw_path: "/home/%FF%20%2B%2541" },
+          { path: "/home/%41", raw_path: null },
+        ];
+        json(response, 200, { items, next: null });
+        return;
+      }
+      paths.push(`${method} ${rest}`);
+      if (method === "DELETE") {
+        response.writeHead(204).end();
+      } else {
+        json(response, 200, {});
+      }
+    }),
+  );
+  const { files } = await fixture.devgate.workspaces.get("w");
+  for await (const entry of files.list()) {
+    await files.stat(entry, { follow: false });
+    await files.readBytes(entry);
+    await files.delete(entry);
+  }
+  await files.stat(Buffer.from([0x2f, 0xff]));
+  assert.deepEqual(paths, [
+    "GET /stat?follow=false&path=/home/%FF%20%2B%2541",
+    "GET /content?path=/home/%FF%20%2B%2541",
+    "DELETE ?path=/home/%FF%20%2B%2541",
+    "GET /stat?path=%2Fhome%2F%2541&follow=false",
+    "GET /content?path=%2Fhome%2F%2541",
+    "DELETE ?path=%2Fhome%2F%2541",
+    "GET /stat?path=/%FF",
+  ]);
 });

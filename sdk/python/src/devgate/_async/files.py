@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from .._io_async import Content, in_thread
 from .._parsing import parsed
+from .._path import FilePath, asked, shown
 from ..errors import ConnectionFailed, Failed, NotFound
 from ..models import Entry, FileLine, GitStatus, ProcessResult, SearchEnd, Unpacked
 from .lines import lines
@@ -34,20 +35,21 @@ class AsyncSearch:
 
 
 class AsyncFiles:
-    """The files of one workspace. Relative paths begin at the home."""
+    """The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
+    takes also what tells of a file, and bytes: not every name is UTF-8."""
 
     def __init__(self, transport: AsyncTransport, id: str) -> None:
         self._transport = transport
         self._workspace = f"/api/v1/workspaces/{quote(id, safe='')}"
         self._base = f"{self._workspace}/files"
 
-    async def stat(self, path: str, *, follow: bool = True) -> Entry:
+    async def stat(self, path: FilePath, *, follow: bool = True) -> Entry:
         """Shows a file or folder."""
-        query = {"path": path, "follow": follow}
+        query = {"path": asked(path), "follow": follow}
         said = await self._transport.json("GET", f"{self._base}/stat", query=query)
         return Entry.model_validate(said)
 
-    async def exists(self, path: str) -> bool:
+    async def exists(self, path: FilePath) -> bool:
         """Whether there is something."""
         try:
             await self.stat(path, follow=False)
@@ -55,11 +57,11 @@ class AsyncFiles:
             return False
         return True
 
-    async def list(self, path: str = "") -> AsyncIterator[Entry]:
+    async def list(self, path: FilePath = "") -> AsyncIterator[Entry]:
         """Yields what is in a folder, by name."""
         cursor: Optional[str] = None
         while True:
-            query = {"path": path, "limit": 1000, "cursor": cursor}
+            query = {"path": asked(path), "limit": 1000, "cursor": cursor}
             page = await self._transport.json("GET", f"{self._base}/list", query=query)
             for item in page["items"]:
                 yield Entry.model_validate(item)
@@ -68,7 +70,7 @@ class AsyncFiles:
                 return
 
     async def read(
-        self, path: str, *, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, *, start: Optional[int] = None, end: Optional[int] = None
     ) -> AsyncIterator[bytes]:
         """Yields a file's bytes as they come, from byte ``start`` to before byte ``end``."""
         async with self._transport.stream("GET", **self._content(path, start, end)) as answer:
@@ -76,17 +78,17 @@ class AsyncFiles:
                 yield part
 
     async def read_bytes(
-        self, path: str, *, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, *, start: Optional[int] = None, end: Optional[int] = None
     ) -> bytes:
         """Reads a whole file into memory."""
         async with self._transport.stream("GET", **self._content(path, start, end)) as answer:
             return await answer.aread()
 
-    async def read_text(self, path: str) -> str:
+    async def read_text(self, path: FilePath) -> str:
         """Reads a whole file into memory, as UTF-8."""
         return (await self.read_bytes(path)).decode()
 
-    async def download(self, path: str, local: Local) -> None:
+    async def download(self, path: FilePath, local: Local) -> None:
         """Copies a file to one of this machine, which appears once it is whole. What breaks off
         goes on from where it was, as long as the file is still the same."""
         part = f"{os.fspath(local)}.{secrets.token_hex(6)}.part"
@@ -102,7 +104,7 @@ class AsyncFiles:
 
     async def write(
         self,
-        path: str,
+        path: FilePath,
         content: Content,
         *,
         mode: Optional[str] = None,
@@ -122,7 +124,7 @@ class AsyncFiles:
         said = await self._transport.json(
             "PUT",
             f"{self._base}/content",
-            query={"path": path, "mode": mode, "parents": parents, "durable": durable},
+            query={"path": asked(path), "mode": mode, "parents": parents, "durable": durable},
             headers={
                 "if-match": if_match,
                 "if-none-match": "*" if create else None,
@@ -133,10 +135,10 @@ class AsyncFiles:
         return Entry.model_validate(said)
 
     async def append(
-        self, path: str, content: Content, *, parents: bool = False, durable: bool = False
+        self, path: FilePath, content: Content, *, parents: bool = False, durable: bool = False
     ) -> Entry:
         """Appends to a file, which is made where it is missing."""
-        query = {"path": path, "parents": parents, "durable": durable}
+        query = {"path": asked(path), "parents": parents, "durable": durable}
         where = f"{self._base}/append"
         said = await self._transport.json("POST", where, query=query, content=content)
         return Entry.model_validate(said)
@@ -158,7 +160,7 @@ class AsyncFiles:
         upload that was begun before, as ``on_progress`` was told it."""
         return await upload(
             self._transport,
-            f"{self._base}/uploads",
+            self._base,
             Path(source) if isinstance(source, (str, os.PathLike)) else bytes(source),
             {"path": path, "mode": mode, "parents": parents},
             durable,
@@ -175,46 +177,48 @@ class AsyncFiles:
 
     async def move(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Moves or renames. ``to`` is the thing's own new path."""
-        asked = {"from": source, "to": to, "overwrite": overwrite}
-        return await self._change("move", asked, timeout=None)
+        body = {"from": source, "to": to, "overwrite": overwrite}
+        return await self._change("move", body, timeout=None)
 
     async def copy(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Copies, folders with all that is in them."""
-        asked = {"from": source, "to": to, "overwrite": overwrite}
-        return await self._change("copy", asked, timeout=None)
+        body = {"from": source, "to": to, "overwrite": overwrite}
+        return await self._change("copy", body, timeout=None)
 
     async def set_mode(self, path: str, mode: str, *, recursive: bool = False) -> Entry:
         """Sets permissions: ``0755``."""
-        asked = {"path": path, "mode": mode, "recursive": recursive}
-        return await self._change("mode", asked, timeout=None)
+        body = {"path": path, "mode": mode, "recursive": recursive}
+        return await self._change("mode", body, timeout=None)
 
     async def link(self, path: str, target: str) -> Entry:
         """Makes a symbolic link."""
         return await self._change("link", {"path": path, "target": target})
 
-    async def delete(self, path: str, *, recursive: bool = False) -> None:
+    async def delete(self, path: FilePath, *, recursive: bool = False) -> None:
         """Deletes; a folder that has something in it with ``recursive`` only."""
-        query = {"path": path, "recursive": recursive}
+        query = {"path": asked(path), "recursive": recursive}
         await gone(self._transport, self._base, query, timeout=None)
 
-    async def download_tree(self, path: str, *, format: str = "tar") -> AsyncIterator[bytes]:
+    async def download_tree(self, path: FilePath, *, format: str = "tar") -> AsyncIterator[bytes]:
         """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``."""
-        query = {"path": path, "format": format}
+        query = {"path": asked(path), "format": format}
         where = f"{self._base}/tree"
         async with self._transport.stream("GET", where, query=query, timeout=None) as answer:
             async for part in answer.aiter_raw():
                 yield part
 
-    async def upload_tree(self, path: str, archive: Content, *, format: str = "tar") -> Unpacked:
+    async def upload_tree(
+        self, path: FilePath, archive: Content, *, format: str = "tar"
+    ) -> Unpacked:
         """Unpacks an archive into a folder."""
-        query = {"path": path, "format": format}
+        query = {"path": asked(path), "format": format}
         where = f"{self._base}/tree"
         said = await self._transport.json("PUT", where, query=query, content=archive, timeout=None)
         return Unpacked.model_validate(said)
 
     def find(
         self,
-        path: str = "",
+        path: FilePath = "",
         *,
         name: Optional[str] = None,
         kind: Optional[str] = None,
@@ -224,7 +228,7 @@ class AsyncFiles:
     ) -> AsyncSearch:
         """Finds files by their names, a glob. Yields ``Entry``."""
         query = {
-            "path": path,
+            "path": asked(path),
             "name": name,
             "kind": kind,
             "hidden": hidden,
@@ -235,7 +239,7 @@ class AsyncFiles:
 
     def grep(
         self,
-        path: str,
+        path: FilePath,
         pattern: str,
         *,
         glob: Optional[str] = None,
@@ -248,7 +252,7 @@ class AsyncFiles:
     ) -> AsyncSearch:
         """Finds lines by a regular expression. Yields ``FileLine``."""
         query = {
-            "path": path,
+            "path": asked(path),
             "pattern": pattern,
             "glob": glob,
             "ignore_case": ignore_case,
@@ -311,17 +315,17 @@ class AsyncFiles:
         raise ConnectionFailed(text, code="cut-off")
 
     def _content(
-        self, path: str, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, start: Optional[int] = None, end: Optional[int] = None
     ) -> dict[str, Any]:
         ranged = start is not None or end is not None
         last = "" if end is None else end - 1
         return {
             "path": f"{self._base}/content",
-            "query": {"path": path},
+            "query": {"path": asked(path)},
             "headers": {"range": f"bytes={start or 0}-{last}" if ranged else None},
         }
 
-    async def _resumed(self, path: str) -> AsyncIterator[bytes]:
+    async def _resumed(self, path: FilePath) -> AsyncIterator[bytes]:
         """Yields a file's bytes, asking again for what is missing where an answer breaks off."""
         at, etag, tries = 0, "", 0
         while True:
@@ -331,7 +335,7 @@ class AsyncFiles:
             try:
                 async with self._transport.stream("GET", **sending) as answer:
                     if at > 0 and answer.status_code != 206:
-                        text = f"{path} has changed while it was read: read it again"
+                        text = f"{shown(path)} has changed while it was read: read it again"
                         raise ConnectionFailed(text, code="changed")
                     etag = answer.headers.get("etag", "")
                     async for part in answer.aiter_raw():

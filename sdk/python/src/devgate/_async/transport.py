@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Optional, Union
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from websockets.exceptions import InvalidStatus, WebSocketException
@@ -30,7 +30,7 @@ from ..errors import ConnectionFailed, TimedOut, error_of
 
 Body = Union[bytes, AsyncIterable[bytes]]
 
-Query = Mapping[str, Union[str, int, float, bool, None]]
+Query = Mapping[str, Union[str, bytes, int, float, bool, None]]
 
 _MAX_PROBLEM = 256 * 1024
 """Longest body of an error that is read, in bytes."""
@@ -223,8 +223,17 @@ class AsyncTransport:
         url = below.join(path)
         if not str(url).startswith(str(below)) or not may_have_token(below):
             raise ValueError(f"the token isn't sent to {url}, which isn't below {below}")
-        chosen = {name: _word(value) for name, value in (query or {}).items() if value is not None}
-        return url.copy_merge_params(chosen) if chosen else url
+        chosen: dict[str, str] = {}
+        raw: list[bytes] = []
+        for name, value in (query or {}).items():
+            if isinstance(value, bytes):
+                raw.append(f"{name}={quote(value)}".encode())
+            elif value is not None:
+                chosen[name] = _word(value)
+        if chosen:
+            url = url.copy_merge_params(chosen)
+        # At last: whatever is set after it makes UTF-8 of it.
+        return url.copy_with(query=b"&".join([url.query, *raw]).lstrip(b"&")) if raw else url
 
 
 def _patience(silence: Optional[float], until: Optional[float] = None) -> httpx.Timeout:

@@ -12,15 +12,15 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._io_async import in_thread, pause
-from ..errors import Conflict, ConnectionFailed, TimedOut, Unavailable
+from ..errors import Conflict, ConnectionFailed, Denied, NotFound, TimedOut, Unavailable
 from ..models import Entry, Upload
 from .transport import AsyncTransport
 
 _TRIES = 8
-"""How often in a row a piece may fail."""
+"""How often in a row a piece, or the end, may fail."""
 
 _PAUSE = 0.2
-"""The first pause after a piece that failed, in seconds; it doubles."""
+"""The first pause after what failed, in seconds; it doubles."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _Reading:
 
 async def upload(
     transport: AsyncTransport,
-    base: str,
+    files: str,
     source: Union[bytes, Path],
     asked: Mapping[str, Any],
     durable: bool,
@@ -78,6 +78,7 @@ async def upload(
     on_progress: Optional[Callable[[Progress], None]],
 ) -> Entry:
     """Uploads a file."""
+    base = f"{files}/uploads"
     reading = _Reading(source)
     try:
         if resume is None:
@@ -102,10 +103,46 @@ async def upload(
         if on_progress is not None:
             on_progress(Progress(state.id, at, reading.size))
         ending = {"sha256": reading.digest(), "durable": durable}
-        said = await transport.json("POST", f"{one}/complete", json=ending, timeout=None)
-        return Entry.model_validate(said)
+        return await _complete(transport, files, state, ending)
     finally:
         reading.close()
+
+
+async def _complete(
+    transport: AsyncTransport, files: str, state: Upload, ending: Mapping[str, Any]
+) -> Entry:
+    """Gives an upload its name. Where the answer to that is lost, the file says whether it has
+    it."""
+    where = f"{files}/uploads/{quote(state.id, safe='')}/complete"
+    before = await _there(transport, files, state.path)
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            said = await transport.json("POST", where, json=ending, timeout=None)
+            return Entry.model_validate(said)
+        except NotFound as error:
+            if tries == 1 or error.code != "no-upload":
+                raise
+            now = await _there(transport, files, state.path)
+            if now is None or now.kind != "file" or now.size != state.size:
+                raise
+            if before is not None and before.etag == now.etag:
+                raise
+            return now
+        except (ConnectionFailed, TimedOut, Unavailable):
+            if tries >= _TRIES:
+                raise
+        await pause(random.random() * _PAUSE * 2.0**tries)
+
+
+async def _there(transport: AsyncTransport, files: str, path: str) -> Optional[Entry]:
+    """Shows what is at a path, if something is and the token may see it."""
+    try:
+        said = await transport.json("GET", f"{files}/stat", query={"path": path})
+    except (NotFound, Denied):
+        return None
+    return Entry.model_validate(said)
 
 
 async def _send(transport: AsyncTransport, one: str, at: int, piece: bytes) -> int:

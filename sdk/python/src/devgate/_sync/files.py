@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from .._io_sync import Content, in_thread
 from .._parsing import parsed
+from .._path import FilePath, asked, shown
 from ..errors import ConnectionFailed, Failed, NotFound
 from ..models import Entry, FileLine, GitStatus, ProcessResult, SearchEnd, Unpacked
 from .lines import lines
@@ -34,20 +35,21 @@ class Search:
 
 
 class Files:
-    """The files of one workspace. Relative paths begin at the home."""
+    """The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
+    takes also what tells of a file, and bytes: not every name is UTF-8."""
 
     def __init__(self, transport: Transport, id: str) -> None:
         self._transport = transport
         self._workspace = f"/api/v1/workspaces/{quote(id, safe='')}"
         self._base = f"{self._workspace}/files"
 
-    def stat(self, path: str, *, follow: bool = True) -> Entry:
+    def stat(self, path: FilePath, *, follow: bool = True) -> Entry:
         """Shows a file or folder."""
-        query = {"path": path, "follow": follow}
+        query = {"path": asked(path), "follow": follow}
         said = self._transport.json("GET", f"{self._base}/stat", query=query)
         return Entry.model_validate(said)
 
-    def exists(self, path: str) -> bool:
+    def exists(self, path: FilePath) -> bool:
         """Whether there is something."""
         try:
             self.stat(path, follow=False)
@@ -55,11 +57,11 @@ class Files:
             return False
         return True
 
-    def list(self, path: str = "") -> Iterator[Entry]:
+    def list(self, path: FilePath = "") -> Iterator[Entry]:
         """Yields what is in a folder, by name."""
         cursor: Optional[str] = None
         while True:
-            query = {"path": path, "limit": 1000, "cursor": cursor}
+            query = {"path": asked(path), "limit": 1000, "cursor": cursor}
             page = self._transport.json("GET", f"{self._base}/list", query=query)
             for item in page["items"]:
                 yield Entry.model_validate(item)
@@ -68,7 +70,7 @@ class Files:
                 return
 
     def read(
-        self, path: str, *, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, *, start: Optional[int] = None, end: Optional[int] = None
     ) -> Iterator[bytes]:
         """Yields a file's bytes as they come, from byte ``start`` to before byte ``end``."""
         with self._transport.stream("GET", **self._content(path, start, end)) as answer:
@@ -76,17 +78,17 @@ class Files:
                 yield part
 
     def read_bytes(
-        self, path: str, *, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, *, start: Optional[int] = None, end: Optional[int] = None
     ) -> bytes:
         """Reads a whole file into memory."""
         with self._transport.stream("GET", **self._content(path, start, end)) as answer:
             return answer.read()
 
-    def read_text(self, path: str) -> str:
+    def read_text(self, path: FilePath) -> str:
         """Reads a whole file into memory, as UTF-8."""
         return (self.read_bytes(path)).decode()
 
-    def download(self, path: str, local: Local) -> None:
+    def download(self, path: FilePath, local: Local) -> None:
         """Copies a file to one of this machine, which appears once it is whole. What breaks off
         goes on from where it was, as long as the file is still the same."""
         part = f"{os.fspath(local)}.{secrets.token_hex(6)}.part"
@@ -102,7 +104,7 @@ class Files:
 
     def write(
         self,
-        path: str,
+        path: FilePath,
         content: Content,
         *,
         mode: Optional[str] = None,
@@ -122,7 +124,7 @@ class Files:
         said = self._transport.json(
             "PUT",
             f"{self._base}/content",
-            query={"path": path, "mode": mode, "parents": parents, "durable": durable},
+            query={"path": asked(path), "mode": mode, "parents": parents, "durable": durable},
             headers={
                 "if-match": if_match,
                 "if-none-match": "*" if create else None,
@@ -133,10 +135,10 @@ class Files:
         return Entry.model_validate(said)
 
     def append(
-        self, path: str, content: Content, *, parents: bool = False, durable: bool = False
+        self, path: FilePath, content: Content, *, parents: bool = False, durable: bool = False
     ) -> Entry:
         """Appends to a file, which is made where it is missing."""
-        query = {"path": path, "parents": parents, "durable": durable}
+        query = {"path": asked(path), "parents": parents, "durable": durable}
         where = f"{self._base}/append"
         said = self._transport.json("POST", where, query=query, content=content)
         return Entry.model_validate(said)
@@ -158,7 +160,7 @@ class Files:
         upload that was begun before, as ``on_progress`` was told it."""
         return upload(
             self._transport,
-            f"{self._base}/uploads",
+            self._base,
             Path(source) if isinstance(source, (str, os.PathLike)) else bytes(source),
             {"path": path, "mode": mode, "parents": parents},
             durable,
@@ -173,46 +175,46 @@ class Files:
 
     def move(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Moves or renames. ``to`` is the thing's own new path."""
-        asked = {"from": source, "to": to, "overwrite": overwrite}
-        return self._change("move", asked, timeout=None)
+        body = {"from": source, "to": to, "overwrite": overwrite}
+        return self._change("move", body, timeout=None)
 
     def copy(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
         """Copies, folders with all that is in them."""
-        asked = {"from": source, "to": to, "overwrite": overwrite}
-        return self._change("copy", asked, timeout=None)
+        body = {"from": source, "to": to, "overwrite": overwrite}
+        return self._change("copy", body, timeout=None)
 
     def set_mode(self, path: str, mode: str, *, recursive: bool = False) -> Entry:
         """Sets permissions: ``0755``."""
-        asked = {"path": path, "mode": mode, "recursive": recursive}
-        return self._change("mode", asked, timeout=None)
+        body = {"path": path, "mode": mode, "recursive": recursive}
+        return self._change("mode", body, timeout=None)
 
     def link(self, path: str, target: str) -> Entry:
         """Makes a symbolic link."""
         return self._change("link", {"path": path, "target": target})
 
-    def delete(self, path: str, *, recursive: bool = False) -> None:
+    def delete(self, path: FilePath, *, recursive: bool = False) -> None:
         """Deletes; a folder that has something in it with ``recursive`` only."""
-        query = {"path": path, "recursive": recursive}
+        query = {"path": asked(path), "recursive": recursive}
         gone(self._transport, self._base, query, timeout=None)
 
-    def download_tree(self, path: str, *, format: str = "tar") -> Iterator[bytes]:
+    def download_tree(self, path: FilePath, *, format: str = "tar") -> Iterator[bytes]:
         """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``."""
-        query = {"path": path, "format": format}
+        query = {"path": asked(path), "format": format}
         where = f"{self._base}/tree"
         with self._transport.stream("GET", where, query=query, timeout=None) as answer:
             for part in answer.iter_raw():
                 yield part
 
-    def upload_tree(self, path: str, archive: Content, *, format: str = "tar") -> Unpacked:
+    def upload_tree(self, path: FilePath, archive: Content, *, format: str = "tar") -> Unpacked:
         """Unpacks an archive into a folder."""
-        query = {"path": path, "format": format}
+        query = {"path": asked(path), "format": format}
         where = f"{self._base}/tree"
         said = self._transport.json("PUT", where, query=query, content=archive, timeout=None)
         return Unpacked.model_validate(said)
 
     def find(
         self,
-        path: str = "",
+        path: FilePath = "",
         *,
         name: Optional[str] = None,
         kind: Optional[str] = None,
@@ -222,7 +224,7 @@ class Files:
     ) -> Search:
         """Finds files by their names, a glob. Yields ``Entry``."""
         query = {
-            "path": path,
+            "path": asked(path),
             "name": name,
             "kind": kind,
             "hidden": hidden,
@@ -233,7 +235,7 @@ class Files:
 
     def grep(
         self,
-        path: str,
+        path: FilePath,
         pattern: str,
         *,
         glob: Optional[str] = None,
@@ -246,7 +248,7 @@ class Files:
     ) -> Search:
         """Finds lines by a regular expression. Yields ``FileLine``."""
         query = {
-            "path": path,
+            "path": asked(path),
             "pattern": pattern,
             "glob": glob,
             "ignore_case": ignore_case,
@@ -309,17 +311,17 @@ class Files:
         raise ConnectionFailed(text, code="cut-off")
 
     def _content(
-        self, path: str, start: Optional[int] = None, end: Optional[int] = None
+        self, path: FilePath, start: Optional[int] = None, end: Optional[int] = None
     ) -> dict[str, Any]:
         ranged = start is not None or end is not None
         last = "" if end is None else end - 1
         return {
             "path": f"{self._base}/content",
-            "query": {"path": path},
+            "query": {"path": asked(path)},
             "headers": {"range": f"bytes={start or 0}-{last}" if ranged else None},
         }
 
-    def _resumed(self, path: str) -> Iterator[bytes]:
+    def _resumed(self, path: FilePath) -> Iterator[bytes]:
         """Yields a file's bytes, asking again for what is missing where an answer breaks off."""
         at, etag, tries = 0, "", 0
         while True:
@@ -329,7 +331,7 @@ class Files:
             try:
                 with self._transport.stream("GET", **sending) as answer:
                     if at > 0 and answer.status_code != 206:
-                        text = f"{path} has changed while it was read: read it again"
+                        text = f"{shown(path)} has changed while it was read: read it again"
                         raise ConnectionFailed(text, code="changed")
                     etag = answer.headers.get("etag", "")
                     for part in answer.iter_raw():
