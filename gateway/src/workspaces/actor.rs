@@ -303,20 +303,21 @@ impl Actor {
             shared.tunnels.forget(&id);
             stopped
         };
-        match self.beside(work).await {
-            Ok(next) => next,
-            Err(Ok(())) => {
-                self.crashes.clear();
-                self.startup.send_replace(None);
-                match self.intent {
-                    Intent::Run => self.enter(State::Starting).await,
-                    Intent::Stop => self.enter(State::Stopped).await,
-                    Intent::Sleep => self.enter(State::Asleep).await,
-                    Intent::Delete => Lifecycle::Releasing,
-                    Intent::Purge => Lifecycle::Removing,
-                }
-            }
-            Err(Err(error)) => self.fail(FailureReason::of_stop(&error)).await,
+        let stopped = match self.beside(work).await {
+            Ok(next) => return next,
+            Err(stopped) => ending::unless_out_of_reach(self.intent, stopped),
+        };
+        if let Err(error) = stopped {
+            return self.fail(FailureReason::of_stop(&error)).await;
+        }
+        self.crashes.clear();
+        self.startup.send_replace(None);
+        match self.intent {
+            Intent::Run => self.enter(State::Starting).await,
+            Intent::Stop => self.enter(State::Stopped).await,
+            Intent::Sleep => self.enter(State::Asleep).await,
+            Intent::Delete => Lifecycle::Releasing,
+            Intent::Purge => Lifecycle::Removing,
         }
     }
 
@@ -327,20 +328,21 @@ impl Actor {
             let _turn = turn.lock().await;
             shared.driver.release(&id).await
         };
-        match self.beside(work).await {
-            Ok(next) => next,
-            Err(Ok(())) => {
-                self.retries = Retries::default();
-                // Somebody may have thought better of it meanwhile.
-                match self.intent {
-                    Intent::Run => self.enter(State::Starting).await,
-                    Intent::Stop => self.enter(State::Stopped).await,
-                    Intent::Sleep => self.enter(State::Asleep).await,
-                    Intent::Delete => self.enter(State::Deleted).await,
-                    Intent::Purge => Lifecycle::Removing,
-                }
-            }
-            Err(Err(error)) => self.fail(FailureReason::of_removal(&error)).await,
+        let released = match self.beside(work).await {
+            Ok(next) => return next,
+            Err(released) => ending::unless_out_of_reach(self.intent, released),
+        };
+        if let Err(error) = released {
+            return self.fail(FailureReason::of_removal(&error)).await;
+        }
+        self.retries = Retries::default();
+        // Somebody may have thought better of it meanwhile.
+        match self.intent {
+            Intent::Run => self.enter(State::Starting).await,
+            Intent::Stop => self.enter(State::Stopped).await,
+            Intent::Sleep => self.enter(State::Asleep).await,
+            Intent::Delete => self.enter(State::Deleted).await,
+            Intent::Purge => Lifecycle::Removing,
         }
     }
 

@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::sleep;
 
 use super::state::{Deletion, Intent, Workspace};
+use crate::drivers::DriverError;
 use crate::events::{Kind, NewEvent};
 
 /// Longest pause before a removal that failed is tried again.
@@ -53,6 +54,18 @@ pub(super) fn told(workspace: &Workspace, intent: Intent, deletion: Deletion) ->
         about.says("restorable-until", &until);
     }
     about
+}
+
+/// Takes for done what can't be done to a workspace that goes, because its host was taken
+/// out of the configuration: what it has there is that host's owner's to remove.
+pub(super) fn unless_out_of_reach(
+    intent: Intent,
+    done: Result<(), DriverError>,
+) -> Result<(), DriverError> {
+    match done {
+        Err(DriverError::HostGone { .. }) if intent.ends() => Ok(()),
+        done => done,
+    }
 }
 
 /// Waits until a time of the clock. Cancel-safe.

@@ -143,6 +143,22 @@ async fn a_removal_that_fails_is_seen_and_tried_again_by_itself() {
 }
 
 #[tokio::test]
+async fn what_is_on_a_host_that_is_not_configured_any_more_can_be_deleted_and_purged() {
+    let it = Installation::new().await;
+    let id = it.create("api", Intent::Run).await;
+    it.settled(&id).await;
+    it.driver.set_fault(Fault::HostGone);
+    // That it is stopped nobody can tell.
+    it.workspaces.stop(&id).await.unwrap();
+    it.until(&id, |state| matches!(state, State::Failed(_)))
+        .await;
+    it.workspaces.delete(&id).await.unwrap();
+    it.until(&id, |state| *state == State::Deleted).await;
+    it.workspaces.purge(&id).await.unwrap();
+    gone(&it, &id).await;
+}
+
+#[tokio::test]
 async fn a_deletion_that_somebody_thinks_better_of_ends_stopped() {
     let it = Installation::new().await;
     let id = it.create("api", Intent::Run).await;

@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Full,
     /// Nothing can be done, or found out, until that passes.
     Away,
+    /// The workspaces' host was taken out of the configuration.
+    HostGone,
     /// That call, counted from now, never returns: before or after its work.
     Hangs {
         call: u32,
@@ -210,6 +212,9 @@ impl Scripted {
     fn is_there(&self) -> Result<(), DriverError> {
         match self.inner().fault {
             Fault::Away => Err(away()),
+            Fault::HostGone => Err(DriverError::HostGone {
+                host: "old".to_owned(),
+            }),
             _ => Ok(()),
         }
     }
@@ -401,6 +406,7 @@ impl Driver for Scripted {
 
     fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
+            self.is_there()?;
             assert_eq!(self.pid(id), None, "released under a running agent");
             self.inner().released.push(id.clone());
             Ok(())
@@ -409,6 +415,10 @@ impl Driver for Scripted {
 
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
+            if matches!(self.inner().fault, Fault::HostGone) {
+                // What is there is left.
+                self.end(id, Exit::Unseen);
+            }
             assert_eq!(self.pid(id), None, "removed under a running agent");
             self.inner().kept.remove(id);
             self.inner().homes.remove(id);
