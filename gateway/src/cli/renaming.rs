@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::output::Format;
 use super::workspaces::show;
 use crate::http::admin::wire::{ChangeWorkspace, WorkspaceView};
+use crate::http::wire::StateName;
 use crate::identity::Target;
 use crate::names::{UserName, WorkspaceName};
 
@@ -37,6 +38,10 @@ pub(super) struct Transfer {
     format: Format,
 }
 
+/// What a workspace's new owner has to know.
+const GOES_ON: &str = "What runs in it goes on with the environment that it has, secrets of its \
+                       owner until now included";
+
 /// Gives a workspace another name.
 pub(super) async fn rename(client: &mut Client, command: Rename) -> Result<(), Failure> {
     let change = ChangeWorkspace {
@@ -65,9 +70,11 @@ async fn send(
     let path = format!("/workspaces/{}", segment(before.id.as_str()));
     let after: WorkspaceView = client.patch(&path, change).await?;
     format.print(&after, |after| {
-        format!(
-            "{}.{} is {}.{} now\n",
-            before.name, before.owner, after.name, after.owner
-        )
+        let (name, owner) = (&after.name, &after.owner);
+        let done = format!("{}.{} is {name}.{owner} now\n", before.name, before.owner);
+        if before.owner == *owner || after.state != StateName::Running {
+            return done;
+        }
+        format!("{done}{GOES_ON}: devgate restart {name}.{owner} ends it\n")
     })
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use e2e::component::program;
 use e2e::docker::{BUSYBOX, Containers};
+use e2e::keys;
 use e2e::process::run;
 use e2e::reach::Reach;
 use e2e::target::Target;
@@ -94,6 +95,28 @@ fn a_changed_secret_counts_with_the_next_start_and_a_removed_one_is_gone() {
         refused.err().contains("there is no secret NPM_TOKEN"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn who_is_given_a_workspace_that_runs_finds_their_own_secrets_there_and_no_others() {
+    for reach in [Reach::Unix, Reach::Dial] {
+        let target = Target::devgate_with(reach, &SETTINGS);
+        let gateway = target.gateway();
+        set(&target, "NPM_TOKEN", VALUE, &[]);
+        let _ = gateway.cli(&["restart", "default"]).ok();
+        let command = "echo $NPM_TOKEN $DEVGATE_WORKSPACE $DEVGATE_OWNER";
+        assert!(target.ssh().run(command).ok().out().starts_with(VALUE));
+        let agent = gateway.agent();
+        let key = keys::generate(target.folder(), "bob");
+        let public = keys::public(&key).display().to_string();
+        let _ = gateway.cli(&["users", "add", "bob", "--key", &public]).ok();
+        let args = ["transfer", "default", "bob", "--as", "theirs"];
+        let given = gateway.cli(&args).ok().out();
+        assert!(given.contains("devgate restart theirs.bob"), "{given}");
+        let shown = target.ssh().identity(&key).user("theirs").run(command);
+        assert_eq!(shown.ok().out(), "theirs bob\n");
+        assert_eq!(gateway.agent(), agent);
+    }
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use std::mem::discriminant;
 use std::sync::Arc;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Actor, Lifecycle};
+use crate::chain::chain;
 use crate::events::{Kind, NewEvent};
 use crate::names::WorkspaceName;
 use crate::store::StoreError;
+use crate::tunnel::TunnelError;
 use crate::workspaces::decide::{Decision, Verb, decide};
 use crate::workspaces::ending::{self, Retries};
 use crate::workspaces::error::CommandError;
@@ -91,7 +93,8 @@ impl Actor {
         changes.then_some(next)
     }
 
-    /// Gives the workspace another name or owner; whatever goes on goes on.
+    /// Gives the workspace another name or owner; whatever goes on goes on, with the
+    /// environment that it has.
     async fn change(&mut self, change: Change) -> Result<(), CommandError> {
         match self.intent {
             Intent::Run | Intent::Stop | Intent::Sleep => {}
@@ -113,6 +116,8 @@ impl Actor {
             self.shared.ledger.renamed(&self.workspace);
             return Err(error.into());
         }
+        // Before its new owner starts anything there.
+        self.tell_agent().await;
         let before = std::mem::replace(&mut self.workspace, changed);
         if before.owner != self.workspace.owner {
             self.owned.pass_on(self.workspace.owner.clone());
@@ -122,6 +127,20 @@ impl Actor {
             self.shared.events.record(told);
         }
         Ok(())
+    }
+
+    /// Tells the agent what its programs get by the records of this moment: names, and its
+    /// owner's secrets.
+    pub(super) async fn tell_agent(&self) {
+        let (tunnels, id) = (&self.shared.tunnels, &self.workspace.id);
+        match tunnels.tell(id).await {
+            Ok(()) | Err(TunnelError::NotConnected) => {}
+            Err(error) => {
+                warn!(error = chain(&error), "the agent isn't told whose it is");
+                // It is told when it is connected again.
+                tunnels.forget(id);
+            }
+        }
     }
 
     /// Takes what that needs, and records it.

@@ -1,10 +1,9 @@
 //! How a workspace that is nobody's becomes somebody's.
 
 use time::OffsetDateTime;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Actor;
-use crate::chain::chain;
 use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::WorkspaceName;
@@ -46,11 +45,7 @@ impl Actor {
         if let Some(handle) = shared.handles().get_mut(id) {
             handle.failed_run = None;
         }
-        if let Err(error) = shared.tunnels.tell(id).await {
-            warn!(error = chain(&error), "the agent isn't told whose it is");
-            // It is told when it is connected again.
-            shared.tunnels.forget(id);
-        }
+        self.tell_agent().await;
         self.owned.pass_on(claimed.owner.clone());
         self.workspace = claimed;
         for kind in [Kind::WorkspaceCreated, Kind::WorkspaceState] {

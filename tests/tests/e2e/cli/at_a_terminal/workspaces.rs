@@ -55,7 +55,11 @@ fn workspaces_go_from_hand_to_hand_and_away() {
     assert_eq!(cloned, format!("copy-1.{owner} is running"));
     machine.ok(&["users", "add", "bob"]);
     let given = session.run("transfer copy-1 bob --as theirs", 0);
-    assert_eq!(given, format!("copy-1.{owner} is theirs.bob now"));
+    let is_given = given.starts_with(&format!("copy-1.{owner} is theirs.bob now"));
+    assert!(
+        is_given && given.contains("devgate restart theirs.bob"),
+        "{given}"
+    );
 
     machine.ok(&["delete", "main", "theirs.bob", "--yes"]);
     let restored = session.run("restore main", 0);
