@@ -14,7 +14,7 @@ mod watch;
 mod watched;
 mod why;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -79,6 +79,10 @@ struct Inner {
     watched: Mutex<HashMap<WorkspaceId, Watched>>,
     /// What was known of those that ran when this gateway began.
     left: Mutex<HashMap<WorkspaceId, LastActive>>,
+    /// Until when it was looked after those that didn't run when this gateway began.
+    slept: Mutex<HashMap<WorkspaceId, OffsetDateTime>>,
+    /// Those that sleep until a schedule wakes them.
+    sleepers: Mutex<HashSet<WorkspaceId>>,
     /// Schedules of their own.
     schedules: Mutex<HashMap<WorkspaceId, Arc<Schedule>>>,
     /// When schedules come next.
@@ -144,9 +148,14 @@ impl Sleep {
             found.any(|record| record.workspace.id == *id && record.intent == Intent::Run)
         };
         let left = parts.store.last_active().await?;
-        let left = left.into_iter().filter(|left| ran(&left.workspace));
+        let (left, slept): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|left| ran(&left.workspace));
+        let slept = slept.into_iter();
+        let left = left.into_iter();
         Ok(Self(Arc::new(Inner {
             left: Mutex::new(left.map(|left| (left.workspace.clone(), left)).collect()),
+            slept: Mutex::new(slept.map(|slept| (slept.workspace, slept.looked)).collect()),
+            sleepers: Mutex::default(),
             store: parts.store,
             workspaces: parts.workspaces,
             tunnels: parts.tunnels,

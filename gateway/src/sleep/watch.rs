@@ -1,5 +1,6 @@
 //! The task that looks at all workspaces, warns, and puts them to sleep.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::judge::{AFTER_STOP, Agent, Freshly, Signs, Stop, Verdict, judge};
-use super::schedule::Which;
-use super::watched::{Due, Watched, missed_stop};
+use super::schedule::{Schedule, Which};
+use super::watched::{Due, Watched, missed};
 use super::{Inner, Lease, Sleep, YOUNG, is_running, lock};
 use crate::chain::chain;
 use crate::events::{Kind, NewEvent};
@@ -121,7 +122,9 @@ impl Inner {
         // What came since this gateway began is counted, though.
         let mut watched = Watched::new(left.at.min(now), self.begun + young, (0, 0));
         let schedule = self.schedule_of(id);
-        if schedule.is_some_and(|(schedule, _)| missed_stop(&schedule, left.looked, now)) {
+        if schedule
+            .is_some_and(|(schedule, _)| missed(&schedule, left.looked, now) == Some(Which::Stop))
+        {
             watched.stop = Stop::Passed;
         }
         watched
@@ -244,18 +247,7 @@ impl Inner {
             let Some((schedule, _)) = self.schedule_of(id) else {
                 continue;
             };
-            let come = {
-                let mut due = lock(&self.due);
-                let next = due
-                    .entry(id.clone())
-                    .or_insert_with(|| Due::after(&schedule, now));
-                let come = next.come(now);
-                if come.is_some() {
-                    *next = Due::after(&schedule, now);
-                }
-                come
-            };
-            match come {
+            match self.come(id, &schedule, now) {
                 Some(Which::Stop) => self.set_stop(id, Stop::Passed),
                 Some(Which::Start) => {
                     self.set_stop(id, Stop::Ahead);
@@ -269,6 +261,36 @@ impl Inner {
                 }
                 None => {}
             }
+        }
+        lock(&self.slept).clear();
+        self.note_sleepers(records);
+    }
+
+    /// Returns which of a schedule's two has come since it was last looked at.
+    fn come(&self, id: &WorkspaceId, schedule: &Schedule, now: OffsetDateTime) -> Option<Which> {
+        let looked = lock(&self.slept).remove(id);
+        let mut due = lock(&self.due);
+        let next = due
+            .entry(id.clone())
+            .or_insert_with(|| Due::after(schedule, now));
+        let come = next.come(now);
+        if come.is_some() {
+            *next = Due::after(schedule, now);
+        }
+        come.or_else(|| missed(schedule, looked?, now))
+    }
+
+    /// Takes note of those that sleep until a schedule wakes them.
+    fn note_sleepers(&self, records: &[Record]) {
+        let due = lock(&self.due);
+        let sleepers = records.iter().filter(|record| {
+            let next = due.get(&record.workspace.id);
+            record.intent == Intent::Sleep && next.is_some_and(|due| due.start.is_some())
+        });
+        let sleepers: HashSet<_> = sleepers.map(|it| it.workspace.id.clone()).collect();
+        let before = std::mem::replace(&mut *lock(&self.sleepers), sleepers.clone());
+        if !sleepers.is_subset(&before) {
+            self.unwritten.store(true, Ordering::Relaxed);
         }
     }
 
@@ -308,17 +330,29 @@ impl Inner {
         if gone.is_empty() {
             return Ok(());
         }
+        // Those that sleep until a schedule wakes them aren't forgotten.
+        self.unwritten.store(true, Ordering::Relaxed);
         self.store.set_last_active(&[], &gone).await
     }
 
-    /// Writes down when something last went on, so that the next gateway knows.
+    /// Writes down when something last went on, and until when it was looked after those that
+    /// sleep until a schedule wakes them, so that the next gateway knows.
     async fn write_down(&self) {
         let looked = OffsetDateTime::now_utc();
-        let active: Vec<_> = lock(&self.watched)
+        let mut active: HashMap<_, _> = lock(&self.sleepers)
             .iter()
-            .map(|(id, watched)| LastActive {
-                workspace: id.clone(),
-                at: watched.idle_since(),
+            .map(|id| (id.clone(), looked))
+            .collect();
+        let watched = lock(&self.watched)
+            .iter()
+            .map(|(id, watched)| (id.clone(), watched.idle_since()))
+            .collect::<Vec<_>>();
+        active.extend(watched);
+        let active: Vec<_> = active
+            .into_iter()
+            .map(|(workspace, at)| LastActive {
+                workspace,
+                at,
                 looked,
             })
             .collect();

@@ -174,21 +174,19 @@ impl Due {
     }
 }
 
-/// Tells whether a schedule's `stop` came while no gateway looked, and no `start` after
-/// it.
-pub(super) fn missed_stop(
+/// Returns which of a schedule's two came last while no gateway looked.
+pub(super) fn missed(
     schedule: &Schedule,
     looked: OffsetDateTime,
     now: OffsetDateTime,
-) -> bool {
-    let Ok(reach) = Duration::try_from(now - looked) else {
-        return false;
-    };
+) -> Option<Which> {
+    let reach = Duration::try_from(now - looked).ok()?;
     let last = |which| schedule.last(which, now, reach);
     match (last(Which::Stop), last(Which::Start)) {
-        (Some(stop), Some(start)) => start < stop,
-        (stop, None) => stop.is_some(),
-        (None, Some(_)) => false,
+        (Some(stop), Some(start)) if start < stop => Some(Which::Stop),
+        (_, Some(_)) => Some(Which::Start),
+        (Some(_), None) => Some(Which::Stop),
+        (None, None) => None,
     }
 }
 
@@ -255,12 +253,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_that_no_gateway_saw_counts_unless_a_start_came_after_it() {
+    fn of_what_no_gateway_saw_the_later_one_counts() {
         let schedule = office_hours();
-        let missed = |looked, now| missed_stop(&schedule, at(looked), at(now));
-        assert!(missed("2026-07-03T19:59:00Z", "2026-07-03T20:01:00Z"));
-        assert!(!missed("2026-07-03T20:01:00Z", "2026-07-03T20:05:00Z"));
-        assert!(!missed("2026-07-03T19:59:00Z", "2026-07-04T08:01:00Z"));
-        assert!(missed("2026-07-02T10:00:00Z", "2026-07-03T21:00:00Z"));
+        let missed = |looked, now| missed(&schedule, at(looked), at(now));
+        let stop = Some(Which::Stop);
+        let start = Some(Which::Start);
+        for (looked, now, expected) in [
+            ("2026-07-03T19:59:00Z", "2026-07-03T20:01:00Z", stop),
+            ("2026-07-03T20:01:00Z", "2026-07-03T20:05:00Z", None),
+            ("2026-07-03T19:59:00Z", "2026-07-04T08:01:00Z", start),
+            ("2026-07-03T21:00:00Z", "2026-07-04T08:01:00Z", start),
+            ("2026-07-02T10:00:00Z", "2026-07-03T21:00:00Z", stop),
+            ("2026-07-01T10:00:00Z", "2026-07-03T09:00:00Z", start),
+        ] {
+            assert_eq!(missed(looked, now), expected, "{looked} {now}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Workspaces that go to sleep when nothing goes on in them, and are woken by whoever
 //! comes.
 
+mod by_the_clock;
+
 use std::time::{Duration, Instant};
 
 use e2e::browser::Browser;
@@ -313,35 +315,6 @@ fn a_page_that_somebody_opens_wakes_a_workspace_and_the_dashboard_does_not() {
             .any(|event| event["kind"] == "workspace-sleep-soon"),
         "{events:?}"
     );
-}
-
-#[test]
-fn a_schedule_wakes_what_sleeps_and_lets_stops_be() {
-    let target = sleepy(Reach::Unix, &[]);
-    for wrong in [
-        &["schedule", "default", "--stop", "at eight"][..],
-        &[
-            "schedule",
-            "default",
-            "--stop",
-            "0 20 * * *",
-            "--time-zone",
-            "Berlin",
-        ],
-    ] {
-        let refused = target.gateway().cli(wrong);
-        assert_ne!(refused.code(), 0, "{refused:?}");
-    }
-    let args = ["schedule", "default", "--start", "*/2 * * * * *", "--json"];
-    let set = json(&target, &args);
-    assert_eq!(set["start"], "*/2 * * * * *", "{set}");
-    let _ = target.gateway().cli(&["sleep", "default"]).ok();
-    wakes(&target);
-    let _ = target.gateway().cli(&["stop", "default"]).ok();
-    std::thread::sleep(AFTER);
-    assert_eq!(state(&target), "stopped");
-    let gone = target.gateway().cli(&["schedule", "default", "--remove"]);
-    assert!(gone.ok().out().contains("no schedule"));
 }
 
 #[test]
