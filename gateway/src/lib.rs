@@ -26,4 +26,5 @@ mod startups;
 pub mod store;
 pub mod templates;
 pub mod tunnel;
+mod whole;
 pub mod workspaces;

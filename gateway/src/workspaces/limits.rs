@@ -8,21 +8,21 @@
 mod count;
 mod disk;
 mod lives;
+mod place;
 mod pooled;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use super::blueprint::{Blueprint, TemplateUse};
+use super::blueprint::TemplateUse;
 use super::reached::{LimitReached, Resource};
 use super::state::{Intent, Record, State, Workspace};
 use crate::config::Size;
 use crate::drivers::HomeSize;
-use crate::identity::User;
-use crate::names::{UserId, WorkspaceId, WorkspaceName};
+use crate::names::{UserId, WorkspaceId};
 use count::{Whose, holds, named, usage};
 
 /// Billionths of a processor in a thousandth.
@@ -103,13 +103,15 @@ struct Entry {
     /// Whether it holds what it is given while it runs.
     runs: bool,
     home: Option<HomeSize>,
+    /// What its home will take up as long as it isn't measured, in bytes.
+    expected: u64,
 }
 
-/// A place in the ledger for a workspace that is being made; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    ledger: Arc<Ledger>,
-    id: WorkspaceId,
+impl Entry {
+    /// Returns what its home takes up, as far as that is known, in bytes.
+    fn bytes(&self) -> u64 {
+        self.home.map_or(self.expected, |home| home.bytes)
+    }
 }
 
 /// What is asked for.
@@ -155,42 +157,9 @@ impl Ledger {
             lives: record.deleted.is_none(),
             runs: record.intent == Intent::Run,
             home: None,
+            expected: 0,
         };
         self.entries().insert(record.workspace.id.clone(), entry);
-    }
-
-    /// Enters a workspace that is about to be made.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        owner: &User,
-        name: &WorkspaceName,
-        (blueprint, intent): (&Blueprint, Intent),
-    ) -> Result<Place, Box<LimitReached>> {
-        let workspace = Workspace {
-            id: WorkspaceId::random(),
-            name: name.clone(),
-            owner: owner.id.clone(),
-            owner_name: owner.name.clone(),
-            created: OffsetDateTime::now_utc(),
-            expires: None,
-            blueprint: Arc::new(blueprint.clone()),
-        };
-        let runs = intent == Intent::Run;
-        let mut entries = self.entries();
-        let wanted = self.wanted(&workspace, true, runs);
-        self.check(&entries, &workspace, wanted)?;
-        let id = workspace.id.clone();
-        let entry = Entry {
-            workspace,
-            lives: true,
-            runs,
-            home: None,
-        };
-        entries.insert(id.clone(), entry);
-        Ok(Place {
-            ledger: Arc::clone(self),
-            id,
-        })
     }
 
     /// Enters that a workspace runs. Tells whether it didn't before.
@@ -264,7 +233,10 @@ impl Ledger {
             return Ok(());
         };
         if entry.workspace.owner != changed.owner {
-            let wanted = self.wanted(changed, true, entry.runs);
+            let wanted = Wanted {
+                disk: entry.bytes().max(1),
+                ..self.wanted(changed, true, entry.runs)
+            };
             let limits = &self.limits.user;
             self.check_one(
                 &entries,
@@ -389,24 +361,6 @@ impl Ledger {
     fn entries(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Place {
-    /// Makes it the place of the workspace that was made.
-    pub(super) fn taken_by(self, workspace: &Workspace) {
-        let mut entries = self.ledger.entries();
-        if let Some(mut entry) = entries.remove(&self.id) {
-            entry.workspace = workspace.clone();
-            entries.insert(workspace.id.clone(), entry);
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nothing is there any more where it was taken.
-        self.ledger.gone(&self.id);
     }
 }
 

@@ -33,7 +33,6 @@ mod startup;
 mod state;
 mod tenure;
 mod victims;
-mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,14 +3,23 @@
 use super::blueprint::Blueprint;
 use super::error::CommandError;
 use super::state::{Intent, Record, Workspace};
-use super::whole::to_the_end;
 use super::{Shared, Workspaces};
 use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::WorkspaceName;
 use crate::store::{OpenPort, StoreError, Visibility};
+use crate::whole::to_the_end;
 
 impl Workspaces {
+    /// Does what leads to a workspace to its end, even if nobody waits for it.
+    pub fn to_the_end<T, W>(&self, work: W) -> impl Future<Output = T> + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
+        to_the_end(&mut self.inner.actors(), work)
+    }
+
     /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once,
     /// or is one that a pool has ready.
     ///
@@ -48,7 +57,7 @@ impl Workspaces {
         intent: Intent,
     ) -> Result<Record, CommandError> {
         let shared = &self.inner.shared;
-        let place = shared.ledger.admit(owner, name, (&blueprint, intent))?;
+        let place = shared.ledger.admit(owner, name, (&blueprint, intent), 0)?;
         let store = &shared.store;
         let record = store.add_workspace(owner, name, blueprint, intent).await?;
         place.taken_by(&record.workspace);

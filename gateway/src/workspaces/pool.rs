@@ -14,11 +14,11 @@ use super::blueprint::{Blueprint, TemplateUse};
 use super::error::CommandError;
 use super::failure::FailureReason;
 use super::state::{Intent, Record, State, Workspace};
-use super::whole::to_the_end;
 use super::{Order, Workspaces};
 use crate::chain::chain;
 use crate::identity::User;
 use crate::names::{TemplateName, WorkspaceId, WorkspaceName};
+use crate::whole::to_the_end;
 
 /// How long pools aren't looked at where nothing seems to have changed.
 const LOOK: Duration = Duration::from_secs(5);

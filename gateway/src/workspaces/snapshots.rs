@@ -18,7 +18,6 @@ use super::failure::FailureReason;
 use super::measure::count_snapshots;
 use super::snapshot::{NewSnapshot, Purpose, Snapshot, SnapshotState, Transfer, TransferState};
 use super::state::{Intent, Record, Workspace};
-use super::whole::to_the_end;
 use super::{Order, Verb, Workspaces};
 use crate::config::rules::is_image;
 use crate::drivers::{Credentials, DriverError};
@@ -26,6 +25,7 @@ use crate::events::{Kind, NewEvent};
 use crate::identity::User;
 use crate::names::{SnapshotId, SnapshotName, UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::store::StoreError;
+use crate::whole::to_the_end;
 
 use making::Work;
 pub(super) use making::{Going, wait_for};
@@ -119,9 +119,10 @@ impl Workspaces {
     ) -> Result<Vec<Record>, SnapshotError> {
         let shared = &self.inner.shared;
         let _deciding = shared.snapshots.deciding.lock().await;
+        let home = shared.ledger.home_of(&of.id);
         let admit = |name| {
             let demand = (&*of.blueprint, Intent::Run);
-            shared.ledger.admit(owner, name, demand)
+            shared.ledger.admit(owner, name, demand, home)
         };
         let places: Result<Vec<_>, _> = names.iter().map(admit).collect();
         let places = places.map_err(CommandError::from)?;
@@ -156,7 +157,8 @@ impl Workspaces {
             let _deciding = shared.snapshots.deciding.lock().await;
             let snapshot = workspaces.usable(&snapshot, &owner.id).await?;
             let blueprint = snapshot.blueprint.restored(&snapshot.id);
-            let place = shared.ledger.admit(&owner, &name, (&blueprint, intent));
+            let (made, size) = ((&blueprint, intent), snapshot.size.unwrap_or_default());
+            let place = shared.ledger.admit(&owner, &name, made, size);
             let place = place.map_err(CommandError::from)?;
             let added = shared.store.add_workspace(&owner, &name, blueprint, intent);
             let record = added.await?;

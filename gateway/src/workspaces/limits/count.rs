@@ -50,8 +50,8 @@ pub(super) fn usage(
             sum.nano_cpus = sum.nano_cpus.saturating_add(each.nano_cpus);
             sum.memory = sum.memory.saturating_add(each.memory);
         }
+        sum.disk = sum.disk.saturating_add(entry.bytes());
         if let Some(home) = entry.home {
-            sum.disk = sum.disk.saturating_add(home.bytes);
             let first = sum.measured.map_or(home.at, |at| at.min(home.at));
             sum.measured = Some(first);
         }
@@ -71,12 +71,14 @@ pub(super) fn named(
     let counts = |entry: &&Entry| match resource {
         Resource::Workspaces => entry.lives,
         Resource::Running | Resource::Cpus | Resource::Memory => entry.runs,
-        Resource::Disk => entry.home.is_some_and(|home| home.bytes > 0),
+        Resource::Disk => entry.bytes() > 0,
     };
     let mut users: Vec<_> = of(entries, whose).filter(counts).collect();
     users.sort_by_key(|entry| {
-        let size = entry.home.map_or(0, |home| home.bytes);
-        let size = if resource == Resource::Disk { size } else { 0 };
+        let size = match resource {
+            Resource::Disk => entry.bytes(),
+            _ => 0,
+        };
         (std::cmp::Reverse(size), entry.workspace.name.as_str())
     });
     let more = users.len().saturating_sub(NAMED);

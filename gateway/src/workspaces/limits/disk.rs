@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::count::Whose;
-use super::{Demand, Ledger, LimitReached, Wanted};
+use super::{Demand, Entry, Ledger, LimitReached, Wanted};
 use crate::drivers::HomeSize;
 use crate::names::{UserId, WorkspaceId};
 use crate::workspaces::blueprint::TemplateUse;
@@ -19,6 +19,11 @@ impl Ledger {
                 self.expect(&entry.workspace, size.bytes);
             }
         }
+    }
+
+    /// Returns what a workspace's home takes up, as far as that is known, in bytes.
+    pub(in super::super) fn home_of(&self, id: &WorkspaceId) -> u64 {
+        self.entries().get(id).map_or(0, Entry::bytes)
     }
 
     /// Notes what the next member of a pool will take up: as much as the largest one so far.

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::identity::Role;
+use crate::identity::{Role, User};
+use crate::workspaces::Blueprint;
 
 fn user(name: &str) -> User {
     User {
@@ -20,7 +23,7 @@ fn ledger(user: Allowance, total: Allowance) -> Arc<Ledger> {
 fn make(ledger: &Arc<Ledger>, owner: &User, name: &str) -> Result<Workspace, LimitReached> {
     let name = name.parse().unwrap();
     let place = ledger
-        .admit(owner, &name, (&Blueprint::default(), Intent::Run))
+        .admit(owner, &name, (&Blueprint::default(), Intent::Run), 0)
         .map_err(|reached| *reached)?;
     let workspace = Workspace {
         id: WorkspaceId::random(),
@@ -135,6 +138,7 @@ fn a_place_that_nothing_was_made_for_is_free_again() {
         &ada,
         &"api".parse().unwrap(),
         (&Blueprint::default(), Intent::Stop),
+        0,
     );
     assert!(make(&ledger, &ada, "web").is_err());
     drop(place);
@@ -188,4 +192,39 @@ fn fifty_at_once_get_no_more_than_there_is() {
     });
     assert_eq!(made, 7);
     assert_eq!(ledger.usage(None).running, 7);
+}
+
+#[test]
+fn what_is_copied_or_given_counts_before_it_is_measured() {
+    let allowed = Allowance {
+        disk: Some(2000),
+        ..Allowance::default()
+    };
+    let ledger = ledger(allowed, Allowance::default());
+    let (ada, bob) = (user("ada"), user("bob"));
+    let measured = |id: &WorkspaceId, bytes| {
+        let at = OffsetDateTime::now_utc();
+        ledger.measured(id, HomeSize { bytes, at });
+    };
+    let api = make(&ledger, &ada, "api").unwrap();
+    measured(&api.id, 800);
+    let copy = |name: &str| {
+        let blueprint = Blueprint::default();
+        let made = (&blueprint, Intent::Run);
+        ledger.admit(&ada, &name.parse().unwrap(), made, ledger.home_of(&api.id))
+    };
+    let first = copy("api-1").unwrap();
+    let text = copy("api-2").unwrap_err().to_string();
+    assert!(text.contains("likely to take 800B"), "{text}");
+    drop(first);
+    copy("api-2").unwrap();
+    // Somebody else must have room for it, too.
+    let theirs = make(&ledger, &bob, "theirs").unwrap();
+    measured(&theirs.id, 1300);
+    let mut given = api.clone();
+    (given.owner, given.owner_name) = (bob.id.clone(), bob.name.clone());
+    let text = ledger.change(&given).unwrap_err().to_string();
+    assert!(text.contains("likely to take 800B"), "{text}");
+    measured(&theirs.id, 1200);
+    ledger.change(&given).unwrap();
 }

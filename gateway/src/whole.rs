@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 /// Does that among those tasks, to its end even if nobody waits for it: what is recorded is
 /// taken up.
-pub(super) fn to_the_end<T, W>(
+pub(crate) fn to_the_end<T, W>(
     tasks: &mut JoinSet<()>,
     work: W,
 ) -> impl Future<Output = T> + use<T, W>
