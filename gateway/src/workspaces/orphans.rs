@@ -5,6 +5,7 @@
 //! removed; homes are somebody's work, and only told of.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +20,30 @@ use crate::names::WorkspaceId;
 /// Longest pause before it is tried again.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
-/// Ends and releases what runs of workspaces that have no record, until the gateway
-/// ends.
+/// How many of the pauses before a driver is asked again are between two looks: an engine may
+/// come to what a gateway asked it for when that is gone.
+const LOOKS_APART: u32 = 600;
+
+/// Ends and releases what runs of workspaces that have no record, now and later, until the
+/// gateway ends.
 pub(super) async fn release(shared: Arc<Shared>) {
     tokio::select! {
         () = shared.stop.cancelled() => {}
-        () = release_all(&shared) => {}
+        never = look_now_and_then(&shared) => match never {},
     }
 }
 
-/// Tries until nothing is left to do, also where that can only be told later.
-async fn release_all(shared: &Shared) {
+async fn look_now_and_then(shared: &Shared) -> Infallible {
+    let mut told = HashSet::new();
+    loop {
+        release_all(shared, &mut told).await;
+        sleep(shared.options.recovery_pause * LOOKS_APART).await;
+    }
+}
+
+/// Tries until nothing is left to do, also where that can only be told later. Adds those to
+/// `told` whose homes are kept.
+async fn release_all(shared: &Shared, told: &mut HashSet<WorkspaceId>) {
     let mut pause = shared.options.recovery_pause;
     let mut done = HashSet::new();
     loop {
@@ -46,7 +60,7 @@ async fn release_all(shared: &Shared) {
                 continue;
             }
         };
-        release_some(shared, &kept.workspaces, &mut done).await;
+        release_some(shared, &kept.workspaces, (&mut done, told)).await;
         let is_done = kept.workspaces.iter().all(|id| done.contains(id));
         if is_done && kept.unknown.is_none() {
             return;
@@ -62,7 +76,11 @@ async fn rest(pause: &mut Duration) {
 }
 
 /// Adds those to `done` of which nothing is left to do.
-async fn release_some(shared: &Shared, kept: &[WorkspaceId], done: &mut HashSet<WorkspaceId>) {
+async fn release_some(
+    shared: &Shared,
+    kept: &[WorkspaceId],
+    (done, told): (&mut HashSet<WorkspaceId>, &mut HashSet<WorkspaceId>),
+) {
     for id in kept {
         if done.contains(id) {
             continue;
@@ -73,7 +91,10 @@ async fn release_some(shared: &Shared, kept: &[WorkspaceId], done: &mut HashSet<
             Ok(Some(_)) => Ok(()),
             Ok(None) => {
                 let released = release_one(shared, id).await;
-                released.map(|()| warn!(workspace = %id, "a home without a workspace is kept"))
+                if released.is_ok() && told.insert(id.clone()) {
+                    warn!(workspace = %id, "a home without a workspace is kept");
+                }
+                released
             }
             Err(error) => {
                 let error = chain(&error);

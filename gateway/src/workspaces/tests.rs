@@ -5,6 +5,7 @@ mod deleted;
 mod killed;
 mod lifetime;
 mod limits;
+mod orphans;
 mod pool;
 mod reasons;
 mod renamed;
@@ -442,45 +443,4 @@ async fn a_driver_that_is_away_fails_workspaces_until_it_is_back() {
     })
     .await;
     assert!(!it.driver.keeps(&gone));
-}
-
-#[tokio::test]
-async fn what_a_workspace_left_that_is_no_more_is_released_and_its_home_kept() {
-    let it = Installation::new().await;
-    let id = it.create("api", Intent::Run).await;
-    it.settled(&id).await;
-    let orphan = WorkspaceId::random();
-    it.driver.keep(&orphan);
-    let it = it.kill().await;
-    within(async {
-        while it.driver.released().is_empty() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-    assert_eq!(it.driver.released(), std::slice::from_ref(&orphan));
-    assert!(it.driver.keeps(&orphan));
-    assert_eq!(it.settled(&id).await, Some(State::Running));
-}
-
-#[tokio::test]
-async fn what_a_host_that_was_away_still_has_is_released_once_it_is_back() {
-    let it = Installation::new().await;
-    let [here, there] = [WorkspaceId::random(), WorkspaceId::random()];
-    it.driver.keep(&here);
-    it.driver.hide_some();
-    let it = it.kill().await;
-    let released = async |count: usize| {
-        within(async {
-            while it.driver.released().len() < count {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-        .await;
-    };
-    released(1).await;
-    it.driver.keep(&there);
-    it.driver.tell_all();
-    released(2).await;
-    assert_eq!(it.driver.released(), [here, there]);
 }
