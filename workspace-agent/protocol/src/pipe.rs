@@ -5,21 +5,24 @@
 //! [`Output`] keeps the account, [`Aftermath`] the time. The agent uses them, and the
 //! gateway where it has made the pipes itself ([`crate::SessionOpen::pipes`]).
 
+mod output;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, sleep_until};
 
 use crate::frame;
+
+pub use output::{Aftermath, Output};
 
 /// How much is read at once where little flows and where much does, in bytes: a frame
 /// of it fills whole TLS records.
@@ -35,6 +38,9 @@ const MAX_LARGE_PIPES: usize = 32;
 
 static LARGE_PIPES: AtomicUsize = AtomicUsize::new(0);
 
+/// More than a terminal holds for its master, in bytes.
+const MAX_IN_TERMINAL: u64 = 1024 * 1024;
+
 /// How much may wait for a program, in bytes.
 const MAX_QUEUED: usize = 256 * 1024;
 
@@ -43,12 +49,6 @@ const PIECE_COST: usize = 64;
 
 /// A wait for this much shows that a pipe is too small, in bytes.
 const LARGE_PIECE: usize = 16 * 1024;
-
-/// How long a session's descriptors may be silent after its program's end.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// How long they may go on at all.
-const LIMIT: Duration = Duration::from_secs(4);
 
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,30 +79,6 @@ pub struct Feed {
     queue: VecDeque<Bytes>,
     queued: usize,
     ended: bool,
-}
-
-/// One of a program's outputs.
-#[derive(Debug)]
-pub struct Output {
-    /// `None` once it ended.
-    source: Option<Descriptor>,
-    buffer: BytesMut,
-    /// How much is read next.
-    size: usize,
-    /// How much it held when the program ended, less what was taken since.
-    owed: u64,
-}
-
-/// The time in which a program's outputs are still read after its end.
-///
-/// What its pipes held at that moment is owed and always delivered. A child that holds
-/// them open is waited for briefly: a filter that still writes is heard, a daemon
-/// doesn't keep the channel.
-#[derive(Debug)]
-pub struct Aftermath {
-    silence: Duration,
-    idle: Instant,
-    limit: Instant,
 }
 
 impl Drop for Size {
@@ -176,9 +152,20 @@ impl Descriptor {
         }
     }
 
-    /// Returns how many bytes wait to be read.
+    /// Returns how many bytes wait to be read at most.
     fn available(&self) -> u64 {
-        ioctl_fionread(&self.fd).unwrap_or(0)
+        match self.sort {
+            Sort::Pipe => ioctl_fionread(&self.fd).unwrap_or(0),
+            // It tells of those alone that its line discipline has.
+            Sort::Terminal => MAX_IN_TERMINAL,
+        }
+    }
+
+    /// Whether there is something to be read now.
+    fn is_readable(&self) -> bool {
+        let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+            && polled.iter().any(|fd| fd.revents().contains(PollFlags::IN))
     }
 
     /// Makes a pipe large, because much flows through it.
@@ -288,98 +275,6 @@ impl Feed {
     fn close(&mut self, error: io::Error) -> io::Error {
         *self = Self::new(None);
         error
-    }
-}
-
-impl Output {
-    /// Returns one for that descriptor; `None` is one that has ended.
-    pub fn new(source: Option<Descriptor>) -> Self {
-        Self {
-            source,
-            buffer: BytesMut::new(),
-            size: SMALL_READ,
-            owed: 0,
-        }
-    }
-
-    /// Waits for bytes, or for the end; for ever where it has ended. Cancel-safe.
-    pub async fn fill(&mut self) -> io::Result<usize> {
-        match &self.source {
-            Some(source) => source.read(&mut self.buffer, self.size).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Takes what [`Self::fill`] has read; nothing at the end.
-    pub fn take(&mut self, read: &io::Result<usize>) -> Option<Bytes> {
-        let Ok(1..) = read else {
-            // A descriptor that can't be read any more has ended.
-            self.close();
-            return None;
-        };
-        let taken = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        self.owed = self.owed.saturating_sub(taken);
-        if self.buffer.len() < SMALL_READ {
-            self.size = SMALL_READ;
-            return Some(std::mem::take(&mut self.buffer).freeze());
-        }
-        self.size = LARGE_READ;
-        self.source.iter().for_each(Descriptor::enlarge);
-        Some(self.buffer.split().freeze())
-    }
-
-    /// Reads no more: the program learns of it when it writes.
-    pub fn close(&mut self) {
-        *self = Self::new(None);
-    }
-
-    /// Notes what is there to be read, as the program has ended.
-    pub fn owe(&mut self) {
-        self.owed = self.source.as_ref().map_or(0, Descriptor::available);
-    }
-
-    /// Whether it holds what it owes.
-    pub fn owes(&self) -> bool {
-        self.owed > 0
-    }
-
-    /// Whether it hasn't ended.
-    pub fn is_open(&self) -> bool {
-        self.source.is_some()
-    }
-}
-
-impl Aftermath {
-    /// Begins with the end of a session channel's program.
-    pub fn begin() -> Self {
-        Self::within(SILENCE, LIMIT)
-    }
-
-    /// Begins with a program's end: its outputs may be silent for as long as `silence`,
-    /// and go on for `limit` at all.
-    pub fn within(silence: Duration, limit: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            silence,
-            idle: now + silence,
-            limit: now + limit,
-        }
-    }
-
-    /// Notes that something was read.
-    pub fn heard(&mut self) {
-        self.idle = Instant::now() + self.silence;
-    }
-
-    /// Waits until nothing more is to be expected. Cancel-safe.
-    pub async fn over(&self) {
-        sleep_until(self.idle.min(self.limit)).await;
-    }
-
-    /// Goes on for a moment: owed bytes are there to be read.
-    pub fn extend(&mut self) {
-        self.heard();
-        self.limit = self.idle;
     }
 }
 
