@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, chmod, mkdirat, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, chmod, mkdirat, openat};
 use rustix::fs::{fstat, renameat_with, symlinkat, unlinkat};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,10 @@ pub(crate) fn move_to(
         replace,
     );
     match moved {
+        // With two names of one file the system does nothing.
+        Ok(()) if is_other_name(&source, &target).at(to)? => {
+            unlinkat(source.folder(), source.name(), AtFlags::empty()).at(from)?;
+        }
         Ok(()) => {}
         // Another filesystem.
         Err(Errno::XDEV) => {
@@ -114,6 +118,19 @@ pub(crate) fn move_to(
     }
     names.refresh();
     names.of(&target)
+}
+
+/// Whether two names that differ are of one file.
+fn is_other_name(one: &Place, other: &Place) -> Result<bool, Errno> {
+    let same = |one: &Stat, other: &Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+    let (old, new) = match (one.stat(), other.stat()) {
+        (Ok(old), Ok(new)) => (old, new),
+        // What was moved has gone from where it was.
+        (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => return Ok(false),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    let folders = (fstat(one.folder())?, fstat(other.folder())?);
+    Ok(same(&old, &new) && !(same(&folders.0, &folders.1) && one.name() == other.name()))
 }
 
 /// Puts something in the place of something else, and deletes that.

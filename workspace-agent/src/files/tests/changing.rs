@@ -142,3 +142,22 @@ fn a_file_replaces_no_folder_and_a_folder_no_file() {
     let left = fs::read_dir(home.folder.path()).unwrap().count();
     assert_eq!(left, 6, "in, secret, folder, file, link, other");
 }
+
+#[test]
+fn a_file_that_moves_to_another_of_its_names_loses_the_first() {
+    let home = Home::new();
+    let (root, names, stop) = (home.free(), &home.names, CancellationToken::new());
+    let at = |path: &str| home.path(path);
+    fs::write(at("one"), "text").unwrap();
+    fs::hard_link(at("one"), at("in/two")).unwrap();
+    let way = (&b"one"[..], &b"in/two"[..]);
+    assert!(move_to(&root, names, way, Replace::No, &stop).is_err());
+    assert!(at("one").exists());
+    let moved = move_to(&root, names, way, Replace::Yes, &stop).unwrap();
+    assert_eq!(moved.name, "two");
+    assert!(!at("one").exists());
+    // To its own name, however it is written.
+    let way = (&b"in/two"[..], &b"in/../in/two"[..]);
+    let _ = move_to(&root, names, way, Replace::Yes, &stop).unwrap();
+    assert_eq!(fs::read_to_string(at("in/two")).unwrap(), "text");
+}
