@@ -16,6 +16,7 @@ use crate::awake::Awake;
 use crate::editor::Editor;
 use crate::files::Files;
 use crate::memory::Memory;
+use crate::outlived::Outlived;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
 use crate::runs::Runs;
@@ -52,6 +53,7 @@ pub struct Agent {
     children: Arc<Children>,
     memory: Arc<Memory>,
     waiting: Arc<Waiting>,
+    outlived: Outlived,
     terminals: Terminals,
     runs: Runs,
     watches: Watches,
@@ -101,6 +103,7 @@ impl Agent {
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
             runs: Runs::new(tasks.clone(), stop.child_token()),
+            outlived: Outlived::new(tasks.clone(), stop.child_token()),
             watches: Watches::new(tasks.clone(), stop.child_token()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
             statistics,
@@ -164,6 +167,11 @@ impl Agent {
 
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// Returns what reads the pipes that nobody else reads any more.
+    pub(crate) fn outlived(&self) -> &Outlived {
+        &self.outlived
     }
 
     pub(crate) fn terminals(&self) -> &Terminals {

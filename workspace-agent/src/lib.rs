@@ -24,6 +24,7 @@ mod http;
 pub mod init;
 pub mod listen;
 mod memory;
+mod outlived;
 mod ports;
 mod process;
 mod processes;

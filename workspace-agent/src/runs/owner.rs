@@ -16,6 +16,7 @@ use tracing::debug;
 
 use super::run::{Input, Run, Stream};
 use crate::init;
+use crate::outlived::Outlived;
 use crate::process::{End, Exit};
 
 /// How long a process that was asked to end has for that.
@@ -41,6 +42,7 @@ pub(super) struct Owner {
     feed: Feed,
     outputs: [Output; 2],
     input: mpsc::Receiver<Input>,
+    outlived: Outlived,
     /// Whether what was given last ended a line.
     is_at_line_start: bool,
     pub(super) is_on_terminal: bool,
@@ -55,6 +57,7 @@ impl Owner {
         feed: Feed,
         outputs: [Output; 2],
         input: mpsc::Receiver<Input>,
+        outlived: Outlived,
     ) -> Self {
         Self {
             run,
@@ -62,6 +65,7 @@ impl Owner {
             feed,
             outputs,
             input,
+            outlived,
             is_at_line_start: true,
             is_on_terminal: false,
             limit: None,
@@ -109,15 +113,23 @@ impl Owner {
             run,
             feed,
             outputs,
+            outlived,
             workspace,
             is_on_terminal,
             ..
         } = self;
-        drop((feed, outputs));
-        run.exited(exit);
+        drop(feed);
         let Some(deadline) = asked else {
+            if !is_on_terminal {
+                for output in outputs {
+                    outlived.keep(output);
+                }
+            }
+            run.exited(exit);
             return;
         };
+        drop(outputs);
+        run.exited(exit);
         let leader = run.child.pid();
         // The shell of a terminal has groups beside its own.
         if is_on_terminal || test_kill_process_group(leader).is_ok() {

@@ -82,7 +82,15 @@ pub(super) async fn start(
         terminal: ends.terminal,
         stdin: takes_input.then_some(sender),
     }));
-    let mut owner = Owner::new(Arc::clone(&run), end, ends.feed, ends.outputs, input);
+    let outlived = agent.outlived().clone();
+    let mut owner = Owner::new(
+        Arc::clone(&run),
+        end,
+        ends.feed,
+        ends.outputs,
+        input,
+        outlived,
+    );
     owner.limit = plan.limit;
     owner.is_on_terminal = is_on_terminal;
     owner.workspace.clone_from(&agent.config().workspace);

@@ -69,6 +69,12 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Gives a program what came before the stream's end, or as much as it takes.
+    /// Cancel-safe.
+    pub(super) async fn deliver(&mut self) {
+        self.feed.drain().await;
+    }
+
     fn act(&mut self, frame: Frame) {
         match frame {
             Frame::Data(bytes) => note(self.feed.push(bytes)),

@@ -2,9 +2,12 @@
 //!
 //! One task serves one session: it gathers the requests that precede the program,
 //! starts it, and copies between its descriptors and the stream. The end of the
-//! stream is the channel's CLOSE: a terminal is hung up, pipes are closed, and a
-//! program that goes on without them lives on. A half-close is a frame of its own.
+//! stream is the channel's CLOSE: a terminal is hung up, pipes are closed once the program
+//! had time to read what was sent before, and a program that goes on without them lives
+//! on. Pipes that a program leaves to its children stay open for these. A half-close is a
+//! frame of its own.
 
+mod beside;
 mod input;
 mod output;
 mod relays;
@@ -16,6 +19,7 @@ use std::io;
 use std::time::Duration;
 
 use devgate_protocol::frame::{FrameReader, Kind};
+use devgate_protocol::pipe::Output;
 use devgate_protocol::{
     Answer, ReadHalf, Refusal, RefusalReason, SessionOpen, Stream, StreamError, WriteHalf,
     descriptor, handshake,
@@ -34,6 +38,9 @@ use setup::{Request, Setup};
 /// How long a gateway may take to close a stream whose session ended. Closing it
 /// first could discard what the gateway hasn't read yet.
 const LINGER: Duration = Duration::from_mins(5);
+
+/// How long a program may take to read what came before the stream's end.
+const DELIVERY: Duration = Duration::from_secs(10);
 
 /// How long a gateway may take to give the pipes that it offered.
 const PIPES_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +65,7 @@ pub(crate) async fn serve(
         Some(Request::Subsystem(name)) => subsystem(agent, &name, reader, writer).await,
         Some(Request::Program(program)) => {
             let started = start::start(agent, &open, setup, program).await;
-            self::program(started, reader, writer).await
+            self::program(agent, started, reader, writer).await
         }
     };
     served.map_err(StreamError::Io)
@@ -91,15 +98,25 @@ async fn subsystem(
 
 /// Serves a program that was started, or says why it wasn't.
 async fn program(
+    agent: &Agent,
     started: Result<start::Session, (RefusalReason, String)>,
     mut reader: FrameReader<ReadHalf>,
     mut writer: WriteHalf,
 ) -> io::Result<()> {
-    match started {
-        Ok(session) => run(session, &mut reader, &mut writer).await?,
-        Err((reason, detail)) => fail(&mut writer, reason, detail).await?,
+    let (ran, left) = match started {
+        Ok(session) => run(agent, session, &mut reader, &mut writer).await,
+        Err((reason, detail)) => (fail(&mut writer, reason, detail).await, None),
+    };
+    let ended = match ran {
+        Ok(()) => finish(&mut reader, &mut writer).await,
+        broken => broken,
+    };
+    if let Some(left) = left {
+        // The gateway reads it until then.
+        while let Ok(Some(_)) = reader.next().await {}
+        agent.outlived().keep(left);
     }
-    finish(&mut reader, &mut writer).await
+    ended
 }
 
 /// What a session's input has to tell its output.
@@ -111,30 +128,52 @@ struct Notices {
     unread: Notify,
 }
 
-/// Carries a started program's bytes to its end, or to the stream's.
+/// Carries a started program's bytes to its end, or to the stream's. Returns what of its
+/// output is the gateway's to read, where children of the program still write to it.
 async fn run(
+    agent: &Agent,
     session: start::Session,
     reader: &mut FrameReader<ReadHalf>,
     writer: &mut WriteHalf,
-) -> io::Result<()> {
+) -> (io::Result<()>, Option<Output>) {
     let start::Session {
         child,
         end,
         feed,
         terminal,
-        outputs,
+        mut outputs,
         relays,
     } = session;
+    let has_pipes = terminal.is_none();
     let notices = Notices::default();
     let mut input = input::Input::new(&child, feed, terminal, &notices);
-    let output = output::run(end, outputs, relays, &notices, writer);
-    tokio::select! {
-        ended = output => ended,
+    let mut closed = false;
+    let ended = tokio::select! {
+        ended = output::run(end, &mut outputs, relays, &notices, writer) => ended,
         ended = input.run(reader) => {
             debug!("the channel was closed before its program ended");
+            closed = true;
             ended
         }
+    };
+    if has_pipes && (closed || ended.is_err()) {
+        let rest = async {
+            if !closed && let Err(error) = input.run(reader).await {
+                debug!(%error, "a session's stream broke");
+            }
+            input.deliver().await;
+        };
+        tokio::select! {
+            delivered = timeout(DELIVERY, rest) => if delivered.is_err() {
+                debug!("a program doesn't read what was sent before the channel's end");
+            },
+            () = outputs.discard() => {}
+        }
     }
+    if has_pipes && !child.is_running() {
+        return (ended, outputs.outlive(agent.outlived()));
+    }
+    (ended, None)
 }
 
 async fn fail(writer: &mut WriteHalf, reason: RefusalReason, detail: String) -> io::Result<()> {

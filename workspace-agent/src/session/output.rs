@@ -14,8 +14,10 @@ use devgate_protocol::pipe::{Aftermath, Output};
 
 use tokio::time::timeout;
 
+use super::beside::Beside;
 use super::relays::Relays;
 use super::{Notices, signals};
+use crate::outlived::Outlived;
 use crate::process::{End, Exit};
 use crate::send::{send, send_json};
 
@@ -26,6 +28,42 @@ const OUT_OF_MEMORY: &[u8] =
 /// How long the end of a program may come after that of its output, for there to be
 /// something to say of it: nothing is said after EOF.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What a program writes to.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    /// stdout where the gateway reads it.
+    pub(super) beside: Option<Beside>,
+}
+
+impl Outputs {
+    /// Takes note of the program's end, before the gateway is told of it.
+    fn program_ended(&mut self) {
+        self.stdout.owe();
+        self.stderr.owe();
+        self.beside.iter_mut().for_each(Beside::program_ended);
+    }
+
+    /// Reads what nobody wants; for ever. Cancel-safe.
+    pub(super) async fn discard(&mut self) {
+        let (stdout, stderr) = (&mut self.stdout, &mut self.stderr);
+        tokio::join!(
+            stdout.discard(Duration::ZERO),
+            stderr.discard(Duration::ZERO)
+        );
+        std::future::pending::<()>().await;
+    }
+
+    /// Has the pipes of a program that has ended read on, for those of its children that
+    /// hold them. Returns the one that the gateway may still read.
+    pub(super) fn outlive(self, outlived: &Outlived) -> Option<Output> {
+        outlived.keep(self.stdout);
+        outlived.keep(self.stderr);
+        self.beside.and_then(Beside::left)
+    }
+}
 
 /// Delivers what was read of an output.
 async fn deliver(
@@ -42,7 +80,7 @@ async fn deliver(
 /// Carries the program's output, its EOF, and how it ended.
 pub(super) async fn run(
     mut end: End,
-    [mut stdout, mut stderr]: [Output; 2],
+    outputs: &mut Outputs,
     mut relays: Relays,
     notices: &Notices,
     writer: &mut WriteHalf,
@@ -50,26 +88,26 @@ pub(super) async fn run(
     let mut exit = None;
     let mut aftermath = Aftermath::begin();
     // Whoever reads stdout past us has to know at once when the program ends.
-    let (is_awaited, mut told) = (!stdout.is_open(), false);
-    while stdout.is_open() || stderr.is_open() {
+    let (is_awaited, mut told) = (!outputs.stdout.is_open(), false);
+    while outputs.stdout.is_open() || outputs.stderr.is_open() {
+        let Outputs { stdout, stderr, .. } = &mut *outputs;
         tokio::select! {
             ended = end.wait(), if exit.is_none() => {
                 exit = Some(ended);
+                outputs.program_ended();
                 last_words(writer, ended).await?;
                 if is_awaited {
                     tell(writer, ended).await?;
                     told = true;
                 }
-                stdout.owe();
-                stderr.owe();
                 aftermath = Aftermath::begin();
             }
             read = stdout.fill() => {
-                deliver(&mut stdout, read, (writer, Kind::Data)).await?;
+                deliver(stdout, read, (writer, Kind::Data)).await?;
                 aftermath.heard();
             }
             read = stderr.fill() => {
-                deliver(&mut stderr, read, (writer, Kind::Stderr)).await?;
+                deliver(stderr, read, (writer, Kind::Stderr)).await?;
                 aftermath.heard();
             }
             accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
@@ -87,6 +125,7 @@ pub(super) async fn run(
         && let Ok(ended) = timeout(LAST_WORDS, end.wait()).await
     {
         exit = Some(ended);
+        outputs.program_ended();
         last_words(writer, ended).await?;
     }
     send(writer, Kind::Eof, &[]).await?;
@@ -96,7 +135,10 @@ pub(super) async fn run(
         }
         // The program goes on without its descriptors.
         tokio::select! {
-            ended = end.wait() => exit = Some(ended),
+            ended = end.wait() => {
+                exit = Some(ended);
+                outputs.program_ended();
+            }
             accepted = relays.next() => send_json(writer, Kind::Accepted, &accepted).await?,
             () = notices.stalled.notified() => send(writer, Kind::Data, &[]).await?,
         }

@@ -7,6 +7,8 @@ use devgate_protocol::{RefusalReason, SessionOpen};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tracing::warn;
 
+use super::beside::Beside;
+use super::output::Outputs;
 use super::relays::Relays;
 use super::setup::{AuthAgent, Pipes, Setup, Stdin};
 use crate::agent::Agent;
@@ -18,8 +20,7 @@ pub(super) struct Session {
     pub(super) end: End,
     pub(super) feed: Feed,
     pub(super) terminal: Option<Descriptor>,
-    /// What it writes to stdout and to stderr.
-    pub(super) outputs: [Output; 2],
+    pub(super) outputs: Outputs,
     pub(super) relays: Relays,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Session {
 struct Ends {
     feed: Feed,
     terminal: Option<Descriptor>,
-    outputs: [Output; 2],
+    outputs: Outputs,
 }
 
 /// Starts a program.
@@ -104,7 +105,11 @@ fn on_terminal(terminal: terminal::Terminal) -> io::Result<(Stdio, Ends)> {
     let ends = Ends {
         feed: Feed::new(Some(master.clone())),
         terminal: Some(master.clone()),
-        outputs: [Output::new(Some(master)), Output::new(None)],
+        outputs: Outputs {
+            stdout: Output::new(Some(master)),
+            stderr: Output::new(None),
+            beside: None,
+        },
     };
     Ok((Stdio::Terminal(terminal.slave), ends))
 }
@@ -113,7 +118,10 @@ fn on_terminal(terminal: terminal::Terminal) -> io::Result<(Stdio, Ends)> {
 fn on_pipes(made: Option<Pipes>) -> io::Result<(Stdio, Ends)> {
     let ours = |pipe| Descriptor::new(pipe, Sort::Pipe).map(Some);
     let (from_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+    let mut beside = None;
     let (pipes, to_stdin, from_stdout) = if let Some(pipes) = made {
+        // Where there is none its children are on their own.
+        beside = Beside::of(&pipes.stdout).ok();
         (pipes, None, None)
     } else {
         let (stdin, to_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -123,7 +131,11 @@ fn on_pipes(made: Option<Pipes>) -> io::Result<(Stdio, Ends)> {
     let ends = Ends {
         feed: Feed::new(to_stdin),
         terminal: None,
-        outputs: [Output::new(from_stdout), Output::new(ours(from_stderr)?)],
+        outputs: Outputs {
+            stdout: Output::new(from_stdout),
+            stderr: Output::new(ours(from_stderr)?),
+            beside,
+        },
     };
     let theirs = Stdio::Pipes {
         stdin: pipes.stdin,

@@ -294,7 +294,7 @@ async fn an_unknown_subsystem_is_refused() {
 
 /// A session whose program has pipes of ours: the session, our end of its stdin, and
 /// that of its stdout.
-async fn with_pipes(workspace: &Workspace) -> (Session, File, File) {
+pub(crate) async fn with_pipes(workspace: &Workspace) -> (Session, File, File) {
     let open = Open::Session(SessionOpen {
         pipes: true,
         ..SessionOpen::default()

@@ -7,6 +7,7 @@
 mod browser;
 mod client;
 mod editor;
+mod endings;
 mod exec;
 mod forward;
 mod init;
