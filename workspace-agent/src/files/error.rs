@@ -22,6 +22,13 @@ pub(crate) enum FileError {
     Digest,
     #[error("{0:?} has more than {1} folders one in another: no more are walked through")]
     TooDeep(String, usize),
+    #[error(
+        "{0:?} can't be read by the workspace's user, and would be missing in the archive: see \
+         its mode and owner, or give `unreadable=skip` to have it left out"
+    )]
+    Unreadable(String),
+    #[error("the name of {0:?}, or what it links to, is no UTF-8, which zip needs: take tar")]
+    NotText(String),
     #[error("the archive can't be read: {0}")]
     Archive(String),
     #[error("the {what} can't be read: {error}")]

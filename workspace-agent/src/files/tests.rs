@@ -84,6 +84,29 @@ fn is_outside<T: std::fmt::Debug>(done: &Result<T, FileError>) -> bool {
     matches!(done, Err(FileError::Outside(_)))
 }
 
+/// Does something with files as somebody who has no rights but everybody's.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            // This thread's, and that of those it starts.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            work()
+        });
+        working.join().unwrap()
+    })
+}
+
+/// Sets permissions.
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Opens a folder to pack all of it.
+fn source(root: &Root, path: &[u8], format: tree::Format) -> Result<tree::Source, FileError> {
+    let stop = CancellationToken::new();
+    tree::source(root, path, format, tree::Unreadable::Refused, &stop)
+}
+
 /// Returns what has the clock for those who wait for a client.
 fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();

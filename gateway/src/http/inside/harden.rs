@@ -7,13 +7,14 @@ use crate::http::proxy::media_type;
 
 /// Headers of an agent's answer that are handed on. Whoever has a shell in the workspace
 /// may write the others, which would count for the dashboard's origin.
-const HANDED_ON: [HeaderName; 15] = [
+const HANDED_ON: [HeaderName; 16] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::DATE,
     header::RETRY_AFTER,
     HeaderName::from_static("output-offset"),
-    // Of a file, and of an upload.
+    // Of an archive, of a file, and of an upload.
+    HeaderName::from_static("left-out"),
     header::ACCEPT_RANGES,
     header::CONTENT_DISPOSITION,
     header::CONTENT_RANGE,

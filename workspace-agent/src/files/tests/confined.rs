@@ -158,7 +158,7 @@ fn a_tree_that_is_deleted_or_packed_is_not_left_through_a_link_that_came_meanwhi
         for _ in 0..500 {
             let _ = delete(&root, b"tree", Depth::All, &stop);
             let mut packed = Vec::new();
-            if let Ok(source) = tree::source(&root, b"tree") {
+            if let Ok(source) = source(&root, b"tree", tree::Format::Tar) {
                 let _ = tree::pack(source, tree::Format::Tar, &mut packed, &stop);
             }
             assert!(!packed.windows(6).any(|text| text == b"secret"));

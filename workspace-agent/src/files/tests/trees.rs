@@ -1,5 +1,10 @@
 //! Trees as archives, packed and unpacked.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::process::Command;
+
 use super::*;
 
 #[test]
@@ -20,7 +25,7 @@ fn a_tree_comes_out_of_each_archive_as_it_went_in() {
         (tree::Format::Zip, "c"),
     ] {
         let mut packed = Vec::new();
-        let source = tree::source(&root, b"tree").unwrap();
+        let source = source(&root, b"tree", format).unwrap();
         tree::pack(source, format, &mut packed, &stop).unwrap();
         let unpacked = tree::unpack(&root, to.as_bytes(), format, packed.as_slice(), &stop);
         let unpacked = unpacked.unwrap();
@@ -93,4 +98,178 @@ fn no_entry_of_an_archive_leads_out_of_its_folder() {
     let _ = tree::unpack(&root, b"in", tree::Format::Tar, archive.as_slice(), &stop).unwrap();
     assert_eq!(fs::read_to_string(home.path("secret")).unwrap(), "secret");
     assert!(!home.path("new").exists());
+}
+
+#[test]
+fn sparse_files_come_out_of_each_kind_of_tar_archive_with_their_holes() {
+    let home = Home::new();
+    fs::create_dir(home.path("from")).unwrap();
+    let before = home.path("from/sparse");
+    let file = fs::File::create(&before).unwrap();
+    for (text, at) in [("begin", 1_000_000), ("end", 2_500_000)] {
+        file.write_all_at(text.as_bytes(), at).unwrap();
+    }
+    file.set_len(3_000_000).unwrap();
+    fs::write(home.path("from/usual"), "usual").unwrap();
+    for (number, how) in [
+        &["--format=gnu"][..],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let packed = Command::new("tar")
+            .args(how)
+            .args(["--sparse", "--create", "--file=-", "--directory"])
+            .arg(home.path("from"))
+            .arg(".")
+            .output()
+            .expect("apt-get install tar");
+        assert!(packed.status.success());
+        assert!(packed.stdout.len() < 1_000_000, "tar found no holes");
+        let (to, stop) = (format!("to{number}"), CancellationToken::new());
+        let archive = packed.stdout.as_slice();
+        let done = tree::unpack(
+            &home.free(),
+            to.as_bytes(),
+            tree::Format::Tar,
+            archive,
+            &stop,
+        );
+        let done = done.unwrap();
+        assert_eq!((done.entries, done.bytes), (2, 3_000_005), "{how:?}");
+        let after = home.path(&format!("{to}/sparse"));
+        assert!(
+            fs::read(&before).unwrap() == fs::read(&after).unwrap(),
+            "{how:?}"
+        );
+        let space = |path: &Path| fs::metadata(path).unwrap().blocks();
+        assert!(space(&after) <= space(&before) + 64, "{how:?}");
+        let usual = fs::read_to_string(home.path(&format!("{to}/usual")));
+        assert_eq!(usual.unwrap(), "usual");
+        let all = fs::read_dir(home.path(&to)).unwrap().count();
+        assert_eq!(all, 2, "nothing besides, {how:?}");
+    }
+}
+
+#[test]
+fn a_sparse_file_that_makes_no_sense_is_refused() {
+    let home = Home::new();
+    let stop = CancellationToken::new();
+    for said in [
+        &[("size", "9"), ("map", "0,5,3,2")][..],
+        &[("size", "3"), ("map", "0,5")],
+        &[("size", "9"), ("map", "0")],
+        &[("size", "9"), ("map", "0,x")],
+        &[("size", "9"), ("map", "0,18446744073709551615")],
+        &[("size", "99"), ("map", "0,99")],
+        &[("major", "1"), ("minor", "0"), ("realsize", "9")],
+        &[("major", "2"), ("minor", "0"), ("realsize", "9")],
+    ] {
+        let mut archive = tar::Builder::new(Vec::new());
+        let names: Vec<String> = said
+            .iter()
+            .map(|(name, _)| format!("GNU.sparse.{name}"))
+            .collect();
+        let values = said.iter().map(|(_, value)| value.as_bytes());
+        let attributes = names.iter().map(String::as_str).zip(values);
+        archive.append_pax_extensions(attributes).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(5);
+        header.set_mode(0o644);
+        archive
+            .append_data(&mut header, "file", &b"12345"[..])
+            .unwrap();
+        let archive = archive.into_inner().unwrap();
+        let done = tree::unpack(&home.free(), b"in", tree::Format::Tar, &archive[..], &stop);
+        assert!(
+            matches!(done, Err(FileError::Archive(_))),
+            "{said:?} {done:?}"
+        );
+        assert!(!home.path("in/file").exists());
+    }
+}
+
+#[test]
+fn a_folder_that_an_old_archive_marks_by_a_slash_is_one() {
+    let home = Home::new();
+    let entry = |path: &str, content: &[u8]| {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_old_mut().linkflag = [0];
+        header.set_mode(0o755);
+        header.set_size(content.len().try_into().unwrap());
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend_from_slice(content);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    };
+    let archive = [entry("folder/", b""), entry("folder/file", b"text")].concat();
+    let stop = CancellationToken::new();
+    let done = tree::unpack(&home.free(), b"in", tree::Format::Tar, &archive[..], &stop);
+    assert_eq!(done.unwrap().entries, 2);
+    let text = fs::read_to_string(home.path("in/folder/file"));
+    assert_eq!(text.unwrap(), "text");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_before_anything_is_packed_or_left_out() {
+    let home = Home::new();
+    fs::create_dir_all(home.path("in/shut")).unwrap();
+    fs::create_dir_all(home.path("in/names")).unwrap();
+    for path in ["in/seen", "in/unseen", "in/shut/file", "in/names/file"] {
+        fs::write(home.path(path), "text").unwrap();
+        allow(&home.path(path), 0o644);
+    }
+    for (path, mode) in [
+        ("in/unseen", 0o600),
+        ("in/shut", 0o700),
+        // One may see its names, and nothing more.
+        ("in/names", 0o744),
+        ("in", 0o755),
+        ("", 0o755),
+    ] {
+        allow(&home.path(path), mode);
+    }
+    let stop = CancellationToken::new();
+    for format in [tree::Format::Tar, tree::Format::TarGz, tree::Format::Zip] {
+        let (refused, packed) = as_nobody(|| {
+            let root = home.free();
+            let refused = source(&root, b"in", format);
+            let skip = tree::Unreadable::LeftOut;
+            let source = tree::source(&root, b"in", format, skip, &stop).unwrap();
+            assert_eq!(source.left_out, 3, "{format:?}");
+            let mut packed = Vec::new();
+            tree::pack(source, format, &mut packed, &stop).unwrap();
+            (refused, packed)
+        });
+        let Err(FileError::Unreadable(path)) = refused else {
+            panic!("{format:?}: {refused:?}");
+        };
+        assert!(
+            ["unseen", "shut", "names"].contains(&path.as_str()),
+            "{path}"
+        );
+        let to = format!("{format:?}");
+        let _ = tree::unpack(&home.free(), to.as_bytes(), format, &packed[..], &stop).unwrap();
+        let at = |path: &str| home.path(&format!("{to}/{path}"));
+        assert_eq!(fs::read_to_string(at("seen")).unwrap(), "text");
+        assert!(!at("unseen").exists() && !at("shut/file").exists() && !at("names/file").exists());
+    }
+}
+
+#[test]
+fn a_zip_archive_has_names_and_links_as_they_are_or_is_refused() {
+    let home = Home::new();
+    let root = home.free();
+    let odd = home.path("in").join(OsStr::from_bytes(b"odd-\xff"));
+    fs::write(&odd, "").unwrap();
+    let refused = |format| matches!(source(&root, b"in", format), Err(FileError::NotText(_)));
+    assert!(refused(tree::Format::Zip) && !refused(tree::Format::Tar));
+    fs::remove_file(&odd).unwrap();
+    symlink(OsStr::from_bytes(b"\xff"), home.path("in/link")).unwrap();
+    assert!(refused(tree::Format::Zip) && !refused(tree::Format::Tar));
 }

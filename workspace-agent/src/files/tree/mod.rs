@@ -1,11 +1,14 @@
 //! Trees as archives, made and unpacked while they pass.
 
+mod looking;
 mod metered;
 mod pack;
+mod sparse;
 mod unpack;
 mod zipped;
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -17,8 +20,11 @@ use tokio_util::sync::CancellationToken;
 use super::error::{At, FileError};
 use super::place::Root;
 use super::walk::{READ, walk};
+use looking::look;
 use pack::Packing;
 use unpack::Unpacking;
+
+pub(crate) use looking::Unreadable;
 
 /// How hard gzip tries: the way to the client is the bottleneck seldom.
 const LEVEL: u32 = 3;
@@ -44,12 +50,28 @@ pub(crate) struct Unpacked {
 
 /// A folder that is about to be packed.
 #[derive(Debug)]
-pub(crate) struct Source(std::os::fd::OwnedFd);
+pub(crate) struct Source {
+    folder: OwnedFd,
+    unreadable: Unreadable,
+    /// How much of it is left out, as far as one can tell before.
+    pub(crate) left_out: u64,
+}
 
-/// Opens a folder to pack it.
-pub(crate) fn source(root: &Root, path: &[u8]) -> Result<Source, FileError> {
-    let folder = root.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    Ok(Source(folder))
+/// Opens a folder to pack it, and sees whether all that is in it can be in the archive.
+pub(crate) fn source(
+    root: &Root,
+    path: &[u8],
+    format: Format,
+    unreadable: Unreadable,
+    stop: &CancellationToken,
+) -> Result<Source, FileError> {
+    let mut source = Source {
+        folder: root.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?,
+        unreadable,
+        left_out: 0,
+    };
+    source.left_out = look(&source, format, stop)?;
+    Ok(source)
 }
 
 /// Writes what is in a folder as an archive.
@@ -59,20 +81,24 @@ pub(crate) fn pack(
     to: impl Write,
     stop: &CancellationToken,
 ) -> Result<(), FileError> {
+    let Source {
+        folder, unreadable, ..
+    } = source;
     match format {
         Format::Tar => {
-            let mut packing = Packing::new(to);
-            walk(source.0, &mut packing, stop)?;
+            let mut packing = Packing::new(to, unreadable);
+            walk(folder, &mut packing, stop)?;
             packing.finish()?.flush().at(b"")
         }
         Format::TarGz => {
-            let mut packing = Packing::new(GzEncoder::new(to, Compression::new(LEVEL)));
-            walk(source.0, &mut packing, stop)?;
+            let to = GzEncoder::new(to, Compression::new(LEVEL));
+            let mut packing = Packing::new(to, unreadable);
+            walk(folder, &mut packing, stop)?;
             packing.finish()?.finish().at(b"")?.flush().at(b"")
         }
         Format::Zip => {
-            let mut zipping = zipped::Zipping::new(to);
-            walk(source.0, &mut zipping, stop)?;
+            let mut zipping = zipped::Zipping::new(to, unreadable);
+            walk(folder, &mut zipping, stop)?;
             zipping.finish()?.flush().at(b"")
         }
     }

@@ -10,21 +10,29 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinka
 use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 
+use super::Unreadable;
 use crate::files::entry::size;
 use crate::files::error::{At, FileError};
 use crate::files::walk::{Found, Go, Visitor};
 
 /// A tar archive in the making.
-pub(super) struct Packing<W: Write>(Builder<W>);
+pub(super) struct Packing<W: Write> {
+    archive: Builder<W>,
+    unreadable: Unreadable,
+}
 
 impl<W: Write> Packing<W> {
-    pub(super) fn new(to: W) -> Self {
-        Self(Builder::new(to))
+    pub(super) fn new(to: W, unreadable: Unreadable) -> Self {
+        let archive = Builder::new(to);
+        Self {
+            archive,
+            unreadable,
+        }
     }
 
     /// Ends the archive.
     pub(super) fn finish(self) -> Result<W, FileError> {
-        self.0.into_inner().at(b"")
+        self.archive.into_inner().at(b"")
     }
 
     fn add(&mut self, found: Found<'_>) -> Result<Go, FileError> {
@@ -34,7 +42,7 @@ impl<W: Write> Packing<W> {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 header.set_entry_type(EntryType::Directory);
-                self.0
+                self.archive
                     .append_data(&mut header, path, io::empty())
                     .at(found.path)?;
                 return Ok(Go::In);
@@ -44,7 +52,7 @@ impl<W: Write> Packing<W> {
                 header.set_entry_type(EntryType::Regular);
                 header.set_size(size(&stat));
                 let content = Exactly::new(file, size(&stat));
-                self.0
+                self.archive
                     .append_data(&mut header, path, content)
                     .at(found.path)?;
             }
@@ -52,13 +60,13 @@ impl<W: Write> Packing<W> {
                 let target = readlinkat(found.folder, found.name, Vec::new()).at(found.path)?;
                 header.set_entry_type(EntryType::Symlink);
                 let target = Path::new(OsStr::from_bytes(target.as_bytes()));
-                self.0
+                self.archive
                     .append_link(&mut header, path, target)
                     .at(found.path)?;
             }
             FileType::Fifo => {
                 header.set_entry_type(EntryType::Fifo);
-                self.0
+                self.archive
                     .append_data(&mut header, path, io::empty())
                     .at(found.path)?;
             }
@@ -71,13 +79,12 @@ impl<W: Write> Packing<W> {
 
 impl<W: Write> Visitor for Packing<W> {
     fn found(&mut self, found: Found<'_>) -> Result<Go, FileError> {
-        match self.add(found) {
-            Err(FileError::System {
-                source: Errno::NOENT,
-                ..
-            }) => Ok(Go::Past),
-            added => added,
-        }
+        self.add(found)
+            .or_else(|failed| self.unreadable.or(failed).map(|()| Go::Past))
+    }
+
+    fn failed(&mut self, error: FileError) -> Result<(), FileError> {
+        self.unreadable.or(error)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -14,6 +14,7 @@ use tar::{Archive, EntryType};
 use tokio_util::sync::CancellationToken;
 
 use super::metered::Meter;
+use super::sparse::Sparse;
 use super::{PIECE, Unpacked, broken};
 use crate::files::change::set;
 use crate::files::error::{At, FileError, shown};
@@ -31,6 +32,14 @@ const MAX_HEAD: u64 = 2 * 1024 * 1024;
 /// path.
 const MAX_FOLDERS: usize = 32 * 1024 * 1024;
 const FOLDER: usize = 64;
+
+/// What becomes of zeros in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zeros {
+    Written,
+    /// They take no space.
+    Holes,
+}
 
 /// What an archive says of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +127,23 @@ impl<'a> Unpacking<'a> {
             let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
             match (kind, target) {
                 (EntryType::Directory, _) => self.folder_entry(&path, said)?,
-                (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => {
+                // As archives had it before there was a kind for it.
+                (EntryType::Regular, _) if path.ends_with(b"/") => {
+                    self.folder_entry(&path, said)?;
+                }
+                (EntryType::Regular | EntryType::Continuous, _) => {
+                    if let Some(sparse) = Sparse::of(&mut entry)? {
+                        let path = sparse.path.as_ref().unwrap_or(&path);
+                        let mut content = sparse.content(&mut entry)?;
+                        self.sparse_file(path, said, sparse.size, &mut content)?;
+                    } else {
+                        let size = entry.size();
+                        self.file(&path, said, size, &mut entry)?;
+                    }
+                }
+                (EntryType::GNUSparse, _) => {
                     let size = entry.size();
-                    self.file(&path, said, size, &mut entry)?;
+                    self.sparse_file(&path, said, size, &mut entry)?;
                 }
                 (EntryType::Symlink, Some(target)) => self.symlink(&path, &target, said)?,
                 (EntryType::Link, Some(target)) => self.hard_link(&path, &target)?,
@@ -174,6 +197,26 @@ impl<'a> Unpacking<'a> {
         size: u64,
         from: &mut dyn Read,
     ) -> Result<(), FileError> {
+        self.make(path, said, (size, Zeros::Written), from)
+    }
+
+    fn sparse_file(
+        &mut self,
+        path: &[u8],
+        said: Said,
+        size: u64,
+        from: &mut dyn Read,
+    ) -> Result<(), FileError> {
+        self.make(path, said, (size, Zeros::Holes), from)
+    }
+
+    fn make(
+        &mut self,
+        path: &[u8],
+        said: Said,
+        (size, zeros): (u64, Zeros),
+        from: &mut dyn Read,
+    ) -> Result<(), FileError> {
         self.goes_on()?;
         let path = tidy(path)?;
         let place = self.place(&path)?;
@@ -181,7 +224,7 @@ impl<'a> Unpacking<'a> {
         let mut made = Fresh::beside(place.folder()).at(&path)?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let before = self.done.bytes;
-        let filled = self.fill(&mut made.file, from, &mut buffer, &path);
+        let filled = self.fill((&mut made.file, zeros), from, &mut buffer, &path);
         self.buffer = buffer;
         filled?;
         if self.done.bytes - before != size {
@@ -197,7 +240,7 @@ impl<'a> Unpacking<'a> {
 
     fn fill(
         &mut self,
-        made: &mut File,
+        (made, zeros): (&mut File, Zeros),
         from: &mut dyn Read,
         buffer: &mut [u8],
         path: &[u8],
@@ -205,15 +248,23 @@ impl<'a> Unpacking<'a> {
         loop {
             self.goes_on()?;
             let read = match from.read(buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(broken(&error)),
             };
             let (bytes, _) = buffer.split_at(read);
-            made.write_all(bytes).at(path)?;
+            if zeros == Zeros::Holes && bytes.iter().all(|byte| *byte == 0) {
+                let length = i64::try_from(read).unwrap_or_default();
+                made.seek(SeekFrom::Current(length)).at(path)?;
+            } else {
+                made.write_all(bytes).at(path)?;
+            }
             self.done.bytes += u64::try_from(read).unwrap_or_default();
         }
+        // A hole at its end.
+        let length = made.stream_position().at(path)?;
+        made.set_len(length).at(path)
     }
 
     pub(super) fn symlink(

@@ -6,18 +6,18 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, FileType, Stat, readlinkat, statat};
-use rustix::io::Errno;
 use time::OffsetDateTime;
 use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use super::looking::text_for_zip;
 use super::metered::Meter;
 use super::pack::{Exactly, open};
 use super::unpack::{Said, Unpacking};
-use super::{PIECE, broken};
+use super::{PIECE, Unreadable, broken};
 use crate::files::entry::{modified, size};
-use crate::files::error::{At, FileError, shown};
+use crate::files::error::{At, FileError};
 use crate::files::fresh::Fresh;
 use crate::files::walk::{Found, Go, Visitor};
 
@@ -27,20 +27,29 @@ const MAX_TARGET: u64 = 4096;
 /// Most of an archive that lists its entries, in bytes: it is in memory as a whole.
 const MAX_LIST: u64 = 16 * 1024 * 1024;
 
-/// Size from which on lengths need more than 32 bits.
-const LARGE: u64 = 0xFFFF_0000;
+/// Size from which on lengths may need more than 32 bits: what can't be compressed grows by
+/// 5 bytes for every 16 KiB or so (RFC 1951 §3.2.4), 1.3 MiB for 4 GiB, and twelve times that
+/// is left.
+const LARGE: u64 = 0xFFFF_FFFF - 16 * 1024 * 1024;
 
 /// A zip archive in the making.
-pub(super) struct Zipping<W: Write>(ZipWriter<StreamWriter<W>>);
+pub(super) struct Zipping<W: Write> {
+    archive: ZipWriter<StreamWriter<W>>,
+    unreadable: Unreadable,
+}
 
 impl<W: Write> Zipping<W> {
-    pub(super) fn new(to: W) -> Self {
-        Self(ZipWriter::new_stream(to))
+    pub(super) fn new(to: W, unreadable: Unreadable) -> Self {
+        let archive = ZipWriter::new_stream(to);
+        Self {
+            archive,
+            unreadable,
+        }
     }
 
     /// Ends the archive.
     pub(super) fn finish(self) -> Result<W, FileError> {
-        self.0
+        self.archive
             .finish()
             .map(StreamWriter::into_inner)
             .map_err(failed)
@@ -48,23 +57,25 @@ impl<W: Write> Zipping<W> {
 
     fn add(&mut self, found: Found<'_>) -> Result<Go, FileError> {
         let stat = statat(found.folder, found.name, AtFlags::SYMLINK_NOFOLLOW).at(found.path)?;
-        let name = shown(found.path);
+        let name = text_for_zip(found.path, found.path)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                self.0.add_directory(name, options(&stat)).map_err(failed)?;
+                self.archive
+                    .add_directory(name, options(&stat))
+                    .map_err(failed)?;
                 return Ok(Go::In);
             }
             FileType::RegularFile => {
                 let (file, stat) = open(found).at(found.path)?;
                 let size = size(&stat);
                 let options = options(&stat).large_file(size >= LARGE);
-                self.0.start_file(name, options).map_err(failed)?;
-                io::copy(&mut Exactly::new(file, size), &mut self.0).at(found.path)?;
+                self.archive.start_file(name, options).map_err(failed)?;
+                io::copy(&mut Exactly::new(file, size), &mut self.archive).at(found.path)?;
             }
             FileType::Symlink => {
                 let target = readlinkat(found.folder, found.name, Vec::new()).at(found.path)?;
-                let target = shown(target.as_bytes());
-                self.0
+                let target = text_for_zip(found.path, target.as_bytes())?;
+                self.archive
                     .add_symlink(name, target, options(&stat))
                     .map_err(failed)?;
             }
@@ -76,13 +87,12 @@ impl<W: Write> Zipping<W> {
 
 impl<W: Write> Visitor for Zipping<W> {
     fn found(&mut self, found: Found<'_>) -> Result<Go, FileError> {
-        match self.add(found) {
-            Err(FileError::System {
-                source: Errno::NOENT,
-                ..
-            }) => Ok(Go::Past),
-            added => added,
-        }
+        self.add(found)
+            .or_else(|failed| self.unreadable.or(failed).map(|()| Go::Past))
+    }
+
+    fn failed(&mut self, error: FileError) -> Result<(), FileError> {
+        self.unreadable.or(error)
     }
 }
 

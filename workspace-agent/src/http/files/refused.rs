@@ -16,6 +16,8 @@ impl From<FileError> for Problem {
             FileError::Precondition(_) => (Status::PRECONDITION_FAILED, "precondition-failed"),
             FileError::Digest => (Status::BAD_REQUEST, "digest-mismatch"),
             FileError::TooDeep(..) => (Status::CONFLICT, "too-deep"),
+            FileError::Unreadable(_) => (Status::FORBIDDEN, "permission-denied"),
+            FileError::NotText(_) => (Status::CONFLICT, "not-text"),
             FileError::Archive(_) => (Status::BAD_REQUEST, "bad-archive"),
             FileError::Pattern { .. } => (Status::BAD_REQUEST, "bad-pattern"),
             FileError::NoUpload => (Status::NOT_FOUND, "no-upload"),

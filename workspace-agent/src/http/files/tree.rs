@@ -8,18 +8,21 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::call::Call;
 use super::incoming::{Incoming, reading};
 use super::{blocking, saved_as};
 use crate::agent::Agent;
 use crate::files::outgoing;
-use crate::files::tree::{Format, Unpacked, pack, source, unpack};
+use crate::files::tree::{Format, Unpacked, Unreadable, pack, source, unpack};
 use crate::http::problem::Problem;
+
+/// How many files and folders are left out of an archive.
+const LEFT_OUT: HeaderName = HeaderName::from_static("left-out");
 
 /// Returns the archive's format, its media type and how its name ends.
 fn format(call: &Call) -> Result<(Format, &'static str, &'static str), Problem> {
@@ -31,28 +34,48 @@ fn format(call: &Call) -> Result<(Format, &'static str, &'static str), Problem> 
     }
 }
 
+/// Returns what becomes of what can't be read.
+fn unreadable(call: &Call) -> Result<Unreadable, Problem> {
+    match call.bytes("unreadable")?.as_deref() {
+        None | Some(b"refuse") => Ok(Unreadable::Refused),
+        Some(b"skip") => Ok(Unreadable::LeftOut),
+        Some(_) => Err(Problem::bad_request("unreadable is refuse or skip")),
+    }
+}
+
 pub(super) async fn download(
     State(agent): State<Arc<Agent>>,
     call: Call,
 ) -> Result<Response, Problem> {
-    call.knows(&["path", "format"])?;
+    call.knows(&["path", "format", "unreadable"])?;
     let path = call.path()?;
     let (format, kind, end) = format(&call)?;
+    let unreadable = unreadable(&call)?;
     let place = agent.files().long()?;
     let name = path
         .rsplit(|byte| *byte == b'/')
         .find(|name| !name.is_empty());
     let name = [name.unwrap_or(b"files"), b".", end.as_bytes()].concat();
     let root = call.root(&agent);
-    let folder = blocking(move || source(&root()?, &path)).await?;
-    let (out, pieces) = outgoing();
     let stop = CancellationToken::new();
     let gone = stop.clone().drop_guard();
+    let looking = blocking({
+        let stop = stop.clone();
+        move || {
+            let source = source(&root()?, &path, format, unreadable, &stop)?;
+            Ok((source, place))
+        }
+    });
+    let (source, place) = looking.await?;
+    let left_out = source.left_out;
+    let (out, pieces) = outgoing();
     let packing = spawn_blocking(move || {
         let _place = place;
-        let packed = pack(folder, format, out, &stop);
-        if let Err(error) = &packed {
-            debug!(%error, "a tree wasn't packed to its end");
+        let packed = pack(source, format, out, &stop);
+        match &packed {
+            Ok(()) => {}
+            Err(error) if stop.is_cancelled() => debug!(%error, "nobody waits for a tree"),
+            Err(error) => warn!(%error, "a tree wasn't packed to its end"),
         }
         packed
     });
@@ -73,6 +96,7 @@ pub(super) async fn download(
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_DISPOSITION, saved_as(&name));
+    headers.insert(LEFT_OUT, left_out.into());
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
