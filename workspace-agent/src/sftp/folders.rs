@@ -89,7 +89,10 @@ impl<W: Write> Session<W> {
             count += 1;
         }
         if count == 0 {
-            return Err(folder.failure.take().map_or_else(Failure::end, Failure::from));
+            return Err(folder
+                .failure
+                .take()
+                .map_or_else(Failure::end, Failure::from));
         }
         self.output.set_u32(count_position, count);
         self.output.finish();

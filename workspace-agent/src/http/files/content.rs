@@ -124,8 +124,7 @@ fn begin(
     };
     // What the kernel makes up when it is read (proc, sysfs) is of no size, or of a page.
     let promised = usize::try_from(size).unwrap_or(BLOCK).min(BLOCK);
-    let is_made_up =
-        *method == Method::GET && wanted == Wanted::All && first.len() != promised;
+    let is_made_up = *method == Method::GET && wanted == Wanted::All && first.len() != promised;
     let file = file.try_clone().map_err(|_| FileError::Busy)?;
     let mut headers = HeaderMap::new();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
