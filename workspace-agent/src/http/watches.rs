@@ -1,6 +1,8 @@
 //! `/watches` and `/watch`: what happens to files, as it happens and again.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,7 @@ use tracing::{debug, warn};
 use super::problem::{Body, Problem};
 use super::processes::query;
 use super::run_socket::STOPPING;
-use super::{KEEP_ALIVE, List, confined, until_stop};
+use super::{KEEP_ALIVE, List, confined, files, until_stop};
 use crate::agent::Agent;
 use crate::files::{FileError, Root, path_of};
 use crate::watches::{Event, Follower, View, Wanted, Watch, WatchError, Within};
@@ -62,6 +64,8 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
 #[serde(deny_unknown_fields)]
 struct Create {
     path: String,
+    #[serde(default)]
+    raw_path: Option<String>,
     #[serde(default)]
     recursive: Option<bool>,
     #[serde(default)]
@@ -163,8 +167,8 @@ async fn begin(
     confined: Option<Vec<u8>>,
     asked: Create,
 ) -> Result<Arc<Watch>, Problem> {
-    let path = asked.path;
-    if path.contains('\0') || path.len() > MAX_PATH {
+    let path = files::path(asked.path, asked.raw_path);
+    if path.contains(&0) || path.len() > MAX_PATH {
         let detail = "`path` has at most 4096 bytes, and no NUL";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-path", detail));
     }
@@ -173,7 +177,7 @@ async fn begin(
         return Err(Problem::bad_request("keep_seconds is 1 to 86400, a day"));
     }
     let (path, within) = match confined {
-        None => (agent.path(&path), None),
+        None => (agent.home().join(OsStr::from_bytes(&path)), None),
         Some(folder) => {
             let home = agent.home().to_owned();
             let found = spawn_blocking(move || keep_within(&home, folder, &path)).await;
@@ -197,10 +201,10 @@ async fn begin(
 fn keep_within(
     home: &std::path::Path,
     folder: Vec<u8>,
-    path: &str,
+    path: &[u8],
 ) -> Result<(PathBuf, Within), FileError> {
     let root = Root::of(home, Some(&folder))?;
-    let found = root.open(path.as_bytes(), OFlags::PATH)?;
+    let found = root.open(path, OFlags::PATH)?;
     let root = Arc::new(root);
     Ok((path_of(&found), Within { folder, root }))
 }
@@ -209,6 +213,7 @@ fn keep_within(
 fn short(pairs: Vec<(String, String)>) -> Result<Create, Problem> {
     let mut asked = Create {
         path: String::new(),
+        raw_path: None,
         recursive: None,
         include: None,
         exclude: None,
@@ -217,6 +222,7 @@ fn short(pairs: Vec<(String, String)>) -> Result<Create, Problem> {
     for (name, value) in pairs {
         match name.as_str() {
             "path" => asked.path = value,
+            "raw_path" => asked.raw_path = Some(value),
             "recursive" => {
                 let recursive = value.parse();
                 asked.recursive = Some(

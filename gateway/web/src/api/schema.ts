@@ -1193,7 +1193,7 @@ export interface paths {
         };
         /**
          * Download a folder as an archive
-         * @description The archive is made while it is sent; one that breaks off isn't whole.
+         * @description The archive is made while it is sent; one that breaks off isn't whole. What the workspace's user may not read is looked for before: it is refused with 403, or left out where that is asked for. A name that is no UTF-8 can be in a tar archive alone; with zip it is refused with 409.
          */
         get: operations["downloadTree"];
         /**
@@ -2217,6 +2217,11 @@ export interface components {
             parents: boolean | null;
             /** @description Its path; a relative one begins at the home. */
             path: string;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `path` doesn't.
+             */
+            raw_path?: string | null;
             /** @description The SHA-256 of all of it, in hexadecimal digits. */
             sha256?: string | null;
             /**
@@ -2242,6 +2247,11 @@ export interface components {
             keep_seconds: number | null;
             /** @description Which, a relative path from the home. */
             path: string;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `path` doesn't.
+             */
+            raw_path?: string | null;
             /**
              * @description Whether the folders in it are watched as well, those to come included.
              * @default true
@@ -2699,11 +2709,21 @@ export interface components {
             parents: boolean | null;
             /** @description Its path; a relative one begins at the home. */
             path: string;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `path` doesn't.
+             */
+            raw_path?: string | null;
         };
         /** @description A symbolic link to make. */
         MakeLink: {
             /** @description Its path; a relative one begins at the home. */
             path: string;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `path` doesn't.
+             */
+            raw_path?: string | null;
             /** @description What it names. */
             target: string;
         };
@@ -2736,6 +2756,16 @@ export interface components {
              * @default false
              */
             overwrite: boolean | null;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `from` doesn't.
+             */
+            raw_from?: string | null;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `to` doesn't.
+             */
+            raw_to?: string | null;
             /** @description Its path from then on: the thing's own, and not that of a folder to put it in. */
             to: string;
         };
@@ -3233,6 +3263,11 @@ export interface components {
         Scope: "read" | "write" | "admin";
         /** @description How a search ended. */
         SearchEnd: {
+            /**
+             * Format: int64
+             * @description How many files are no text and weren't searched; of a search by content alone.
+             */
+            binary?: number | null;
             /** @description True. */
             done: boolean;
             /**
@@ -3335,6 +3370,11 @@ export interface components {
             mode: string;
             /** @description The path; a relative one begins at the home. */
             path: string;
+            /**
+             * @description The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+             *     then, and `path` doesn't.
+             */
+            raw_path?: string | null;
             /**
              * @description Whether all that is in a folder has them, too.
              * @default false
@@ -12133,6 +12173,8 @@ export interface operations {
                 path: string;
                 /** @description What kind of archive. */
                 format?: ("tar" | "tar.gz" | "zip") & Record<string, never>;
+                /** @description What becomes of what the workspace's user may not read. */
+                unreadable?: ("refuse" | "skip") & Record<string, never>;
             };
             header?: never;
             path: {
@@ -12146,6 +12188,8 @@ export interface operations {
             /** @description the archive */
             200: {
                 headers: {
+                    /** @description how many files and folders aren't in it, with `unreadable=skip` */
+                    "Left-Out"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -17651,6 +17695,8 @@ export interface operations {
             query?: {
                 /** @description Which folder or file, a relative path from the home; default: the home. */
                 path?: string;
+                /** @description The same, percent-encoded, where it is no UTF-8. It counts then, and `path` doesn't. */
+                raw_path?: string;
                 /** @description Whether the folders in it are watched as well. */
                 recursive?: boolean;
                 /** @description Pattern of what is told of; may come again. */

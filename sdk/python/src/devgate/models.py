@@ -156,6 +156,11 @@ class CreateUpload(Model):
     """
     Its path; a relative one begins at the home.
     """
+    raw_path: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `path` doesn't.
+    """
     sha256: Annotated[Optional[str], Field(pattern="^[0-9a-f]{64}$")] = None
     """
     The SHA-256 of all of it, in hexadecimal digits.
@@ -190,6 +195,11 @@ class CreateWatch(Model):
     path: Annotated[str, Field(max_length=4096, min_length=1)]
     """
     Which, a relative path from the home.
+    """
+    raw_path: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `path` doesn't.
     """
     recursive: Optional[bool] = True
     """
@@ -410,6 +420,11 @@ class MakeFolder(Model):
     """
     Its path; a relative one begins at the home.
     """
+    raw_path: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `path` doesn't.
+    """
 
 
 class MakeLink(Model):
@@ -420,6 +435,11 @@ class MakeLink(Model):
     path: Annotated[str, Field(max_length=4096, min_length=1)]
     """
     Its path; a relative one begins at the home.
+    """
+    raw_path: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `path` doesn't.
     """
     target: Annotated[str, Field(max_length=4095, min_length=1)]
     """
@@ -441,6 +461,16 @@ class MoveFile(Model):
     Whether it replaces what is there: a folder with all that is in it, as nothing is
     merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
     `not-a-folder`).
+    """
+    raw_from: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `from` doesn't.
+    """
+    raw_to: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `to` doesn't.
     """
     to: Annotated[str, Field(max_length=4096, min_length=1)]
     """
@@ -645,6 +675,10 @@ class SearchEnd(Model):
     How a search ended.
     """
 
+    binary: Annotated[Optional[int], Field(ge=0)] = None
+    """
+    How many files are no text and weren't searched; of a search by content alone.
+    """
     done: bool
     """
     True.
@@ -745,6 +779,11 @@ class SetFileMode(Model):
     path: Annotated[str, Field(max_length=4096, min_length=1)]
     """
     The path; a relative one begins at the home.
+    """
+    raw_path: Annotated[Optional[str], Field(max_length=12288, min_length=1)] = None
+    """
+    The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    then, and `path` doesn't.
     """
     recursive: Optional[bool] = False
     """

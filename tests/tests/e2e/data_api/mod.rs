@@ -6,4 +6,5 @@ mod handed;
 mod large;
 mod processes;
 mod sockets;
+mod trees;
 mod watch;

@@ -54,6 +54,15 @@ fn decode(text: &str) -> Vec<u8> {
     percent_decode(spaced.as_bytes()).collect()
 }
 
+/// Returns the path that a body names: the one that is percent-encoded, where there is one,
+/// as not every path is a text.
+pub(in crate::http) fn path(text: String, raw: Option<String>) -> Vec<u8> {
+    match raw {
+        Some(raw) => percent_decode(raw.as_bytes()).collect(),
+        None => text.into_bytes(),
+    }
+}
+
 impl Call {
     /// Refuses a query with other names than these: one may be misspelt.
     pub(super) fn knows(&self, names: &[&str]) -> Result<(), Problem> {

@@ -19,6 +19,7 @@ use crate::http::problem::{Body, Problem};
 #[serde(deny_unknown_fields)]
 pub(super) struct Folder {
     path: String,
+    raw_path: Option<String>,
     mode: Option<String>,
     parents: Option<bool>,
 }
@@ -27,7 +28,9 @@ pub(super) struct Folder {
 #[serde(deny_unknown_fields)]
 pub(super) struct Way {
     from: String,
+    raw_from: Option<String>,
     to: String,
+    raw_to: Option<String>,
     overwrite: Option<bool>,
 }
 
@@ -35,6 +38,7 @@ pub(super) struct Way {
 #[serde(deny_unknown_fields)]
 pub(super) struct Permissions {
     path: String,
+    raw_path: Option<String>,
     mode: String,
     recursive: Option<bool>,
 }
@@ -43,6 +47,7 @@ pub(super) struct Permissions {
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     path: String,
+    raw_path: Option<String>,
     target: String,
 }
 
@@ -57,10 +62,10 @@ pub(super) async fn folder(
         .map(|mode| call::mode(&mode, 0o777))
         .transpose()?;
     let root = call.root(&agent);
-    let done = blocking(move || {
-        let (path, parents) = (asked.path.as_bytes(), asked.parents.unwrap_or(false));
-        files::make_folder(&root()?, agent.files().names(), path, mode, parents)
-    });
+    let path = call::path(asked.path, asked.raw_path);
+    let parents = asked.parents.unwrap_or(false);
+    let done =
+        blocking(move || files::make_folder(&root()?, agent.files().names(), &path, mode, parents));
     Ok(match done.await? {
         (entry, Made::New) => (StatusCode::CREATED, Json(entry)),
         (entry, Made::ThereAlready) => (StatusCode::OK, Json(entry)),
@@ -104,10 +109,12 @@ async fn bring(
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
     let place = agent.files().heavy().await?;
+    let from = call::path(asked.from, asked.raw_from);
+    let to = call::path(asked.to, asked.raw_to);
+    let replace = Replace::when(asked.overwrite.unwrap_or(false));
     let entry = blocking(move || {
         let _place = place;
-        let way = (asked.from.as_bytes(), asked.to.as_bytes());
-        let replace = Replace::when(asked.overwrite.unwrap_or(false));
+        let way = (&from[..], &to[..]);
         bring(&root()?, agent.files().names(), way, replace, &stop)
     });
     Ok(Json(entry.await?))
@@ -125,10 +132,10 @@ pub(super) async fn mode(
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
     let place = place(&agent, depth).await?;
+    let path = call::path(asked.path, asked.raw_path);
     let entry = blocking(move || {
         let _place = place;
-        let path = asked.path.as_bytes();
-        files::set_mode(&root()?, agent.files().names(), path, mode, depth, &stop)
+        files::set_mode(&root()?, agent.files().names(), &path, mode, depth, &stop)
     });
     Ok(Json(entry.await?))
 }
@@ -140,9 +147,10 @@ pub(super) async fn link(
 ) -> Result<(StatusCode, Json<Entry>), Problem> {
     call.knows(&[])?;
     let root = call.root(&agent);
+    let path = call::path(asked.path, asked.raw_path);
     let entry = blocking(move || {
-        let (path, target) = (asked.path.as_bytes(), asked.target.as_bytes());
-        files::link(&root()?, agent.files().names(), path, target)
+        let target = asked.target.as_bytes();
+        files::link(&root()?, agent.files().names(), &path, target)
     });
     Ok((StatusCode::CREATED, Json(entry.await?)))
 }

@@ -23,6 +23,8 @@ use crate::agent::Agent;
 use crate::files::{self, Entry, FileError, Page};
 use call::Call;
 
+pub(super) use call::path;
+
 /// Entries of a page unless others are asked for.
 const LIMIT: u64 = 200;
 

@@ -23,6 +23,7 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 #[serde(deny_unknown_fields)]
 pub(super) struct Create {
     path: String,
+    raw_path: Option<String>,
     size: u64,
     sha256: Option<String>,
     mode: Option<String>,
@@ -46,7 +47,7 @@ pub(super) async fn create(
         return Err(Problem::bad_request("no file is as large as size says"));
     }
     let ask = Ask {
-        path: asked.path.into_bytes(),
+        path: call::path(asked.path, asked.raw_path),
         size: asked.size,
         sha256: asked.sha256.as_deref().map(digest).transpose()?,
         mode: asked

@@ -5,9 +5,9 @@ use utoipa::openapi::path::HttpMethod::{self, Delete, Get, Head, Patch, Post, Pu
 
 use crate::http::api::document::{BYTES, Operation};
 use crate::http::api::wire::{
-    AppendQuery, CompleteUpload, CreateUpload, DeleteFileQuery, Entry, FindLine, FindQuery,
-    GrepLine, GrepQuery, ListQuery, MakeFolder, MakeLink, MoveFile, PathQuery, SetFileMode,
-    StatQuery, TreeQuery, Unpacked, Upload, WriteQuery,
+    AppendQuery, CompleteUpload, CreateUpload, DeleteFileQuery, DownloadTreeQuery, Entry, FindLine,
+    FindQuery, GrepLine, GrepQuery, ListQuery, MakeFolder, MakeLink, MoveFile, PathQuery,
+    SetFileMode, StatQuery, TreeQuery, Unpacked, Upload, WriteQuery,
 };
 use crate::names::WorkspaceId;
 
@@ -215,9 +215,19 @@ fn trees() -> Vec<Operation> {
             "downloadTree",
             "Download a folder as an archive",
         )
-        .about("The archive is made while it is sent; one that breaks off isn't whole.")
-        .query::<TreeQuery>()
-        .answers_bytes(StatusCode::OK, &ARCHIVES, "the archive"),
+        .about(
+            "The archive is made while it is sent; one that breaks off isn't whole. What the \
+                 workspace's user may not read is looked for before: it is refused with 403, or \
+                 left out where that is asked for. A name that is no UTF-8 can be in a tar \
+                 archive alone; with zip it is refused with 409.",
+        )
+        .query::<DownloadTreeQuery>()
+        .answers_bytes(StatusCode::OK, &ARCHIVES, "the archive")
+        .answers_header(
+            StatusCode::OK,
+            "Left-Out",
+            "how many files and folders aren't in it, with `unreadable=skip`",
+        ),
         file(
             Put,
             "/workspaces/{id}/files/tree",

@@ -132,6 +132,10 @@ pub struct MakeFolder {
     /// Its path; a relative one begins at the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub path: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `path` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// Its permissions; default: 0755.
     #[schema(pattern = "^0?[0-7]{3}$")]
     pub mode: Option<String>,
@@ -146,9 +150,17 @@ pub struct MoveFile {
     /// Its path; a relative one begins at the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub from: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `from` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_from: Option<String>,
     /// Its path from then on: the thing's own, and not that of a folder to put it in.
     #[schema(min_length = 1, max_length = 4096)]
     pub to: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `to` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_to: Option<String>,
     /// Whether it replaces what is there: a folder with all that is in it, as nothing is
     /// merged. A file never replaces a folder (409, `is-a-folder`), nor a folder a file (409,
     /// `not-a-folder`).
@@ -162,6 +174,10 @@ pub struct SetFileMode {
     /// The path; a relative one begins at the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub path: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `path` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// The permissions, in octal digits.
     #[schema(pattern = "^[0-7]{3,4}$", example = "0755")]
     pub mode: String,
@@ -176,6 +192,10 @@ pub struct MakeLink {
     /// Its path; a relative one begins at the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub path: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `path` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// What it names.
     #[schema(min_length = 1, max_length = 4095)]
     pub target: String,
@@ -193,7 +213,32 @@ pub struct DeleteFileQuery {
     pub recursive: Option<bool>,
 }
 
-/// A tree of files.
+/// A tree of files that is fetched.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadTreeQuery {
+    /// The folder's path; a relative one begins at the home, an empty one is the home.
+    #[param(max_length = 4096)]
+    pub path: String,
+    /// What kind of archive.
+    #[param(inline, default = "tar")]
+    pub format: Option<ArchiveFormat>,
+    /// What becomes of what the workspace's user may not read.
+    #[param(inline, default = "refuse")]
+    pub unreadable: Option<Unreadable>,
+}
+
+/// What becomes of what may not be read.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreadable {
+    /// The answer names it, and there is no archive.
+    Refuse,
+    /// It is left out.
+    Skip,
+}
+
+/// A tree of files that is brought.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TreeQuery {
@@ -236,6 +281,10 @@ pub struct CreateUpload {
     /// Its path; a relative one begins at the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub path: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `path` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// Its size, in bytes.
     #[schema(minimum = 0)]
     pub size: u64,

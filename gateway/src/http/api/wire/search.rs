@@ -126,4 +126,6 @@ pub struct SearchEnd {
     pub found: u64,
     /// How many files or folders couldn't be read.
     pub unreadable: u64,
+    /// How many files are no text and weren't searched; of a search by content alone.
+    pub binary: Option<u64>,
 }

@@ -11,6 +11,10 @@ pub struct CreateWatch {
     /// Which, a relative path from the home.
     #[schema(min_length = 1, max_length = 4096)]
     pub path: String,
+    /// The same, percent-encoded, where it is no UTF-8: as `raw_path` of an entry. It counts
+    /// then, and `path` doesn't.
+    #[schema(min_length = 1, max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// Whether the folders in it are watched as well, those to come included.
     #[schema(default = true)]
     pub recursive: Option<bool>,
@@ -111,6 +115,9 @@ pub struct WatchPathQuery {
     /// Which folder or file, a relative path from the home; default: the home.
     #[param(max_length = 4096)]
     pub path: Option<String>,
+    /// The same, percent-encoded, where it is no UTF-8. It counts then, and `path` doesn't.
+    #[param(max_length = 12_288)]
+    pub raw_path: Option<String>,
     /// Whether the folders in it are watched as well.
     #[param(default = true)]
     pub recursive: Option<bool>,
