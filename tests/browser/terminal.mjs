@@ -29,6 +29,12 @@ await flow("terminal", async (arrive) => {
   const address = ada.page.url();
   await ada.page.close();
   ada.page = await ada.context.newPage();
+  const sizes = [];
+  ada.page.on("websocket", (socket) =>
+    socket.on("framereceived", ({ payload }) => {
+      if (typeof payload === "string" && payload.includes('"size"')) sizes.push(JSON.parse(payload));
+    }),
+  );
   await ada.page.goto(address);
   const again = new Shell(ada.page);
   await until("the same screen is there again", SOON, async () => (await again.text()) === before).catch(
@@ -47,6 +53,21 @@ await flow("terminal", async (arrive) => {
   await again.type("clear; echo from-one-tab");
   await beside.shows("from-one-tab");
 
+  // The terminal is as large as the smallest tab shows it, whichever is resized.
+  const rows = (shell) => shell.screen.locator("> div").count();
+  const full = await rows(again);
+  await other.setViewportSize({ width: 900, height: 500 });
+  await until("the smaller tab counts", SOON, async () => (await rows(again)) < full);
+  const small = await rows(again);
+  const told = sizes.length;
+  await ada.page.bringToFront();
+  await ada.page.setViewportSize({ width: 1500, height: 1000 });
+  await until("the larger tab is told the size", SOON, () => sizes.length > told);
+  assert.equal(sizes.at(-1).rows, small);
+  assert.equal(await rows(again), small);
+  await again.type("clear; stty size");
+  await again.shows(`${small} ${sizes.at(-1).columns}`);
+
   // `yes` floods; the page stays alive, and Ctrl+C comes through.
   await again.type("yes");
   await again.shows(/y\ny\ny/);
@@ -55,6 +76,18 @@ await flow("terminal", async (arrive) => {
   await again.type("clear; echo still-$((1 + 1))-here");
   await again.shows("still-2-here");
   await other.close();
+
+  // However often a program says its title, the page asks the gateway for nothing.
+  let asked = 0;
+  ada.page.on("request", (request) => {
+    if (request.url().endsWith("/terminals") && request.method() === "GET") asked += 1;
+  });
+  await again.type(
+    "for i in $(seq 100); do printf '\\033]2;step %s\\a' $i; sleep 0.02; done; printf '\\033]2;all said\\a'; cat",
+  );
+  await ada.page.getByRole("link", { name: "all said" }).waitFor();
+  assert.ok(asked < 10, `the page asked ${asked} times`);
+  await ada.page.keyboard.press("Control+c");
 
   await again.type("exit 3");
   await ada.page.getByText("The shell has ended with status 3.").waitFor();

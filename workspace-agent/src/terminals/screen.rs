@@ -169,10 +169,17 @@ impl Screen {
     }
 
     /// Takes note of what size a client has, and returns the terminal's new one if
-    /// that changed it.
+    /// that changed it. The client is told the terminal's in any case: it can't know that
+    /// another one's counts.
     pub(crate) fn resize(&mut self, id: ClientId, size: Cells) -> Option<Cells> {
         self.clients.get_mut(&id)?.wants = Some(size);
-        self.fit()
+        let resized = self.fit();
+        let now = self.emulator.size();
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.waiting.size = Some(now);
+            client.wake.notify_one();
+        }
+        resized
     }
 
     /// Takes note of output that a client has drawn. One that was left out is painted

@@ -82,8 +82,8 @@ export function TerminalView(props: Props) {
     const fit = () => {
       const size = fitting.proposeDimensions();
       if (!size || !Number.isFinite(size.cols) || size.cols < 2 || size.rows < 1) return;
-      terminal.resize(size.cols, size.rows);
-      link.resize(size.cols, size.rows);
+      // The answer says which size it is: other tabs count, too.
+      if (!link.resize(size.cols, size.rows)) terminal.resize(size.cols, size.rows);
     };
     const subscriptions = [
       terminal.onData((data) => link.send(latest.current.transform(data))),

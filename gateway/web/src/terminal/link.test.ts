@@ -123,6 +123,17 @@ describe("a terminal's link", () => {
     expect(states).toEqual(["connecting", "open", "lost", "connecting"]);
   });
 
+  it("tells which size there is room for, and leaves the terminal's to the answer", () => {
+    const { link, screen } = linked();
+    expect(link.resize(110, 35)).toBe(false);
+    last().open();
+    expect(last().sent).toEqual(['{"type":"resize","columns":110,"rows":35}']);
+    expect(link.resize(125, 42)).toBe(true);
+    expect(screen.resized).not.toHaveBeenCalled();
+    last().onmessage?.({ data: '{"type":"size","columns":80,"rows":24}' });
+    expect(screen.resized).toHaveBeenLastCalledWith(80, 24);
+  });
+
   it("doesn't acknowledge on a new connection what an old one brought", async () => {
     const { drawing } = linked();
     last().open();

@@ -74,14 +74,20 @@ export class TerminalLink {
     this.socket.send(Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff));
   }
 
-  resize(columns: number, rows: number): void {
+  /**
+   * Takes note of the size that there is room for. Returns whether the other side was told: then
+   * it answers with the size that the terminal has, which another tab may hold smaller.
+   */
+  resize(columns: number, rows: number): boolean {
     this.columns = columns;
     this.rows = rows;
-    this.tell({ type: "resize", columns, rows });
+    return this.tell({ type: "resize", columns, rows });
   }
 
-  private tell(message: Record<string, unknown>): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  private tell(message: Record<string, unknown>): boolean {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
   }
 
   /** Tries at once where there is reason to believe that it works again. */
@@ -95,7 +101,8 @@ export class TerminalLink {
     window.clearTimeout(this.timer);
     this.timer = undefined;
     this.options.changed("connecting");
-    const socket = new WebSocket(this.options.url(this.columns, this.rows));
+    const { columns, rows } = this;
+    const socket = new WebSocket(this.options.url(columns, rows));
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     // Each link counts for itself: what an old one still draws isn't this one's.
@@ -103,6 +110,7 @@ export class TerminalLink {
     let first = true;
     socket.onopen = () => {
       this.pause = FIRST_PAUSE;
+      if (columns !== this.columns || rows !== this.rows) this.resize(this.columns, this.rows);
       this.options.changed("open");
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {

@@ -133,6 +133,22 @@ fn the_size_is_the_smallest_of_all() {
 }
 
 #[test]
+fn who_is_resized_is_told_the_size_that_counts() {
+    let mut screen = screen();
+    let size = |columns, rows| Some(Cells::new(columns, rows));
+    let (large, _) = screen.attach(size(120, 40), Arc::default());
+    let (small, _) = screen.attach(size(80, 24), Arc::default());
+    screen.take(large);
+    screen.take(small);
+    assert_eq!(screen.resize(large, Cells::new(125, 42)), None);
+    assert_eq!(screen.take(large).size, size(80, 24));
+    assert_eq!(screen.take(small), Outgoing::default());
+    assert_eq!(screen.resize(small, Cells::new(100, 30)), size(100, 30));
+    assert_eq!(screen.take(large).size, size(100, 30));
+    assert_eq!(screen.take(small).size, size(100, 30));
+}
+
+#[test]
 fn an_acknowledgement_of_what_was_never_sent_frees_nothing() {
     let mut screen = screen();
     let id = attach(&mut screen);
