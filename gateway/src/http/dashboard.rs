@@ -27,7 +27,7 @@ const PAGE: &str = "index.html";
 const HASHED: &str = "assets/";
 
 /// Addresses that the dashboard has pages for, and everything below them.
-const PAGES: &[&str] = &["sign-in", "workspaces", "account", "admin"];
+const PAGES: &[&str] = &["sign-in", "workspaces", "account", "admin", "device"];
 
 /// Sent with every answer. No page of ours is framed, and none tells other
 /// origins where somebody came from.
@@ -304,6 +304,60 @@ mod tests {
             .unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(text(again).await, "");
+    }
+
+    /// Returns the addresses that the page has something to show at, with names in place of
+    /// what varies.
+    fn shown() -> Vec<String> {
+        let source = include_str!("../../web/src/app.tsx");
+        let (_, routes) = source.split_once("const routes").unwrap();
+        let (routes, _) = routes.split_once("\n];").unwrap();
+        let mut found = Vec::new();
+        // The paths of the routes that a line is within.
+        let mut within: Vec<String> = Vec::new();
+        for line in routes.lines().skip(1) {
+            let (opened, closed) = (line.matches('{').count(), line.matches('}').count());
+            if let Some((_, rest)) = line.split_once("path: \"") {
+                let path = rest.split('"').next().unwrap();
+                if opened == 0 {
+                    *within.last_mut().unwrap() = path.to_owned();
+                }
+                let above = if opened == 0 {
+                    within.len() - 1
+                } else {
+                    within.len()
+                };
+                let whole = [&within[..above], &[path.to_owned()]].concat().join("/");
+                let parts = whole.split('/').filter(|part| !part.is_empty());
+                let parts = parts.map(|part| if part.starts_with(':') { "name" } else { part });
+                found.push(format!("/{}", parts.collect::<Vec<_>>().join("/")));
+            }
+            if opened > closed {
+                within.push(String::new());
+            } else if closed > opened {
+                within.pop();
+            }
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn every_address_that_the_page_knows_is_one_of_its_own() {
+        let shown = shown();
+        for some in [
+            "/",
+            "/device",
+            "/account/keys",
+            "/workspaces/name/name/logs",
+        ] {
+            assert!(shown.iter().any(|path| path == some), "{some}: {shown:?}");
+        }
+        // Another part's, and what there is nothing at.
+        let elsewhere = |path: &&String| path.starts_with("/api/") || path.ends_with('*');
+        for path in shown.iter().filter(|path| !elsewhere(path)) {
+            let answer = get(path, &[(header::ACCEPT, "*/*")]).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        }
     }
 
     #[tokio::test]
