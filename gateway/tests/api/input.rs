@@ -71,6 +71,31 @@ fn what_is_not_offered_is_refused_with_what_is() {
 }
 
 #[test]
+fn an_address_that_is_no_text_leads_nowhere_whoever_asks() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let token = site.token(&site.sign_in(), "write");
+    let own = site.send("GET /workspaces", &[&token], None).json();
+    let id = own["items"][0]["id"].as_str().unwrap();
+    for path in [
+        "/workspaces/%ff",
+        "/workspaces/%ff/ports",
+        "/workspaces/%ff/terminals",
+        "/workspaces/%ff/files/stat?path=x",
+        "/workspaces/%ff/forward?port=1",
+        &format!("/workspaces/{id}/terminals/%ff"),
+        &format!("/workspaces/{id}/processes/%ff/output"),
+        &format!("/workspaces/{id}/watches/%c3%28"),
+        &format!("/workspaces/{id}/files/uploads/%ff"),
+    ] {
+        let line = format!("GET {path}");
+        site.send(&line, &[], None).refused(401, "signed-out");
+        let answer = site.send(&line, &[&token], None);
+        answer.refused(404, &answer.text("code"));
+    }
+}
+
+#[test]
 fn nothing_that_comes_in_makes_the_server_fail() {
     let home = Home::new();
     let site = Site::up(&home);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{Inside, work, work_below};
+use super::{Inside, work};
 
 /// Returns the addresses below a workspace's, and what answers them.
 pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Inside>>); 16] {
@@ -21,11 +21,8 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Inside>>); 16] {
         ("files/link", post(work)),
         ("files/tree", get(work).put(work)),
         ("files/uploads", post(work)),
-        (
-            "files/uploads/{upload}",
-            get(work_below).patch(work_below).delete(work_below),
-        ),
-        ("files/uploads/{upload}/complete", post(work_below)),
+        ("files/uploads/{upload}", get(work).patch(work).delete(work)),
+        ("files/uploads/{upload}/complete", post(work)),
         ("files/find", get(work)),
         ("files/grep", get(work)),
     ]

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, Query, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use devgate_protocol::Open;
 use devgate_protocol::websocket::{Side, WebSocketBytes};
 use hyper_util::rt::TokioIo;
 
-use super::{Inside, InsideRefused, MAX_HOST};
+use super::{Inside, InsideRefused, MAX_HOST, split};
 use crate::activity::Errand;
 use crate::http::agents::websocket_response;
 use crate::http::api::wire::ForwardQuery;
@@ -26,14 +26,13 @@ const LOCALHOST: &str = "localhost";
 pub(super) async fn open(
     State(inside): State<Arc<Inside>>,
     Extension(peer): Extension<PeerInfo>,
-    Path(id): Path<String>,
     asked: Result<Query<ForwardQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let look = super::Errand::Look;
     let (caller, _) = inside.caller(peer.address.ip(), &head, look).await?;
-    let grant = inside.grant(&caller, &id).await?;
+    let grant = inside.grant(&caller, split(&head.uri).0).await?;
     let Query(asked) = asked.map_err(|rejection| RequestRefused::Query(rejection.body_text()))?;
     let host = asked.host.unwrap_or_else(|| LOCALHOST.to_owned());
     if host.is_empty() || host.len() > MAX_HOST {

@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use devgate_protocol::{Open, Stream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
@@ -114,8 +114,8 @@ pub fn router(inside: Inside) -> Router {
         .route("/api/v1/workspaces/{id}/forward", get(forward::open));
     for (path, methods) in [
         ("terminals", get(pass).post(pass)),
-        ("terminals/{rest}", get(pass_below).delete(pass_below)),
-        ("terminals/{rest}/attach", get(pass_below)),
+        ("terminals/{rest}", get(pass).delete(pass)),
+        ("terminals/{rest}/attach", get(pass)),
         ("editor", get(pass)),
         ("editor/log", get(pass)),
         ("editor/start", post(pass)),
@@ -125,16 +125,16 @@ pub fn router(inside: Inside) -> Router {
         ("health", get(pass)),
         ("processes", get(pass).post(pass)),
         ("processes/run", get(pass)),
-        ("processes/{rest}", get(pass_below).delete(pass_below)),
-        ("processes/{rest}/attach", get(pass_below)),
-        ("processes/{rest}/output", get(pass_below)),
-        ("processes/{rest}/input", post(pass_below)),
-        ("processes/{rest}/signal", post(pass_below)),
-        ("processes/{rest}/resize", post(pass_below)),
+        ("processes/{rest}", get(pass).delete(pass)),
+        ("processes/{rest}/attach", get(pass)),
+        ("processes/{rest}/output", get(pass)),
+        ("processes/{rest}/input", post(pass)),
+        ("processes/{rest}/signal", post(pass)),
+        ("processes/{rest}/resize", post(pass)),
         ("watch", get(pass)),
         ("watches", get(pass).post(pass)),
-        ("watches/{rest}", get(pass_below).delete(pass_below)),
-        ("watches/{rest}/events", get(pass_below)),
+        ("watches/{rest}", get(pass).delete(pass)),
+        ("watches/{rest}/events", get(pass)),
         ("git/status", get(pass)),
         ("git/clone", post(pass)),
     ] {
@@ -151,43 +151,22 @@ pub fn router(inside: Inside) -> Router {
 async fn pass(
     state: State<Arc<Inside>>,
     peer: Extension<PeerInfo>,
-    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request, Errand::Look).await
-}
-
-async fn pass_below(
-    state: State<Arc<Inside>>,
-    peer: Extension<PeerInfo>,
-    Path((id, _)): Path<(String, String)>,
-    request: Request,
-) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request, Errand::Look).await
+    hand_on(state, peer, request, Errand::Look).await
 }
 
 async fn work(
     state: State<Arc<Inside>>,
     peer: Extension<PeerInfo>,
-    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request, Errand::Work).await
-}
-
-async fn work_below(
-    state: State<Arc<Inside>>,
-    peer: Extension<PeerInfo>,
-    Path((id, _)): Path<(String, String)>,
-    request: Request,
-) -> Result<Response, Problem> {
-    hand_on(state, peer, &id, request, Errand::Work).await
+    hand_on(state, peer, request, Errand::Work).await
 }
 
 async fn hand_on(
     State(inside): State<Arc<Inside>>,
     Extension(peer): Extension<PeerInfo>,
-    id: &str,
     request: Request,
     errand: Errand,
 ) -> Result<Response, Problem> {
@@ -195,16 +174,13 @@ async fn hand_on(
     let (caller, asked) = inside.caller(peer.address.ip(), &head, errand).await?;
     let (body, late) = patient(body);
     let mut request = Request::from_parts(head, body);
+    let (id, target) = split(request.uri());
     let grant = inside.grant(&caller, id).await?;
-    let own = request
-        .uri()
-        .path_and_query()
-        .map_or("/", PathAndQuery::as_str);
-    let target = own
-        .strip_prefix(PREFIX)
-        .and_then(|rest| rest.strip_prefix(id));
-    let target = target.and_then(|target| Uri::try_from(target).ok());
-    *request.uri_mut() = target.ok_or(InsideRefused::NoWorkspace)?;
+    let target = Uri::try_from(target).map_err(|_| InsideRefused::NoWorkspace)?;
+    if percent_decode_str(target.path()).decode_utf8().is_err() {
+        return Err(super::problem::RequestRefused::NoRoute.into());
+    }
+    *request.uri_mut() = target;
     let headers = request.headers_mut();
     headers.remove(header::COOKIE);
     headers.remove(header::AUTHORIZATION);
@@ -221,6 +197,15 @@ async fn hand_on(
     let mut response = answered?;
     harden(&mut response);
     Ok(response)
+}
+
+/// Splits an address below a workspace's into the workspace's id, as it is written, and what the
+/// agent knows it as.
+fn split(uri: &Uri) -> (&str, &str) {
+    let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let rest = whole.strip_prefix(PREFIX).unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    rest.split_at_checked(end).unwrap_or_default()
 }
 
 /// Header that tells the agent beneath which folder all files lie that a request reaches:

@@ -1,35 +1,35 @@
 //! `GET /api/v1/workspaces/{id}/ports`: what listens in a workspace, joined with who may
 //! open it; as Server-Sent Events where that is asked for.
 
+mod agent;
+
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, BodyDataStream};
-use axum::extract::{Extension, Path, Request, State};
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, HeaderValue, Request as HttpRequest, header};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
-use super::{Errand, Inside, InsideRefused, harden};
+use super::{Errand, Inside, InsideRefused, harden, split};
 use crate::http::apps::Place;
 use crate::http::problem::Problem;
-use crate::http::proxy::{Cut, gather};
+use crate::http::proxy::Cut;
 use crate::http::serve::PeerInfo;
 use crate::identity::{Grant, Inside as Within};
 use crate::store::{OpenPort, Visibility};
 use crate::workspaces::{State as Life, Workspace};
-
-/// Largest list of an agent, in bytes: some thousand ports.
-const MAX_LIST: usize = 1024 * 1024;
+use agent::{EVENTS, Events, Listening, hear, question, read};
 
 /// How long an agent may take to say what listens: it looks at a few files.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,28 +40,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often a word goes out where nothing happens, so that proxies keep the
 /// connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// The media type of Server-Sent Events.
-const EVENTS: &str = "text/event-stream";
-
-/// A port that something listens on, as the agent tells it.
-#[derive(Clone, Debug, Deserialize)]
-struct Listening {
-    port: u16,
-    #[serde(default)]
-    address: Option<String>,
-    #[serde(default)]
-    process: Option<String>,
-    #[serde(default)]
-    pid: Option<u32>,
-    #[serde(default)]
-    since: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Listed {
-    items: Vec<Listening>,
-}
 
 /// A port of a workspace: something listens on it, others may open it, or its template
 /// names it.
@@ -93,14 +71,13 @@ struct Ports {
 pub(super) async fn list(
     State(inside): State<Arc<Inside>>,
     Extension(peer): Extension<PeerInfo>,
-    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
     let (caller, asked) = inside
         .caller(peer.address.ip(), &head, Errand::Look)
         .await?;
-    let grant = inside.grant(&caller, &id).await?;
+    let grant = inside.grant(&caller, split(&head.uri).0).await?;
     if wants_events(&head.headers) {
         let ended = inside.sessions.revoked(&caller.via);
         let tenure = inside.workspaces.tenure(grant.workspace());
@@ -243,87 +220,6 @@ impl Feed {
     }
 }
 
-/// Waits for the agent's next word; for ever where it isn't heard. Cancel-safe.
-async fn hear(agent: &mut Option<Events>) -> Option<Vec<Listening>> {
-    match agent {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Lists that an agent sends as events.
-struct Events {
-    body: BodyDataStream,
-    buffer: BytesMut,
-}
-
-impl Events {
-    fn new(body: Body) -> Self {
-        Self {
-            body: body.into_data_stream(),
-            buffer: BytesMut::new(),
-        }
-    }
-
-    /// Returns the next list; `None` at the end, and where an event is too long or
-    /// can't be read. Cancel-safe.
-    async fn next(&mut self) -> Option<Vec<Listening>> {
-        loop {
-            while let Some(length) = self.buffer.windows(2).position(|two| two == b"\n\n") {
-                let event = self.buffer.split_to(length);
-                self.buffer.advance(2);
-                if let Some(data) = data(&event) {
-                    let listed: Result<Listed, _> = serde_json::from_str(&data);
-                    return listed.ok().map(|listed| listed.items);
-                }
-            }
-            let chunk = self.body.next().await?.ok()?;
-            if self.buffer.len() + chunk.len() > MAX_LIST {
-                return None;
-            }
-            self.buffer.extend_from_slice(&chunk);
-        }
-    }
-}
-
-/// Returns the data of an event, its lines joined (HTML standard §9.2.6).
-fn data(event: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(event).ok()?;
-    let lines: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(|line| line.strip_prefix(' ').unwrap_or(line))
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-async fn read(response: Response) -> Vec<Listening> {
-    if !response.status().is_success() {
-        debug!(status = %response.status(), "an agent reports no ports");
-        return Vec::new();
-    }
-    match gather(response.into_body(), MAX_LIST).await {
-        Ok(bytes) => {
-            serde_json::from_slice::<Listed>(&bytes)
-                .inspect_err(|error| debug!(%error, "an agent's ports can't be read"))
-                .unwrap_or_default()
-                .items
-        }
-        Err(error) => {
-            debug!(%error, "an agent's ports broke off");
-            Vec::new()
-        }
-    }
-}
-
-fn question(accept: &'static str) -> HttpRequest<Body> {
-    let mut request = HttpRequest::new(Body::empty());
-    *request.uri_mut() = http::Uri::from_static("/ports");
-    let accept = HeaderValue::from_static(accept);
-    request.headers_mut().insert(header::ACCEPT, accept);
-    request
-}
-
 fn wants_events(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT);
     accept
@@ -420,29 +316,6 @@ impl Inside {
                 workspace.owner_name,
                 workspace.name
             ),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn events_are_read_however_they_are_cut() {
-        let text = ":\n\nevent: ports\ndata: {\"items\":[{\"port\":3000,\"pid\":7}]}\n\n\
-                    data: {\"items\":\ndata: []}\n\n";
-        for size in [1, 7, 1000] {
-            let chunks: Vec<_> = text
-                .as_bytes()
-                .chunks(size)
-                .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
-                .collect();
-            let mut events = Events::new(Body::from_stream(stream::iter(chunks)));
-            let first = events.next().await.unwrap();
-            assert_eq!((first[0].port, first[0].pid), (3000, Some(7)));
-            assert!(events.next().await.unwrap().is_empty());
-            assert!(events.next().await.is_none());
         }
     }
 }
