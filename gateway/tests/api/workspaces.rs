@@ -1,12 +1,20 @@
 //! The life of workspaces, their logs, ports and events.
 
-use std::io::BufRead as _;
+use std::fs;
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::net::Shutdown;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 
 use crate::client::Site;
 use crate::home::Home;
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live() {
@@ -142,6 +150,67 @@ fn a_request_that_is_repeated_creates_nothing_more() {
     let bad = [token.as_str(), "Idempotency-Key: a b"];
     site.send("POST /workspaces", &bad, Some(&new))
         .refused(400, "bad-request");
+}
+
+#[test]
+fn a_request_is_carried_out_and_remembered_though_who_sent_it_has_gone() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let token = site.token(&site.sign_in(), "write");
+    let key = "Idempotency-Key: one";
+    let new = json!({ "name": "api", "start": false, "template": "slow" });
+    // Whoever reads the template waits for as long as this is open.
+    let templates = home.data().join("templates");
+    fs::create_dir_all(&templates).unwrap();
+    let template = templates.join("slow.toml");
+    mkfifo(&template, Mode::S_IRWXU).unwrap();
+    let open = fs::File::options().read(true).write(true).open(&template);
+    let held = open.unwrap();
+
+    let body = new.to_string();
+    let request = format!(
+        "POST /api/v1/workspaces HTTP/1.1\r\nHost: localhost:{}\r\n{token}\r\n{key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        site.port,
+        body.len()
+    );
+    let mut stream = site.connect();
+    stream.write_all(request.as_bytes()).unwrap();
+    let begun = Instant::now();
+    while requests(&home.data().join("devgate.db")) == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it isn't begun");
+    }
+    // Once the server closes, too, nothing waits for the answer any more.
+    stream.shutdown(Shutdown::Write).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    fs::remove_file(&template).unwrap();
+    drop(held);
+
+    let again = loop {
+        let again = site.send("POST /workspaces", &[&token, key], Some(&new));
+        if again.status != 409 {
+            break again;
+        }
+        again.refused(409, "request-under-way");
+        assert!(begun.elapsed() < PATIENCE, "it isn't carried out");
+    };
+    assert_eq!(again.status, 202, "{again:?}");
+    let found = site.send("GET /workspaces?name=api", &[&token], None);
+    assert_eq!(found.json()["items"][0]["id"], again.text("id"));
+}
+
+/// Returns how many requests with keys are recorded.
+fn requests(database: &Path) -> i64 {
+    use sqlx::Connection as _;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let counted = async {
+        let address = format!("sqlite:{}?mode=ro", database.display());
+        let mut connection = sqlx::SqliteConnection::connect(&address).await?;
+        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM requests");
+        count.fetch_one(&mut connection).await
+    };
+    let counted: Result<i64, sqlx::Error> = runtime.block_on(counted);
+    counted.unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! answered as if it weren't there.
 
 mod certificates;
+mod create;
 mod device;
 mod document;
 mod extract;
@@ -178,7 +179,7 @@ fn routes() -> Router<Api> {
     routes.on("listLogins", me::list_logins);
     routes.on("endLogin", me::end_login);
     routes.on("listWorkspaces", workspaces::list);
-    routes.on("createWorkspace", workspaces::create);
+    routes.on("createWorkspace", create::create);
     routes.on("showWorkspace", workspaces::show_one);
     routes.on("deleteWorkspace", workspaces::remove);
     routes.on("changeWorkspace", workspaces::change);

@@ -5,31 +5,24 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use tokio::time::timeout;
 
 use super::extract::{Asked, Body, Named, Signed, needs};
 use super::page::page;
-use super::snapshots::changes;
 use super::wire::{
-    Agent, ChangeWorkspace, CreateWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace,
-    RestoreWorkspace, Urls, WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
+    Agent, ChangeWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace, RestoreWorkspace, Urls,
+    WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
 use crate::config::Applications;
 use crate::http::problem::Problem;
 use crate::http::view;
-use crate::identity::{Caller, Denied, Role, Scope, SecretHash, User};
+use crate::identity::{Caller, Denied, Role, Scope, User};
 use crate::names::{UserName, WorkspaceId};
-use crate::store::{Request, StoreError};
+use crate::store::StoreError;
 use crate::templates::Versions;
-use crate::workspaces::{self, Change, Choices, Intent, Record, State};
-
-/// Tells a request from its repetition.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
-/// Longest such key, in bytes.
-const MAX_KEY: usize = 100;
+use crate::workspaces::{self, Change, Choices, Record, State};
 
 /// What is done with a workspace.
 #[derive(Clone, Copy, Debug)]
@@ -86,89 +79,6 @@ pub(super) async fn list(
         items: items.collect(),
         next: found.next,
     }))
-}
-
-/// `POST /workspaces`
-pub(super) async fn create(
-    extract::State(api): extract::State<Api>,
-    Signed(caller): Signed,
-    Asked(wait): Asked<WaitQuery>,
-    headers: HeaderMap,
-    Body(new): Body<CreateWorkspace>,
-) -> Result<Response, Problem> {
-    let wait = seconds(wait)?;
-    let user = &caller.user;
-    let owner = owner(&api, &caller, &new).await?;
-    let Some(key) = idempotency_key(&headers)? else {
-        let record = make(&api, &caller, &owner, &new).await?;
-        return reached(&api, user, &record.workspace.id, wait).await;
-    };
-    // What is asked for, and not how it is written.
-    let asked = format!(
-        "{} {} {} {:?} {:?} {:?} {:?}",
-        owner.id, new.name, new.start, new.template, new.snapshot, new.cpus, new.memory
-    );
-    let id = match api
-        .store
-        .claim_request(user, key, &SecretHash::of(asked.as_bytes()))
-        .await?
-    {
-        Request::First => {
-            let made = make(&api, &caller, &owner, &new).await;
-            let id = made.as_ref().ok().map(|record| record.workspace.id.clone());
-            api.store.finish_request(user, key, id.as_ref()).await?;
-            made?.workspace.id
-        }
-        Request::Done(id) => id,
-        Request::UnderWay => return Err(ApiRefused::UnderWay.into()),
-        Request::Other => return Err(ApiRefused::KeyReused.into()),
-    };
-    reached(&api, user, &id, wait).await
-}
-
-async fn make(
-    api: &Api,
-    caller: &Caller,
-    owner: &User,
-    new: &CreateWorkspace,
-) -> Result<Record, Problem> {
-    let record = make_of(api, caller, owner, new).await?;
-    let by = caller.user.name.as_str();
-    api.workspaces.note(&record.workspace, "create", by);
-    Ok(record)
-}
-
-async fn make_of(
-    api: &Api,
-    caller: &Caller,
-    owner: &User,
-    new: &CreateWorkspace,
-) -> Result<Record, Problem> {
-    let intent = if new.start { Intent::Run } else { Intent::Stop };
-    if let Some(snapshot) = &new.snapshot {
-        if new.template.is_some() || new.cpus.is_some() || new.memory.is_some() {
-            return Err(ApiRefused::Value {
-                name: "snapshot",
-                allowed: "without template, cpus and memory: it has its own",
-            }
-            .into());
-        }
-        changes(api, caller, snapshot).await?;
-        let made = api
-            .workspaces
-            .create_from(owner, &new.name, snapshot, intent);
-        return Ok(made.await?);
-    }
-    let choices = Choices {
-        cpus: new.cpus,
-        memory: new.memory,
-    };
-    let blueprint = api
-        .templates
-        .blueprint(new.template.as_ref(), choices, None)
-        .await?;
-    let made = api.workspaces.create(owner, &new.name, blueprint, intent);
-    Ok(made.await?)
 }
 
 /// `POST /workspaces/{id}/rebuild`
@@ -392,37 +302,18 @@ async fn record(api: &Api, id: &WorkspaceId) -> Result<Option<Record>, StoreErro
     api.workspaces.get(id).await
 }
 
-/// Returns whose a new workspace will be. Who may not name others learns nothing of
-/// them.
-async fn owner(api: &Api, caller: &Caller, new: &CreateWorkspace) -> Result<User, Problem> {
-    let user = &caller.user;
-    let Some(name) = new.owner.as_ref().filter(|name| **name != user.name) else {
-        return Ok(user.clone());
-    };
-    named_owner(api, caller, name).await
-}
-
 /// Returns the user whom an administrator names.
-async fn named_owner(api: &Api, caller: &Caller, name: &UserName) -> Result<User, Problem> {
+pub(super) async fn named_owner(
+    api: &Api,
+    caller: &Caller,
+    name: &UserName,
+) -> Result<User, Problem> {
     if caller.user.role != Role::Admin {
         return Err(ApiRefused::NotAdmin.into());
     }
     needs(caller, Scope::Admin)?;
     let found = api.store.user_named(name).await?;
     found.ok_or_else(|| StoreError::NoSuchUser(name.clone()).into())
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiRefused> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    let key = value.to_str().ok().filter(|key| {
-        (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
-    });
-    key.map(Some).ok_or(ApiRefused::Value {
-        name: "Idempotency-Key",
-        allowed: "1 to 100 printable ASCII characters without spaces",
-    })
 }
 
 /// Returns a workspace as a user sees it.
