@@ -1,5 +1,7 @@
 use std::net::Ipv4Addr;
 
+use http::HeaderValue;
+
 use super::*;
 use crate::identity::{Role, TokenWish};
 use crate::store::{Method, NewLogin, NewToken};
