@@ -1,6 +1,6 @@
 // Every page, in light and dark, at the width of a desktop and of a phone, where a finger
 // has to hit what is on it.
-import { flow, required, url } from "./lib.mjs";
+import { assert, flow, required, url } from "./lib.mjs";
 
 await flow("pages", async (arrive) => {
   const first = await arrive();
@@ -11,6 +11,10 @@ await flow("pages", async (arrive) => {
   const shell = await first.openTerminal(me.name, "default");
   await shell.type("ls -la --color=always /");
   await shell.shows("root");
+
+  const warm = { text: 'description = "Kept ready"\n[pool]\nready = 1\n' };
+  const { status } = await first.ask("PUT", "/templates/warm", warm);
+  assert.equal(status, 200);
 
   const pages = {
     workspaces: ["/workspaces", (page) => page.getByRole("link", { name: "default" })],
@@ -25,6 +29,8 @@ await flow("pages", async (arrive) => {
     tokens: ["/account/tokens", (page) => page.getByRole("heading", { level: 1 })],
     logins: ["/account/logins", (page) => page.getByText("this one")],
     users: ["/admin/users", (page) => page.getByText("you", { exact: true })],
+    templates: ["/admin/templates", (page) => page.getByText("1 of 1 ready")],
+    device: ["/device", (page) => page.getByRole("heading", { level: 1 })],
     server: ["/admin/server", (page) => page.getByText("SSH host keys")],
     api: ["/api/v1/docs", (page) => page.locator("summary").first()],
     nowhere: ["/nowhere", (page) => page.getByText("There is nothing at this address")],

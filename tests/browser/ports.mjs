@@ -54,6 +54,9 @@ await flow("ports", async (arrive) => {
   ]);
   await sounding.getByText("An echo lives here.").waitFor();
   assert.equal(await echoed(sounding, "is anybody there?"), "is anybody there?");
+  // Its form comes from its own page, though the browser doesn't say which that is.
+  await sounding.getByRole("button", { name: "Say it" }).click();
+  await sounding.getByText("The echo heard a form.").waitFor();
 
   // Private: a stranger has to sign in. Public: everybody gets in.
   const stranger = await arrive();
