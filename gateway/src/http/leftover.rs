@@ -4,13 +4,13 @@
 //! that still sends would see it broken, and not why it was refused (RFC 9112 §9.6): what is
 //! left is read first, as far as it is no nuisance.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header;
 use http_body_util::BodyExt;
@@ -18,29 +18,34 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Most that is read, in bytes.
-const MAX_REST: usize = 8 * 1024 * 1024;
+/// Most that is read, in bytes. It is kept nowhere.
+const MAX_REST: usize = 64 * 1024 * 1024;
 
 /// Longest time for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Answers a request once its body has been read.
-pub(super) async fn read_first(request: Request, next: Next) -> Response {
+/// Has a request answered, and returns the answer once the body has been read. Where somebody
+/// still takes the body, as an application does that answers before the end, the answer waits
+/// for nothing.
+pub(super) async fn read_first<F>(request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     // A body that is expected isn't sent before somebody asks for it.
     if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
-        return next.run(request).await;
+        return answer(request).await;
     }
     let (back, mut rest) = oneshot::channel();
     let lend = |body| Lent {
         body: Some(body),
         back: Some(back),
     };
-    let answer = next.run(request.map(|body| Body::new(lend(body)))).await;
+    let answered = answer(request.map(|body| Body::new(lend(body)))).await;
     if let Ok(rest) = rest.try_recv() {
         // The answer goes out in any case.
         let _ = timeout(PATIENCE, discard(rest)).await;
     }
-    answer
+    answered
 }
 
 async fn discard(mut body: Body) {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::middleware::from_fn;
 use axum::response::Response;
 use devgate_certs::why_refused;
 use devgate_protocol::transport::Transport as Buffered;
@@ -118,10 +117,8 @@ pub struct Routes {
 
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self {
-            router: router.layer(from_fn(leftover::read_first)),
-            apps: None,
-        }
+        let apps = None;
+        Self { router, apps }
     }
 }
 
@@ -138,7 +135,8 @@ impl Routes {
         // believed that one, what follows is a request that somebody smuggled in: it is
         // never read (RFC 9112 §6.1).
         let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut response = self.find(peer, request.map(Body::new)).await;
+        let find = |request| self.find(peer, request);
+        let mut response = leftover::read_first(request.map(Body::new), find).await;
         if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

@@ -255,3 +255,42 @@ async fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
     );
     gateway.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_refused_is_taken_to_its_end_and_answered() {
+    const PIECES: usize = 256;
+    let piece = vec![0; 64 * 1024];
+    let application = Application::start().await;
+    let gateway = Gateway::start().await;
+    let (ada, _) = gateway.sign_in(&gateway.ada).await;
+    let cookie = gateway.enter(application.port, &ada).await;
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nothing = closed.local_addr().unwrap().port();
+    drop(closed);
+    gateway.share(nothing, Visibility::Public).await;
+    let foreign = format!("Cookie: {cookie}\r\nOrigin: https://evil.example\r\n");
+    for (port, header, status) in [
+        (nothing, "", 502),
+        (application.port, "", 401),
+        (application.port, foreign.as_str(), 403),
+    ] {
+        let host = gateway.host(port);
+        let length = PIECES * piece.len();
+        let head = format!(
+            "POST /echo HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n{header}\r\n"
+        );
+        let mut tls = gateway.connect(&host).await;
+        soon(tls.write_all(head.as_bytes())).await.unwrap();
+        for _ in 0..PIECES {
+            soon(tls.write_all(&piece)).await.unwrap();
+        }
+        let mut answer = String::new();
+        soon(tls.read_to_string(&mut answer)).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains("problem+json"),
+            "{answer}"
+        );
+    }
+    gateway.end().await;
+}
