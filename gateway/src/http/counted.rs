@@ -1,5 +1,5 @@
 //! A connection that is counted until it is gone, whatever it has become meanwhile, and
-//! may be cut to make room.
+//! may be cut to make room. What is read of it is looked at ([`Heads`]).
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::heads::{Heads, Seen};
 use crate::startups::Startup;
 
 /// A connection with its place among all of the listener. One task at a time uses it,
@@ -16,6 +17,7 @@ use crate::startups::Startup;
 pub(super) struct Counted<S> {
     stream: S,
     place: Option<Place>,
+    heads: Heads,
 }
 
 /// A place among the connections of a listener.
@@ -34,13 +36,22 @@ impl<S> Counted<S> {
         Self {
             stream,
             place: Some(place),
+            heads: Heads::default(),
         }
     }
 
     /// Takes a connection that isn't counted: its peer is one of ours.
     pub(super) fn free(stream: S) -> Self {
-        let place = None;
-        Self { stream, place }
+        Self {
+            stream,
+            place: None,
+            heads: Heads::default(),
+        }
+    }
+
+    /// Returns what is known of the requests' heads.
+    pub(super) fn seen(&self) -> Seen {
+        self.heads.seen()
     }
 
     /// Returns what is beneath, which isn't counted any more.
@@ -71,7 +82,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(new) = buf.filled().get(before..) {
+            this.heads.read(new);
+        }
         this.unless_cut(cx, read)
     }
 }

@@ -13,6 +13,7 @@ mod counted;
 pub mod dashboard;
 mod extension;
 mod harden;
+mod heads;
 mod health;
 pub mod inside;
 mod leftover;

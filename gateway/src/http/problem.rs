@@ -41,6 +41,12 @@ pub enum RequestRefused {
     /// The route doesn't have the method.
     #[error("this address doesn't take this method")]
     NoMethod,
+    /// It can be understood in two ways.
+    #[error(
+        "the request has both Transfer-Encoding and Content-Length, and one of them isn't true: \
+         send one"
+    )]
+    TwoLengths,
     /// The VS Code extension isn't part of this build.
     #[error(
         "this gateway was built without its VS Code extension: its administrator runs `make web` \

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use devgate_certs::why_refused;
 use devgate_protocol::transport::Transport as Buffered;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -32,7 +32,9 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use super::apps::{Apps, Routed};
 use super::counted::Counted;
 use super::harden::harden;
+use super::heads::Seen;
 use super::leftover;
+use super::problem::RequestRefused;
 use crate::config::Network;
 use crate::startups::{Share, Startup, Startups};
 
@@ -40,7 +42,7 @@ use crate::startups::{Share, Startup, Startups};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Largest head of a request, and read buffer of a connection, in bytes.
-const MAX_HEAD: usize = 128 * 1024;
+pub(super) const MAX_HEAD: usize = 128 * 1024;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
@@ -130,14 +132,24 @@ impl Routes {
         Self { apps, ..self }
     }
 
-    async fn answer(self, peer: PeerInfo, request: Request<Incoming>) -> Response {
-        // hyper drops a Content-Length beside it without a word. Where a proxy in front
-        // believed that one, what follows is a request that somebody smuggled in: it is
-        // never read (RFC 9112 §6.1).
-        let ambiguous = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let find = |request| self.find(peer, request);
+    async fn answer(self, peer: PeerInfo, seen: Seen, request: Request<Incoming>) -> Response {
+        // hyper drops a Content-Length beside it. Where a proxy in front believed that one,
+        // what follows is a request that somebody smuggled in: it is never read
+        // (RFC 9112 §6.1).
+        let encoded = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let refused = encoded && seen.two_lengths();
+        let find = |request| async move {
+            if refused {
+                let mut refused = RequestRefused::TwoLengths.into_response();
+                harden(refused.headers_mut(), None);
+                return refused;
+            }
+            self.find(peer, request).await
+        };
         let mut response = leftover::read_first(request.map(Body::new), find).await;
-        if ambiguous && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            seen.end();
+        } else if encoded {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
@@ -324,14 +336,15 @@ impl Connection {
 
 /// Speaks HTTP on a connection, to its end or until it is upgraded.
 async fn speak(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: Counted<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     peer: PeerInfo,
     routes: Routes,
     headers: Duration,
     stop: CancellationToken,
 ) {
+    let seen = stream.seen();
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = routes.clone().answer(peer.clone(), request);
+        let answer = routes.clone().answer(peer.clone(), seen.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()

@@ -55,6 +55,7 @@ impl Refusal for RequestRefused {
         match self {
             Self::NoRoute => row(Status::NOT_FOUND, "no-such-route", Prohibited),
             Self::NoExtension => row(Status::NOT_FOUND, "no-extension", Prohibited),
+            Self::TwoLengths => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
             Self::NoMethod => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
             Self::Body(_) | Self::Query(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
             Self::NoWorkspace(_) | Self::NoDeletedWorkspace(_) => {
@@ -92,7 +93,6 @@ impl Refusal for ProxyError {
             Self::Broken(_) => row(Status::BAD_GATEWAY, "application-broken", ConnectFailed),
             Self::Unasked => row(Status::BAD_GATEWAY, "unasked-upgrade", ConnectFailed),
             Self::Cut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
-            Self::Ambiguous(_) => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
             Self::Loop => row(Status::LOOP_DETECTED, "request-loop", Prohibited),
             Self::Connect => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
         }
@@ -101,12 +101,9 @@ impl Refusal for ProxyError {
     fn text(&self) -> String {
         match self {
             Self::Open(error) => error.text(),
-            Self::Broken(_)
-            | Self::Unasked
-            | Self::Cut
-            | Self::Ambiguous(_)
-            | Self::Loop
-            | Self::Connect => self.to_string(),
+            Self::Broken(_) | Self::Unasked | Self::Cut | Self::Loop | Self::Connect => {
+                self.to_string()
+            }
         }
     }
 }

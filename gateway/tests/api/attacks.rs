@@ -152,29 +152,41 @@ fn a_request_is_never_smuggled_behind_another() {
     let home = Home::new();
     let site = Site::up(&home);
     let hidden = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let both = [
-        format!(
-            "Content-Length: {}\r\nTransfer-Encoding: chunked",
-            hidden.len() + 5
+    let body = json!({ "token": site.link }).to_string();
+    // It would sign in where only one of its lengths counted.
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let length = chunks.len() + hidden.len();
+    for (headers, code) in [
+        (
+            format!("Content-Length: {length}\r\nTransfer-Encoding: chunked"),
+            Some("ambiguous-request"),
         ),
-        format!(
-            "Transfer-Encoding: chunked\r\nContent-Length: {}",
-            hidden.len() + 5
+        (
+            format!("transfer-encoding: chunked\r\ncontent-length: {length}"),
+            Some("ambiguous-request"),
         ),
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity".to_owned(),
-        "Content-Length: 5\r\nContent-Length: 6".to_owned(),
-        "Transfer-Encoding: xchunked".to_owned(),
-        "Content-Length: +5".to_owned(),
-    ];
-    for headers in both {
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity".to_owned(),
+            None,
+        ),
+        ("Content-Length: 5\r\nContent-Length: 6".to_owned(), None),
+        ("Transfer-Encoding: xchunked".to_owned(), None),
+        ("Content-Length: +5".to_owned(), None),
+    ] {
         let text = format!(
-            "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\n\
-             Content-Type: application/json\r\n{headers}\r\n\r\n0\r\n\r\n{hidden}"
+            "POST /api/v1/login/link HTTP/1.1\r\nHost: localhost:{}\r\n\
+             Content-Type: application/json\r\n{headers}\r\n\r\n{chunks}{hidden}",
+            site.port
         );
         let answer = site.raw(text.as_bytes());
         assert_eq!(answer.status, 400, "{headers}: {answer:?}");
+        if let Some(code) = code {
+            answer.refused(400, code);
+        }
         assert!(!answer.body.contains("\"openapi\""), "{headers}");
     }
+    // Nobody was signed in: the link still counts.
+    let _ = site.sign_in();
 }
 
 #[test]

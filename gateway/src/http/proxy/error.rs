@@ -20,9 +20,6 @@ pub enum ProxyError {
     /// The right to see the answer ended before it came.
     #[error("your sign-in has ended: sign in again")]
     Cut,
-    /// The request can be understood in two ways.
-    #[error("the request is ambiguous: {0}")]
-    Ambiguous(&'static str),
     /// It comes back from an application that it was sent to.
     #[error(
         "the application sent the request back to this gateway: have it answer by itself, or \

@@ -134,15 +134,6 @@ pub(super) fn prepare(request: &mut Request<Body>) -> Result<Option<HeaderValue>
         return Err(ProxyError::Connect);
     }
     let headers = request.headers();
-    // Two lengths are how requests are smuggled (RFC 9112 §11.2). hyper believes the
-    // chunks, and so would we; whoever sends both doesn't mean well.
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(ProxyError::Ambiguous(
-            "it has both Transfer-Encoding and Content-Length",
-        ));
-    }
     let upgrade = asked_upgrade(request);
     let trailers = has_token(headers, &header::TE, "trailers");
     let headers = request.headers_mut();
@@ -303,13 +294,6 @@ mod tests {
         ]);
         assert!(prepare(&mut request).unwrap().is_none());
         assert!(request.headers().is_empty());
-    }
-
-    #[test]
-    fn two_lengths_are_refused() {
-        let mut request = request(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
-        let refused = prepare(&mut request);
-        assert!(matches!(refused, Err(ProxyError::Ambiguous(_))));
     }
 
     #[test]
