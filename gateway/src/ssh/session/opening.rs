@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use devgate_protocol::{Answer, Open, SessionOpen, Stream};
 use russh::server::Msg;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::debug;
 
@@ -30,13 +30,13 @@ const MAX_EARLY: usize = 64 * 1024;
 /// How long a person waits for a workspace before being told so, and before each further
 /// word of how far it is.
 const QUIET: Duration = Duration::from_secs(1);
-const WAITING: &str = "waiting for the workspace to start (Ctrl-C ends the wait)";
+const WAITING: &str = "waiting for the workspace to start";
 
 /// How long a client may take to say what its session is to run.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 const UNUSED: &str = "nothing was asked of this session; open a new one";
 
-/// What Ctrl-C sends on a PTY.
+/// What Ctrl-C sends, which interrupts where a client has no other idea.
 const ETX: u8 = 3;
 
 /// What a client asked for, as frames for the agent.
@@ -44,6 +44,8 @@ pub(super) struct Preface {
     pub(super) frames: Vec<u8>,
     pub(super) terminal: Terminal,
     pub(super) asked: Asked,
+    /// What a person ends the wait with; `None` where it is the program's, as any other.
+    interrupt: Option<u8>,
     /// Whether a person waits: a shell on a PTY.
     wake: Wake,
     /// What stands for the program that is asked for.
@@ -70,6 +72,7 @@ pub(super) async fn gather(
 ) -> Result<Preface, Unstarted> {
     let mut frames = Vec::new();
     let mut terminal = Terminal::None;
+    let mut interrupt = None;
     let mut wake = Wake::Background;
     let mut early = Early::default();
     let asked = Asked::within(connection.actions().clone());
@@ -90,8 +93,9 @@ pub(super) async fn gather(
         }
         match &message {
             ChannelMsg::Close => return Err(Unstarted::Closed),
-            ChannelMsg::RequestPty { .. } => {
+            ChannelMsg::RequestPty { terminal_modes, .. } => {
                 terminal = Terminal::Pty;
+                interrupt = interrupt_character(terminal_modes);
                 wake = Wake::Interactive;
             }
             _ => {}
@@ -113,6 +117,7 @@ pub(super) async fn gather(
                 frames,
                 terminal,
                 asked,
+                interrupt,
                 wake,
                 errand,
                 has_pipes: is_program && terminal == Terminal::None,
@@ -126,7 +131,7 @@ pub(super) async fn gather(
 pub(super) enum Opening {
     Opened(Opened),
     Refused(Refused),
-    /// Ctrl-C on a PTY.
+    /// The person was told of the wait, and didn't want it.
     Interrupted,
     Closed,
 }
@@ -194,8 +199,8 @@ pub(super) async fn open(
             },
             _ = quiet.tick(), if preface.terminal != Terminal::None => {
                 if told.is_empty() {
-                    WAITING.clone_into(&mut told);
-                    say(tx, preface.terminal, WAITING).await;
+                    told = waiting(preface.interrupt);
+                    say(tx, preface.terminal, &told).await;
                 }
                 if let Some(doing) = connection.doing().await && doing != told {
                     say(tx, preface.terminal, &doing).await;
@@ -207,8 +212,9 @@ pub(super) async fn open(
         };
         match message {
             None | Some(ChannelMsg::Close) => return Opening::Closed,
+            // Whoever hasn't been told of a wait means the program.
             Some(ChannelMsg::Data { data })
-                if preface.terminal == Terminal::Pty && data.contains(&ETX) =>
+                if !told.is_empty() && preface.interrupt.is_some_and(|it| data.contains(&it)) =>
             {
                 return Opening::Interrupted;
             }
@@ -216,6 +222,33 @@ pub(super) async fn open(
                 early.push(message);
             }
         }
+    }
+}
+
+/// Returns what a PTY with these modes takes for an interrupt (RFC 4254 §8); `None` where
+/// it passes on all that is typed.
+fn interrupt_character(modes: &[(Pty, u32)]) -> Option<u8> {
+    let last = |wanted| modes.iter().rev().find(|(mode, _)| *mode == wanted);
+    if let Some((_, 0)) = last(Pty::ISIG) {
+        return None;
+    }
+    match last(Pty::VINTR) {
+        None => Some(ETX),
+        // 255 stands for no character, and so does 0 in a terminal.
+        Some((_, character @ 1..=254)) => u8::try_from(*character).ok(),
+        Some(_) => None,
+    }
+}
+
+/// Returns what a person on a PTY is told of the wait: also how to end it, where a key with
+/// Ctrl does.
+fn waiting(interrupt: Option<u8>) -> String {
+    match interrupt {
+        Some(control @ 1..=31) => {
+            let key = char::from(control + b'@');
+            format!("{WAITING} (Ctrl-{key} ends the wait)")
+        }
+        _ => WAITING.to_owned(),
     }
 }
 
@@ -255,4 +288,30 @@ async fn begin(opened: connection::Opened, pipes: Option<Pipes>, early: Early) -
         pipes,
         early: early.messages,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminals_modes_tell_what_interrupts() {
+        let intr = |character| [(Pty::ISIG, 1), (Pty::VINTR, character)];
+        assert_eq!(interrupt_character(&[]), Some(ETX));
+        assert_eq!(interrupt_character(&[(Pty::ISIG, 1)]), Some(ETX));
+        assert_eq!(interrupt_character(&intr(24)), Some(24));
+        for none in [0, 255, 256, u32::MAX] {
+            assert_eq!(interrupt_character(&intr(none)), None, "{none}");
+        }
+        let raw = [(Pty::VINTR, 3), (Pty::ISIG, 1), (Pty::ISIG, 0)];
+        assert_eq!(interrupt_character(&raw), None);
+    }
+
+    #[test]
+    fn a_wait_names_the_key_that_ends_it() {
+        assert!(waiting(Some(ETX)).ends_with("(Ctrl-C ends the wait)"));
+        assert!(waiting(Some(24)).ends_with("(Ctrl-X ends the wait)"));
+        assert_eq!(waiting(None), WAITING);
+        assert_eq!(waiting(Some(127)), WAITING);
+    }
 }
