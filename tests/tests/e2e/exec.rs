@@ -1,9 +1,11 @@
 //! Commands: their output, their end, their environment.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -192,6 +194,12 @@ everywhere! {
         assert_eq!(ends.len(), 4, "{out}");
         assert_eq!((ends[0], ends[2], ends[3]), ("127.0.0.1", "127.0.0.1", address.port().to_string().as_str()));
         assert_eq!(value("SSH_CLIENT"), format!("{} {} {}", ends[0], ends[1], ends[3]));
+    }
+
+    fn a_variable_that_is_no_text_harms_nothing(target: &Target) {
+        let name = OsStr::from_bytes(b"caf\xe9");
+        let done = target.ssh().env("LC_NAME", name).option("SendEnv=LC_NAME").run("echo in").ok();
+        assert_eq!(done.out(), "in\n");
     }
 
     fn a_signal_from_the_client_reaches_the_command(target: &Target) {
