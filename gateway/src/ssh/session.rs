@@ -12,8 +12,12 @@ mod pipes;
 mod requests;
 mod upload;
 
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use bytes::Bytes;
 use devgate_protocol::pipe::Feed;
@@ -28,7 +32,7 @@ use tracing::debug;
 use super::connection::Connection;
 use super::incoming::Incoming;
 use super::splice::{self, DRAIN_TIMEOUT};
-use crate::activity::Visit;
+use crate::activity::{Notices, Visit};
 use crate::refusal::Refused;
 use asked::Asked;
 use download::{Download, Ended};
@@ -149,12 +153,12 @@ async fn bridge(
         None => (None, None),
     };
     let (eof_sent, unread) = (AtomicBool::new(false), Notify::new());
+    let notified = notify(visit.notices(), (tx, terminal), &eof_sent);
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let mut notices = visit.notices();
     let up = upload(rx, &mut writer, (&asked, &unread, &visit), feed.take());
     let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader, &unread);
     let (drained, gone) = (splice::drained(closed), connection.token());
-    tokio::pin!(up, down, drained);
+    tokio::pin!(up, down, notified, drained);
     let (mut uploading, mut awaited) = (true, false);
     let ended = loop {
         tokio::select! {
@@ -174,31 +178,54 @@ async fn bridge(
             flowed = upload::flow(feed.as_mut()) => if flowed.is_err() {
                 feed = None;
             },
-            notice = notices.next(), if terminal == Terminal::Pty => {
-                // In a line of its own, whatever the program has just written.
-                let line = Bytes::from(format!("\r\ndevgate: {notice}\r\n"));
-                // It fails only where the connection has ended.
-                let _ = tx.extended_data_bytes(STDERR, line).await;
-            }
+            never = &mut notified => match never {},
             () = closed.cancelled(), if !uploading && !awaited => return,
             () = &mut drained, if !awaited => return,
             () = gone.cancelled(), if awaited => return,
         }
     };
-    match ended {
-        Ok(Ended::Exited) => {}
-        Ok(Ended::Failed(detail)) => tell(tx, terminal, &detail, FAILED).await,
-        Err(error) if closed.is_cancelled() => debug!(%error, "session stream broke"),
+    let why = match ended {
+        Ok(Ended::Exited) => return,
+        Ok(Ended::Failed(detail)) => detail,
         Err(error) => {
             debug!(%error, "session stream broke");
-            tell(
-                tx,
-                terminal,
-                &connection.explain(&Refused::AgentLost),
-                FAILED,
-            )
-            .await;
+            if closed.is_cancelled() {
+                return;
+            }
+            connection.explain(&Refused::AgentLost)
         }
+    };
+    if eof_sent.load(Ordering::Relaxed) {
+        // No data may follow EOF (RFC 4254 §5.3). It fails only where the connection has ended.
+        let _ = tx.exit_status(FAILED).await;
+    } else {
+        tell(tx, terminal, &why, FAILED).await;
+    }
+}
+
+/// Passes on what people on terminals are told, until EOF was sent: also where a client
+/// without window has let a line wait until then.
+async fn notify(
+    mut notices: Notices,
+    (tx, terminal): (&ChannelWriteHalf<Msg>, Terminal),
+    eof_sent: &AtomicBool,
+) -> Infallible {
+    if terminal == Terminal::None {
+        return pending().await;
+    }
+    loop {
+        let notice = notices.next().await;
+        // In a line of its own, whatever the program has just written.
+        let line = Bytes::from(format!("\r\ndevgate: {notice}\r\n"));
+        let mut saying = pin!(tx.extended_data_bytes(STDERR, line));
+        poll_fn(|context| {
+            if eof_sent.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            // It fails only where the connection has ended.
+            saying.as_mut().poll(context).map(drop)
+        })
+        .await;
     }
 }
 
