@@ -71,6 +71,19 @@ impl Incoming {
         Some(Came::Data(pieces))
     }
 
+    /// Returns what needn't wait behind data, for whoever has no room for data now; waits
+    /// for ever where no such thing comes. Cancel-safe.
+    pub(super) async fn next_overtaking(&mut self) -> ChannelMsg {
+        let first = self.first.iter().position(ChannelMsg::overtakes_data);
+        if let Some(message) = first.and_then(|at| self.first.remove(at)) {
+            return message;
+        }
+        match self.rx.wait_overtaking().await {
+            Some(message) => message,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns the half for what comes after the end of data.
     pub(super) fn into_inner(self) -> ChannelReadHalf {
         self.rx

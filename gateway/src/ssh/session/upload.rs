@@ -36,8 +36,8 @@ pub(super) enum UploadEnd {
 ///
 /// `unread` is notified when the client throws away what it gets.
 ///
-/// A program that doesn't read its stdin stops the client, but only once the feed is
-/// full: signals that follow get through up to there.
+/// A program that doesn't read its stdin stops the client's data once the feed is full, but
+/// neither signals nor new window sizes. Where data goes in frames they wait behind it.
 pub(super) async fn upload(
     mut incoming: Incoming,
     writer: &mut WriteHalf,
@@ -47,8 +47,16 @@ pub(super) async fn upload(
     let mut eof = ClientEof::default();
     loop {
         let has_room = feed.as_ref().is_none_or(Feed::has_room);
+        let next = async {
+            if has_room {
+                incoming.next().await
+            } else {
+                // Data stays where it is: its window is returned only once it is taken.
+                Some(Came::Message(incoming.next_overtaking().await))
+            }
+        };
         let came = tokio::select! {
-            came = incoming.next(), if has_room => came,
+            came = next => came,
             flowed = flow(feed.as_mut()) => {
                 note(flowed);
                 continue;
