@@ -29,6 +29,7 @@ mod forwards;
 mod hostile_peers;
 mod lifecycle;
 mod many_channels;
+mod odd_clients;
 mod rekeying;
 mod repositories;
 mod requirements;
