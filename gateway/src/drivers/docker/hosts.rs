@@ -200,15 +200,16 @@ impl Driver for DockerHosts {
                 }
                 Err(error) => return Err(error),
             }
-            let mut places = self.places();
-            places.known.remove(id);
-            places.coming.remove(id);
+            self.places().forget(id);
             Ok(())
         })
     }
 
     fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
         Box::pin(async move {
+            if let Some(answered) = self.is_awaited(id).await {
+                return answered.map(|()| Presence::Absent);
+            }
             match self.of(id).await? {
                 Some(host) => host.ask(host.driver.inspect(id)).await,
                 None => Ok(Presence::Absent),

@@ -32,6 +32,17 @@ pub(super) struct Places {
     pub(super) known: HashMap<WorkspaceId, usize>,
     /// Those that don't run yet: the host doesn't count them.
     pub(super) coming: HashMap<WorkspaceId, u64>,
+    /// The hosts that could take those for which none of them answered.
+    waiting: HashMap<WorkspaceId, Vec<usize>>,
+}
+
+impl Places {
+    /// Forgets all of a workspace.
+    pub(super) fn forget(&mut self, id: &WorkspaceId) {
+        self.known.remove(id);
+        self.coming.remove(id);
+        self.waiting.remove(id);
+    }
 }
 
 impl DockerHosts {
@@ -75,6 +86,23 @@ impl DockerHosts {
             None => self.search(id).await?,
         };
         Ok(index.and_then(|index| self.hosts.get(index)))
+    }
+
+    /// Tells of a workspace that is nowhere yet, and waits for a host, whether one of those
+    /// answers that could take it.
+    pub(super) async fn is_awaited(&self, id: &WorkspaceId) -> Option<Result<(), DriverError>> {
+        let waiting = self.places().waiting.get(id).cloned()?;
+        let hosts = waiting
+            .into_iter()
+            .filter_map(|index| self.hosts.get(index));
+        let mut silent = None;
+        for answer in join_all(hosts.map(Host::answers)).await {
+            match answer {
+                Ok(()) => return Some(Ok(())),
+                Err(error) => silent = Some(error),
+            }
+        }
+        silent.map(Err)
     }
 
     /// Looks on all hosts for something of a workspace.
@@ -174,6 +202,8 @@ impl DockerHosts {
         let answers = join_all(asked).await;
         let mut best: Option<(u64, usize)> = None;
         let mut away = Vec::new();
+        let mut unreachable = None;
+        let all: Vec<usize> = fitting.iter().map(|(index, _)| *index).collect();
         for ((index, host), answer) in fitting.into_iter().zip(answers) {
             match answer {
                 Ok(capacity) => {
@@ -183,18 +213,29 @@ impl DockerHosts {
                     }
                 }
                 Err(error) => {
-                    let error = chain(&error);
-                    warn!(host = host.name, error, "a host takes no workspaces now");
-                    away.push(format!("{}: {error}", host.name));
+                    let reason = chain(&error);
+                    warn!(host = host.name, reason, "a host takes no workspaces now");
+                    away.push(format!("{}: {reason}", host.name));
+                    if matches!(error, DriverError::EngineUnreachable { .. }) {
+                        unreachable = Some(error);
+                    }
                 }
             }
         }
-        let detail = away.join("; ");
-        let (_, index) = best.ok_or(DriverError::NoHost { detail })?;
+        let Some((_, index)) = best else {
+            let detail = away.join("; ");
+            let Some(error) = unreachable else {
+                return Err(DriverError::NoHost { detail });
+            };
+            // It passes: until then nothing else need be asked.
+            self.places().waiting.insert(workspace.id.clone(), all);
+            return Err(error);
+        };
         if let Some(host) = self.hosts.get(index) {
             info!(workspace = %workspace.id, host = host.name, "workspace placed");
             let taken = host.driver.memory_of(workspace).unwrap_or(UNLIMITED);
             let mut places = self.places();
+            places.waiting.remove(&workspace.id);
             places.coming.insert(workspace.id.clone(), taken);
         }
         Ok(index)

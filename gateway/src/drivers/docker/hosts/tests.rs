@@ -1,6 +1,7 @@
 //! Several hosts, of which one is the tests' own engine and others don't answer.
 
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -152,4 +153,32 @@ async fn what_has_a_home_on_a_host_that_is_away_waits_for_it_and_is_placed_nowhe
     containers.make_home(&old).await.unwrap();
     all.create(&old).await.unwrap();
     assert!(all.written(&old.id).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_no_host_takes_that_answers_waits_for_one_that_could() {
+    let it = real_containers();
+    let mut hosts = hosts(&it, nowhere());
+    for (host, label) in hosts.hosts.iter_mut().zip(["gpu", "small"]) {
+        host.labels = vec![label.to_owned()];
+    }
+    let mut new = workspace();
+    Arc::make_mut(&mut new.blueprint).host_labels = vec!["gpu".to_owned()];
+    let error = hosts.create(&new).await.unwrap_err();
+    assert!(is_away(&error), "{error:?}");
+    // The one that answers doesn't fit.
+    let error = hosts.inspect(&new.id).await.unwrap_err();
+    assert!(is_away(&error), "{error:?}");
+    let driver = DockerDriver::open(it.options.clone()).unwrap();
+    hosts.hosts[AWAY].driver = driver;
+    let found = hosts.inspect(&new.id).await.unwrap();
+    assert_eq!(found, Presence::Absent);
+    hosts.create(&new).await.unwrap();
+    assert_eq!(hosts.written(&new.id).unwrap(), Some(AWAY));
+    let found = hosts.inspect(&new.id).await.unwrap();
+    assert_eq!(found, Presence::Stopped);
+    let mut nobodys = workspace();
+    Arc::make_mut(&mut nobodys.blueprint).host_labels = vec!["none".to_owned()];
+    let error = hosts.create(&nobodys).await.unwrap_err();
+    assert!(matches!(error, DriverError::NoHost { .. }), "{error:?}");
 }
