@@ -314,6 +314,8 @@ pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), F
             text.extend(["\n", &printable(&failure.detail), "\n"]);
         } else if let Some(why) = startup_failure(view) {
             text.extend(["\n", &why, "\n"]);
+        } else if let Some(doing) = &view.doing {
+            text.extend(["\n", &printable(doing), "\n"]);
         }
         if view.expires.is_some() {
             text.extend(["\n", &lifetime::lives(view)]);

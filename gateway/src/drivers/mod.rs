@@ -89,8 +89,8 @@ pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
     /// Measures the homes: those that it can, which takes its time.
     fn sizes(&self) -> Pending<'_, Result<HashMap<WorkspaceId, HomeSize>, DriverError>>;
 
-    /// Tells a person who waits what a start that is under way takes its time with, where
-    /// there is something to tell.
+    /// Tells a person who waits what a start that is under way takes its time with, or what
+    /// keeps an agent from going on; where there is something to tell.
     fn doing(&self, id: &WorkspaceId) -> Option<String>;
 
     /// Tells how the agent is reached.

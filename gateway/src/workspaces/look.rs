@@ -82,12 +82,15 @@ impl Workspaces {
         Ok(part.of(logs))
     }
 
-    /// Tells a person who waits what a start that is under way takes its time with,
-    /// where there is something to tell.
+    /// Tells a person who waits what a start that is under way takes its time with, or what
+    /// keeps from going on what runs; where there is something to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
         let handle = self.handle(id)?;
-        if !matches!(*handle.state.borrow(), State::Starting) {
-            return None;
+        match *handle.state.borrow() {
+            State::Starting => {}
+            // What keeps it from going on.
+            State::Running => return self.inner.shared.driver.doing(id),
+            _ => return None,
         }
         let startup = handle.startup.borrow();
         let startup = startup.as_ref().and_then(startup::doing);

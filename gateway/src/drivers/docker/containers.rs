@@ -12,8 +12,7 @@ use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerState};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions,
+    RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,8 +20,11 @@ use tracing::{info, warn};
 
 use super::doings::Doings;
 use super::engine::{Engine, is_conflict, is_missing};
+use super::homes::homes_of;
 use super::image::Images;
-use super::{exit, image, spec};
+use super::makings::Makings;
+use super::pauses::Pauses;
+use super::{agent, exit, image, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
 use crate::workspaces::Build;
@@ -46,6 +48,8 @@ pub(super) struct Containers {
     images: Images,
     /// What goes on that takes time, and how far it is, by what it is about.
     pub(super) doings: Doings,
+    makings: Makings,
+    pub(super) pauses: Pauses,
 }
 
 /// A container that doesn't run yet.
@@ -54,6 +58,8 @@ pub(super) struct Fresh {
     pub(super) name: String,
     /// Whether nothing has run in it so far.
     pub(super) is_new: bool,
+    /// Whether it shares the agent's program, and needs none of its own.
+    pub(super) shares_agent: bool,
 }
 
 /// What there is after [`Containers::prepare`].
@@ -80,6 +86,8 @@ impl Containers {
             making: Mutex::default(),
             images: Images::default(),
             doings: Doings::default(),
+            makings: Makings::default(),
+            pauses: Pauses::default(),
         }
     }
 
@@ -87,11 +95,12 @@ impl Containers {
         &self.engine
     }
 
-    /// Tells how far the image is that a workspace waits for.
+    /// Tells how far that is which a workspace waits for.
     pub(super) fn waits_for(&self, id: &WorkspaceId) -> Option<String> {
         self.images
             .text(id)
             .or_else(|| self.doings.text(id.as_str()))
+            .or_else(|| self.pauses.text(id))
     }
 
     pub(super) fn installation(&self) -> &InstallationId {
@@ -156,12 +165,14 @@ impl Containers {
             if let Some(found) = self.find(id).await? {
                 let state = found.state.clone().unwrap_or_default();
                 if exit::is_running(&state) {
+                    self.go_on(id, &state).await?;
                     return Ok(Prepared::Running(exit::pid(&state)));
                 }
                 if self.is_current(&found, wanted).await? {
                     return Ok(Prepared::Fresh(Fresh {
                         name: spec::container(id),
                         is_new: exit::has_never_run(&state),
+                        shares_agent: agent::is_shared(&found),
                     }));
                 }
                 info!("the container is out of date: it is made anew");
@@ -176,9 +187,9 @@ impl Containers {
             let options = CreateContainerOptionsBuilder::new()
                 .name(&spec::container(id))
                 .build();
-            let client = self.engine.client().await?;
-            let made = client.create_container(Some(options), wanted);
-            match made.await {
+            let client = self.engine.client().await?.clone();
+            let made = async move { client.create_container(Some(options), wanted).await };
+            match self.makings.make(id, made).await {
                 Ok(_) => {}
                 // Another call's comes or goes at this moment; or the image went.
                 Err(error)
@@ -247,13 +258,7 @@ impl Containers {
             return Ok(());
         };
         let name = spec::container(id);
-        if state.paused == Some(true) {
-            let client = self.engine.client().await?;
-            self.done(
-                "unpause the container",
-                client.unpause_container(&name).await,
-            )?;
-        }
+        self.go_on(id, &state).await?;
         if !grace.is_zero() {
             self.kill(&name, "SIGTERM").await?;
             if let Ok(exited) = timeout(grace, self.exited(id)).await {
@@ -280,7 +285,11 @@ impl Containers {
     }
 
     /// Takes it for done where there is nothing, or nothing that runs.
-    fn done(&self, action: &'static str, done: Result<(), Error>) -> Result<(), DriverError> {
+    pub(super) fn done(
+        &self,
+        action: &'static str,
+        done: Result<(), Error>,
+    ) -> Result<(), DriverError> {
         match done {
             Err(error) if !is_missing(&error) && !is_conflict(&error) => {
                 Err(self.engine.failed(action, error))
@@ -291,16 +300,25 @@ impl Containers {
 
     /// Waits until no container of a workspace runs. Cancel-safe.
     pub(super) async fn exited(&self, id: &WorkspaceId) -> Result<Exit, DriverError> {
-        exit::wait(&self.engine, &spec::container(id), || self.state(id)).await
+        let state = || self.watched_state(id);
+        exit::wait(&self.engine, &spec::container(id), state).await
     }
 
     /// Removes a workspace's container, with what the image keeps outside of it.
     pub(super) async fn remove_container(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        self.makings.ended(id).await;
         let deadline = Instant::now() + PATIENCE;
-        while self.find(id).await?.is_some() {
+        let mut homes = Vec::new();
+        while let Some(found) = self.find(id).await? {
+            if exit::has_never_run(&found.state.clone().unwrap_or_default()) {
+                homes = homes_of(id, found);
+            }
             let (name, action) = (spec::container(id), "remove the container");
             // Looked for once more: a removal that is under way may still go on.
             self.remove_named(&name, action, deadline).await?;
+        }
+        for home in homes {
+            self.remove_stray_home(&home).await?;
         }
         Ok(())
     }
@@ -327,36 +345,6 @@ impl Containers {
         }
     }
 
-    /// Removes the volumes that are a workspace's own.
-    pub(super) async fn remove_volumes(&self, id: &WorkspaceId) -> Result<(), DriverError> {
-        let deadline = Instant::now() + PATIENCE;
-        let label = format!("{}={}", spec::INSTALLATION, self.installation);
-        let own = format!("{}={id}", spec::WORKSPACE);
-        let filters = HashMap::from([("label", vec![label.as_str(), own.as_str()])]);
-        let client = self.engine.client().await?;
-        let failed = |error| self.engine.failed("remove a volume", error);
-        loop {
-            let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-            let listed = client.list_volumes(Some(options)).await.map_err(failed)?;
-            let volumes = listed.volumes.unwrap_or_default();
-            let Some(volume) = volumes.first() else {
-                return Ok(());
-            };
-            match client
-                .remove_volume(
-                    &volume.name,
-                    None::<bollard::query_parameters::RemoveVolumeOptions>,
-                )
-                .await
-            {
-                Ok(()) => {}
-                // A container that is being removed still holds it.
-                Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-
     /// Returns the environment of a workspace's container: its image's, and what it was
     /// made with.
     pub(super) async fn environment(
@@ -372,32 +360,6 @@ impl Containers {
             Some((name.to_owned(), value.to_owned()))
         };
         Ok(variables.iter().filter_map(split).collect())
-    }
-
-    /// Returns the workspaces that have a container or a home.
-    pub(super) async fn kept(&self) -> Result<Vec<WorkspaceId>, DriverError> {
-        let label = format!("{}={}", spec::INSTALLATION, self.installation);
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let client = self.engine.client().await?;
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let containers = client.list_containers(Some(options)).await;
-        let containers =
-            containers.map_err(|error| self.engine.failed("list the containers", error))?;
-        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-        let volumes = client.list_volumes(Some(options)).await;
-        let volumes = volumes.map_err(|error| self.engine.failed("list the volumes", error))?;
-        let labels = containers.into_iter().filter_map(|found| found.labels);
-        let volumes = volumes.volumes.unwrap_or_default();
-        let labels = labels.chain(volumes.into_iter().map(|found| found.labels));
-        let mut ids: Vec<WorkspaceId> = labels
-            .filter_map(|labels| labels.get(spec::WORKSPACE)?.parse().ok())
-            .collect();
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
     }
 }
 

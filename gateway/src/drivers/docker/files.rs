@@ -2,7 +2,7 @@
 //! (POSIX.1 `ustar`).
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder,
@@ -14,8 +14,14 @@ use tar::{Archive, Builder, EntryType, Header};
 use super::engine::{Engine, is_missing};
 use crate::drivers::DriverError;
 
-/// Longest file that is read from an image, in bytes.
-const MAX_FILE: usize = 1024 * 1024;
+/// Longest archive of a file that is read from an image, in bytes.
+const MAX_ARCHIVE: usize = 1024 * 1024;
+
+/// What tells what an archive is of, with what extends that, in bytes.
+const MAX_HEADERS: usize = 8 * 1024;
+
+/// Most links that are followed to one.
+const MAX_LINKS: usize = 20;
 
 /// Files for a container, in the making. All belong to root but what is said otherwise.
 pub(super) struct Files(Builder<Vec<u8>>);
@@ -91,14 +97,84 @@ fn header(kind: EntryType, mode: u32, length: u64) -> Header {
     header
 }
 
-/// Returns a file of a container as text: empty where there is none.
+/// What a container has at a path.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mode: u32,
+    /// Whether it is a folder with nothing in it, or a file.
+    pub(super) is_alone: bool,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum What {
+    /// A file, as much of it as has come.
+    File(Vec<u8>),
+    /// A link to that.
+    Link(PathBuf),
+    Other,
+}
+
+/// Returns a file of a container as text, also one that links lead to; `None` where there is
+/// none.
+///
+/// # Errors
+/// Where it can't be read as a whole: nothing is to be written in its place.
 pub(super) async fn read(
     engine: &Engine,
     container: &str,
-    path: &'static str,
-) -> Result<String, DriverError> {
+    path: &str,
+) -> Result<Option<String>, DriverError> {
+    let unread = |problem: &str| DriverError::Engine {
+        action: "read a file of the container",
+        detail: format!("{path} {problem}"),
+    };
+    let mut at = PathBuf::from(path);
+    for _ in 0..MAX_LINKS {
+        let Some(archive) = archive_of(engine, container, &at, MAX_ARCHIVE).await? else {
+            return Ok(None);
+        };
+        if archive.len() > MAX_ARCHIVE {
+            return Err(unread("is longer than 1 MiB"));
+        }
+        let found = first(&archive).map_err(|error| unread(&error.to_string()))?;
+        match found.what {
+            What::File(bytes) => return Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            What::Link(to) => at = led_to(&at, &to),
+            What::Other => return Err(unread("is no file")),
+        }
+    }
+    Err(unread("is a link that leads nowhere"))
+}
+
+/// Tells whose something in a container is, and who may do what with it; `None` where it isn't
+/// there.
+pub(super) async fn look(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+) -> Result<Option<Found>, DriverError> {
+    let archive = archive_of(engine, container, Path::new(path), 0).await?;
+    let found = archive.map(|archive| first(&archive)).transpose();
+    found.map_err(|error| DriverError::Engine {
+        action: "look at a file of the container",
+        detail: format!("{path}: {error}"),
+    })
+}
+
+/// Returns the archive that an engine makes of a path, or what has come of it once that is more
+/// than `enough`; `None` where there is nothing.
+async fn archive_of(
+    engine: &Engine,
+    container: &str,
+    path: &Path,
+    enough: usize,
+) -> Result<Option<Vec<u8>>, DriverError> {
+    let path = path.to_string_lossy();
     let options = DownloadFromContainerOptionsBuilder::new()
-        .path(path)
+        .path(&path)
         .build();
     let client = engine.client().await?;
     let mut chunks = client.download_from_container(container, Some(options));
@@ -106,41 +182,68 @@ pub(super) async fn read(
     while let Some(chunk) = chunks.next().await {
         match chunk {
             Ok(chunk) => archive.extend_from_slice(&chunk),
-            Err(error) if is_missing(&error) => return Ok(String::new()),
+            Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(engine.failed("read a file of the container", error)),
         }
-        if archive.len() > MAX_FILE {
+        // No less than what tells what it is, with what extends that.
+        if archive.len() > enough.max(MAX_HEADERS) {
             break;
         }
     }
-    Ok(first_file(&archive))
+    Ok(Some(archive))
 }
 
-fn first_file(archive: &[u8]) -> String {
-    let mut text = Vec::new();
-    let mut archive = Archive::new(archive);
-    if let Ok(mut entries) = archive.entries()
-        && let Some(Ok(mut entry)) = entries.next()
-        && entry.header().entry_type() == EntryType::Regular
-    {
-        // What was cut off is left out.
-        let _ = entry.read_to_end(&mut text);
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// Returns the agent's program. Blocks.
-pub(super) fn agent(path: &Path) -> Result<Vec<u8>, DriverError> {
-    std::fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => DriverError::AgentMissing {
-            path: path.to_owned(),
+/// Returns what an archive is of.
+fn first(bytes: &[u8]) -> io::Result<Found> {
+    let mut archive = Archive::new(bytes);
+    let nothing = || io::Error::new(io::ErrorKind::UnexpectedEof, "nothing came of it");
+    let is_alone = archive.entries()?.nth(1).is_none();
+    let mut archive = Archive::new(bytes);
+    let mut entry = archive.entries()?.next().ok_or_else(nothing)??;
+    let header = entry.header();
+    let number = |number: u64| u32::try_from(number).map_err(io::Error::other);
+    let (uid, gid, mode) = (
+        number(header.uid()?)?,
+        number(header.gid()?)?,
+        header.mode()?,
+    );
+    let what = match header.entry_type() {
+        EntryType::Regular => {
+            let length = entry.size();
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text)?;
+            if u64::try_from(text.len()).ok() != Some(length) {
+                return Err(nothing());
+            }
+            What::File(text)
+        }
+        EntryType::Symlink => match entry.link_name()? {
+            Some(to) => What::Link(to.into_owned()),
+            None => What::Other,
         },
-        _ => DriverError::File {
-            action: "read",
-            path: path.to_owned(),
-            source: error,
-        },
+        _ => What::Other,
+    };
+    Ok(Found {
+        uid,
+        gid,
+        mode,
+        is_alone,
+        what,
     })
+}
+
+/// Returns where a link at a path leads. The engine follows all links but the last one.
+fn led_to(link: &Path, to: &Path) -> PathBuf {
+    let mut at = PathBuf::from("/");
+    let joined = link.parent().unwrap_or(link).join(to);
+    for part in joined.components() {
+        match part {
+            Component::ParentDir => drop(at.pop()),
+            Component::Normal(name) => at.push(name),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    at
 }
 
 #[cfg(test)]
@@ -172,11 +275,41 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_from_its_archive_and_nothing_from_none() {
+    fn a_file_is_taken_whole_from_its_archive_or_not_at_all() {
         let mut files = Files::new();
         files.file("passwd", 0o644, b"root:x:0:0").unwrap();
         let bytes = files.0.into_inner().unwrap();
-        assert_eq!(first_file(&bytes), "root:x:0:0");
-        assert_eq!(first_file(b"nothing"), "");
+        let found = first(&bytes).unwrap();
+        assert_eq!(found.what, What::File(b"root:x:0:0".to_vec()));
+        assert_eq!((found.uid, found.gid, found.mode), (0, 0, 0o644));
+        first(&bytes[..515]).unwrap_err();
+        first(b"nothing").unwrap_err();
+        first(b"").unwrap_err();
+    }
+
+    #[test]
+    fn a_folder_is_alone_where_nothing_is_in_it() {
+        for (file, expected) in [(None, true), (Some("dev/file"), false)] {
+            let mut files = Files::new();
+            files.folder("dev", 0o755, (7, 8)).unwrap();
+            for path in file {
+                files.file(path, 0o644, b"").unwrap();
+            }
+            let found = first(&files.0.into_inner().unwrap()).unwrap();
+            assert_eq!((found.uid, found.gid, found.is_alone), (7, 8, expected));
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_what_it_names_from_where_it_is() {
+        for (link, to, expected) in [
+            ("/etc/passwd", "/nix/store/x/passwd", "/nix/store/x/passwd"),
+            ("/etc/passwd", "static/passwd", "/etc/static/passwd"),
+            ("/etc/passwd", "../run/./passwd", "/run/passwd"),
+            ("/etc/passwd", "../../../a", "/a"),
+        ] {
+            let led = led_to(Path::new(link), Path::new(to));
+            assert_eq!(led, Path::new(expected));
+        }
     }
 }

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, Mount, MountType,
+    VolumeCreateRequest,
+};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
@@ -191,7 +194,7 @@ impl Containers {
             match client.inspect_volume(name).await {
                 // One without labels the engine has made by itself, for a container of ours:
                 // nobody else knows the name.
-                Ok(found) if found.labels.is_empty() && name.contains("-home-") => {}
+                Ok(found) if found.labels.is_empty() => {}
                 Ok(found) => self.check(name.to_owned(), Some(&found.labels))?,
                 Err(error) if is_missing(&error) => return Ok(()),
                 Err(error) => return Err(failed(error)),
@@ -205,6 +208,17 @@ impl Containers {
                 Err(error) if goes_on(&error, deadline) => sleep(PAUSE).await,
                 Err(error) => return Err(failed(error)),
             }
+        }
+    }
+
+    /// Removes a home that the engine has made by itself, for a container that came after its
+    /// workspace was removed and never ran: it has no labels, and nothing in it.
+    pub(super) async fn remove_stray_home(&self, name: &str) -> Result<(), DriverError> {
+        match self.engine().client().await?.inspect_volume(name).await {
+            Ok(found) if found.labels.is_empty() => self.remove_volume(name, PATIENCE).await,
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(self.engine().failed("look for the home's volume", error)),
         }
     }
 
@@ -275,4 +289,11 @@ impl Containers {
             detail: format!("the engine has no image {name}"),
         })
     }
+}
+
+/// Returns those of a container's volumes that are its workspace's homes.
+pub(super) fn homes_of(id: &WorkspaceId, container: ContainerInspectResponse) -> Vec<String> {
+    let mounts = container.mounts.unwrap_or_default().into_iter();
+    let names = mounts.filter_map(|mount| mount.name);
+    names.filter(|name| spec::is_home(id, name)).collect()
 }

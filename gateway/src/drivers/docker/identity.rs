@@ -49,14 +49,21 @@ pub(super) fn reach(gateways: &[String]) -> Reach {
 /// Puts nothing in the place of an identity, where there is one: what is made of the
 /// container's files then isn't known to the gateway.
 pub(super) fn pack_nothing(files: &mut Files, options: &DockerOptions) -> io::Result<()> {
+    let own = self::files(options);
+    if !own.is_empty() {
+        files.folder(IDENTITY, 0o700, (0, 0))?;
+    }
+    own.iter().try_for_each(|path| files.file(path, 0o600, b""))
+}
+
+/// Returns the files of a container that are an identity's alone, where it needs one.
+pub(super) fn files(options: &DockerOptions) -> Vec<String> {
     match &options.reach {
-        DockerReach::Folder => return Ok(()),
-        DockerReach::Dial { .. } => files.folder(IDENTITY, 0o700, (0, 0))?,
+        DockerReach::Folder => Vec::new(),
+        DockerReach::Dial { .. } => [CERTIFICATE, KEY]
+            .map(|name| format!("{IDENTITY}/{name}"))
+            .into(),
     }
-    for name in [CERTIFICATE, KEY] {
-        files.file(&format!("{IDENTITY}/{name}"), 0o600, b"")?;
-    }
-    Ok(())
 }
 
 impl Wanted {

@@ -10,6 +10,8 @@
 //! leaves nothing that a later one can't use (see [`containers`]).
 
 mod account;
+mod agent;
+mod bare;
 mod build;
 mod capacity;
 mod containers;
@@ -17,15 +19,20 @@ mod doings;
 mod engine;
 mod exit;
 mod files;
+mod filling;
 mod flatten;
 mod folder;
 mod homes;
 mod hosts;
 mod identity;
 mod image;
+mod kept;
+mod kept_home;
 mod logs;
+mod makings;
 mod network;
 mod options;
+mod pauses;
 mod registry;
 mod snapshots;
 mod spec;
@@ -41,12 +48,11 @@ use std::time::Duration;
 use devgate_protocol::config::{AgentConfig, Reach as AgentReach, Startup};
 use tracing::warn;
 
-use self::account::Account;
+use self::agent::SharedAgent;
 use self::capacity::Capacity;
-use self::containers::{Containers, Fresh, Launch, Prepared};
+use self::containers::{Containers, Launch, Prepared};
 pub use self::engine::Endpoint;
 use self::engine::Engine;
-use self::files::Files;
 use self::folder::Folder;
 pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
@@ -59,7 +65,7 @@ use crate::chain::chain;
 use crate::config::Size;
 use crate::devcontainer::with_container;
 use crate::names::WorkspaceId;
-use crate::workspaces::{OwnMountKind, Workspace};
+use crate::workspaces::Workspace;
 
 /// Name of the agent's socket.
 const SOCKET: &str = "agent.sock";
@@ -69,6 +75,7 @@ const SOCKET: &str = "agent.sock";
 pub struct DockerDriver {
     options: DockerOptions,
     containers: Arc<Containers>,
+    agent: SharedAgent,
 }
 
 impl DockerDriver {
@@ -83,6 +90,7 @@ impl DockerDriver {
         Ok(Self {
             options,
             containers,
+            agent: SharedAgent::default(),
         })
     }
 
@@ -106,12 +114,23 @@ impl DockerDriver {
         let shared = self.folder(id).shared();
         let installation = self.containers.installation();
         let options = self.options.of(&workspace.blueprint, installation);
-        let wanted = spec::body(&options, installation, workspace, &shared);
+        let mut wanted = spec::body(&options, installation, workspace, &shared);
+        if let Some(agent) = self.agent.path(&options).await? {
+            spec::share_agent(&mut wanted, &agent);
+        }
         let mut is_again = false;
         loop {
             let build = options.build.as_ref();
             let fresh = match self.containers.prepare(id, &wanted, build).await? {
-                Prepared::Running(pid) => return Ok(Started::Found(pid)),
+                Prepared::Running(pid) => {
+                    if let Err(error) = self.make_good(workspace, &options).await {
+                        warn!(
+                            error = chain(&error),
+                            "can't look after what the agent needs"
+                        );
+                    }
+                    return Ok(Started::Found(pid));
+                }
                 Prepared::Fresh(fresh) => fresh,
             };
             match self.launch(&fresh, workspace, &options).await? {
@@ -129,111 +148,6 @@ impl DockerDriver {
         let state = self.containers.state(id).await?;
         // One that has ended already has no number; its end is seen by who waits.
         Ok(Started::New(state.as_ref().map_or(0, exit::pid)))
-    }
-
-    /// Starts a container, with all that it needs.
-    async fn launch(
-        &self,
-        fresh: &Fresh,
-        workspace: &Workspace,
-        options: &DockerOptions,
-    ) -> Result<Launch, DriverError> {
-        let folder = self.folder(&workspace.id);
-        blocking(move || folder.renew()).await?;
-        self.fill(fresh, workspace, options).await?;
-        if self.options.network.is_none() {
-            self.containers.have_network().await?;
-        }
-        self.containers.start(&fresh.name).await
-    }
-
-    /// Puts the agent and what it is told into a container. A new one gets its user's
-    /// name, too, and a new home its owner.
-    async fn fill(
-        &self,
-        container: &Fresh,
-        workspace: &Workspace,
-        options: &DockerOptions,
-    ) -> Result<(), DriverError> {
-        let container_has = if options.needs_environment(&workspace.blueprint) {
-            self.containers.environment(&workspace.id).await?
-        } else {
-            BTreeMap::new()
-        };
-        let config = agent_config(workspace, options, &container_has)?;
-        let identity = identity::of(&workspace.id, options);
-        let agent = options.agent.clone();
-        let is_new = container.is_new;
-        let account = if is_new || matches!(options.reach, DockerReach::Dial { .. }) {
-            Some(self.account(&container.name, options).await?)
-        } else {
-            None
-        };
-        let home = options.home.to_string_lossy().into_owned();
-        let volumes = own_volumes(options);
-        let folder = self.folder(&workspace.id);
-        let packed = blocking(move || {
-            let had_home = folder.had_home()?;
-            let agent = files::agent(&agent)?;
-            let identity = identity.issue()?;
-            let pack = || {
-                let mut files = Files::new();
-                files.folder(spec::FOLDER, 0o755, (0, 0))?;
-                // The container's user isn't known yet; nobody else is in there.
-                files.folder(spec::STATE, 0o1777, (0, 0))?;
-                // What is mounted in memory takes the mode of the folder beneath.
-                for folder in [spec::RUNTIME, "/tmp"] {
-                    files.folder(folder, 0o1777, (0, 0))?;
-                }
-                files.file(spec::AGENT, 0o755, &agent)?;
-                files.file(spec::CONFIG, 0o644, config.as_bytes())?;
-                if let Some((account, passwd)) = account {
-                    let owner = (account.uid, account.gid);
-                    identity.pack(&mut files, owner)?;
-                    if is_new {
-                        for volume in &volumes {
-                            files.folder(volume, 0o755, owner)?;
-                        }
-                    }
-                    if is_new && !had_home {
-                        files.folder(&home, 0o755, owner)?;
-                    }
-                    if is_new && !account.is_listed {
-                        let passwd = account.add_to(&passwd, &home);
-                        files.file("/etc/passwd", 0o644, passwd.as_bytes())?;
-                    }
-                }
-                Ok(files)
-            };
-            pack().map_err(|source| DriverError::File {
-                action: "pack",
-                path: PathBuf::from(spec::AGENT),
-                source,
-            })
-        });
-        packed
-            .await?
-            .upload(self.containers.engine(), &container.name)
-            .await?;
-        let folder = self.folder(&workspace.id);
-        blocking(move || folder.note_home()).await
-    }
-
-    /// Returns the user in a container, and its `/etc/passwd`.
-    async fn account(
-        &self,
-        container: &str,
-        options: &DockerOptions,
-    ) -> Result<(Account, String), DriverError> {
-        let (engine, user) = (self.containers.engine(), &options.user);
-        let passwd = files::read(engine, container, "/etc/passwd").await?;
-        let group = files::read(engine, container, "/etc/group").await?;
-        let found = Account::find(user, &passwd, &group);
-        let account = found.ok_or_else(|| DriverError::UserMissing {
-            image: options.image.clone(),
-            user: user.clone(),
-        })?;
-        Ok((account, passwd))
     }
 }
 
@@ -338,25 +252,6 @@ impl Driver for DockerDriver {
         let containers = Arc::clone(&self.containers);
         Box::pin(logs::read(containers, id, lines, follow))
     }
-}
-
-/// Returns where a workspace has volumes of its own that it can write to.
-fn own_volumes(options: &DockerOptions) -> Vec<String> {
-    let mounts = options.own_mounts.iter();
-    let volumes = mounts
-        .filter(|mount| !mount.read_only && matches!(mount.kind, OwnMountKind::Volume { .. }));
-    let mut folders = Vec::new();
-    for volume in volumes {
-        // In the home the engine makes what is above it, and nobody could write there.
-        let above = volume.target.ancestors().skip(1);
-        let above: Vec<_> = above
-            .take_while(|it| it.starts_with(&options.home) && *it != options.home)
-            .collect();
-        folders.extend(above.into_iter().rev().map(text));
-        folders.push(text(&volume.target));
-    }
-    folders.dedup();
-    folders
 }
 
 fn text(path: &Path) -> String {

@@ -51,7 +51,7 @@ pub struct DockerOptions {
     pub engine: Endpoint,
     /// How agents are reached.
     pub reach: DockerReach,
-    /// The agent's program, which is put into each container.
+    /// The agent's program: shared by the containers of this host, and put into others.
     pub agent: PathBuf,
     /// The image.
     pub image: String,

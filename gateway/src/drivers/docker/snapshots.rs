@@ -4,18 +4,15 @@
 //! is in a volume, is put into a container of that image, which is committed in its turn.
 //! Each thing has a name that follows from the snapshot's id.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
-use tracing::{info, warn};
+use tracing::info;
 
+use super::bare::Source;
 use super::containers::{Containers, PATIENCE, Prepared};
-use super::files::{self, Files};
 use super::flatten::{MAX_LAYERS, flat, layers};
-use super::{
-    DockerDriver, DockerOptions, DockerReach, agent_config, exit, identity, image, spec, transfer,
-};
-use crate::chain::chain;
+use super::{DockerDriver, agent, exit, image, spec};
 use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken, blocking};
 use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
@@ -32,18 +29,16 @@ impl DockerDriver {
         let doing = containers
             .doings
             .begin(id.as_str(), "copying what the container changed");
+        let _ours = containers.pauses.copying(&workspace.id);
         let source = Box::pin(self.container_of(workspace)).await?;
         let repository = spec::snapshots(containers.installation());
         let base = base(id);
         self.commit_without_ours(workspace, &source, (&repository, &base))
             .await?;
         let helper = spec::helper(containers.installation(), id.as_str());
-        let home = self.options.home.to_string_lossy().into_owned();
         let body = helper_body(containers, format!("{repository}:{base}"));
         containers.make_helper(&helper, body).await?;
-        doing.tell("copying the home".to_owned());
-        let engine = containers.engine();
-        transfer::copy_folder(engine, (&source.name, &helper), &home, &doing).await?;
+        let home = self.keep_home(&source, &helper, &doing).await?;
         doing.tell("writing the image".to_owned());
         let labels = labels(id, label, Some(home));
         self.finish(id, &helper, labels, source.image.as_deref(), &doing)
@@ -107,6 +102,7 @@ impl DockerDriver {
             return Ok(Source {
                 name: spec::container(id),
                 runs: exit::is_running(&found.state.clone().unwrap_or_default()),
+                shares_agent: agent::is_shared(&found),
                 image: found.image,
             });
         }
@@ -114,78 +110,19 @@ impl DockerDriver {
         let installation = self.containers.installation();
         let options = self.options.of(&workspace.blueprint, installation);
         let shared = self.folder(id).shared();
-        let wanted = spec::body(&options, installation, workspace, &shared);
+        let mut wanted = spec::body(&options, installation, workspace, &shared);
+        if let Some(agent) = self.agent.path(&options).await? {
+            spec::share_agent(&mut wanted, &agent);
+        }
         let build = options.build.as_ref();
         let prepared = self.containers.prepare(id, &wanted, build).await?;
         let found = self.containers.find(id).await?;
         Ok(Source {
             name: spec::container(id),
             runs: matches!(prepared, Prepared::Running(_)),
+            shares_agent: found.as_ref().is_some_and(agent::is_shared),
             image: found.and_then(|found| found.image),
         })
-    }
-
-    /// Commits a container without the agent, what it is told, which may be secret, and
-    /// what the gateway knows it by.
-    async fn commit_without_ours(
-        &self,
-        workspace: &Workspace,
-        source: &Source,
-        image: (&str, &str),
-    ) -> Result<(), DriverError> {
-        let engine = self.containers.engine();
-        let options = self
-            .options
-            .of(&workspace.blueprint, self.containers.installation());
-        let mut nothing = Files::new();
-        let packed = pack_nothing(&mut nothing, &options);
-        packed.map_err(not_packed)?;
-        nothing.upload(engine, &source.name).await?;
-        let committed = self
-            .containers
-            .commit(&source.name, image, ContainerConfig::default());
-        let committed = committed.await;
-        // A start puts them in anyway.
-        if source.runs
-            && let Err(error) = self.put_back(workspace, source, options).await
-        {
-            let error = chain(&error);
-            warn!(error, socket = ?engine, "can't put the agent back");
-        }
-        committed
-    }
-
-    /// Puts the agent, what it is told and its identity back into a container that runs.
-    async fn put_back(
-        &self,
-        workspace: &Workspace,
-        source: &Source,
-        options: DockerOptions,
-    ) -> Result<(), DriverError> {
-        let config = agent_config(workspace, &options, &BTreeMap::new())?;
-        let owner = match options.reach {
-            DockerReach::Folder => (0, 0),
-            DockerReach::Dial { .. } => {
-                let (account, _) = self.account(&source.name, &options).await?;
-                (account.uid, account.gid)
-            }
-        };
-        let identity = identity::of(&workspace.id, &options);
-        let packed = blocking(move || {
-            let agent = files::agent(&options.agent)?;
-            let identity = identity.issue()?;
-            let pack = || {
-                let mut files = Files::new();
-                files.folder(spec::FOLDER, 0o755, (0, 0))?;
-                files.file(spec::AGENT, 0o755, &agent)?;
-                files.file(spec::CONFIG, 0o644, config.as_bytes())?;
-                identity.pack(&mut files, owner)?;
-                Ok(files)
-            };
-            pack().map_err(not_packed)
-        });
-        let packed = packed.await?;
-        packed.upload(self.containers.engine(), &source.name).await
     }
 
     pub(super) async fn remove_one(&self, id: &SnapshotId) -> Result<(), DriverError> {
@@ -238,30 +175,6 @@ impl DockerDriver {
         }
         Ok(kept)
     }
-}
-
-/// Packs nothing in the place of all that is put into a container.
-fn pack_nothing(files: &mut Files, options: &DockerOptions) -> std::io::Result<()> {
-    files.folder(spec::FOLDER, 0o755, (0, 0))?;
-    files.file(spec::AGENT, 0o755, b"")?;
-    files.file(spec::CONFIG, 0o644, b"")?;
-    identity::pack_nothing(files, options)
-}
-
-fn not_packed(source: std::io::Error) -> DriverError {
-    DriverError::File {
-        action: "pack",
-        path: spec::AGENT.into(),
-        source,
-    }
-}
-
-/// The container that a snapshot is taken of.
-struct Source {
-    name: String,
-    runs: bool,
-    /// The image that it was made of.
-    image: Option<String>,
 }
 
 impl Snapshots for DockerDriver {

@@ -42,6 +42,7 @@ const REBUILDS: &str = "devgate.rebuilds";
 
 /// Label of a container: the memory that it may use, in bytes, where that is limited.
 pub(super) const MEMORY: &str = "devgate.memory";
+
 /// Label of a snapshot's image: its id, where it was taken.
 pub(super) const SNAPSHOT: &str = "devgate.snapshot";
 
@@ -68,8 +69,13 @@ pub(super) const CONFIG: &str = "/.devgate/agent.toml";
 
 /// The folder with what an agent needs to dial in.
 pub(super) const IDENTITY: &str = "/.devgate/identity";
+
 /// The folder where the agent notes what was done in this container.
 pub(super) const STATE: &str = "/.devgate/state";
+
+/// The folder of a snapshot's image that has the home in it. None but root looks into it: who
+/// works in a container that is made of the image has a home of their own.
+pub(super) const KEPT: &str = "/.devgate/kept";
 
 /// The folder with the agent's socket, which the gateway's host shares.
 pub(super) const SHARED: &str = "/.devgate/run";
@@ -102,6 +108,11 @@ pub(super) fn volume(workspace: &Workspace) -> String {
 pub(super) fn is_home(id: &WorkspaceId, volume: &str) -> bool {
     let rest = volume.strip_prefix(&format!("devgate-{id}-home"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Tells whether a volume of that name is one of that workspace's, its home or another one.
+pub(super) fn is_volume(id: &WorkspaceId, volume: &str) -> bool {
+    volume.starts_with(&format!("devgate-{id}-"))
 }
 
 /// Names the images of the installation's snapshots, without their tags.
@@ -169,6 +180,20 @@ pub(super) fn body(
 ) -> ContainerCreateBody {
     let filter = std::env::var("DEVGATE_AGENT_LOG").ok();
     body_with_filter(options, installation, workspace, shared, filter)
+}
+
+/// Has a container share the agent's program, which isn't worth a new container: one that was
+/// made without it gets a copy.
+pub(super) fn share_agent(body: &mut ContainerCreateBody, agent: &Path) {
+    let mount = Mount {
+        typ: Some(MountType::BIND),
+        source: Some(text(agent)),
+        target: Some(AGENT.to_owned()),
+        read_only: Some(true),
+        ..Mount::default()
+    };
+    let host = body.host_config.get_or_insert_default();
+    host.mounts.get_or_insert_default().push(mount);
 }
 
 /// Returns the same with this filter of the agent's log, which isn't worth a new

@@ -1,6 +1,8 @@
 //! The contract with real agents in a real engine, and what is special to containers.
 
+mod accounts;
 pub(super) mod installation;
+mod outside;
 mod snapshots;
 mod startup;
 
@@ -15,6 +17,7 @@ use bollard::query_parameters::{
 };
 
 use self::installation::{plain_options, real_containers};
+use super::containers::Fresh;
 use super::*;
 use crate::drivers::contract::{answers, contract, within, workspace};
 use crate::names::InstallationId;

@@ -95,11 +95,11 @@ pub(super) async fn telling<T>(
     }
 }
 
-/// Copies a folder of one container to the same place in another one, owners included.
+/// Copies a folder of one container into a folder of another one, owners included.
 pub(super) async fn copy_folder(
     engine: &Engine,
     (from, to): (&str, &str),
-    folder: &str,
+    (folder, into): (&str, &str),
     doing: &Doing<'_>,
 ) -> Result<(), DriverError> {
     let client = engine.patient_client().await?;
@@ -107,12 +107,7 @@ pub(super) async fn copy_folder(
         .path(folder)
         .build();
     let (chunks, carried) = counted(client.download_from_container(from, Some(options)));
-    let parent = folder.trim_end_matches('/').rsplit_once('/');
-    let parent = parent.map_or(
-        "/",
-        |(parent, _)| if parent.is_empty() { "/" } else { parent },
-    );
-    let options = UploadToContainerOptionsBuilder::new().path(parent).build();
+    let options = UploadToContainerOptionsBuilder::new().path(into).build();
     let upload = client.upload_to_container(to, Some(options), bollard::body_try_stream(chunks));
     let uploaded = telling(upload, &carried, doing, "copying the home").await;
     if let Some(error) = carried.failure() {

@@ -1,4 +1,4 @@
-//! What the homes take up, as the engine measures it.
+//! What the homes take up, with their workspaces' own volumes, as the engine measures it.
 //!
 //! The answer has had two forms, of which the client library knows the newer one alone:
 //! it is asked for and read here.
@@ -121,10 +121,10 @@ fn read(answer: Answer, installation: &InstallationId) -> HashMap<WorkspaceId, H
         let ours = labels.get(spec::INSTALLATION)? == installation.as_str();
         let id: WorkspaceId = labels.get(spec::WORKSPACE)?.parse().ok()?;
         let bytes = u64::try_from(volume.usage_data?.size).ok()?;
-        (ours && spec::is_home(&id, &volume.name)).then_some((id, bytes))
+        (ours && spec::is_volume(&id, &volume.name)).then_some((id, bytes))
     });
     let mut homes: HashMap<WorkspaceId, HomeSize> = HashMap::new();
-    // While one is restored there are two.
+    // While one is restored there are two, and volumes of its own are beside it.
     for (id, bytes) in sizes {
         let home = homes.entry(id).or_insert(HomeSize { bytes: 0, at });
         home.bytes = home.bytes.saturating_add(bytes);
@@ -155,13 +155,17 @@ mod tests {
             volume(&ids[2], &other, 5),
             json!({ "Name": "foreign", "Labels": null }),
         ];
+        let mut all = all.to_vec();
+        let mut own = volume(&ids[0], &installation, 1000);
+        own["Name"] = format!("devgate-{}-own-cafe", ids[0]).into();
+        all.push(own);
         for answer in [
             json!({ "LayersSize": 1, "Volumes": all }),
             json!({ "VolumeUsage": { "Items": all } }),
         ] {
             let sizes = read(serde_json::from_value(answer).unwrap(), &installation);
             assert_eq!(sizes.len(), 1);
-            assert_eq!(sizes[&ids[0]].bytes, 4096);
+            assert_eq!(sizes[&ids[0]].bytes, 5096);
         }
         assert!(read(Answer::default(), &installation).is_empty());
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::drivers::contract::{home, label, restored};
 use crate::drivers::{AgentCredentials, Issue, Snapshots as _};
 use crate::names::SnapshotId;
-use crate::workspaces::OwnMount;
+use crate::workspaces::{OwnMount, OwnMountKind};
 
 fn docker(it: &Installation, args: &[&str]) -> Output {
     let socket = format!("unix://{}", it.options.engine);
@@ -105,6 +105,114 @@ async fn a_snapshot_of_a_workspace_that_dials_in_has_no_key_of_it() {
         (put_back.uid(), put_back.mode()),
         (about.uid(), about.mode())
     );
+    // A gateway that ended before it put that back.
+    let nothing = bare::pack_nothing(&it.options, false).unwrap();
+    let engine = driver.containers.engine();
+    let name = spec::container(&workspace.id);
+    nothing.upload(engine, &name).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), "");
+    let found = it.docker_driver().start(&workspace).await.unwrap();
+    assert_eq!(found, Started::Found(pid));
+    let after = std::fs::read_to_string(&key).unwrap();
+    assert!(after.contains("PRIVATE KEY"));
+}
+
+#[tokio::test]
+async fn a_home_below_a_volume_of_the_image_is_kept_as_it_was() {
+    let mut it = real_containers();
+    let folder = it.folder.path().join("build");
+    std::fs::create_dir(&folder).unwrap();
+    let dockerfile = "FROM devgate-test/busybox\nVOLUME /home\nVOLUME /home/dev/cache\n";
+    std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+    let driver = it.docker_driver();
+    let installation = driver.containers.installation().clone();
+    let name = format!("devgate-{installation}:volumes");
+    let label = format!("devgate.installation={installation}");
+    let folder = folder.display().to_string();
+    let args = ["build", "-q", "--label", &label, "-t", &name, &folder];
+    assert!(docker(&it, &args).status.success());
+    it.options.image = name;
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let home_of = |workspace: &Workspace, pid| home(&driver, workspace, pid);
+    let first = home_of(&workspace, pid);
+    std::fs::create_dir(first.join("folder")).unwrap();
+    for file in ["file", "folder/other"] {
+        std::fs::write(first.join(file), "text").unwrap();
+    }
+    let id = SnapshotId::random();
+    driver
+        .take(&workspace, &id, &crate::drivers::contract::label())
+        .await
+        .unwrap();
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let second = home_of(&back, pid);
+    for file in ["file", "folder/other"] {
+        let read = std::fs::read_to_string(second.join(file));
+        assert_eq!(read.unwrap(), "text", "{file}");
+    }
+    let facts = std::fs::metadata(&second).unwrap();
+    assert_eq!((facts.uid(), facts.gid()), (1000, 1000));
+    // What is removed then isn't there again with the next one.
+    std::fs::remove_dir_all(second.join("folder")).unwrap();
+    let next = SnapshotId::random();
+    driver
+        .take(&back, &next, &crate::drivers::contract::label())
+        .await
+        .unwrap();
+    driver.stop(&back.id, GRACE).await.unwrap();
+    let last = restored(&back, &next);
+    let pid = up(&driver, &last).await;
+    let third = home_of(&last, pid);
+    assert!(third.join("file").exists() && !third.join("folder").exists());
+    driver.stop(&last.id, GRACE).await.unwrap();
+    driver.remove(&last.id).await.unwrap();
+    for snapshot in [next, id] {
+        driver.remove_snapshot(&snapshot).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_empty_home_is_restored_for_its_user() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let folder = home(&driver, &workspace, pid);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let found = std::fs::metadata(home(&driver, &back, pid)).unwrap();
+    assert_eq!((found.uid(), found.gid()), (1000, 1000));
+}
+
+#[tokio::test]
+async fn a_home_that_is_written_to_all_the_time_is_kept_and_goes_on() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let file = home(&driver, &workspace, pid).join("note");
+    std::fs::write(&file, "kept").unwrap();
+    let name = spec::container(&workspace.id);
+    let write = "while :; do dd if=/dev/zero of=/home/dev/big bs=1M count=40; done";
+    let exec = ["exec", "-d", "-u", "1000", &name, "/bin/sh", "-c", write];
+    assert!(docker(&it, &exec).status.success());
+    let id = SnapshotId::random();
+    driver.take(&workspace, &id, &label()).await.unwrap();
+    let state = inspect(&driver, &workspace).await.state.unwrap();
+    assert_eq!((state.running, state.paused), (Some(true), Some(false)));
+    assert_eq!(driver.doing(&workspace.id), None);
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let back = restored(&workspace, &id);
+    let pid = up(&driver, &back).await;
+    let read = std::fs::read_to_string(home(&driver, &back, pid).join("note"));
+    assert_eq!(read.unwrap(), "kept");
 }
 
 #[tokio::test]
