@@ -38,10 +38,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "login",
         "cli::terminal::login_shows_a_code_and_goes_on_once_it_is_approved",
     ),
-    (
-        "logs",
-        "cli::terminal::ctrl_c_ends_a_log_that_is_followed",
-    ),
+    ("logs", "cli::terminal::ctrl_c_ends_a_log_that_is_followed"),
     (
         "open",
         "cli::open::a_desktop_is_given_the_link_and_a_machine_without_one_prints_it",

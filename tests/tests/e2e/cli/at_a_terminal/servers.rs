@@ -29,11 +29,17 @@ pub(super) const COMMANDS: &[&str] = &[
 fn servers_are_started_here_and_left_elsewhere() {
     let machine = Machine::start();
     let session = Session::on(&machine, COMMANDS);
-    session.says("context list", &["SERVER ", "localhost  https://localhost:"]);
+    session.says(
+        "context list",
+        &["SERVER ", "localhost  https://localhost:"],
+    );
     session.says("context use local", &["local"]);
     session.says("context use localhost", &["localhost"]);
 
-    session.says("ssh-certificate get", &["ssh needs no registered key until "]);
+    session.says(
+        "ssh-certificate get",
+        &["ssh needs no registered key until "],
+    );
     assert_eq!(session.run("ssh-certificate renew", 0), "");
     session.says("ssh-certificate list", &["SERIAL ", "counts"]);
     let serial = value(&machine, "ssh-certificate list", "/0/serial");
