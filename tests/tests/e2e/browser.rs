@@ -160,6 +160,11 @@ fn an_editor_that_nobody_sits_at_lets_its_workspace_sleep() {
 }
 
 #[test]
+fn workspaces_open_in_programs_of_peoples_own() {
+    flow("editor-links", &[]);
+}
+
+#[test]
 fn everything_is_done_by_keyboard() {
     flow("keyboard", &[]);
 }
