@@ -51,13 +51,23 @@ pub(crate) struct Grep {
 impl Grep {
     /// Returns what looks for a pattern.
     pub(crate) fn new(pattern: &[u8], how: Matching) -> Result<Self, FileError> {
-        let matcher = RegexMatcherBuilder::new()
+        let pattern = shown(pattern);
+        // Whoever looks for them finds them; for all others they end a line.
+        let is_asked_for = pattern.contains('\r') || pattern.contains("\\r");
+        let mut builder = RegexMatcherBuilder::new();
+        builder
             .case_insensitive(how.ignore_case)
             .fixed_strings(how.fixed)
-            .line_terminator(Some(b'\n'))
+            // It searches many lines at once.
+            .multi_line(true)
+            .crlf(!is_asked_for)
             .size_limit(MAX_PATTERN)
-            .dfa_size_limit(MAX_PATTERN)
-            .build(&shown(pattern))
+            .dfa_size_limit(MAX_PATTERN);
+        if is_asked_for {
+            builder.line_terminator(Some(b'\n'));
+        }
+        let matcher = builder
+            .build(&pattern)
             .map_err(|error| FileError::Pattern {
                 what: "pattern",
                 error: error.to_string(),
@@ -114,13 +124,18 @@ pub(crate) fn grep(
         .after_context(grep.context)
         .heap_limit(Some(MAX_LINE))
         .line_number(true)
+        .line_terminator(grep.matcher.line_terminator().unwrap_or_default())
         .build();
+    let end = End {
+        binary: Some(0),
+        ..End::default()
+    };
     let mut search = Search {
         rules: Rules::new(root, from.as_fd(), grep.scope),
         base: real_path(from.as_fd()),
         searcher,
         grep,
-        end: End::default(),
+        end,
         to,
     };
     let stat = fstat(&from).at(b"")?;
@@ -279,6 +294,11 @@ impl Sink for Lines<'_> {
         self.end.found += 1;
         self.send(found.line_number(), found.bytes(), false)?;
         Ok(true)
+    }
+
+    fn binary_data(&mut self, _: &Searcher, _: u64) -> io::Result<bool> {
+        self.end.binary.iter_mut().for_each(|binary| *binary += 1);
+        Ok(false)
     }
 
     fn context(&mut self, _: &Searcher, found: &SinkContext<'_>) -> io::Result<bool> {

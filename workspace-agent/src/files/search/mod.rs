@@ -28,6 +28,9 @@ pub(super) struct End {
     truncated: bool,
     found: u64,
     unreadable: u64,
+    /// Files that aren't searched to their end, as they are no text; of contents alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary: Option<u64>,
 }
 
 impl Default for End {
@@ -37,6 +40,7 @@ impl Default for End {
             truncated: false,
             found: 0,
             unreadable: 0,
+            binary: None,
         }
     }
 }

@@ -76,8 +76,13 @@ impl Visitor for Finding<'_> {
             return Ok(Go::Home);
         }
         let stat = match statat(found.folder, found.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(Go::Past),
-            stat => stat.at(found.path)?,
+            // In a folder that may be read and not entered, say.
+            Err(_) => {
+                self.end.unreadable += 1;
+                return Ok(Go::In);
+            }
         };
         let target = if found.kind == FileType::Symlink {
             readlinkat(found.folder, found.name, Vec::new()).ok()

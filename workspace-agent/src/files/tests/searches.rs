@@ -149,3 +149,59 @@ fn searches_find_what_is_meant_and_leave_out_what_git_ignores() {
     let bad = search::Grep::new(b"main() {(", search::Matching::default());
     assert!(matches!(bad, Err(FileError::Pattern { .. })));
 }
+
+#[test]
+fn a_folder_that_may_be_read_and_not_entered_ends_no_search() {
+    let home = Home::new();
+    fs::create_dir(home.path("in/shut")).unwrap();
+    fs::write(home.path("in/shut/file.rs"), "").unwrap();
+    fs::write(home.path("in/z.rs"), "").unwrap();
+    for (path, mode) in [("in/shut", 0o744), ("in", 0o755), ("", 0o755)] {
+        allow(&home.path(path), mode);
+    }
+    let asked = search::Find {
+        name: Some(search::Glob::new(b"*.rs").unwrap()),
+        kind: None,
+        scope: search::Scope::default(),
+        limit: 100,
+    };
+    let found = as_nobody(|| {
+        let root = home.free();
+        let folder = search::folder(&root, b"in").unwrap();
+        lines(|out| search::find(&root, &home.names, folder, &asked, out))
+    });
+    assert_eq!(found.len(), 2, "{found:?}");
+    let end: serde_json::Value = serde_json::from_str(&found[1]).unwrap();
+    assert_eq!((&end["found"], &end["unreadable"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn the_end_of_a_line_is_found_before_a_carriage_return_and_binary_files_are_counted() {
+    let home = Home::new();
+    fs::write(home.path("in/dos"), "one end\r\nend two\r\n").unwrap();
+    fs::write(home.path("in/binary"), "end\0").unwrap();
+    let root = home.free();
+    let grepped = |pattern: &[u8]| -> Vec<serde_json::Value> {
+        let from = search::start(&root, b"in").unwrap();
+        let asked = search::Grep::new(pattern, search::Matching::default()).unwrap();
+        let found = lines(|out| search::grep(&root, from, &asked, out));
+        found
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let found = grepped(b"end$");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0]["text"], "one end");
+    assert_eq!(
+        found[0]["matches"],
+        serde_json::json!([{ "start": 4, "end": 7 }])
+    );
+    assert_eq!(
+        (&found[1]["binary"], &found[1]["found"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(grepped(b"^end").len(), 2, "in whichever line");
+    // Whoever looks for it finds it.
+    assert_eq!(grepped(b"two\\r").len(), 2);
+}
