@@ -18,6 +18,9 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly onDidChangeTreeData = this.changes.event;
   /** One node a server and a workspace: the editor knows them by identity. */
   private readonly nodes = new Map<string, Node>();
+  /** What the tree was last asked for, and what was below each server then. */
+  private servers: Live[] | undefined;
+  private readonly below = new WeakMap<Live, string>();
   private readonly subscriptions: { dispose: () => unknown }[] = [];
 
   constructor(private readonly model: Model) {
@@ -31,8 +34,8 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
         if (element.kind === "workspace") element.live.unfollowPorts(element.id);
       }),
       model.onDidChange((change) => {
-        const node = change && this.nodes.get(key(change.live, change.workspace));
-        this.changes.fire(node);
+        if (change) this.changes.fire(this.node(change.live, change.workspace));
+        else this.everything();
       }),
     );
   }
@@ -41,10 +44,28 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
+  /**
+   * Draws everything anew, and only what is there in another place from above: until that is drawn
+   * the editor knows none of the entries below, and a menu that is open would be of none.
+   */
+  private everything(): void {
+    const all = this.model.lives.all();
+    const { servers } = this;
+    if (servers?.length !== all.length || all.some((live, index) => live !== servers[index])) {
+      this.changes.fire(undefined);
+      return;
+    }
+    for (const live of all) {
+      if (this.below.get(live) !== outline(live)) this.changes.fire(this.node(live));
+      else for (const { id } of live.workspaces ?? []) this.changes.fire(this.node(live, id));
+    }
+  }
+
   getChildren(node?: Node): Node[] {
     switch (node?.kind) {
       case undefined:
-        return this.model.lives.all().map((live) => this.node(live));
+        this.servers = this.model.lives.all();
+        return this.servers.map((live) => this.node(live));
       case "server":
         return this.workspaces(node.live);
       case "workspace":
@@ -84,6 +105,7 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   }
 
   private workspaces(live: Live): Node[] {
+    this.below.set(live, outline(live));
     const words = (text: string, icon: string): Node => ({ kind: "words", text, icon });
     const problem = live.problem === undefined ? [] : [words(live.problem, "warning")];
     if (!live.workspaces) return problem.length > 0 ? problem : [words("Asking the server…", "loading~spin")];
@@ -101,6 +123,11 @@ export class Tree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     if (ports.length === 0) return [{ kind: "words", text: "Nothing listens on a port", icon: "info" }];
     return ports.map((port) => ({ kind: "port", live, id, port }));
   }
+}
+
+/** Returns what decides about a server's entry, and about which ones are below it. */
+function outline({ problem, signedOut, workspaces }: Live): string {
+  return JSON.stringify([problem, signedOut, workspaces?.map(({ id }) => id)]);
 }
 
 function key(live: Live, workspace = ""): string {
