@@ -54,22 +54,16 @@ export async function showView(editor) {
 }
 
 /**
- * Signs in, where the editor asks for the server's address: the address, the fingerprint, the
- * approval in the browser, and back. Returns the page that led back.
+ * Signs in, where the editor asks for the server's address: the address, the fingerprint (unless
+ * the server is known), the approval in the browser, and back. Returns the page that led back.
  *
  * Somebody with another browser than the editor's approves it there; nothing leads back then.
  */
-export async function signIn(editor, approver) {
+export async function signIn(editor, approver, { known = false } = {}) {
   const server = new URL(approver.page.url()).origin;
+  const opened = editor.context().waitForEvent("page", { timeout: SERVER });
   await type(editor, server);
-
-  // The authority's fingerprint, worked out here from what the gateway shows.
-  const { body: pem } = await approver.ask("GET", "/ca");
-  const hash = createHash("sha256").update(new X509Certificate(pem).raw).digest("base64").replace(/=+$/, "");
-  const dialog = editor.getByRole("dialog");
-  await dialog.getByText(`SHA256:${hash}`).waitFor();
-  const opened = editor.context().waitForEvent("page");
-  await dialog.getByRole("button", { name: "It Is the Same" }).click();
+  if (!known) await compare(editor, approver);
   let page = await opened;
   await page.waitForURL(/\/device#code=/);
   assert.ok(page.url().startsWith(`${server}/device#code=`));
@@ -89,6 +83,16 @@ export async function signIn(editor, approver) {
   const back = new URL(page.url());
   await page.close();
   return { back };
+}
+
+/** Says that the server's authority is the one that the gateway shows. */
+async function compare(editor, approver) {
+  // The authority's fingerprint, worked out here from what the gateway shows.
+  const { body: pem } = await approver.ask("GET", "/ca");
+  const hash = createHash("sha256").update(new X509Certificate(pem).raw).digest("base64").replace(/=+$/, "");
+  const dialog = editor.getByRole("dialog");
+  await dialog.getByText(`SHA256:${hash}`).waitFor();
+  await dialog.getByRole("button", { name: "It Is the Same" }).click();
 }
 
 /** Types an answer where the editor asks for one. */
@@ -130,6 +134,22 @@ export async function choose(editor, item, name) {
     return entry.evaluate((one) => one.matches(":focus") || one.parentElement.matches(".focused"));
   });
   await editor.keyboard.press("Enter");
+}
+
+/** Presses a button of what the editor asks before it goes on. */
+export async function answer(editor, name) {
+  await editor.locator(".monaco-dialog-box").getByRole("button", { name, exact: true }).click();
+}
+
+/** Returns what a notice of the editor's is in that has these words. */
+export function notice(editor, text) {
+  return editor.locator(".notification-list-item", { hasText: text }).first();
+}
+
+/** Returns what the terminal shows that the editor shows. */
+export async function screen(editor) {
+  const rows = await editor.locator(".terminal-wrapper.active .xterm-rows > div").allTextContents();
+  return rows.map((row) => row.replaceAll("\u00a0", " ").trimEnd()).join("\n");
 }
 
 /** Returns what Remote-SSH was given so far. */

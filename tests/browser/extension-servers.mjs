@@ -4,7 +4,19 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { choose, command, handedOver, install, openEditor, pick, settings, showView, signIn, type } from "./extension-lib.mjs";
+import {
+  choose,
+  command,
+  handedOver,
+  install,
+  notice,
+  openEditor,
+  pick,
+  settings,
+  showView,
+  signIn,
+  type,
+} from "./extension-lib.mjs";
 import { assert, flow, required, SOON, until, url } from "./lib.mjs";
 
 /** Until nothing goes on in a workspace of the template below, and a start before it. */
@@ -128,8 +140,4 @@ async function staysAwake(ada, editor) {
   await next.getByRole("button", longer).click();
   await notice(editor, "it isn't kept awake").waitFor();
   assert.deepEqual(await leases(doze), []);
-}
-
-function notice(editor, text) {
-  return editor.locator(".notification-list-item", { hasText: text }).first();
 }

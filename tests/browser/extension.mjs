@@ -4,7 +4,18 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { choose, handedOver, home, included, inline, install, openEditor, settings, signIn } from "./extension-lib.mjs";
+import {
+  choose,
+  handedOver,
+  home,
+  included,
+  inline,
+  install,
+  openEditor,
+  screen,
+  settings,
+  signIn,
+} from "./extension-lib.mjs";
 import { assert, flow, required, SOON, until } from "./lib.mjs";
 
 const pictures = required("DEVGATE_SCREENSHOTS");
@@ -13,7 +24,7 @@ await flow("extension", async (arrive) => {
   const ada = await arrive();
   await ada.signInByLink(required("DEVGATE_LINK"));
   const { body: me } = await ada.ask("GET", "/me");
-  const { body: made } = await ada.ask("POST", "/workspaces", { name: "other", start: false });
+  const made = await stopped(ada);
   const { body: connection } = await ada.ask("GET", "/connection");
 
   await install(ada, me);
@@ -37,11 +48,11 @@ await flow("extension", async (arrive) => {
   // The tree: both workspaces, their states, and what the one that runs uses.
   const item = (name) => editor.getByRole("treeitem", { name });
   await item(/^default, running · CPU .*B$/).waitFor();
-  await item(/^other, created/).waitFor();
+  await item(/^other, stopped/).waitFor();
   await editor.getByRole("button", { name: /default: (< )?\d+ ms/ }).first().waitFor();
   await editor.screenshot({ path: join(pictures, "extension-tree.png") });
 
-  // It starts a workspace; an event shows it, and the gateway agrees.
+  // It starts a workspace that was stopped; an event shows it, and the gateway agrees.
   await inline(item(/^other/), "Start");
   await item(/^other, running/).waitFor();
   const { body: other } = await ada.ask("GET", `/workspaces/${made.id}`);
@@ -65,9 +76,14 @@ await flow("extension", async (arrive) => {
   await hears(ada, editor, { item, made });
 });
 
-async function screen(editor) {
-  const rows = await editor.locator(".terminal-wrapper.active .xterm-rows > div").allTextContents();
-  return rows.map((row) => row.replaceAll("\u00a0", " ").trimEnd()).join("\n");
+/** Makes a workspace that ran and was stopped. */
+async function stopped(ada) {
+  const { body: made } = await ada.ask("POST", "/workspaces", { name: "other", start: true });
+  const is = async (state) => (await ada.ask("GET", `/workspaces/${made.id}`)).body.state === state;
+  await until("it runs", SOON, () => is("running"));
+  await ada.ask("POST", `/workspaces/${made.id}/stop`);
+  await until("it is stopped", SOON, () => is("stopped"));
+  return made;
 }
 
 /** A port appears below its workspace; its address is copied, and others may open it. */

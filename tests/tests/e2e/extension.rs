@@ -18,13 +18,13 @@ mod browser {
     }
 
     #[track_caller]
-    fn editor(name: &str) -> Editor {
+    fn editor(name: &str, settings: &[(&str, &str)]) -> Editor {
         program("ssh");
         let folder = TempDir::new().unwrap();
         symlink(code_server(), folder.path().join("code-server")).unwrap();
         let inherited = env::var("PATH").unwrap();
         let path = format!("{}:{inherited}", folder.path().display());
-        let mut flow = Flow::prepare(name, &[("PATH", &path)]);
+        let mut flow = Flow::prepare(name, &[&[("PATH", path.as_str())], settings].concat());
         flow.node.env("CODE_SERVER", code_server());
         Editor {
             flow,
@@ -42,14 +42,21 @@ mod browser {
 
     #[test]
     fn the_extension_signs_in_shows_starts_and_opens_workspaces() {
-        let mut editor = editor("extension");
+        let mut editor = editor("extension", &[]);
         let _ = run(&mut editor.flow.node, b"", FLOW).ok();
+    }
+
+    #[test]
+    fn the_extension_signs_in_again_stops_restarts_and_shows_logs() {
+        let startup = [("DEVGATE_STARTUP_SCRIPT", "echo begun-$DEVGATE_WORKSPACE")];
+        let mut editor = editor("extension-commands", &startup);
+        let _ = run(&mut editor.flow.node, b"", 2 * FLOW).ok();
     }
 
     #[test]
     fn the_extension_tells_servers_apart_creates_and_keeps_awake() {
         let second = Flow::prepare("extension-servers", &[]);
-        let mut editor = editor("extension-servers");
+        let mut editor = editor("extension-servers", &[]);
         let node = &mut editor.flow.node;
         node.env("DEVGATE_SECOND_LINK", link(&second));
         // A workspace falls asleep in it.
