@@ -136,6 +136,15 @@ impl Row {
         format!("{mark} {what} {} {sign} {}", short(value), short(aim.limit))
     }
 
+    /// Its medians in a line, for whoever waits for the table.
+    fn told(&self) -> String {
+        let kinds = self.kinds().iter();
+        let medians: Vec<_> = kinds
+            .filter_map(|&kind| Some(format!("{} {}", kind.label(), short(self.median(kind)?))))
+            .collect();
+        format!("{}, {}: {}", self.name, self.unit, medians.join(", "))
+    }
+
     fn json(&self) -> Value {
         let peers: serde_json::Map<_, _> = self
             .samples
@@ -175,7 +184,9 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Adds a row, and shows it at once: the whole takes long.
     pub(super) fn add(&mut self, row: Row) {
+        eprintln!("{}", row.told());
         self.rows.push(row);
     }
 
