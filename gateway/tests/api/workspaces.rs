@@ -14,7 +14,7 @@ use crate::client::Site;
 use crate::home::Home;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_workspace_is_created_stopped_started_and_deleted_with_its_states_shown_live() {

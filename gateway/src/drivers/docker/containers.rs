@@ -160,6 +160,16 @@ impl Containers {
         wanted: &ContainerCreateBody,
         build: Option<&Build>,
     ) -> Result<Prepared, DriverError> {
+        // What the engine is asked is large.
+        Box::pin(self.find_or_make(id, wanted, build)).await
+    }
+
+    async fn find_or_make(
+        &self,
+        id: &WorkspaceId,
+        wanted: &ContainerCreateBody,
+        build: Option<&Build>,
+    ) -> Result<Prepared, DriverError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = self.find(id).await? {

@@ -292,7 +292,7 @@ mod tests {
         for (file, expected) in [(None, true), (Some("dev/file"), false)] {
             let mut files = Files::new();
             files.folder("dev", 0o755, (7, 8)).unwrap();
-            for path in file {
+            if let Some(path) = file {
                 files.file(path, 0o644, b"").unwrap();
             }
             let found = first(&files.0.into_inner().unwrap()).unwrap();

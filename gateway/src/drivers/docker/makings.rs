@@ -68,12 +68,12 @@ mod tests {
         let (begun, has_begun) = oneshot::channel();
         let (make, may_make) = oneshot::channel::<()>();
         {
-            let made = makings.make(&id, async move {
+            let asked = makings.make(&id, async move {
                 begun.send(()).ok();
                 may_make.await.ok();
             });
-            let mut made = Box::pin(made);
-            assert_eq!(poll!(&mut made), Poll::Pending);
+            let mut asked = Box::pin(asked);
+            assert_eq!(poll!(&mut asked), Poll::Pending);
             has_begun.await.unwrap();
         }
         let mut ended = Box::pin(makings.ended(&id));

@@ -160,8 +160,8 @@ mod tests {
     fn cookies_that_are_no_text_pass_both_ways_beside_the_gateways() {
         let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
         let mut headers = HeaderMap::new();
-        let sent = value(b"x=\xe4; __Host-devgate=s3cret; y=\xc3\xa0; \xff");
-        headers.insert("cookie", sent);
+        let received = value(b"x=\xe4; __Host-devgate=s3cret; y=\xc3\xa0; \xff");
+        headers.insert("cookie", received);
         strip_cookies(&mut headers, ours);
         assert_eq!(headers["cookie"], value(b"x=\xe4; y=\xc3\xa0; \xff"));
         let set: &[&[u8]] = &[

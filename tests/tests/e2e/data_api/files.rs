@@ -128,7 +128,7 @@ fn what_the_kernel_makes_up_is_read_to_its_end(target: &Target) {
     let api = Api::of(target);
     // Of no size, and of a page that isn't full.
     for path in ["/proc/version", "/sys/devices/system/cpu/online"] {
-        let seen = target.ssh().run(&format!("cat {path}")).ok().out();
+        let seen = target.ssh().run(format!("cat {path}")).ok().out();
         assert_eq!(api.file(&format!("/files/content?path={path}"), &[]).text(), seen);
     }
 }

@@ -68,10 +68,6 @@ pub struct GrepQuery {
 /// One line of what is found by name: an entry, or, last, how it ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it describes lines, and is never made"
-)]
 pub enum FindLine {
     /// What was found.
     Found(Entry),
