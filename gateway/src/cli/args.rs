@@ -9,7 +9,7 @@ use super::failure::{EXIT_CODES, Failure, Kind};
 use super::{
     certificate, completions, config_ssh, configuration, context, cp, deleted, doctor, exec,
     forward, history, keys, lifetime, limits, login, logs, open, output, proxy, renaming, secrets,
-    sleep, snapshots, ssh, templates, tokens, users, workspaces,
+    sleep, snapshots, ssh, status, templates, tokens, users, workspaces,
 };
 use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
@@ -174,7 +174,7 @@ pub(super) enum Command {
     ///
     /// Of a server elsewhere it shows what a person may see of it: its address, who one is
     /// there, and its host keys; --json has other keys then.
-    Status(workspaces::Status),
+    Status(status::Status),
     /// Show what people may have, and have
     Limits(limits::Command),
     /// Take, restore and copy snapshots of workspaces

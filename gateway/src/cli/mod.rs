@@ -34,6 +34,7 @@ mod serve;
 mod sleep;
 mod snapshots;
 mod ssh;
+mod status;
 mod templates;
 mod there;
 mod tokens;
@@ -98,7 +99,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Why(command) => sleep::why(&mut client(&source)?, command).await,
         Command::KeepAwake(command) => sleep::keep_awake(&mut client(&source)?, command).await,
         Command::Schedule(command) => sleep::schedule(&mut client(&source)?, command).await,
-        Command::Status(command) => workspaces::status(&mut client(&source)?, command).await,
+        Command::Status(command) => status::run(&mut client(&source)?, command).await,
         Command::Limits(command) => limits::run(&mut client(&source)?, command).await,
         Command::Logs(command) => logs::logs(&mut client(&source)?, command).await,
         Command::Snapshots(command) => snapshots::run(&mut client(&source)?, command).await,

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use super::client::{Client, segment};
 use super::confirm::confirm;
+use super::deleted;
 use super::failure::{Failure, Kind};
 use super::output::{self, Format, Progress, printable, table};
-use super::{deleted, lifetime, there};
+use super::status::startup_failure;
 use crate::config::{Cpus, Period, Size};
 use crate::http::admin::wire::{
-    AfterCreate, KilledProgram, NewWorkspace, RebuildWorkspace, ServerStatus, StateName,
-    WorkspaceView,
+    AfterCreate, NewWorkspace, RebuildWorkspace, StateName, WorkspaceView,
 };
 use crate::identity::Target;
 use crate::names::{TemplateName, UserName, WorkspaceName};
@@ -97,16 +97,6 @@ pub(super) struct Act {
     workspaces: Vec<Target>,
     #[command(flatten)]
     waiting: Waiting,
-    #[command(flatten)]
-    format: Format,
-}
-
-/// `devgate status`.
-#[derive(Debug, Args)]
-pub(super) struct Status {
-    /// WORKSPACE, or WORKSPACE.OWNER; without one, the server
-    #[arg(value_name = "WORKSPACE")]
-    workspace: Option<Target>,
     #[command(flatten)]
     format: Format,
 }
@@ -298,41 +288,6 @@ pub(super) async fn reach(
     views.iter().try_for_each(|view| succeeded(view, action))
 }
 
-/// Shows the server, or a workspace.
-pub(super) async fn status(client: &mut Client, command: Status) -> Result<(), Failure> {
-    let Some(target) = command.workspace else {
-        if let Some(rest) = client.there() {
-            return there::status(rest, command.format).await;
-        }
-        let status: ServerStatus = client.get("/status").await?;
-        return command.format.print(&status, server);
-    };
-    let view = show(client, &target).await?;
-    command.format.print(&view, |view| {
-        let mut text = rows(std::slice::from_ref(view));
-        if let Some(failure) = &view.failure {
-            text.extend(["\n", &printable(&failure.detail), "\n"]);
-        } else if let Some(why) = startup_failure(view) {
-            text.extend(["\n", &why, "\n"]);
-        } else if let Some(doing) = &view.doing {
-            text.extend(["\n", &printable(doing), "\n"]);
-        }
-        if view.expires.is_some() {
-            text.extend(["\n", &lifetime::lives(view)]);
-        }
-        if let Some(killed) = &view.out_of_memory {
-            text.extend(["\n", &out_of_memory(killed), "\n"]);
-        }
-        if !view.notices.is_empty() {
-            text.push_str("\nIn its repository, and not done:\n");
-            for notice in &view.notices {
-                text.extend(["  ", &printable(notice), "\n"]);
-            }
-        }
-        text
-    })
-}
-
 pub(super) async fn show(client: &mut Client, target: &Target) -> Result<WorkspaceView, Failure> {
     client
         .get(&format!("/workspaces/{}", segment(&target.to_string())))
@@ -406,20 +361,11 @@ fn note_startup(view: &WorkspaceView) {
     }
 }
 
-/// Returns why a workspace's start-up failed, with the next step, where it did.
-fn startup_failure(view: &WorkspaceView) -> Option<String> {
-    let why = printable(view.startup_failure.as_ref()?);
-    let target = format!("{}.{}", view.name, view.owner);
-    Some(format!(
-        "the start-up of {target} failed ({why}): `devgate logs --startup {target}` tells more"
-    ))
-}
-
 pub(super) fn deleted_meanwhile() -> Failure {
     Failure::new(Kind::NotFound, "the workspace was deleted meanwhile")
 }
 
-fn rows(workspaces: &[WorkspaceView]) -> String {
+pub(super) fn rows(workspaces: &[WorkspaceView]) -> String {
     let rows: Vec<_> = workspaces
         .iter()
         .map(|view| {
@@ -445,18 +391,6 @@ fn rows(workspaces: &[WorkspaceView]) -> String {
     table(["NAME", "OWNER", "STATE", "TEMPLATE", "CREATED"], &rows)
 }
 
-fn out_of_memory(killed: &KilledProgram) -> String {
-    let program = match (&killed.program, killed.pid) {
-        (Some(program), Some(pid)) => format!("{} ({pid})", printable(program)),
-        (Some(program), None) => printable(program),
-        (None, _) => "a program".to_owned(),
-    };
-    format!(
-        "{program} was killed at {}: the workspace's memory was used up",
-        output::time(killed.time)
-    )
-}
-
 pub(super) fn sentence(view: &WorkspaceView) -> String {
     format!("{}.{} is {}\n", view.name, view.owner, word(view.state))
 }
@@ -473,30 +407,4 @@ pub(super) const fn word(state: StateName) -> &'static str {
         StateName::Unreachable => "unreachable",
         StateName::Deleted => "deleted",
     }
-}
-
-fn server(status: &ServerStatus) -> String {
-    let mut lines = Vec::new();
-    let mut line = |name: &str, value: String| lines.push(format!("{name:<12}{value}\n"));
-    line("version", status.version.clone());
-    line("pid", status.pid.to_string());
-    line("started", output::time(status.started));
-    line("data", printable(&status.data_dir.display().to_string()));
-    line("ssh", status.ssh.clone());
-    line("https", format!("https://{}/", status.http));
-    if let Some(fingerprint) = &status.ca_fingerprint {
-        line("authority", fingerprint.clone());
-    }
-    for key in &status.host_keys {
-        line(
-            "host key",
-            format!("{} ({})", key.fingerprint, key.algorithm),
-        );
-    }
-    line("users", status.users.to_string());
-    line(
-        "workspaces",
-        format!("{}, {} running", status.workspaces, status.running),
-    );
-    lines.concat()
 }

@@ -151,10 +151,17 @@ impl Sleep {
         let (left, slept): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|left| ran(&left.workspace));
         let slept = slept.into_iter();
+        let mut slept: HashMap<_, _> = slept.map(|slept| (slept.workspace, slept.looked)).collect();
+        let asleep = records.iter().filter(|it| it.intent == Intent::Sleep);
+        for record in asleep {
+            // It fell asleep just before the gateway ended.
+            let id = record.workspace.id.clone();
+            slept.entry(id).or_insert(record.changed);
+        }
         let left = left.into_iter();
         Ok(Self(Arc::new(Inner {
             left: Mutex::new(left.map(|left| (left.workspace.clone(), left)).collect()),
-            slept: Mutex::new(slept.map(|slept| (slept.workspace, slept.looked)).collect()),
+            slept: Mutex::new(slept),
             sleepers: Mutex::default(),
             store: parts.store,
             workspaces: parts.workspaces,

@@ -212,13 +212,16 @@ export class Files {
     await gone(this.#transport.send(sending));
   }
 
-  /** Reads a folder as an archive. */
+  /**
+   * Reads a folder as an archive. What may not be read has it refused, or, with
+   * `unreadable: "skip"`, is left out.
+   */
   async downloadTree(
     path: FilePath,
-    options: CallOptions & { format?: ArchiveFormat } = {},
+    options: CallOptions & { format?: ArchiveFormat; unreadable?: "refuse" | "skip" } = {},
   ): Promise<ReadableStream<Uint8Array>> {
-    const { format, signal } = options;
-    const query = { path: asked(path), format };
+    const { format, unreadable, signal } = options;
+    const query = { path: asked(path), format, unreadable };
     const answer = await this.#transport.send({
       method: "GET",
       path: this.#path("/tree"),

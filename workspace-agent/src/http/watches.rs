@@ -167,7 +167,7 @@ async fn begin(
     confined: Option<Vec<u8>>,
     asked: Create,
 ) -> Result<Arc<Watch>, Problem> {
-    let path = files::path(asked.path, asked.raw_path);
+    let path = files::path(asked.path, asked.raw_path)?;
     if path.contains(&0) || path.len() > MAX_PATH {
         let detail = "`path` has at most 4096 bytes, and no NUL";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-path", detail));
@@ -234,6 +234,10 @@ fn short(pairs: Vec<(String, String)>) -> Result<Create, Problem> {
             "exclude" => asked.exclude.get_or_insert_default().push(value),
             _ => return Err(Problem::bad_request(format!("there is no `{name}`"))),
         }
+    }
+    if asked.raw_path.is_some() && asked.path.is_empty() {
+        // A query needs none to be shown.
+        ".".clone_into(&mut asked.path);
     }
     Ok(asked)
 }

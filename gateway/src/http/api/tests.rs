@@ -18,6 +18,20 @@ fn the_documents_file_is_what_is_served() {
 }
 
 #[test]
+fn no_parameter_is_to_be_of_two_types_at_once() {
+    let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    let parameters = operations.filter_map(|operation| operation["parameters"].as_array());
+    for parameter in parameters.flatten() {
+        let all = parameter["schema"]["allOf"].as_array();
+        let mut types: Vec<_> = all.into_iter().flatten().map(|one| &one["type"]).collect();
+        types.dedup();
+        assert!(types.len() < 2, "nothing fits {parameter}");
+    }
+}
+
+#[test]
 fn every_operation_has_a_handler_or_is_the_proxys() {
     // A route without its operation isn't served, so an id that is misspelt in one of
     // the two leaves the operation open.

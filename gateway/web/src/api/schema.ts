@@ -12171,10 +12171,10 @@ export interface operations {
             query: {
                 /** @description The folder's path; a relative one begins at the home, an empty one is the home. */
                 path: string;
-                /** @description What kind of archive. */
-                format?: ("tar" | "tar.gz" | "zip") & Record<string, never>;
-                /** @description What becomes of what the workspace's user may not read. */
-                unreadable?: ("refuse" | "skip") & Record<string, never>;
+                /** @description What kind of archive; a tar unless said. */
+                format?: "tar" | "tar.gz" | "zip";
+                /** @description What becomes of what the workspace's user may not read; refused unless said. */
+                unreadable?: "refuse" | "skip";
             };
             header?: never;
             path: {
@@ -12304,8 +12304,8 @@ export interface operations {
             query: {
                 /** @description The folder's path; a relative one begins at the home, an empty one is the home. */
                 path: string;
-                /** @description What kind of archive. */
-                format?: ("tar" | "tar.gz" | "zip") & Record<string, never>;
+                /** @description What kind of archive; a tar unless said. */
+                format?: "tar" | "tar.gz" | "zip";
             };
             header?: never;
             path: {

@@ -146,18 +146,38 @@ fn a_cut_is_gone_over_both_ways() {
     let file = machine.folder().join("file");
     let bytes = noise(&file, 96 << 20);
     let going = machine.start_running(&["cp", text(&file), "default:up"]);
-    let cuts = cut_while(&proxy, going);
+    let cuts = cut_while(&proxy, going, || remembered(&machine) == 1);
     assert!(cuts > 0, "it was over before it was cut");
     assert!(fs::read(home.join("up")).unwrap() == bytes, "another file");
     let back = machine.folder().join("back");
     let coming = machine.start_running(&["cp", "default:up", text(&back)]);
-    cut_while(&proxy, coming);
+    let is_part = |name: &str| name.ends_with(".part");
+    cut_while(&proxy, coming, || count(machine.folder(), is_part) == 1);
     assert!(fs::read(&back).unwrap() == bytes, "another file came back");
 }
 
-/// Cuts the connection again and again while a command runs; returns how often.
-fn cut_while(proxy: &Proxy, mut running: Running) -> u32 {
+/// Tells how many uploads can be gone on with.
+fn remembered(machine: &Machine) -> usize {
+    // What was being written when it was killed has another name.
+    let is_key = |name: &str| name.len() == 16 && name.chars().all(|c| c.is_ascii_hexdigit());
+    count(&machine.home.join(".config/devgate/uploads"), is_key)
+}
+
+/// Counts what is in a folder, if that is there, by the names.
+fn count(folder: &Path, is_one: impl Fn(&str) -> bool) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| is_one(&entry.file_name().to_string_lossy()))
+        .count()
+}
+
+/// Cuts the connection again and again while a command runs, once it has begun; returns how
+/// often.
+fn cut_while(proxy: &Proxy, mut running: Running, has_begun: impl Fn() -> bool) -> u32 {
     let mut cuts = 0;
+    until(SOON, "its beginning", || {
+        has_begun() || running.ended().is_some()
+    });
     until(LIMIT * 2, "the end of the copy", || {
         std::thread::sleep(std::time::Duration::from_millis(400));
         if running.ended().is_some() {
@@ -179,22 +199,15 @@ fn the_next_command_goes_on_where_one_was_killed() {
     by_way_of(&machine, &proxy);
     let file = machine.folder().join("file");
     let bytes = noise(&file, 64 << 20);
-    let uploads = machine.home.join(".config/devgate/uploads");
-    // What was being written when it was killed has another name.
-    let is_key = |name: &str| name.len() == 16 && name.chars().all(|c| c.is_ascii_hexdigit());
-    let remembered = || {
-        let entries = fs::read_dir(&uploads).into_iter().flatten().flatten();
-        entries
-            .filter(|entry| is_key(&entry.file_name().to_string_lossy()))
-            .count()
-    };
     let going = machine.start_running(&["cp", text(&file), "default:up"]);
-    until(SOON, "an upload that is remembered", || remembered() == 1);
+    until(SOON, "an upload that is remembered", || {
+        remembered(&machine) == 1
+    });
     proxy.stall();
     drop(going);
     proxy.cut();
     machine.ok(&["cp", text(&file), "default:up"]);
-    assert_eq!(remembered(), 0);
+    assert_eq!(remembered(&machine), 0);
     let home = machine.target.gateway().home();
     assert!(fs::read(home.join("up")).unwrap() == bytes, "another file");
 }

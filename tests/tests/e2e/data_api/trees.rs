@@ -31,6 +31,8 @@ fn a_name_that_is_no_text_is_moved_copied_and_watched_by_what_is_told_of_it(targ
     assert_eq!(post(&api, "/files/mode", &mode).json(200)["mode"], "0600");
     let made = post(&api, "/files/folder", &json!({ "path": "-", "raw_path": "odd/%FD" })).json(201);
     assert!(made["raw_path"].as_str().unwrap().ends_with("/odd/%FD"));
+    let unnamed = json!({ "path": "", "raw_path": "odd/%FA" });
+    post(&api, "/files/folder", &unnamed).refused(400, "bad-request");
     let _ = post(&api, "/files/link", &json!({ "path": "-", "raw_path": "odd/%FC", "target": "odd" }))
         .json(201);
     let begun = post(&api, "/files/uploads", &json!({ "path": "-", "raw_path": "odd/%FB", "size": 0 }));

@@ -160,8 +160,8 @@ fn a_purged_workspace_leaves_nothing_in_the_engine() {
     assert_eq!(it.all("volume").len(), 1);
     let left = fs::read_dir(gateway.data().join("docker")).unwrap().count();
     assert_eq!(
-        left, 2,
-        "the other workspace's folder and the installation's id"
+        left, 3,
+        "the other workspace's folder, the installation's id and the agent's program"
     );
 }
 

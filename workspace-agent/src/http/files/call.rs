@@ -54,13 +54,24 @@ fn decode(text: &str) -> Vec<u8> {
     percent_decode(spaced.as_bytes()).collect()
 }
 
+/// Longest path that is shown, in characters.
+const MAX_TEXT: usize = 4096;
+
 /// Returns the path that a body names: the one that is percent-encoded, where there is one,
 /// as not every path is a text.
-pub(in crate::http) fn path(text: String, raw: Option<String>) -> Vec<u8> {
-    match raw {
-        Some(raw) => percent_decode(raw.as_bytes()).collect(),
-        None => text.into_bytes(),
+///
+/// # Errors
+/// Where the text beside it is none that may stand there.
+pub(in crate::http) fn path(text: String, raw: Option<String>) -> Result<Vec<u8>, Problem> {
+    let Some(raw) = raw else {
+        return Ok(text.into_bytes());
+    };
+    if text.is_empty() || text.chars().count() > MAX_TEXT {
+        let detail = "beside the percent-encoded path there is one to be shown, of 1 to 4096 \
+                      characters";
+        return Err(Problem::bad_request(detail));
     }
+    Ok(percent_decode(raw.as_bytes()).collect())
 }
 
 impl Call {

@@ -62,7 +62,7 @@ pub(super) async fn folder(
         .map(|mode| call::mode(&mode, 0o777))
         .transpose()?;
     let root = call.root(&agent);
-    let path = call::path(asked.path, asked.raw_path);
+    let path = call::path(asked.path, asked.raw_path)?;
     let parents = asked.parents.unwrap_or(false);
     let done =
         blocking(move || files::make_folder(&root()?, agent.files().names(), &path, mode, parents));
@@ -109,8 +109,8 @@ async fn bring(
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
     let place = agent.files().heavy().await?;
-    let from = call::path(asked.from, asked.raw_from);
-    let to = call::path(asked.to, asked.raw_to);
+    let from = call::path(asked.from, asked.raw_from)?;
+    let to = call::path(asked.to, asked.raw_to)?;
     let replace = Replace::when(asked.overwrite.unwrap_or(false));
     let entry = blocking(move || {
         let _place = place;
@@ -132,7 +132,7 @@ pub(super) async fn mode(
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
     let place = place(&agent, depth).await?;
-    let path = call::path(asked.path, asked.raw_path);
+    let path = call::path(asked.path, asked.raw_path)?;
     let entry = blocking(move || {
         let _place = place;
         files::set_mode(&root()?, agent.files().names(), &path, mode, depth, &stop)
@@ -147,7 +147,7 @@ pub(super) async fn link(
 ) -> Result<(StatusCode, Json<Entry>), Problem> {
     call.knows(&[])?;
     let root = call.root(&agent);
-    let path = call::path(asked.path, asked.raw_path);
+    let path = call::path(asked.path, asked.raw_path)?;
     let entry = blocking(move || {
         let target = asked.target.as_bytes();
         files::link(&root()?, agent.files().names(), &path, target)

@@ -47,7 +47,7 @@ pub(super) async fn create(
         return Err(Problem::bad_request("no file is as large as size says"));
     }
     let ask = Ask {
-        path: call::path(asked.path, asked.raw_path),
+        path: call::path(asked.path, asked.raw_path)?,
         size: asked.size,
         sha256: asked.sha256.as_deref().map(digest).transpose()?,
         mode: asked

@@ -220,11 +220,11 @@ pub struct DownloadTreeQuery {
     /// The folder's path; a relative one begins at the home, an empty one is the home.
     #[param(max_length = 4096)]
     pub path: String,
-    /// What kind of archive.
-    #[param(inline, default = "tar")]
+    /// What kind of archive; a tar unless said.
+    #[param(inline)]
     pub format: Option<ArchiveFormat>,
-    /// What becomes of what the workspace's user may not read.
-    #[param(inline, default = "refuse")]
+    /// What becomes of what the workspace's user may not read; refused unless said.
+    #[param(inline)]
     pub unreadable: Option<Unreadable>,
 }
 
@@ -245,8 +245,8 @@ pub struct TreeQuery {
     /// The folder's path; a relative one begins at the home, an empty one is the home.
     #[param(max_length = 4096)]
     pub path: String,
-    /// What kind of archive.
-    #[param(inline, default = "tar")]
+    /// What kind of archive; a tar unless said.
+    #[param(inline)]
     pub format: Option<ArchiveFormat>,
 }
 

@@ -199,9 +199,14 @@ class AsyncFiles:
         query = {"path": asked(path), "recursive": recursive}
         await gone(self._transport, self._base, query, timeout=None)
 
-    async def download_tree(self, path: FilePath, *, format: str = "tar") -> AsyncIterator[bytes]:
-        """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``."""
-        query = {"path": asked(path), "format": format}
+    async def download_tree(
+        self, path: FilePath, *, format: str = "tar", unreadable: Optional[str] = None
+    ) -> AsyncIterator[bytes]:
+        """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``.
+
+        What may not be read has it refused, or, with ``unreadable="skip"``, is left out.
+        """
+        query = {"path": asked(path), "format": format, "unreadable": unreadable}
         where = f"{self._base}/tree"
         async with self._transport.stream("GET", where, query=query, timeout=None) as answer:
             async for part in answer.aiter_raw():

@@ -197,9 +197,14 @@ class Files:
         query = {"path": asked(path), "recursive": recursive}
         gone(self._transport, self._base, query, timeout=None)
 
-    def download_tree(self, path: FilePath, *, format: str = "tar") -> Iterator[bytes]:
-        """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``."""
-        query = {"path": asked(path), "format": format}
+    def download_tree(
+        self, path: FilePath, *, format: str = "tar", unreadable: Optional[str] = None
+    ) -> Iterator[bytes]:
+        """Yields a folder as an archive: ``tar``, ``tar.gz`` or ``zip``.
+
+        What may not be read has it refused, or, with ``unreadable="skip"``, is left out.
+        """
+        query = {"path": asked(path), "format": format, "unreadable": unreadable}
         where = f"{self._base}/tree"
         with self._transport.stream("GET", where, query=query, timeout=None) as answer:
             for part in answer.iter_raw():
