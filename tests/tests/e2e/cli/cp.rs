@@ -151,7 +151,7 @@ fn a_cut_is_gone_over_both_ways() {
     assert!(fs::read(home.join("up")).unwrap() == bytes, "another file");
     let back = machine.folder().join("back");
     let coming = machine.start_running(&["cp", "default:up", text(&back)]);
-    let is_part = |name: &str| name.ends_with(".part");
+    let is_part = |name: &str| Path::new(name).extension().is_some_and(|it| it == "part");
     cut_while(&proxy, coming, || count(machine.folder(), is_part) == 1);
     assert!(fs::read(&back).unwrap() == bytes, "another file came back");
 }
