@@ -50,6 +50,8 @@ await flow("terminal", async (arrive) => {
   const beside = new Shell(other);
   await beside.shows(/25 written/);
   await again.type(":q!");
+  // What is typed while vim ends is lost, as in any terminal.
+  await again.shows(/[#$] *$/m);
   await again.type("clear; echo from-one-tab");
   await beside.shows("from-one-tab");
 
