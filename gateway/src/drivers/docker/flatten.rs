@@ -13,7 +13,7 @@ use tracing::info;
 use super::containers::{Containers, PATIENCE};
 use super::doings::Doing;
 use super::engine::{is_conflict, is_missing};
-use super::{spec, transfer};
+use super::{image, spec, transfer};
 use crate::drivers::DriverError;
 use crate::names::SnapshotId;
 
@@ -124,6 +124,8 @@ impl Containers {
         match client.remove_image(name, Some(options), None).await {
             Ok(_) => Ok(true),
             Err(error) if is_missing(&error) || is_conflict(&error) => Ok(false),
+            // Of two that remove one at the same time, the engine tells one that it fails.
+            Err(_) if image::find(self.engine(), name).await?.is_none() => Ok(false),
             Err(error) => Err(self.engine().failed("remove an image", error)),
         }
     }

@@ -25,10 +25,11 @@ impl DockerDriver {
         label: &Label,
     ) -> Result<Taken, DriverError> {
         let containers = &self.containers;
-        self.remove_one(id).await?;
         let doing = containers
             .doings
             .begin(id.as_str(), "copying what the container changed");
+        // Whoever looks for what nothing needs leaves this to us from here on.
+        self.remove_one(id).await?;
         let _ours = containers.pauses.copying(&workspace.id);
         let source = Box::pin(self.container_of(workspace)).await?;
         let repository = spec::snapshots(containers.installation());
