@@ -1,4 +1,4 @@
-//! Workspaces in containers, of the tests' own Docker Engine.
+//! Workspaces in containers, of the tests' own Docker Engines.
 
 pub mod far;
 
@@ -54,17 +54,30 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Returns the one that `scripts/docker.sh` starts.
+    /// Returns the one that has networks of its own: what comes and goes in them is seen by
+    /// nobody else. Browsers drop what they load whenever a network of their host changes.
     #[track_caller]
     pub fn of_the_tests() -> Self {
+        Self::in_folder("docker")
+    }
+
+    /// Returns the one that is in this host's network: its containers have no other.
+    #[track_caller]
+    pub fn in_this_hosts_network() -> Self {
+        Self::in_folder("docker-here")
+    }
+
+    /// Returns one that `scripts/docker.sh` starts.
+    #[track_caller]
+    fn in_folder(name: &str) -> Self {
         let engine = Self {
-            socket: cache().join("docker/docker.sock"),
+            socket: cache().join(name).join("docker.sock"),
         };
         let version = engine.run(&["version"]);
         assert_eq!(
             version.code(),
             0,
-            "the tests' Docker Engine doesn't run: sh scripts/docker.sh"
+            "the tests' Docker Engines don't run: sh scripts/docker.sh"
         );
         engine
     }
@@ -96,6 +109,20 @@ impl Containers {
         Self::start_by(engine, &socket, image, settings)
     }
 
+    /// Starts a gateway with one workspace of that image, in this host's network, where
+    /// the engine finds the test's registry.
+    #[track_caller]
+    pub fn start_beside_a_registry(image: &str) -> Self {
+        let engine = Engine::in_this_hosts_network();
+        let socket = engine.socket.display().to_string();
+        Self::start_by(
+            engine,
+            &socket,
+            image,
+            &[("DEVGATE_DOCKER_NETWORK", "host")],
+        )
+    }
+
     /// Starts a gateway with one workspace that has this host's programs and network,
     /// the tests' user, and the test's own folder.
     #[track_caller]
@@ -106,7 +133,7 @@ impl Containers {
     /// Does the same with further settings.
     #[track_caller]
     pub fn like_this_host_with(settings: &[(&str, &str)]) -> Self {
-        let engine = Engine::of_the_tests();
+        let engine = Engine::in_this_hosts_network();
         let socket = engine.socket.display().to_string();
         let folder = Folder::new();
         let own = folder.path().display();

@@ -150,7 +150,7 @@ fn a_snapshot_goes_to_a_registry_and_comes_back_from_it() {
     let folder = Folder::new();
     let registry = Registry::start(folder.path(), Asks::Everybody);
     let image = registry.image("team/api:1");
-    let it = Containers::start(BUSYBOX, &[]);
+    let it = Containers::start_beside_a_registry(BUSYBOX);
     say(&it, "default", "echo ours > file; chmod 750 .");
     let _ = cli(
         &it,
@@ -171,7 +171,7 @@ fn a_snapshot_goes_to_a_registry_and_comes_back_from_it() {
     until(DONE, "the removal of the image", || it.images().is_empty());
 
     // Somebody else's gateway.
-    let other = Containers::start(BUSYBOX, &[]);
+    let other = Containers::start_beside_a_registry(BUSYBOX);
     let pull = ["snapshots", "pull", &image, "theirs"];
     assert_eq!(cli(&other, &pull).code(), 1);
     let _ = cli(&other, &["snapshots", "delete", "theirs", "--yes"]).ok();
@@ -207,7 +207,7 @@ fn a_snapshot_goes_to_a_registry_and_comes_back_from_it() {
 fn what_is_no_snapshot_is_not_pulled() {
     let folder = Folder::new();
     let registry = Registry::start(folder.path(), Asks::Nobody);
-    let it = Containers::start(BUSYBOX, &[]);
+    let it = Containers::start_beside_a_registry(BUSYBOX);
     let image = registry.image("plain");
     let _ = it.engine().run(&["tag", BUSYBOX, &image]).ok();
     let _ = it.engine().run(&["push", &image]).ok();
