@@ -22,6 +22,12 @@ const PIECE: usize = 32 * 1024;
 /// client busy that is next door.
 const LEAST: u32 = 128 * 1024;
 
+/// The same farther away, where round trips vary.
+const LEAST_FAR: u32 = 512 * 1024;
+
+/// From which round trip on a client isn't next door.
+const FAR: Duration = Duration::from_millis(2);
+
 /// Over how long the speed is measured, where the path isn't longer.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -99,7 +105,8 @@ impl<'a> Pace<'a> {
 /// carried `bytes` in `elapsed`: twice what it holds, so that it can get faster.
 fn under_way(bytes: u64, elapsed: Duration, round_trip: Duration) -> u32 {
     let held = u128::from(bytes) * round_trip.as_nanos() / elapsed.as_nanos().max(1);
-    u32::try_from(held * 2).unwrap_or(u32::MAX).max(LEAST)
+    let least = if round_trip < FAR { LEAST } else { LEAST_FAR };
+    u32::try_from(held * 2).unwrap_or(u32::MAX).max(least)
 }
 
 #[cfg(test)]
@@ -115,5 +122,6 @@ mod tests {
         assert_eq!(far_away, 4_000_000);
         assert_eq!(under_way(u64::MAX, second, second), u32::MAX);
         assert_eq!(under_way(0, Duration::ZERO, Duration::ZERO), LEAST);
+        assert_eq!(under_way(0, second, Duration::from_millis(50)), LEAST_FAR);
     }
 }

@@ -21,6 +21,10 @@ use super::Way;
 /// large enough that the socket never runs dry between two wake-ups.
 const NOTSENT_LOWAT: nix::libc::c_int = 128 * 1024;
 
+/// How many times the shortest round trip a path's usual one may be: where it varies, as over
+/// the air.
+const JITTER: u32 = 3;
+
 /// One client's connection.
 ///
 /// Clients with Nagle's algorithm on (Node's ssh2, older OpenSSH without a terminal) hold
@@ -76,12 +80,17 @@ impl Socket {
 }
 
 impl Gauge {
-    /// Returns the smoothed round trip time, where it can be known.
+    /// Returns the path's round trip time, where it can be known.
+    ///
+    /// It is the kernel's smoothed one: that contains how long data waits in a client that
+    /// is slow to read it, which must not be taken for the path's length. So it is at most
+    /// [`JITTER`] times the shortest of the last minutes.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         match self.1 {
             Way::Direct => {
                 let information = information(&self.0).ok()?;
-                Some(Duration::from_micros(information.tcpi_rtt.into()))
+                let microseconds = path(information.tcpi_rtt, information.tcpi_min_rtt);
+                Some(Duration::from_micros(microseconds.into()))
             }
             Way::Carried => None,
         }
@@ -93,6 +102,15 @@ impl Cutter {
     pub(super) fn cut(&self) {
         // It fails only where the connection has ended already.
         let _ = socket2::SockRef::from(&*self.0).shutdown(Shutdown::Both);
+    }
+}
+
+/// Returns a path's round trip time by the kernel's, all in microseconds.
+fn path(smoothed: u32, shortest: u32) -> u32 {
+    match shortest {
+        // An old kernel doesn't tell.
+        0 => smoothed,
+        shortest => smoothed.min(shortest.saturating_mul(JITTER)),
     }
 }
 
@@ -245,6 +263,28 @@ mod tests {
         tokio::join!(asking, answering);
         let elapsed = began.elapsed();
         assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_slowly_is_not_far_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let mut socket = Socket::new(listener.accept().await.unwrap().0);
+        socket.write_all(b"there").await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+        client.write_all(b"back").await.unwrap();
+        socket.read_exact(&mut [0; 4]).await.unwrap();
+        let seen = information(&socket.tcp).unwrap();
+        let (smoothed, shortest) = (seen.tcpi_rtt, seen.tcpi_min_rtt);
+        // This kernel tells it.
+        assert!((1..=smoothed).contains(&shortest), "{shortest} {smoothed}");
+
+        assert_eq!(path(40_000, 20), 60);
+        assert_eq!(path(30_000, 20_000), 30_000);
+        assert_eq!(path(30_000, 0), 30_000);
+        assert_eq!(path(30_000, u32::MAX), 30_000);
     }
 
     #[tokio::test]
