@@ -43,9 +43,6 @@ pub enum Refused {
          connect again, the workspace is restarted by itself"
     )]
     AgentLost,
-    /// The workspace didn't start while a listener waited for it.
-    #[error("the workspace did not start in time; connect again in a moment")]
-    NotReadyInTime,
     /// A port that doesn't exist.
     #[error("there is no port {0}: ports go from 0 to 65535")]
     Port(u32),
@@ -133,7 +130,6 @@ impl Refusal for Refused {
             Self::Denied(error) => error.row(),
             Self::Open(error) => error.row(),
             Self::AgentLost => row(Status::BAD_GATEWAY, "agent-lost", ConnectFailed),
-            Self::NotReadyInTime => row(Status::GATEWAY_TIMEOUT, "start-timed-out", ConnectFailed),
             Self::NotAllowed(_) => row(Status::FORBIDDEN, "not-allowed", Prohibited),
             Self::Port(_) => row(Status::UNPROCESSABLE_ENTITY, "no-such-port", Prohibited),
             Self::TooManyChannels => row(
@@ -155,7 +151,6 @@ impl Refusal for Refused {
             Self::Denied(error) => error.text(),
             Self::Open(error) => error.text(),
             Self::AgentLost
-            | Self::NotReadyInTime
             | Self::Port(_)
             | Self::NotAllowed(_)
             | Self::TooManyChannels

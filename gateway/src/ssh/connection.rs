@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info_span};
 
+use super::forward::Asked;
 use super::proof::Proof;
 use super::socket::Gauge;
 use super::{Gateway, session, signals, splice};
@@ -58,6 +59,8 @@ pub(super) struct Connection {
     channel_ended: Notify,
     /// Where it leads: known once the workspace was first asked for.
     pinned: watch::Sender<Option<Pinned>>,
+    /// What was asked of listeners.
+    asked: Asked,
     /// One permit an accepted connection that isn't a channel yet.
     collecting: Arc<Semaphore>,
     /// Says in the log whose it is and where it leads.
@@ -114,6 +117,7 @@ impl Connection {
             channels,
             channel_ended,
             pinned: watch::Sender::new(None),
+            asked: Asked::default(),
             collecting: Arc::new(Semaphore::new(MAX_COLLECTING)),
             span,
             gauge,
@@ -282,6 +286,11 @@ impl Connection {
             }
             ended.await;
         }
+    }
+
+    /// Returns how far what was asked of listeners is.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// Returns how many channels are open.

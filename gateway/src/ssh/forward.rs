@@ -1,22 +1,26 @@
 //! Listeners in the workspace that a client asked for: `tcpip-forward`
 //! (RFC 4254 §7.1) and `streamlocal-forward@openssh.com`.
 //!
-//! A listener lives as long as its stream. Invariant: once a cancel was
-//! answered, its address is free.
+//! A listener lives as long as its stream. Invariants: once a cancel was answered, its
+//! address is free; requests are done one after the other, in their order, and a session
+//! that is asked for after them begins after them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use devgate_protocol::frame::{Frame, FrameReader};
 use devgate_protocol::{Answer, Open, Stream};
+use russh::server::GlobalReply;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::connection::{Connection, Listener, Opened};
+use crate::identity::SshAction;
 use crate::refusal::Refused;
 use crate::workspaces::Wake;
 
@@ -26,9 +30,8 @@ const MAX_LISTENERS: usize = 256;
 /// How long an agent may take to free a listener.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a client's request waits for a workspace that is starting. Its
-/// connection does nothing else meanwhile, as its answer must come in order.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many requests of one connection may wait for those before them.
+const MAX_ASKED: usize = 1024;
 
 /// Pauses between attempts to open a listener again.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -41,62 +44,136 @@ pub(super) enum Key {
     Streamlocal(String),
 }
 
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Listen(Key),
+    Cancel(Key),
+}
+
+/// Takes one connection's requests.
+#[derive(Debug, Default)]
+pub(super) struct Forwards(Option<mpsc::Sender<(Ask, GlobalReply)>>);
+
+/// How many requests one connection has made, and how many of them are done.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    asked: AtomicU64,
+    done: watch::Sender<u64>,
+}
+
+impl Forwards {
+    /// Does what is asked once all is done that was asked before, and answers.
+    pub(super) fn ask(&mut self, connection: &Arc<Connection>, ask: Ask, reply: GlobalReply) {
+        let asks = self.0.get_or_insert_with(|| {
+            let (tx, rx) = mpsc::channel(MAX_ASKED);
+            connection.spawn(serve_all(Arc::clone(connection), rx));
+            tx
+        });
+        connection.asked().asked.fetch_add(1, Ordering::Relaxed);
+        if asks.try_send((ask, reply)).is_err() {
+            connection.asked().one_is_done();
+            connection.explain(&Refused::TooManyListeners);
+        }
+    }
+}
+
+impl Asked {
+    /// Waits until all is done that is asked for now.
+    pub(super) async fn settled(&self) {
+        let asked = self.asked.load(Ordering::Relaxed);
+        let mut done = self.done.subscribe();
+        // The sender is ours.
+        let _ = done.wait_for(|done| *done >= asked).await;
+    }
+
+    fn one_is_done(&self) {
+        self.done.send_modify(|done| *done += 1);
+    }
+}
+
+/// Does what is asked until the connection ends.
+async fn serve_all(connection: Arc<Connection>, mut asks: mpsc::Receiver<(Ask, GlobalReply)>) {
+    let ended = connection.token();
+    let mut listeners = Listeners::default();
+    let serving = async {
+        while let Some((ask, reply)) = asks.recv().await {
+            match ask {
+                Ask::Listen(key) => {
+                    if let Err(refused) = listeners.listen(&connection, &key, reply).await {
+                        let why = connection.explain(&refused);
+                        debug!(?key, why, "listener refused");
+                    }
+                }
+                Ask::Cancel(key) => {
+                    if listeners.cancel(&key).await {
+                        reply.success(None);
+                    }
+                }
+            }
+            connection.asked().one_is_done();
+        }
+    };
+    ended.run_until_cancelled(serving).await;
+}
+
 /// The listeners of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Forwards(HashMap<Key, Forward>);
+struct Listeners(HashMap<Key, Listening>);
 
 #[derive(Debug)]
-struct Forward {
+struct Listening {
     cancel: CancellationToken,
     freed: oneshot::Receiver<()>,
 }
 
-impl Forwards {
-    /// Listens; returns the port that was bound, 0 for a Unix socket.
-    pub(super) async fn listen(
+impl Listeners {
+    /// Listens, and answers before anything comes in.
+    async fn listen(
         &mut self,
         connection: &Arc<Connection>,
-        key: Key,
-    ) -> Result<u16, Refused> {
-        self.0.retain(|_, forward| !forward.cancel.is_cancelled());
+        key: &Key,
+        reply: GlobalReply,
+    ) -> Result<(), Refused> {
+        connection.allow(SshAction::PortForwarding)?;
+        self.0
+            .retain(|_, listening| !listening.cancel.is_cancelled());
         if self.0.len() >= MAX_LISTENERS {
             return Err(Refused::TooManyListeners);
         }
         let open = key.open();
         let opening = connection.open(&open, Wake::Background, None);
-        let Opened { stream, answer, .. } = timeout(LISTEN_TIMEOUT, opening)
-            .await
-            .map_err(|_| Refused::NotReadyInTime)??;
-        let (key, listener, bound_port) = match (key, answer) {
-            (Key::Tcpip(bound, _), Answer::Listening { port }) => (
-                Key::Tcpip(bound.clone(), port),
-                Listener::Tcpip {
-                    bound,
-                    bound_port: port,
-                },
-                port,
-            ),
-            (Key::Streamlocal(path), _) => (
-                Key::Streamlocal(path.clone()),
-                Listener::Streamlocal { path },
-                0,
-            ),
+        let Opened { stream, answer, .. } = opening.await?;
+        let (key, listener) = match (key.clone(), answer) {
+            (Key::Tcpip(bound, wanted), Answer::Listening { port }) => {
+                reply.success((wanted == 0).then_some(port.into()));
+                let key = Key::Tcpip(bound.clone(), port);
+                let bound_port = port;
+                (key, Listener::Tcpip { bound, bound_port })
+            }
+            (Key::Streamlocal(path), _) => {
+                reply.success(None);
+                (
+                    Key::Streamlocal(path.clone()),
+                    Listener::Streamlocal { path },
+                )
+            }
             (Key::Tcpip(..), _) => return Err(Refused::AgentLost),
         };
-        let forward = serve(connection, stream, key.open(), listener);
-        self.0.insert(key, forward);
-        Ok(bound_port)
+        let listening = serve(connection, stream, key.open(), listener);
+        self.0.insert(key, listening);
+        Ok(())
     }
 
     /// Ends a listener and waits until its address is free; returns whether
     /// there was one.
-    pub(super) async fn cancel(&mut self, key: &Key) -> bool {
-        let Some(forward) = self.0.remove(key) else {
+    async fn cancel(&mut self, key: &Key) -> bool {
+        let Some(listening) = self.0.remove(key) else {
             return false;
         };
-        forward.cancel.cancel();
+        listening.cancel.cancel();
         // It ends in bounded time, also where the agent doesn't answer.
-        let _ = forward.freed.await;
+        let _ = listening.freed.await;
         true
     }
 }
@@ -115,7 +192,12 @@ impl Key {
 
 /// Collects what a listener announces, in a task of the connection. A listener
 /// that is lost with its agent is opened again: the client believes it is there.
-fn serve(connection: &Arc<Connection>, stream: Stream, open: Open, listener: Listener) -> Forward {
+fn serve(
+    connection: &Arc<Connection>,
+    stream: Stream,
+    open: Open,
+    listener: Listener,
+) -> Listening {
     let cancel = connection.token();
     let (free, freed) = oneshot::channel();
     let (cancelled, owner) = (cancel.clone(), Arc::clone(connection));
@@ -131,7 +213,7 @@ fn serve(connection: &Arc<Connection>, stream: Stream, open: Open, listener: Lis
         // Nobody waits where the connection has ended.
         let _ = free.send(());
     });
-    Forward { cancel, freed }
+    Listening { cancel, freed }
 }
 
 /// How a listener's stream ended.

@@ -1,8 +1,7 @@
 //! What a client asks of its connection, as russh tells it.
 //!
 //! Invariant: nothing here waits for a workspace, because the whole connection
-//! waits with it. The exceptions are the requests whose answer must come in
-//! order (`tcpip-forward` and its kin); their waiting is bounded.
+//! waits with it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,10 +14,10 @@ use russh::server::{
 use russh::{Channel, ChannelId, Offer, Pty};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Span, debug, info};
+use tracing::{Span, info};
 
 use super::connection::{Connection, MAX_CHANNELS, Opened, quoted};
-use super::forward::{Forwards, Key};
+use super::forward::{Ask, Forwards, Key};
 use super::login::Login;
 use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
@@ -133,20 +132,13 @@ impl Handler {
         Ok(())
     }
 
-    async fn listen(&mut self, key: Key) -> Option<u16> {
-        let connection = Arc::clone(self.connection().ok()?);
-        if let Err(refused) = connection.allow(SshAction::PortForwarding) {
-            connection.explain(&refused);
-            return None;
-        }
-        match self.forwards.listen(&connection, key.clone()).await {
-            Ok(port) => Some(port),
-            Err(refused) => {
-                let why = connection.explain(&refused);
-                debug!(parent: &self.span, ?key, why, "listener refused");
-                None
-            }
-        }
+    /// Leaves a request for a listener, or for its end, to the connection's task for them;
+    /// what this returns isn't heeded.
+    fn ask(&mut self, ask: Ask, session: &mut Session) -> Result<bool, russh::Error> {
+        let reply = session.defer_global_reply();
+        let connection = Arc::clone(self.connection()?);
+        self.forwards.ask(&connection, ask, reply);
+        Ok(true)
     }
 }
 
@@ -367,50 +359,39 @@ impl server::Handler for Handler {
         &mut self,
         address: &str,
         port: &mut u32,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        let Ok(wanted) = u16::try_from(*port) else {
-            return Ok(false);
-        };
-        let bound = self.listen(Key::Tcpip(address.to_owned(), wanted)).await;
-        *port = bound.map_or(*port, u32::from);
-        Ok(bound.is_some())
+        match u16::try_from(*port) {
+            Ok(port) => self.ask(Ask::Listen(Key::Tcpip(address.to_owned(), port)), session),
+            Err(_) => Ok(false),
+        }
     }
 
     async fn cancel_tcpip_forward(
         &mut self,
         address: &str,
         port: u32,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        let Ok(port) = u16::try_from(port) else {
-            return Ok(false);
-        };
-        Ok(self
-            .forwards
-            .cancel(&Key::Tcpip(address.to_owned(), port))
-            .await)
+        match u16::try_from(port) {
+            Ok(port) => self.ask(Ask::Cancel(Key::Tcpip(address.to_owned(), port)), session),
+            Err(_) => Ok(false),
+        }
     }
 
     async fn streamlocal_forward(
         &mut self,
         path: &str,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self
-            .listen(Key::Streamlocal(path.to_owned()))
-            .await
-            .is_some())
+        self.ask(Ask::Listen(Key::Streamlocal(path.to_owned())), session)
     }
 
     async fn cancel_streamlocal_forward(
         &mut self,
         path: &str,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<bool, Self::Error> {
-        Ok(self
-            .forwards
-            .cancel(&Key::Streamlocal(path.to_owned()))
-            .await)
+        self.ask(Ask::Cancel(Key::Streamlocal(path.to_owned())), session)
     }
 }

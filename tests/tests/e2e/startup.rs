@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use e2e::docker::{BUSYBOX, Containers};
 use e2e::ports;
 use e2e::reach::Reach;
+use e2e::servers;
 use e2e::target::Target;
 use e2e::wait::{SOON, eventually, until};
 
@@ -78,6 +79,33 @@ fn whoever_waits_for_a_script_is_told_and_let_in_afterwards() {
         let ended = eventually(SOON, "the connection's end", || ssh.ended());
         assert!(ended.success(), "{ended:?}");
         assert!(shows("\"running\""));
+    }
+}
+
+#[test]
+fn a_listener_waits_for_its_workspace_and_a_program_for_the_listener() {
+    for reach in [Reach::Unix, Reach::Dial] {
+        let script = "until test -e ../../../go; do sleep 0.05; done";
+        let target = target(reach, script, &[("DEVGATE_STARTUP_WAIT", "true")]);
+        let gateway = target.gateway();
+        let _ = gateway.cli(&["create", "api", "--no-wait"]).ok();
+        let server = servers::greeter("127.0.0.1:0", b"hello\n");
+        let port = ports::free();
+        let forward = format!("127.0.0.1:{port}:127.0.0.1:{}", server.port());
+        let mut ssh = target
+            .ssh()
+            .user("api")
+            .option("ExitOnForwardFailure=yes")
+            // Its answers come after the listener's, and what is said meanwhile keeps it there.
+            .option("ServerAliveInterval=1")
+            .option("ServerAliveCountMax=2")
+            .args(["-tt", "-R", &forward])
+            .start(format!("head -n1 < /dev/tcp/127.0.0.1/{port}"));
+        ssh.wait_for_error("running the start-up script (script, 1 of 1)", SOON);
+        fs::write(gateway.data().join("go"), "").unwrap();
+        ssh.wait_for("hello", SOON);
+        let ended = eventually(SOON, "the connection's end", || ssh.ended());
+        assert!(ended.success(), "{ended:?}");
     }
 }
 

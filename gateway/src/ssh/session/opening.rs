@@ -185,7 +185,11 @@ pub(super) async fn open(
         ..SessionOpen::default()
     });
     let errand = preface.errand.map(|errand| connection.errand(&errand));
-    let opening = connection.open(&request, preface.wake, errand);
+    let opening = async {
+        // Its program may use at once what was to listen before.
+        connection.asked().settled().await;
+        connection.open(&request, preface.wake, errand).await
+    };
     let mut quiet = interval_at(Instant::now() + QUIET, QUIET);
     quiet.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(opening);
