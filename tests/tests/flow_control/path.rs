@@ -99,7 +99,7 @@ async fn the_window_of_a_program_that_is_behind_does_not_grow() {
     let server = server();
     server.attach(far);
     let client = connect(near).await;
-    let slow = "while [ $(head -c 262144 | wc -c) -gt 0 ]; do sleep 0.03; done";
-    let largest = upload(run(&client, slow).await, 24 << 20).await;
+    let slow = "while [ $(head -c 262144 | wc -c) -gt 0 ]; do sleep 0.1; done";
+    let largest = upload(run(&client, slow).await, 12 << 20).await;
     assert!(largest <= 2 * WINDOW, "{largest}");
 }
