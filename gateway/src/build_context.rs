@@ -1,13 +1,15 @@
 //! What goes into the build of an image: the Dockerfile and the files it may copy.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+
+use crate::fingerprint::beginning;
 
 /// Most bytes of all files together.
 const MAX_BYTES: u64 = 1 << 30;
@@ -53,28 +55,21 @@ impl Sources<'_> {
         }
         for (place, folder) in self.all() {
             if !place.as_os_str().is_empty() {
-                part(place.to_string_lossy().as_bytes());
+                part(place.as_os_str().as_bytes());
             }
             for path in files(folder)? {
                 let about = fs::symlink_metadata(folder.join(&path))?;
-                part(path.to_string_lossy().as_bytes());
+                part(path.as_os_str().as_bytes());
                 part(&about.permissions().mode().to_be_bytes());
                 if about.is_symlink() {
                     let target = fs::read_link(folder.join(&path))?;
-                    part(target.to_string_lossy().as_bytes());
+                    part(target.as_os_str().as_bytes());
                 } else if about.is_file() {
                     part(&content(&folder.join(&path))?);
                 }
             }
         }
-        let digest = hash.finalize();
-        Ok(digest
-            .iter()
-            .take(16)
-            .fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            }))
+        Ok(beginning(&hash.finalize(), 16))
     }
 
     /// Returns them as a tar archive, to be read from its beginning. Blocks.
@@ -157,7 +152,28 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
+
+    #[test]
+    fn the_digest_tells_names_apart_that_are_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = BTreeMap::new();
+        let sources = Sources {
+            dockerfile: "FROM scratch\n",
+            context: Some(folder.path()),
+            folders: &BTreeMap::new(),
+            arguments: &arguments,
+            target: None,
+        };
+        let [one, other] =
+            [b"\xff", b"\xfe"].map(|name| folder.path().join(OsStr::from_bytes(name)));
+        fs::write(&one, "").unwrap();
+        let first = sources.digest().unwrap();
+        fs::rename(one, other).unwrap();
+        assert_ne!(first, sources.digest().unwrap());
+    }
 
     #[test]
     fn the_digest_changes_with_whatever_goes_in_and_with_nothing_else() {

@@ -1,4 +1,4 @@
-//! What certificates hash to, for people to compare.
+//! What things hash to, in writing: certificates, for people to compare, among them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +8,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
+
+/// Returns the beginning of a hash, so many bytes of it, in hexadecimal digits.
+pub(crate) fn beginning(hash: &[u8], bytes: usize) -> String {
+    hex::encode(hash.get(..bytes).unwrap_or(hash))
+}
 
 /// What a certificate hashes to (SHA-256), written as in `SHA256:…`.
 #[derive(Clone, Debug, PartialEq, Eq)]

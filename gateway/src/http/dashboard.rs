@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use axum::response::{IntoResponse, Response};
@@ -15,6 +14,7 @@ use rand::RngExt;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::problem::RequestRefused;
+use crate::fingerprint::beginning;
 
 /// Stands in the page wherever the nonce belongs; `gateway/web/vite.config.ts`
 /// knows it too.
@@ -203,14 +203,7 @@ fn choose(name: &str, request: &HeaderMap) -> Option<(EmbeddedFile, Option<&'sta
 
 /// Each form of a file has its own.
 fn etag(file: &EmbeddedFile) -> String {
-    let hash = file.metadata.sha256_hash();
-    let mut tag = String::from("\"");
-    for byte in hash.iter().take(16) {
-        // Writing to a String doesn't fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", beginning(&file.metadata.sha256_hash(), 16))
 }
 
 fn media_type(name: &str) -> &'static str {

@@ -59,12 +59,7 @@ impl fmt::Debug for Secret {
 impl SecretHash {
     /// Returns what bytes hash to.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        let digits = digest
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|half| char::from_digit(half.into(), 16));
-        Self(digits.collect())
+        Self(hex::encode(Sha256::digest(bytes)))
     }
 
     /// Returns its digits.

@@ -98,7 +98,8 @@ impl Refusal for StoreError {
             | Self::Newer { .. }
             | Self::Migrate { .. }
             | Self::Query(_)
-            | Self::Unreadable { .. } => INTERNAL,
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. } => INTERNAL,
         }
     }
 
@@ -118,7 +119,8 @@ impl Refusal for StoreError {
             | Self::Newer { .. }
             | Self::Migrate { .. }
             | Self::Query(_)
-            | Self::Unreadable { .. } => see_the_log(self),
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. } => see_the_log(self),
         }
     }
 }
@@ -318,6 +320,11 @@ impl Refusal for OpenError {
             Self::ShuttingDown => SHUTTING_DOWN,
             Self::Refused(refusal) => of_agent(refusal),
             Self::Unreachable(_) => row(Status::BAD_GATEWAY, "agent-unreachable", ConnectFailed),
+            Self::TooManyFiles(_) => row(
+                Status::SERVICE_UNAVAILABLE,
+                "too-many-open-files",
+                ResourceShortage,
+            ),
             Self::Store(_) => INTERNAL,
         }
     }
@@ -334,6 +341,7 @@ impl Refusal for OpenError {
             | Self::ShuttingDown
             | Self::Refused(_)
             | Self::Unreachable(_)
+            | Self::TooManyFiles(_)
             | Self::Store(_) => self.to_string(),
         }
     }

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
 
-use super::row::{instant, milliseconds, optional_time, parsed, time, unreadable};
+use super::row::{instant, json, milliseconds, optional_time, parsed, time, unreadable};
 use super::users;
 use super::{Store, StoreError};
 use crate::identity::{
@@ -329,7 +329,7 @@ impl Store {
             expires: new.wish.expires.map(instant),
         };
         let narrowed_to = token.narrowed_to.as_ref();
-        let narrowed_to = narrowed_to.and_then(|it| serde_json::to_string(it).ok());
+        let narrowed_to = narrowed_to.map(|it| json("narrowed_to", it)).transpose()?;
         let added = sqlx::query(
             "INSERT INTO tokens (id, user_id, secret, name, scope, created, expires, \
              narrowed_to) SELECT $1, $2, $3, $4, $5, $6, $7, $9 \

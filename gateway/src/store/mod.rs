@@ -104,6 +104,15 @@ pub enum StoreError {
         /// What it holds, shortened.
         value: String,
     },
+    /// A value can't be written in a way that it could be read from.
+    #[error("can't store this {column}")]
+    Unwritable {
+        /// For which column.
+        column: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// Another user has the name.
     #[error("there is a user named {0} already: choose another name")]
     UserExists(UserName),

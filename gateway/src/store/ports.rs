@@ -75,24 +75,6 @@ impl FromStr for Visibility {
 }
 
 impl Store {
-    /// Tells who may open a port now.
-    pub async fn port_visibility(
-        &self,
-        workspace: &WorkspaceId,
-        port: u16,
-    ) -> Result<Visibility, StoreError> {
-        let found = sqlx::query(
-            "SELECT visibility FROM ports WHERE workspace_id = $1 AND port = $2 \
-             AND (expires IS NULL OR expires > $3)",
-        )
-        .bind(workspace.as_str())
-        .bind(i64::from(port))
-        .bind(milliseconds(OffsetDateTime::now_utc()))
-        .fetch_optional(&self.reader)
-        .await?;
-        found.map_or(Ok(Visibility::Private), |row| parsed(&row, "visibility"))
-    }
-
     /// Returns the ports of a workspace that others may open, in order.
     pub async fn open_ports(&self, workspace: &WorkspaceId) -> Result<Vec<OpenPort>, StoreError> {
         sqlx::query(

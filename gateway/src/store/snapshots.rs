@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::row::{now, parsed, time, unreadable};
+use super::row::{json, now, parsed, time, unreadable};
 use super::workspaces::{blueprint_text, insert};
 use super::{Store, StoreError};
 use crate::events::Event;
@@ -100,7 +100,10 @@ impl Store {
         .bind(state.failure().map(str::to_owned))
         .bind(size)
         .bind(said.map(|(description, _)| description.to_owned()))
-        .bind(said.map(|(_, blueprint)| blueprint_text(blueprint)))
+        .bind(
+            said.map(|(_, blueprint)| blueprint_text(blueprint))
+                .transpose()?,
+        )
         .bind(id.as_str())
         .execute(&self.writer)
         .await?;
@@ -114,7 +117,7 @@ impl Store {
         transfer: &Transfer,
     ) -> Result<(), StoreError> {
         sqlx::query("UPDATE snapshots SET transfer = $1 WHERE id = $2")
-            .bind(transfer_text(transfer))
+            .bind(transfer_text(transfer)?)
             .bind(id.as_str())
             .execute(&self.writer)
             .await?;
@@ -188,10 +191,10 @@ async fn add(
     .bind(snapshot.purpose.as_str())
     .bind(workspace_id.map(String::from))
     .bind(workspace_name.map(String::from))
-    .bind(blueprint_text(&snapshot.blueprint))
+    .bind(blueprint_text(&snapshot.blueprint)?)
     .bind(milliseconds)
     .bind(snapshot.state.as_str())
-    .bind(snapshot.transfer.as_ref().map(transfer_text))
+    .bind(snapshot.transfer.as_ref().map(transfer_text).transpose()?)
     .execute(connection)
     .await
     .map_err(|error| match error.as_database_error() {
@@ -206,9 +209,8 @@ async fn add(
     Ok(snapshot)
 }
 
-fn transfer_text(transfer: &Transfer) -> String {
-    // It has nothing that JSON can't say.
-    serde_json::to_string(transfer).unwrap_or_default()
+fn transfer_text(transfer: &Transfer) -> Result<String, StoreError> {
+    json("transfer", transfer)
 }
 
 fn snapshot(row: &AnyRow) -> Result<Snapshot, StoreError> {

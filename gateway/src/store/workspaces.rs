@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::row::{milliseconds, now, optional_time, parsed, time, unreadable};
+use super::row::{json, milliseconds, now, optional_time, parsed, time, unreadable};
 use super::{Store, StoreError};
 use crate::identity::User;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
@@ -109,9 +109,9 @@ impl Store {
         )
         .bind(intent.as_str())
         .bind(state.as_str())
-        .bind(failure(state))
+        .bind(failure(state)?)
         .bind(now().1)
-        .bind(blueprint_text(&workspace.blueprint))
+        .bind(blueprint_text(&workspace.blueprint)?)
         .bind(workspace.expires.map(milliseconds))
         .bind(workspace.id.as_str())
         .execute(&self.writer)
@@ -134,7 +134,7 @@ impl Store {
         )
         .bind(intent.as_str())
         .bind(state.as_str())
-        .bind(failure(state))
+        .bind(failure(state)?)
         .bind(now().1)
         .bind(milliseconds(deletion.at))
         .bind(milliseconds(deletion.until))
@@ -160,7 +160,7 @@ impl Store {
         )
         .bind(intent.as_str())
         .bind(state.as_str())
-        .bind(failure(state))
+        .bind(failure(state)?)
         .bind(now().1)
         .bind(workspace.name.as_str())
         .bind(workspace.expires.map(milliseconds))
@@ -216,7 +216,7 @@ impl Store {
     /// Records what a workspace is made of, and until when it lives.
     pub(crate) async fn set_blueprint(&self, workspace: &Workspace) -> Result<(), StoreError> {
         sqlx::query("UPDATE workspaces SET blueprint = $1, expires = $2 WHERE id = $3")
-            .bind(blueprint_text(&workspace.blueprint))
+            .bind(blueprint_text(&workspace.blueprint)?)
             .bind(workspace.expires.map(milliseconds))
             .bind(workspace.id.as_str())
             .execute(&self.writer)
@@ -242,7 +242,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query("UPDATE workspaces SET state = $1, failure = $2, changed = $3 WHERE id = $4")
             .bind(state.as_str())
-            .bind(failure(state))
+            .bind(failure(state)?)
             .bind(now().1)
             .bind(id.as_str())
             .execute(&self.writer)
@@ -292,7 +292,7 @@ pub(super) async fn insert(
     .bind(intent.as_str())
     .bind(State::Created.as_str())
     .bind(at)
-    .bind(blueprint_text(&workspace.blueprint))
+    .bind(blueprint_text(&workspace.blueprint)?)
     .bind(workspace.expires.map(milliseconds))
     .execute(connection)
     .await
@@ -312,16 +312,16 @@ pub(super) async fn insert(
     })
 }
 
-fn failure(state: &State) -> Option<String> {
+fn failure(state: &State) -> Result<Option<String>, StoreError> {
     match state {
-        State::Failed(reason) => serde_json::to_string(reason).ok(),
+        State::Failed(reason) => json("failure", reason).map(Some),
         State::Created
         | State::Starting
         | State::Running
         | State::Stopping
         | State::Stopped
         | State::Asleep
-        | State::Deleted => None,
+        | State::Deleted => Ok(None),
     }
 }
 
@@ -367,9 +367,8 @@ fn record(row: &AnyRow) -> Result<Record, StoreError> {
     })
 }
 
-pub(super) fn blueprint_text(blueprint: &Blueprint) -> String {
-    // It has text for keys, and nothing that JSON can't say.
-    serde_json::to_string(blueprint).unwrap_or_default()
+pub(super) fn blueprint_text(blueprint: &Blueprint) -> Result<String, StoreError> {
+    json("blueprint", blueprint)
 }
 
 fn blueprint(row: &AnyRow) -> Result<Blueprint, StoreError> {

@@ -1,7 +1,6 @@
 //! What workspaces are made of that are made from a template.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,6 +9,7 @@ use super::template::BuildRecipe;
 use super::{Inner, TemplatesError};
 use crate::build_context::Sources;
 use crate::config::DriverName;
+use crate::fingerprint::beginning;
 use crate::names::TemplateName;
 use crate::workspaces::{Blueprint, Build, Choices, Image, TemplateUse, WantedPool};
 
@@ -160,9 +160,5 @@ pub(super) fn version(text: &str, build: Option<&Build>) -> String {
         hash.update([0]);
         hash.update(&build.digest);
     }
-    let digest = hash.finalize();
-    digest.iter().take(6).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    beginning(&hash.finalize(), 6)
 }

@@ -1,6 +1,5 @@
 //! Going on after a cut.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::cli::client::Unanswered;
 use crate::cli::contexts;
 use crate::cli::failure::Kind;
+use crate::fingerprint::beginning;
 use devgate_certs::{Access, read_file, write_file};
 
 /// How long a server that is away is waited for.
@@ -87,18 +87,7 @@ pub(super) fn key(parts: &[&[u8]]) -> String {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let whole = hex(&hash.finalize());
-    whole.chars().take(16).collect()
-}
-
-/// Returns bytes in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    beginning(&hash.finalize(), 8)
 }
 
 /// What is remembered of a file that isn't whole, for the next command where this one is cut

@@ -1,7 +1,6 @@
 //! What a workspace is to the engine: names, labels, and the container's settings.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use bollard::models::{
@@ -12,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{DockerOptions, DockerReach};
 use crate::config::BindMount;
+use crate::fingerprint::beginning;
 use crate::names::{InstallationId, SnapshotId, WorkspaceId};
 use crate::workspaces::{Build, OwnMount, OwnMountKind, Workspace};
 
@@ -332,11 +332,7 @@ fn own_volume(
     let OwnMountKind::Volume { name } = &mount.kind else {
         return None;
     };
-    let hash = Sha256::digest(name);
-    let hash = hash.iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let hash = beginning(&Sha256::digest(name), 8);
     Some(Mount {
         typ: Some(MountType::VOLUME),
         source: Some(format!("devgate-{}-own-{hash}", workspace.id)),
@@ -393,9 +389,5 @@ fn digest(body: &ContainerCreateBody) -> String {
     }
     // A value's maps are ordered, which those of the settings aren't.
     let settings = serde_json::to_value(body).unwrap_or_default();
-    let hash = Sha256::digest(settings.to_string());
-    hash.iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    beginning(&Sha256::digest(settings.to_string()), 16)
 }

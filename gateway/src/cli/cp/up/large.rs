@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use super::Up;
 use crate::cli::client::{Entry, EntryKind, Unanswered};
 use crate::cli::cp::outcome::Trouble;
-use crate::cli::cp::resume::{Patience, Remembered, hex};
+use crate::cli::cp::resume::{Patience, Remembered};
 use crate::cli::failure::{Failure, Kind};
 
 /// How much goes up with one request, in bytes: more for as long as that takes little time.
@@ -139,7 +139,7 @@ impl Up<'_> {
         remembered: &Remembered,
     ) -> Result<(), Trouble> {
         large.hash_to(large.size).await?;
-        let sum = hex(&large.hash.finalize_reset());
+        let sum = hex::encode(large.hash.finalize_reset());
         let before = self.there(large.to).await?;
         let mut patience = Patience::new();
         loop {
