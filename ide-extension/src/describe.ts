@@ -33,19 +33,12 @@ const LOOKS: Record<WorkspaceState, Look> = {
 /** States in which a workspace can be started. */
 const STARTABLE: readonly WorkspaceState[] = ["created", "stopped", "asleep", "failed"];
 
-/** States that pass by themselves. */
-const PASSING: readonly WorkspaceState[] = ["starting", "stopping"];
-
 export function look(state: WorkspaceState): Look {
   return LOOKS[state];
 }
 
 export function isStartable(state: WorkspaceState): boolean {
   return STARTABLE.includes(state);
-}
-
-export function isPassing(state: WorkspaceState): boolean {
-  return PASSING.includes(state);
 }
 
 /** Returns a workspace's name, with its owner's where that is somebody else. */

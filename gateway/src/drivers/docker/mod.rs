@@ -1,8 +1,9 @@
-//! Workspaces as containers of a Docker Engine on the gateway's host.
+//! Workspaces as containers of Docker Engines, on the gateway's host and on others.
 //!
 //! A workspace is a container, which can be made anew at any time, and a volume, its
-//! home. The agent is the container's first process; its socket is in a folder that
-//! the host shares with the container, below one that only the gateway enters. Beside
+//! home. The agent is the container's first process. On the gateway's host its socket is in a
+//! folder that the host shares with the container, below one that only the gateway enters;
+//! elsewhere it dials in. Beside
 //! it a note is kept once the home is ready: a home that is gone then is somebody's loss,
 //! and never silently made anew.
 //!
@@ -153,7 +154,8 @@ impl DockerDriver {
 
 impl Driver for DockerDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(async move {
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(async move {
             self.have_home(workspace).await?;
             if self.containers.find(&workspace.id).await?.is_some() {
                 return Ok(());
@@ -165,11 +167,12 @@ impl Driver for DockerDriver {
                 .have_image(id, &options.image, build)
                 .await?;
             Ok(())
-        })
+        }))
     }
 
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
-        Box::pin(self.begin(workspace))
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(self.begin(workspace)))
     }
 
     fn stop<'a>(
@@ -177,25 +180,28 @@ impl Driver for DockerDriver {
         id: &'a WorkspaceId,
         grace: Duration,
     ) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(self.containers.stop(id, grace))
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(self.containers.stop(id, grace)))
     }
 
     fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(async move {
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(async move {
             self.containers.remove_container(id).await?;
             let folder = self.folder(id);
             blocking(move || folder.release()).await
-        })
+        }))
     }
 
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
-        Box::pin(async move {
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(async move {
             self.containers.remove_container(id).await?;
             self.containers.remove_homes(id, None).await?;
             self.containers.remove_volumes(id).await?;
             let folder = self.folder(id);
             blocking(move || folder.remove()).await
-        })
+        }))
     }
 
     fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
