@@ -258,6 +258,14 @@ everywhere! {
         assert_eq!(ended.code(), 0, "the child is not to be killed: {ended:?}");
     }
 
+    fn a_filter_that_outlives_its_command_is_heard_to_its_end(target: &Target) {
+        let filter = "while read l; do sleep 0.5; echo \"[$l]\"; done";
+        let script = format!("for i in $(seq 14); do echo $i; done > >({filter})");
+        let done = target.ssh().run(format!("exec bash -c '{script}'")).ok();
+        let expected: String = (1..=14).map(|line| format!("[{line}]\n")).collect();
+        assert_eq!(done.out(), expected);
+    }
+
     fn a_very_large_output_is_complete(target: &Target) {
         let out = target.path("out");
         let done = target.ssh().run_between(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use devgate_protocol::pipe::{Aftermath, Feed, Output};
+use devgate_protocol::pipe::{Aftermath, Feed, Output, Sort};
 use rustix::io::Errno;
 use rustix::process::{Signal, test_kill_process, test_kill_process_group};
 use tokio::sync::mpsc;
@@ -150,7 +150,12 @@ impl Owner {
     async fn serve(&mut self) -> (Exit, Option<Instant>) {
         let run = Arc::clone(&self.run);
         let mut exit = None;
-        let mut aftermath = Aftermath::begin();
+        let sort = if self.is_on_terminal {
+            Sort::Terminal
+        } else {
+            Sort::Pipe
+        };
+        let mut aftermath = Aftermath::begin(sort);
         let limit = self
             .limit
             .and_then(|limit| Instant::now().checked_add(limit));
@@ -172,7 +177,7 @@ impl Owner {
                     due.take_if(|(_, due)| *due == Due::TimeUp);
                     stdout.owe();
                     stderr.owe();
-                    aftermath = Aftermath::begin();
+                    aftermath = Aftermath::begin(sort);
                 }
                 read = stdout.fill(), if room_for_stdout => {
                     deliver(&run, Stream::Stdout, stdout, &read);
@@ -207,15 +212,16 @@ impl Owner {
                     }
                 },
                 () = aftermath.over(), if exit.is_some() => {
-                    let waits = stdout.owes()
-                        || stderr.owes()
-                        // Its silence is its reader's.
-                        || (stdout.is_open() && !room_for_stdout)
+                    // Its silence is its reader's.
+                    let waits = (stdout.is_open() && !room_for_stdout)
                         || (stderr.is_open() && !room_for_stderr);
-                    if !waits && let Some(exit) = exit {
+                    if waits {
+                        aftermath.extend();
+                    } else if !aftermath.goes_on(&[stdout, stderr])
+                        && let Some(exit) = exit
+                    {
                         return (exit, kill_at);
                     }
-                    aftermath.extend();
                 }
             }
         }

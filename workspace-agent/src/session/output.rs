@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use devgate_protocol::WriteHalf;
 use devgate_protocol::frame::{ExitSignal, Kind};
-use devgate_protocol::pipe::{Aftermath, Output};
+use devgate_protocol::pipe::{Aftermath, Output, Sort};
 
 use tokio::time::timeout;
 
@@ -36,6 +36,7 @@ pub(super) struct Outputs {
     pub(super) stderr: Output,
     /// stdout where the gateway reads it.
     pub(super) beside: Option<Beside>,
+    pub(super) sort: Sort,
 }
 
 impl Outputs {
@@ -86,7 +87,8 @@ pub(super) async fn run(
     writer: &mut WriteHalf,
 ) -> io::Result<()> {
     let mut exit = None;
-    let mut aftermath = Aftermath::begin();
+    let sort = outputs.sort;
+    let mut aftermath = Aftermath::begin(sort);
     // Whoever reads stdout past us has to know at once when the program ends.
     let (is_awaited, mut told) = (!outputs.stdout.is_open(), false);
     while outputs.stdout.is_open() || outputs.stderr.is_open() {
@@ -100,7 +102,7 @@ pub(super) async fn run(
                     tell(writer, ended).await?;
                     told = true;
                 }
-                aftermath = Aftermath::begin();
+                aftermath = Aftermath::begin(sort);
             }
             read = stdout.fill() => {
                 deliver(stdout, read, (writer, Kind::Data)).await?;
@@ -114,10 +116,9 @@ pub(super) async fn run(
             () = notices.stalled.notified() => send(writer, Kind::Data, &[]).await?,
             () = notices.unread.notified() => stdout.close(),
             () = aftermath.over(), if exit.is_some() => {
-                if !stdout.owes() && !stderr.owes() {
+                if !aftermath.goes_on(&[stdout, stderr]) {
                     break;
                 }
-                aftermath.extend();
             }
         }
     }

@@ -109,6 +109,7 @@ fn on_terminal(terminal: terminal::Terminal) -> io::Result<(Stdio, Ends)> {
             stdout: Output::new(Some(master)),
             stderr: Output::new(None),
             beside: None,
+            sort: Sort::Terminal,
         },
     };
     Ok((Stdio::Terminal(terminal.slave), ends))
@@ -135,6 +136,7 @@ fn on_pipes(made: Option<Pipes>) -> io::Result<(Stdio, Ends)> {
             stdout: Output::new(from_stdout),
             stderr: Output::new(ours(from_stderr)?),
             beside,
+            sort: Sort::Pipe,
         },
     };
     let theirs = Stdio::Pipes {

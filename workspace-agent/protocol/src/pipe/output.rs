@@ -6,13 +6,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Descriptor, LARGE_READ, SMALL_READ};
+use super::{Descriptor, LARGE_READ, SMALL_READ, Sort};
 
-/// How long a session's descriptors may be silent after its program's end.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long pipes may be silent after their program's end: a filter that still writes
+/// takes its time between two lines.
+const SILENCE: Duration = Duration::from_secs(3);
 
-/// How long they may go on at all.
-const LIMIT: Duration = Duration::from_secs(4);
+/// How long pipes in which something comes may go on at all. Whoever writes for longer is
+/// a daemon and no filter.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// The same of a terminal, which ends with its program: what still writes to it is a job
+/// in the background.
+const TERMINAL_SILENCE: Duration = Duration::from_secs(1);
+const TERMINAL_LIMIT: Duration = Duration::from_secs(4);
 
 /// One of a program's outputs.
 #[derive(Debug)]
@@ -28,9 +35,9 @@ pub struct Output {
 
 /// The time in which a program's outputs are still read after its end.
 ///
-/// What its pipes held at that moment is owed and always delivered. A child that holds
-/// them open is waited for briefly: a filter that still writes is heard, a daemon
-/// doesn't keep the channel.
+/// What they held at that moment is owed and always delivered. A child that holds pipes
+/// open is waited for: a filter is heard to its end as long as it writes, a daemon doesn't
+/// keep the channel.
 #[derive(Debug)]
 pub struct Aftermath {
     silence: Duration,
@@ -86,8 +93,13 @@ impl Output {
     }
 
     /// Whether it holds what it owes.
-    pub fn owes(&self) -> bool {
-        self.owed > 0 && self.source.as_ref().is_some_and(Descriptor::is_readable)
+    fn owes(&self) -> bool {
+        self.owed > 0 && self.is_readable()
+    }
+
+    /// Whether something is there to be read.
+    fn is_readable(&self) -> bool {
+        self.source.as_ref().is_some_and(Descriptor::is_readable)
     }
 
     /// Reads what nobody wants, with a pause between two reads: to its end. Cancel-safe.
@@ -106,9 +118,12 @@ impl Output {
 }
 
 impl Aftermath {
-    /// Begins with the end of a session channel's program.
-    pub fn begin() -> Self {
-        Self::within(SILENCE, LIMIT)
+    /// Begins with the end of a program that wrote to those.
+    pub fn begin(sort: Sort) -> Self {
+        match sort {
+            Sort::Pipe => Self::within(SILENCE, LIMIT),
+            Sort::Terminal => Self::within(TERMINAL_SILENCE, TERMINAL_LIMIT),
+        }
     }
 
     /// Begins with a program's end: its outputs may be silent for as long as `silence`,
@@ -132,10 +147,22 @@ impl Aftermath {
         sleep_until(self.idle.min(self.limit)).await;
     }
 
-    /// Goes on for a moment: owed bytes are there to be read.
+    /// Decides once it is over whether it goes on after all: for owed bytes that are there,
+    /// and within the limit for any, which nobody has come to read.
+    pub fn goes_on(&mut self, outputs: &[&Output]) -> bool {
+        let in_time = Instant::now() < self.limit;
+        let goes_on = |output: &&Output| output.owes() || (in_time && output.is_readable());
+        let goes_on = outputs.iter().any(goes_on);
+        if goes_on {
+            self.extend();
+        }
+        goes_on
+    }
+
+    /// Goes on for a moment, whatever the limit.
     pub fn extend(&mut self) {
         self.heard();
-        self.limit = self.idle;
+        self.limit = self.limit.max(self.idle);
     }
 }
 
@@ -195,5 +222,34 @@ mod tests {
         assert_eq!(output.take(&filled).unwrap(), &b"held"[..]);
         to.write_all(b"later").unwrap();
         assert!(!output.owes());
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_read_within_the_limit_and_only_what_is_owed_beyond() {
+        let (from, to) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let mut to = std::fs::File::from(to);
+        let mut output = Output::new(Some(Descriptor::new(from, Sort::Pipe).unwrap()));
+        let mut pipes = Aftermath::begin(Sort::Pipe);
+        let mut spent = Aftermath::within(Duration::ZERO, Duration::ZERO);
+        assert!(!pipes.goes_on(&[&output]), "nothing is there");
+        to.write_all(b"a line").unwrap();
+        assert!(pipes.goes_on(&[&output]));
+        assert!(!spent.goes_on(&[&output]));
+        output.owe();
+        assert!(spent.goes_on(&[&output]));
+    }
+
+    #[test]
+    fn a_filter_may_write_for_minutes_and_a_daemon_not_for_ever() {
+        let mut pipes = Aftermath::begin(Sort::Pipe);
+        let begun = pipes.limit - LIMIT;
+        pipes.extend();
+        assert_eq!(
+            pipes.limit,
+            begun + LIMIT,
+            "a moment more is no moment less"
+        );
+        assert!(pipes.limit > pipes.idle + Duration::from_mins(1));
+        assert!(pipes.limit < begun + Duration::from_hours(1));
     }
 }
