@@ -20,7 +20,7 @@ use ::http::StatusCode;
 use russh::ChannelOpenFailure;
 use tracing::info;
 
-use crate::identity::{Denied, InvalidTarget, SshAction};
+use crate::identity::{Denied, InvalidTarget, SshAction, Target};
 use crate::workspaces::OpenError;
 
 pub use http::{Kind, kind};
@@ -39,10 +39,13 @@ pub enum Refused {
     Open(#[from] OpenError),
     /// The agent ended the stream before it was due.
     #[error(
-        "the workspace's agent was lost, and with it this program's terminal; \
+        "the workspace's agent was lost, and with it what this program reads and writes; \
          connect again, the workspace is restarted by itself"
     )]
     AgentLost,
+    /// Somebody ended the workspace.
+    #[error(transparent)]
+    Ended(#[from] WorkspaceEnd),
     /// A port that doesn't exist.
     #[error("there is no port {0}: ports go from 0 to 65535")]
     Port(u32),
@@ -58,6 +61,26 @@ pub enum Refused {
     /// More listeners than a connection may have.
     #[error("this connection has too many forwarded ports; cancel some, or connect again")]
     TooManyListeners,
+}
+
+/// How somebody ended a workspace, and with it all that ran there.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceEnd {
+    /// It stays as it is until somebody starts it.
+    #[error("the workspace {0} was stopped: start it with `devgate start {0}`")]
+    Stopped(Target),
+    /// It comes back by itself.
+    #[error("the workspace {0} is being restarted: connect again")]
+    Restarted(Target),
+    /// It is woken by whoever comes.
+    #[error(
+        "the workspace {0} went to sleep: log in with a terminal (`ssh -t`), or start it with \
+         `devgate start {0}`"
+    )]
+    Asleep(Target),
+    /// It may be gone for good.
+    #[error("the workspace was deleted: `devgate list --deleted` shows those that can be restored")]
+    Deleted,
 }
 
 /// One row of the table, without its text.
@@ -130,6 +153,7 @@ impl Refusal for Refused {
             Self::Denied(error) => error.row(),
             Self::Open(error) => error.row(),
             Self::AgentLost => row(Status::BAD_GATEWAY, "agent-lost", ConnectFailed),
+            Self::Ended(_) => row(Status::CONFLICT, "workspace-ended", ConnectFailed),
             Self::NotAllowed(_) => row(Status::FORBIDDEN, "not-allowed", Prohibited),
             Self::Port(_) => row(Status::UNPROCESSABLE_ENTITY, "no-such-port", Prohibited),
             Self::TooManyChannels => row(
@@ -151,6 +175,7 @@ impl Refusal for Refused {
             Self::Denied(error) => error.text(),
             Self::Open(error) => error.text(),
             Self::AgentLost
+            | Self::Ended(_)
             | Self::Port(_)
             | Self::NotAllowed(_)
             | Self::TooManyChannels
@@ -162,7 +187,6 @@ impl Refusal for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Target;
     use crate::names::InvalidName;
     use crate::workspaces::FailureReason;
 

@@ -145,6 +145,14 @@ impl Connection {
         Ok(grant)
     }
 
+    /// Returns where it leads, once that is known.
+    pub(super) fn workspace(&self) -> Option<WorkspaceId> {
+        self.pinned
+            .borrow()
+            .as_ref()
+            .map(|pinned| pinned.id.clone())
+    }
+
     /// Returns what its client may do.
     pub(super) fn actions(&self) -> &SshActions {
         &self.actions

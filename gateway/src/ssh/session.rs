@@ -8,6 +8,7 @@
 mod asked;
 mod download;
 mod opening;
+mod parting;
 mod pipes;
 mod requests;
 mod upload;
@@ -37,6 +38,7 @@ use crate::refusal::Refused;
 use asked::Asked;
 use download::{Download, Ended};
 use opening::{Opening, Unstarted, gather, open};
+use parting::Parting;
 use pipes::Ends;
 use upload::{ClientEof, UploadEnd, upload};
 
@@ -156,9 +158,12 @@ async fn bridge(
     let notified = notify(visit.notices(), (tx, terminal), &eof_sent);
     // Lent, not given: its end would tell the agent that the channel is closed.
     let up = upload(rx, &mut writer, (&asked, &unread, &visit), feed.take());
-    let down = Download::new(connection, tx, &eof_sent, &asked, stdout).run(reader, &unread);
+    let parting = Parting::of(connection);
+    let (to, heeded) = ((tx, terminal), (&asked, &parting));
+    let down = Download::new(connection, to, &eof_sent, heeded, stdout).run(reader, &unread);
     let (drained, gone) = (splice::drained(closed), connection.token());
-    tokio::pin!(up, down, notified, drained);
+    let watching = parting.watch();
+    tokio::pin!(up, down, notified, drained, watching);
     let (mut uploading, mut awaited) = (true, false);
     let ended = loop {
         tokio::select! {
@@ -179,6 +184,7 @@ async fn bridge(
                 feed = None;
             },
             never = &mut notified => match never {},
+            never = &mut watching => match never {},
             () = closed.cancelled(), if !uploading && !awaited => return,
             () = &mut drained, if !awaited => return,
             () = gone.cancelled(), if awaited => return,
@@ -192,7 +198,11 @@ async fn bridge(
             if closed.is_cancelled() {
                 return;
             }
-            connection.explain(&Refused::AgentLost)
+            let refused = parting
+                .why()
+                .await
+                .map_or(Refused::AgentLost, Refused::from);
+            connection.explain(&refused)
         }
     };
     if eof_sent.load(Ordering::Relaxed) {

@@ -30,6 +30,7 @@ mod hostile_peers;
 mod lifecycle;
 mod many_channels;
 mod odd_clients;
+mod parting;
 mod rekeying;
 mod repositories;
 mod requirements;

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{ExitSignal, Frame, FrameReader};
-use devgate_protocol::pipe::{Aftermath, Output};
+use devgate_protocol::pipe::{Aftermath, Output, Sort};
 use russh::ChannelWriteHalf;
 use russh::server::Msg;
 use tokio::sync::Notify;
 use tracing::warn;
 
-use super::STDERR;
 use super::asked::Asked;
+use super::parting::Parting;
+use super::{STDERR, Terminal, say};
 use crate::ssh::connection::{Connection, Listener};
 use crate::ssh::pace::Pace;
 
@@ -36,8 +37,10 @@ enum Exit {
 pub(super) struct Download<'a> {
     connection: &'a Arc<Connection>,
     tx: &'a ChannelWriteHalf<Msg>,
+    terminal: Terminal,
     eof_sent: &'a AtomicBool,
     asked: &'a Asked,
+    parting: &'a Parting<'a>,
     stdout: Output,
     pace: Pace<'a>,
     /// Whether the agent has said that it has no more output.
@@ -51,16 +54,18 @@ impl<'a> Download<'a> {
     /// `stdout` is what doesn't come in frames.
     pub(super) fn new(
         connection: &'a Arc<Connection>,
-        tx: &'a ChannelWriteHalf<Msg>,
+        (tx, terminal): (&'a ChannelWriteHalf<Msg>, Terminal),
         eof_sent: &'a AtomicBool,
-        asked: &'a Asked,
+        (asked, parting): (&'a Asked, &'a Parting<'a>),
         stdout: Option<Output>,
     ) -> Self {
         Self {
             connection,
             tx,
+            terminal,
             eof_sent,
             asked,
+            parting,
             pace: Pace::new(connection, tx),
             stdout: stdout.unwrap_or_else(|| Output::new(None)),
             eof_came: false,
@@ -144,16 +149,16 @@ impl<'a> Download<'a> {
     fn exited(&mut self, exit: Exit) {
         self.exit = Some(exit);
         self.stdout.owe();
-        self.aftermath = Some(Aftermath::begin());
+        self.aftermath = Some(Aftermath::begin(Sort::Pipe));
     }
 
     /// Stops reading what only a child of the program holds open, once what the program
     /// itself wrote is delivered.
     fn give_up(&mut self) {
-        if !self.stdout.owes() {
+        if let Some(aftermath) = &mut self.aftermath
+            && !aftermath.goes_on(&[&self.stdout])
+        {
             self.stdout.close();
-        } else if let Some(aftermath) = &mut self.aftermath {
-            aftermath.extend();
         }
     }
 
@@ -163,7 +168,11 @@ impl<'a> Download<'a> {
         if !self.eof_came || self.stdout.is_open() {
             return Ok(());
         }
-        if !self.eof_sent.swap(true, Ordering::Relaxed) {
+        if !self.eof_sent.load(Ordering::Relaxed) {
+            if self.parting.is_ordered() && !self.part().await {
+                return Ok(());
+            }
+            self.eof_sent.store(true, Ordering::Relaxed);
             self.tx.eof().await.map_err(io::Error::other)?;
         }
         let told = match self.exit.take() {
@@ -172,6 +181,24 @@ impl<'a> Download<'a> {
             None => Ok(()),
         };
         told.map_err(io::Error::other)
+    }
+
+    /// Tells the client, whose workspace was ended, why its program has; returns whether
+    /// all is said, as nothing is after EOF.
+    async fn part(&self) -> bool {
+        match &self.exit {
+            // It comes, or the stream's end.
+            None => return false,
+            // It came to its own end.
+            Some(Exit::Status(0)) if self.terminal == Terminal::None => {}
+            Some(_) => {
+                if let Some(why) = self.parting.why().await {
+                    let why = self.connection.explain(&why.into());
+                    say(self.tx, self.terminal, &why).await;
+                }
+            }
+        }
+        true
     }
 }
 
