@@ -1,7 +1,9 @@
 //! The limit of open files: raised for the gateway, as it was for what it starts.
 
+use std::io;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the limit was before it was raised.
@@ -29,4 +31,13 @@ pub(crate) fn before() -> Option<Rlimit> {
         current: limit.current,
         maximum: limit.maximum,
     })
+}
+
+/// Tells whether something failed because this process, or its host, has as many files
+/// open as it may.
+pub(crate) fn are_used_up(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
 }

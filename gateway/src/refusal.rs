@@ -186,8 +186,13 @@ impl Refusal for Refused {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
     use super::*;
     use crate::names::InvalidName;
+    use crate::tunnel::TunnelError;
     use crate::workspaces::FailureReason;
 
     fn code_of(refused: &Refused) -> u32 {
@@ -207,6 +212,19 @@ mod tests {
         assert_eq!(code_of(&OpenError::ShuttingDown.into()), 2);
         assert_eq!(code_of(&Refused::AgentLost), 2);
         assert_eq!(code_of(&Refused::TooManyChannels), 4);
+    }
+
+    #[test]
+    fn a_gateway_without_files_blames_no_agent() {
+        for code in [Errno::MFILE, Errno::NFILE] {
+            let error = TunnelError::from(io::Error::from(code));
+            let refused = OpenError::from(error);
+            assert!(refused.text().contains("LimitNOFILE"), "{refused}");
+            assert!(!refused.text().contains("restart"), "{refused}");
+            assert_eq!(code_of(&refused.into()), 4);
+        }
+        let lost = OpenError::from(TunnelError::from(io::Error::from(Errno::CONNREFUSED)));
+        assert!(matches!(lost, OpenError::Unreachable(_)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can't be done with a workspace.
 
-use devgate_protocol::Refusal;
+use devgate_protocol::{Refusal, StreamError};
 
 use super::failure::FailureReason;
 use super::reached::LimitReached;
@@ -10,6 +10,7 @@ use crate::config::Period;
 use crate::drivers::DriverError;
 use crate::identity::Target;
 use crate::names::{InvalidName, SnapshotName};
+use crate::open_files;
 use crate::store::StoreError;
 use crate::tunnel::TunnelError;
 
@@ -185,6 +186,12 @@ pub enum OpenError {
     /// The agent can't be reached.
     #[error("the workspace's agent can't be reached: try again, or `devgate restart` it")]
     Unreachable(#[source] TunnelError),
+    /// This process or its host has as many files open as it may.
+    #[error(
+        "the gateway has as many files open as it may: try again later; whoever runs it can \
+         raise the limit (LimitNOFILE in its service)"
+    )]
+    TooManyFiles(#[source] TunnelError),
     /// The records fail.
     #[error("can't look the workspace up")]
     Store(#[source] StoreError),
@@ -219,6 +226,9 @@ impl From<TunnelError> for OpenError {
         match error {
             TunnelError::Refused(refusal) => Self::Refused(refusal),
             TunnelError::GoingAway => Self::ShuttingDown,
+            TunnelError::Stream(StreamError::Io(ref cause)) if open_files::are_used_up(cause) => {
+                Self::TooManyFiles(error)
+            }
             error => Self::Unreachable(error),
         }
     }
