@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::{ChannelMsg, Disconnect, client};
+use russh::{ChannelMsg, ChannelOpenFailure, Disconnect, Error, client};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -42,6 +42,25 @@ async fn output_comes_first_then_exit_status_then_eof_then_close() {
         () = async { while busy.wait().await.is_some() {} } => panic!("the busy channel ended"),
         done = async { while let Some(done) = tasks.join_next().await { done.unwrap(); } } => done,
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_wants_no_more_sessions_gets_none() {
+    let server = Arc::new(Server::new());
+    let stream = TcpStream::connect(server.listen().await).await.unwrap();
+    let client = connect(stream).await;
+    let mut open = run(&client, "answer").await;
+    let asking = client.send_global_request("no-more-sessions@openssh.com", b"", true);
+    let answer = ends(asking).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let another = ends(client.channel_open_session()).await;
+    let prohibited = ChannelOpenFailure::AdministrativelyProhibited;
+    assert!(
+        matches!(another, Err(Error::ChannelOpenFailure(why)) if why == prohibited),
+        "another session was opened"
+    );
+    // What is open goes on.
+    while ends(open.wait()).await.is_some() {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
