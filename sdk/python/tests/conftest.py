@@ -107,8 +107,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     answer: Callable[[Asked], None]
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Asked)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Asked)
         self.asked: list[Asked] = []
         self.connections = 0
 
@@ -125,12 +125,12 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[[Callable[[Asked], None]], Server]]:
+def serving() -> Iterator[Callable[..., Server]]:
     """Starts servers, and ends them."""
     servers: list[Server] = []
 
-    def start(answer: Callable[[Asked], None]) -> Server:
-        server = Server()
+    def start(answer: Callable[[Asked], None], port: int = 0) -> Server:
+        server = Server(port)
         server.answer = answer
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)

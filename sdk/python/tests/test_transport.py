@@ -163,7 +163,7 @@ def test_a_post_is_repeated_where_no_connection_came_about(serving: Serving) -> 
     server.shutdown()
     server.server_close()
     with (
-        Devgate(url, "t", retry=Retry(2, 0.001)) as devgate,
+        Devgate(url, "t", retry=Retry(2, 0.001, patience=0)) as devgate,
         pytest.raises(ConnectionFailed) as caught,
     ):
         devgate.request("POST", "/logout")

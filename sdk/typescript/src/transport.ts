@@ -1,14 +1,21 @@
 // Requests: one pool of connections, the token, time-outs, repetitions, errors.
 
-import { lookup as systemLookup } from "node:dns";
 import { readFileSync } from "node:fs";
-import { isIPv4, type LookupFunction } from "node:net";
 
 import { Agent, fetch, Headers, type Request, type Response } from "undici";
 import WebSocket from "ws";
 
+import { lookup, mayHaveToken, originOf } from "./address.js";
 import { jsonOf, textOf } from "./answers.js";
-import { ConnectionFailed, errorOf, problemOf, TimedOut, without, type Asked } from "./errors.js";
+import {
+  ConnectionFailed,
+  DevgateError,
+  errorOf,
+  problemOf,
+  TimedOut,
+  without,
+  type Asked,
+} from "./errors.js";
 import { encoded } from "./path.js";
 import { milliseconds, passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
 
@@ -45,6 +52,8 @@ export interface Sending {
   signal?: AbortSignal;
   /** How long the answer may take to begin once all was sent, in milliseconds; null: for ever. */
   timeout?: number | null;
+  /** Whether it is safe to repeat, whatever its method. */
+  again?: boolean;
 }
 
 /** Longest body of an error that is read, in bytes. */
@@ -121,18 +130,18 @@ export class Transport {
       headers.set("content-length", String(body.length));
     }
     const whole = body === undefined || body instanceof Uint8Array;
-    const again = repeatable(method, headers, whole);
+    const again = whole && (sending.again ?? repeatable(method, headers, whole));
+    const repetition = this.#retry.begin();
     for (let attempts = 1; ; attempts++) {
       signal?.throwIfAborted();
       const asked: Asked = { method, path: url.pathname, attempts };
-      let retryAfter: number | undefined;
-      let failure: Error;
+      let failure: DevgateError;
       try {
         const answer = await this.#once(url, { ...sending, body }, headers, asked);
         if (answer.ok) {
           return answer;
         }
-        retryAfter = milliseconds(answer.headers.get("retry-after"));
+        const retryAfter = milliseconds(answer.headers.get("retry-after"));
         failure = errorOf(problemOf(answer.status, await problemIn(answer)), asked, retryAfter);
         if (!(again && passes(answer.status))) {
           throw failure;
@@ -146,10 +155,7 @@ export class Transport {
         }
         failure = error;
       }
-      if (!this.#retry.another(attempts)) {
-        throw failure;
-      }
-      if (!(await this.#retry.pause(attempts, retryAfter, signal))) {
+      if (!(await repetition.pause(failure, signal))) {
         throw failure;
       }
     }
@@ -310,38 +316,9 @@ async function* inPieces(body: Uint8Array, taken: () => void): AsyncGenerator<Ui
   }
 }
 
-/** Where RFC 6761 says that `*.localhost` is, whatever the system's resolver knows of it. */
-const lookup: LookupFunction = (host, options, found) => {
-  if (!host.endsWith(".localhost")) {
-    systemLookup(host, options, found);
-  } else if (options.all === true) {
-    found(null, [{ address: "127.0.0.1", family: 4 }]);
-  } else {
-    found(null, "127.0.0.1", 4);
-  }
-};
-
 function given(option: string | undefined, variable: string): string | undefined {
   // An empty variable is none.
   return option ?? (process.env[variable] || undefined);
-}
-
-function originOf(url: string): string {
-  const parsed = new URL(url);
-  if (!mayHaveToken(parsed)) {
-    throw new TypeError(`${url}: a token goes over https only, or to this machine itself`);
-  }
-  return parsed.origin;
-}
-
-/** Whether nobody on the way can read what is sent there. */
-function mayHaveToken({ hostname, protocol }: URL): boolean {
-  const here =
-    hostname === "localhost" ||
-    hostname.endsWith(".localhost") || // by `lookup`
-    hostname === "[::1]" ||
-    (isIPv4(hostname) && hostname.startsWith("127."));
-  return protocol === "https:" || (protocol === "http:" && here);
 }
 
 /** Reads the body of an answer that refuses, so that its connection can be used again. */

@@ -53,6 +53,8 @@ export async function upload(
             headers: { "content-type": "application/json" },
             body: JSON.stringify({ path, size: reading.size, mode, parents }),
             signal,
+            // One that nobody goes on with is given up by the server.
+            again: true,
           })
         : await transport.json<UploadState>({
             method: "GET",
@@ -91,30 +93,33 @@ async function complete(
   signal?: AbortSignal,
 ): Promise<Entry> {
   const before = await there(transport, files, path, signal);
-  for (let tries = 1; ; tries++) {
-    try {
-      return await transport.json<Entry>({
-        method: "POST",
-        path: `${files}/uploads/${encodeURIComponent(id)}/complete`,
-        headers: { "content-type": "application/json" },
-        body,
-        signal,
-        timeout: null,
-      });
-    } catch (error) {
-      if (tries > 1 && error instanceof NotFound && error.code === "no-upload") {
-        const now = await there(transport, files, path, signal);
-        if (now?.kind === "file" && now.size === size && now.etag !== before?.etag) {
-          return now;
-        }
-        throw error;
-      }
-      if (!passing(error) || tries >= TRIES) {
-        throw error;
-      }
-      await rest(tries, signal);
+  try {
+    return await transport.json<Entry>({
+      method: "POST",
+      path: `${files}/uploads/${encodeURIComponent(id)}/complete`,
+      headers: { "content-type": "application/json" },
+      body,
+      signal,
+      timeout: null,
+      again: true,
+    });
+  } catch (error) {
+    if (!lost(error)) {
+      throw error;
     }
+    const now = await there(transport, files, path, signal);
+    if (now?.kind === "file" && now.size === size && now.etag !== before?.etag) {
+      return now;
+    }
+    throw error;
   }
+}
+
+/** Whether the answer to what went well may have been lost on the way. */
+function lost(error: unknown): boolean {
+  return error instanceof NotFound
+    ? (error.asked?.attempts ?? 1) > 1 && error.code === "no-upload"
+    : error instanceof ConnectionFailed && error.code === "cut-off";
 }
 
 /** Shows what is at a path, if something is and the token may see it. */

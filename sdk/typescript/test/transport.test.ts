@@ -172,7 +172,7 @@ test("a POST is repeated where no connection came about, as nothing was sent", a
   const devgate = new Devgate({
     url: `http://127.0.0.1:${port}`,
     token: "t",
-    retry: { retries: 2, firstPause: 1 },
+    retry: { retries: 2, patience: 0, firstPause: 1 },
   });
   const asked = devgate.api.POST("/api/v1/logout");
   await assert.rejects(asked, (error: unknown) => {

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import random
+import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Optional
 
+import httpx
+
+from .errors import DevgateError
+
 PASSING = frozenset({429, 502, 503, 504})
 """Answers after which the same request can go well."""
+
+_AWAY_PAUSE = 2.0
+"""The longest pause while a server is away, in seconds: it is soon back."""
+
+_LOST = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError)
+"""What is seen of a server that ends, or isn't there yet."""
+
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 @dataclass(frozen=True)
@@ -18,19 +32,72 @@ class Retry:
     """How failures that pass are met."""
 
     retries: int = 4
-    """Most repetitions of one request; 0: none."""
+    """Most repetitions of one request, but for ``patience``; 0: none at all."""
     first_pause: float = 0.2
     """The first pause at most, in seconds; it doubles with each repetition."""
     longest_pause: float = 20.0
     """The longest pause, in seconds, also of a server that asks for more."""
+    patience: float = 60.0
+    """For how long a request is repeated, however often, while the server can't be reached or
+    answers 503, as when it starts again; in seconds since that was first seen."""
 
-    def pause(self, attempts: int, asked: Optional[float]) -> Optional[float]:
+
+class Repetition:
+    """The repetitions of one request."""
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+        self._failures = 0
+        self._away: Optional[float] = None
+
+    def pause(self, failure: DevgateError) -> Optional[float]:
         """Returns how long to wait before the next attempt: a random part of a time that doubles
         ("full jitter"), or what the server asks for. None: there is no other attempt."""
-        if attempts > self.retries or (asked is not None and asked > self.longest_pause):
+        retry, asked = self._retry, failure.retry_after
+        self._failures += 1
+        too_long = asked is not None and asked > retry.longest_pause
+        if retry.retries == 0 or too_long or _lasts(failure):
             return None
-        most = min(self.longest_pause, self.first_pause * 2.0 ** (attempts - 1))
-        return asked if asked is not None else random.random() * most
+        away = _is_away(failure)
+        longest = min(retry.longest_pause, _AWAY_PAUSE) if away else retry.longest_pause
+        most = min(longest, retry.first_pause * 2.0 ** min(self._failures - 1, 60))
+        wait = asked if asked is not None else random.random() * most
+        now = time.monotonic()
+        if away and self._away is None:
+            self._away = now
+        until = self._away + retry.patience if away and self._away is not None else now
+        if self._failures > retry.retries and now + wait > until:
+            return None
+        return wait
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    cause: Optional[BaseException] = failure
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_away(failure: DevgateError) -> bool:
+    """Whether the server can't be reached, or says that it isn't ready. A name that is unknown
+    is no sign of it."""
+    if failure.status == 503:
+        return True
+    for cause in _causes(failure):
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
+            return False
+    said = failure.__cause__
+    if isinstance(said, httpx.RemoteProtocolError):
+        return str(said).startswith(("Server disconnected", "peer closed"))
+    return isinstance(said, _LOST)
+
+
+def _lasts(failure: DevgateError) -> bool:
+    """Whether the same would fail again: a certificate isn't what it should be, say."""
+    return any(
+        isinstance(cause, ssl.SSLError) and not isinstance(cause, _BROKEN_OFF)
+        for cause in _causes(failure)
+    )
 
 
 def repeatable(method: str, headers: Mapping[str, str], whole_body: bool) -> bool:

@@ -337,8 +337,10 @@ class AsyncFiles:
             sending = self._content(path)
             if at > 0:
                 sending["headers"] = {"range": f"bytes={at}-", "if-range": etag}
+            begun = False
             try:
                 async with self._transport.stream("GET", **sending) as answer:
+                    begun = True
                     if at > 0 and answer.status_code != 206:
                         text = f"{shown(path)} has changed while it was read: read it again"
                         raise ConnectionFailed(text, code="changed")
@@ -350,7 +352,7 @@ class AsyncFiles:
                     return
             except ConnectionFailed as error:
                 tries += 1
-                if error.code == "changed" or tries > 3 or not etag:
+                if not begun or error.code == "changed" or tries > 3 or not etag:
                     raise
 
 

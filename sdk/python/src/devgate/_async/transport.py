@@ -24,9 +24,9 @@ from .._io_async import (
     pieces,
 )
 from .._parsing import parsed
-from .._retry import PASSING, Retry, repeatable, seconds
+from .._retry import PASSING, Repetition, Retry, repeatable, seconds
 from .._settings import CONNECT, PIECE, Settings, may_have_token
-from ..errors import ConnectionFailed, TimedOut, error_of
+from ..errors import ConnectionFailed, DevgateError, TimedOut, error_of
 
 Body = Union[bytes, AsyncIterable[bytes]]
 
@@ -68,7 +68,7 @@ class AsyncTransport:
         try:
             body = await answer.aread()
         except httpx.RequestError as error:
-            raise _broken(f"{method} {path}", error) from error
+            raise _broken(f"{method} {path}", error, code="cut-off") from error
         finally:
             await answer.aclose()
         return parsed(body) if body else None
@@ -84,7 +84,7 @@ class AsyncTransport:
             with limited(answer, until):
                 yield answer
         except httpx.RequestError as error:
-            raise _broken(f"{method} {path}", error) from error
+            raise _broken(f"{method} {path}", error, code="cut-off") from error
         finally:
             await answer.aclose()
 
@@ -100,11 +100,13 @@ class AsyncTransport:
         timeout: Optional[float] = UNSET,
         until: Optional[float] = None,
         base: Optional[str] = None,
+        again: Optional[bool] = None,
     ) -> httpx.Response:
         """Sends a request and returns an answer that doesn't refuse, and whose body is still to
         be read; closing it is the caller's. ``timeout`` is how long it may be silent, in
         seconds; None: for ever. ``base`` is where the token may go, an application's address
-        with a slash at its end instead of the server's: ``path`` is below it."""
+        with a slash at its end instead of the server's: ``path`` is below it. ``again`` says
+        whether it is safe to repeat, whatever its method."""
         said = {name: value for name, value in (headers or {}).items() if value is not None}
         if json is not None:
             content = encoding.dumps(json)
@@ -120,19 +122,20 @@ class AsyncTransport:
             body = content
         whole = body is None or isinstance(body, bytes)
         timeout = self._timeout if timeout == UNSET else timeout
-        again = repeatable(method, said, whole)
+        again = repeatable(method, said, whole) if again is None else again and whole
+        repetition = Repetition(self._retry)
         attempts = 0
         while True:
             attempts += 1
             asked = f"{method} {urlsplit(path).path}"
-            retry_after: Optional[float] = None
-            failure: Exception
+            failure: DevgateError
             patience = _patience(timeout, until)
             request = self._request(method, path, query, said, body, patience, base)
             try:
                 answer = await self._client.send(request, stream=True)
             except httpx.RequestError as error:
                 failure = _broken(asked, error, attempts)
+                failure.__cause__ = error
                 unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
                 if not (again or (unsent and whole)):
                     raise failure from error
@@ -144,7 +147,7 @@ class AsyncTransport:
                 failure = error_of(answer.status_code, problem, asked, attempts, retry_after)
                 if not (again and answer.status_code in PASSING):
                     raise failure
-            wait = self._retry.pause(attempts, retry_after)
+            wait = repetition.pause(failure)
             if wait is None or (until is not None and time.monotonic() + wait > until):
                 raise failure
             await pause(wait)
@@ -268,7 +271,7 @@ def _json_or_none(body: bytes) -> object:
 
 
 def _broken(
-    asked: str, error: httpx.RequestError, attempts: int = 1
+    asked: str, error: httpx.RequestError, attempts: int = 1, code: str = "connection-failed"
 ) -> Union[ConnectionFailed, TimedOut]:
     text = str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
@@ -278,7 +281,7 @@ def _broken(
             asked=asked,
             attempts=attempts,
         )
-    return ConnectionFailed(text, code="connection-failed", asked=asked, attempts=attempts)
+    return ConnectionFailed(text, code=code, asked=asked, attempts=attempts)
 
 
 def _word(value: Union[str, int, float, bool]) -> str:

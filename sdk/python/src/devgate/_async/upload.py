@@ -83,7 +83,9 @@ async def upload(
     try:
         if resume is None:
             body = {name: value for name, value in asked.items() if value is not None}
-            said = await transport.json("POST", base, json={**body, "size": reading.size})
+            body["size"] = reading.size
+            # One that nobody goes on with is given up by the server.
+            said = await transport.json("POST", base, json=body, again=True)
         else:
             said = await transport.json("GET", f"{base}/{quote(resume, safe='')}")
         state = Upload.model_validate(said)
@@ -115,25 +117,19 @@ async def _complete(
     it."""
     where = f"{files}/uploads/{quote(state.id, safe='')}/complete"
     before = await _there(transport, files, state.path)
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            said = await transport.json("POST", where, json=ending, timeout=None)
-            return Entry.model_validate(said)
-        except NotFound as error:
-            if tries == 1 or error.code != "no-upload":
-                raise
-            now = await _there(transport, files, state.path)
-            if now is None or now.kind != "file" or now.size != state.size:
-                raise
-            if before is not None and before.etag == now.etag:
-                raise
-            return now
-        except (ConnectionFailed, TimedOut, Unavailable):
-            if tries >= _TRIES:
-                raise
-        await pause(random.random() * _PAUSE * 2.0**tries)
+    try:
+        said = await transport.json("POST", where, json=ending, timeout=None, again=True)
+        return Entry.model_validate(said)
+    except (NotFound, ConnectionFailed) as error:
+        lost = error.attempts > 1 and error.code == "no-upload"
+        if not lost and error.code != "cut-off":
+            raise
+        now = await _there(transport, files, state.path)
+        if now is None or now.kind != "file" or now.size != state.size:
+            raise
+        if before is not None and before.etag == now.etag:
+            raise
+        return now
 
 
 async def _there(transport: AsyncTransport, files: str, path: str) -> Optional[Entry]:

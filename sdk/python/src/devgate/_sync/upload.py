@@ -83,7 +83,9 @@ def upload(
     try:
         if resume is None:
             body = {name: value for name, value in asked.items() if value is not None}
-            said = transport.json("POST", base, json={**body, "size": reading.size})
+            body["size"] = reading.size
+            # One that nobody goes on with is given up by the server.
+            said = transport.json("POST", base, json=body, again=True)
         else:
             said = transport.json("GET", f"{base}/{quote(resume, safe='')}")
         state = Upload.model_validate(said)
@@ -113,25 +115,19 @@ def _complete(transport: Transport, files: str, state: Upload, ending: Mapping[s
     it."""
     where = f"{files}/uploads/{quote(state.id, safe='')}/complete"
     before = _there(transport, files, state.path)
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            said = transport.json("POST", where, json=ending, timeout=None)
-            return Entry.model_validate(said)
-        except NotFound as error:
-            if tries == 1 or error.code != "no-upload":
-                raise
-            now = _there(transport, files, state.path)
-            if now is None or now.kind != "file" or now.size != state.size:
-                raise
-            if before is not None and before.etag == now.etag:
-                raise
-            return now
-        except (ConnectionFailed, TimedOut, Unavailable):
-            if tries >= _TRIES:
-                raise
-        pause(random.random() * _PAUSE * 2.0**tries)
+    try:
+        said = transport.json("POST", where, json=ending, timeout=None, again=True)
+        return Entry.model_validate(said)
+    except (NotFound, ConnectionFailed) as error:
+        lost = error.attempts > 1 and error.code == "no-upload"
+        if not lost and error.code != "cut-off":
+            raise
+        now = _there(transport, files, state.path)
+        if now is None or now.kind != "file" or now.size != state.size:
+            raise
+        if before is not None and before.etag == now.etag:
+            raise
+        return now
 
 
 def _there(transport: Transport, files: str, path: str) -> Optional[Entry]:
