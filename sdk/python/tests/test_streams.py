@@ -347,3 +347,19 @@ def test_a_workspace_that_fails_to_start_says_why(serving: Serving) -> None:
     with Devgate(server.url, "t") as devgate, pytest.raises(Failed, match="there is no such image"):
         devgate.workspaces.create("demo")
     assert len(server.asked) == 3
+
+
+def test_what_a_process_can_not_have_is_refused_before_it_is_asked_for(
+    serving: Callable[[Callable[[Asked], None]], Server],
+) -> None:
+    server = serving(lambda asked: asked.refuse(400, "bad-request"))
+    with Devgate(server.url, "t") as devgate:
+        processes = Processes(devgate._transport, "w")
+        for content in (b"x", bytearray(b"x"), memoryview(b"x")):
+            with pytest.raises(TypeError, match="stdin"):
+                processes.exec(["cat"], input=content)  # type: ignore[arg-type]
+        assert not server.asked
+        # Whoever checks types is told, too.
+        for call in (processes.exec, processes.start):
+            with pytest.raises(BadRequest):
+                call(["true"], timout_seconds=3)  # type: ignore[call-arg]

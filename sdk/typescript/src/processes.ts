@@ -70,6 +70,9 @@ export class Processes {
   /**
    * Runs a program to its end and returns what it wrote, up to `keep_bytes` of each output. An
    * exit code other than 0 is no error. When `signal` aborts, the program ends.
+   *
+   * What it wrote is a text: U+FFFD stands for what isn't UTF-8 there. The bytes are what `run`
+   * yields, or `output` of the result's `process.id`.
    */
   async exec(request: ProcessRequest, options: CallOptions = {}): Promise<ProcessResult> {
     return this.#transport.json<ProcessResult>({

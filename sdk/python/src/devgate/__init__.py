@@ -10,6 +10,7 @@ from ._async.processes import AsyncProcesses, AsyncRun
 from ._async.snapshots import AsyncSnapshots
 from ._async.watch import AsyncWatch
 from ._async.workspaces import AsyncWorkspace, AsyncWorkspaces
+from ._options import ProcessOptions, Pty
 from ._retry import Retry
 from ._sync.client import Devgate
 from ._sync.files import Files, Search
@@ -57,7 +58,9 @@ __all__ = [
     "NotFound",
     "Ports",
     "PreconditionFailed",
+    "ProcessOptions",
     "Processes",
+    "Pty",
     "Retry",
     "Run",
     "Search",

@@ -7,18 +7,22 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed
 
 from .._io_async import Content, Socket, close_socket, receive
+from .._options import ProcessOptions
 from .._parsing import parsed
 from .._settings import IDLE
 from ..errors import ConnectionFailed, error_of
 from ..models import Process, ProcessResult
 from .files import gone
 from .transport import AsyncTransport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _PIECE = 256 * 1024
 """Most that one message to a program's stdin has, in bytes."""
@@ -40,7 +44,8 @@ class AsyncProcesses:
     """The programs of one workspace that were started over the API.
 
     ``run``, ``exec`` and ``start`` take a ``command`` or a ``script`` for the log-in shell, and
-    what else a process can have: ``cwd``, ``env``, ``stdin="open"``, ``input`` (a text), ``pty``
+    what else a process can have, as ``ProcessOptions`` says: ``cwd``, ``env``, ``stdin="open"``,
+    ``input`` (a text; bytes are written to what ``run(stdin="open")`` returns), ``pty``
     (``{"columns": 80, "rows": 24}``), ``timeout_seconds``, ``label``, ``keep_bytes``.
     """
 
@@ -54,11 +59,12 @@ class AsyncProcesses:
         *,
         script: Optional[str] = None,
         detach: bool = False,
-        **more: Any,
+        **more: Unpack[ProcessOptions],
     ) -> AsyncRun:
         """Runs a program and returns at once; what it writes is read from the result. It stops
         while nobody reads, and ends with this program, unless ``detach`` is said."""
-        asked = _request(command, script, {**more, "detach": detach})
+        asked = _request(command, script, more)
+        asked["detach"] = detach
         socket = await self._transport.socket(f"{self._base}/run")
         run = AsyncRun(self._transport, socket)
         await run._begin(asked)
@@ -77,10 +83,13 @@ class AsyncProcesses:
         command: Optional[Sequence[str]] = None,
         *,
         script: Optional[str] = None,
-        **more: Any,
+        **more: Unpack[ProcessOptions],
     ) -> ProcessResult:
         """Runs a program to its end and returns what it wrote, up to ``keep_bytes`` of each
-        output. An exit code other than 0 is no error. When this is cancelled, the program ends."""
+        output. An exit code other than 0 is no error. When this is cancelled, the program ends.
+
+        What it wrote is a text: U+FFFD stands for what isn't UTF-8 there. The bytes are what
+        ``run`` yields, or ``output`` of the result's ``process.id``."""
         asked = _request(command, script, more)
         query = {"wait": True, "attached": True}
         said = await self._transport.json("POST", self._base, query=query, json=asked, timeout=None)
@@ -91,7 +100,7 @@ class AsyncProcesses:
         command: Optional[Sequence[str]] = None,
         *,
         script: Optional[str] = None,
-        **more: Any,
+        **more: Unpack[ProcessOptions],
     ) -> Process:
         """Starts a program that goes on by itself."""
         asked = _request(command, script, more)
@@ -277,9 +286,14 @@ class AsyncRun:
 
 
 def _request(
-    command: Optional[Sequence[str]], script: Optional[str], more: Mapping[str, Any]
+    command: Optional[Sequence[str]], script: Optional[str], more: ProcessOptions
 ) -> dict[str, Any]:
     if isinstance(command, str):
         raise TypeError("`command` is a list, a program and its arguments: use `script` for a text")
+    if isinstance(more.get("input"), (bytes, bytearray, memoryview)):
+        raise TypeError(
+            '`input` is a text: write bytes to what `run(..., stdin="open")` returns, and then '
+            "`close_input`"
+        )
     asked = {"command": None if command is None else [*command], "script": script, **more}
     return {name: value for name, value in asked.items() if value is not None}
