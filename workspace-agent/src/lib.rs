@@ -36,6 +36,7 @@ mod session;
 pub mod sftp;
 mod splice;
 mod startup;
+mod state_folder;
 mod statistics;
 mod terminals;
 mod waiting;

@@ -11,8 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::warn;
 
-/// Folder of what devgate keeps in a home.
-pub(crate) const FOLDER: &str = ".local/state/devgate";
+use crate::state_folder::STATE_FOLDER;
 
 /// Name of the log.
 const NAME: &str = "startup.log";
@@ -42,7 +41,7 @@ pub(crate) struct Place {
 impl Log {
     pub(super) fn new(home: &Path) -> Self {
         Self {
-            path: home.join(FOLDER).join(NAME),
+            path: home.join(STATE_FOLDER).join(NAME),
             turn: Arc::default(),
         }
     }
@@ -226,7 +225,7 @@ mod tests {
         let text = String::from_utf8(read).unwrap();
         let numbers = text.lines().map(|line| line.split(' ').nth(2).unwrap());
         assert!(numbers.eq((0..3000).map(|number| number.to_string())));
-        let folder = home.path().join(FOLDER);
+        let folder = home.path().join(STATE_FOLDER);
         let sizes = fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().metadata().unwrap().len());

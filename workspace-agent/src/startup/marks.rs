@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use devgate_protocol::config::{AgentConfig, Runs};
 
-use super::log::FOLDER;
+use crate::state_folder::STATE_FOLDER;
 
 /// The folder of the marks.
 const ONCE: &str = "once";
@@ -23,7 +23,7 @@ const MAX_NAME: usize = 200;
 pub(super) fn of(config: &AgentConfig, name: &str, runs: Runs) -> Option<PathBuf> {
     let folder = match runs {
         Runs::Always => return None,
-        Runs::OncePerHome => config.home.join(FOLDER),
+        Runs::OncePerHome => config.home.join(STATE_FOLDER),
         Runs::OncePerContainer => {
             let own = config.startup.state_folder.as_ref();
             own.unwrap_or(&config.runtime).clone()

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::debug;
 
 use super::history::History;
-use crate::startup::FOLDER;
+use crate::state_folder::STATE_FOLDER;
 
 /// Name of the file, and of the one that becomes it.
 const NAME: &str = "statistics.json";
@@ -44,7 +44,7 @@ struct Written<'a> {
 impl Kept {
     pub(super) fn new(workspace: &str, home: &Path) -> Self {
         Self {
-            folder: home.join(FOLDER),
+            folder: home.join(STATE_FOLDER),
             workspace: workspace.to_owned(),
         }
     }
@@ -134,7 +134,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let kept = Kept::new("one", home.path());
         kept.write(&History::default());
-        let file = home.path().join(FOLDER).join(NAME);
+        let file = home.path().join(STATE_FOLDER).join(NAME);
         let sample = serde_json::to_string(&sample(OffsetDateTime::now_utc())).unwrap();
         let many = vec![sample; 5000].join(",");
         for (text, most) in [

@@ -15,9 +15,7 @@ use crate::files::fresh::{Fresh, PREFIX, Replace};
 use crate::files::place::{Place, Root};
 use crate::files::walk::READ;
 use crate::files::write::{Digest, write_all};
-
-/// Where the notes are, in the home.
-const FOLDER: &str = ".local/state/devgate/uploads";
+use crate::state_folder::UPLOADS;
 
 /// Largest note, in bytes.
 const MAX_NOTE: u64 = 64 * 1024;
@@ -67,7 +65,7 @@ impl Uploads {
     fn folder(&self, missing: Missing) -> Result<Option<OwnedFd>, FileError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let mut here = Root::of(&self.home, None)?.open(b"", flags)?;
-        for name in FOLDER.split('/') {
+        for name in UPLOADS.split('/') {
             let place = Place::new(here, name.as_bytes());
             let mut opened = place.open(flags, Mode::empty());
             if matches!(opened, Err(Errno::NOENT)) {
@@ -90,16 +88,16 @@ impl Uploads {
         let file = match self.noted(id)?.open(flags, Mode::empty()) {
             // A link or a socket is no note.
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Err(FileError::NoUpload),
-            file => file.at(FOLDER.as_bytes())?,
+            file => file.at(UPLOADS.as_bytes())?,
         };
-        if !is_file(&file).at(FOLDER.as_bytes())? {
+        if !is_file(&file).at(UPLOADS.as_bytes())? {
             return Err(FileError::NoUpload);
         }
         let file = File::from(file);
         let mut text = Vec::new();
         file.take(MAX_NOTE)
             .read_to_end(&mut text)
-            .at(FOLDER.as_bytes())?;
+            .at(UPLOADS.as_bytes())?;
         let note: Note = serde_json::from_slice(&text).map_err(|_| FileError::NoUpload)?;
         // Others may write here, too.
         let plain = !note.name.is_empty() && !note.name.contains(&b'/');
@@ -113,18 +111,18 @@ impl Uploads {
     pub(super) fn write_note(&self, id: &str, note: &Note) -> Result<(), FileError> {
         self.folder(Missing::Made)?;
         let place = self.noted(id)?;
-        let mut fresh = Fresh::beside(place.folder()).at(FOLDER.as_bytes())?;
+        let mut fresh = Fresh::beside(place.folder()).at(UPLOADS.as_bytes())?;
         let text = serde_json::to_vec(note).map_err(std::io::Error::from);
-        let text = Bytes::from(text.at(FOLDER.as_bytes())?);
-        write_all(&mut fresh.file, &[text]).at(FOLDER.as_bytes())?;
-        fresh.put(place.name(), Replace::Yes).at(FOLDER.as_bytes())
+        let text = Bytes::from(text.at(UPLOADS.as_bytes())?);
+        write_all(&mut fresh.file, &[text]).at(UPLOADS.as_bytes())?;
+        fresh.put(place.name(), Replace::Yes).at(UPLOADS.as_bytes())
     }
 
     pub(super) fn forget(&self, id: &str) -> Result<(), FileError> {
         let place = self.noted(id)?;
         match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error).at(FOLDER.as_bytes()),
+            Err(error) => Err(error).at(UPLOADS.as_bytes()),
         }
     }
 
@@ -132,10 +130,10 @@ impl Uploads {
         let Some(folder) = self.folder(Missing::Left)? else {
             return Ok(Vec::new());
         };
-        let folder = openat(&folder, ".", READ, Mode::empty()).at(FOLDER.as_bytes())?;
+        let folder = openat(&folder, ".", READ, Mode::empty()).at(UPLOADS.as_bytes())?;
         let mut ids = Vec::new();
-        for found in Dir::new(folder).at(FOLDER.as_bytes())? {
-            let found = found.at(FOLDER.as_bytes())?;
+        for found in Dir::new(folder).at(UPLOADS.as_bytes())? {
+            let found = found.at(UPLOADS.as_bytes())?;
             let name = found.file_name().to_str().unwrap_or_default();
             if is_id(name) {
                 ids.push(name.to_owned());
