@@ -23,6 +23,7 @@ mod git;
 mod http;
 pub mod init;
 pub mod listen;
+mod log;
 mod memory;
 mod outlived;
 mod ports;

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::log;
 use super::process::Settings;
 use crate::agent::Agent;
 use crate::process::Exit;
@@ -25,7 +26,6 @@ pub(super) enum Extensions {
 
 /// Installs all, one after the other. What fails is written to the logs.
 pub(super) async fn install(agent: Weak<Agent>, settings: Arc<Settings>) {
-    let log = settings.log();
     for extension in &settings.config.extensions {
         let Some(agent) = agent.upgrade() else { return };
         let started = settings.install(&agent, extension).await;
@@ -45,9 +45,8 @@ pub(super) async fn install(agent: Weak<Agent>, settings: Arc<Settings>) {
         match failure {
             None => info!(extension, "extension installed"),
             Some(why) => {
-                log.note(&format!(
-                    "the extension {extension} wasn't installed: {why}"
-                ));
+                let note = format!("the extension {extension} wasn't installed: {why}");
+                log::note(settings.log(), &note);
                 warn!(extension, why, "an extension wasn't installed");
             }
         }

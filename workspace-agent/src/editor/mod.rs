@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Agent;
-pub(crate) use log::Log;
+use crate::log::LogFile;
 use process::Settings;
 
 /// Wishes that wait for the supervisor; who has more waits.
@@ -262,7 +262,7 @@ impl Editor {
     }
 
     /// Returns what it and its supervisor wrote.
-    pub(crate) fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> &LogFile {
         self.settings.log()
     }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use devgate_protocol::SessionOpen;
 use devgate_protocol::config::{AgentConfig, EditorConfig};
 
-use super::log::Log;
 use super::machine;
 use crate::agent::Agent;
+use crate::log::LogFile;
 use crate::process::{Child, End, Environment, Program, Stdio};
 
 /// Name of the program.
@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) config: EditorConfig,
     home: PathBuf,
     runtime: PathBuf,
+    log: LogFile,
 }
 
 impl Settings {
@@ -45,6 +46,7 @@ impl Settings {
             config: config.editor.clone(),
             home: config.home.clone(),
             runtime: config.runtime.clone(),
+            log: LogFile::new(config.runtime.join(LOG)),
         }
     }
 
@@ -54,8 +56,8 @@ impl Settings {
     }
 
     /// Returns its log.
-    pub(super) fn log(&self) -> Log {
-        Log::new(self.runtime.join(LOG))
+    pub(super) fn log(&self) -> &LogFile {
+        &self.log
     }
 
     /// Returns how long somebody waits for it: a start, and a little more.
@@ -143,7 +145,7 @@ impl Settings {
     async fn run(&self, agent: &Agent, arguments: &[OsString]) -> io::Result<(Child, End)> {
         let environment = Environment::new(agent, &SessionOpen::default(), Vec::new());
         let file = self.find(agent).ok_or(io::ErrorKind::NotFound)?;
-        let log = self.log().open()?;
+        let log = self.log.open()?;
         let text = |text: &OsStr| CString::new(text.as_bytes());
         let mut all = vec![text(file.as_os_str())?];
         for argument in arguments {

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::extensions::{self, Extensions};
 use super::process::Settings;
-use super::{Connections, State, Status, What, Wish, health};
+use super::{Connections, State, Status, What, Wish, health, log};
 use crate::agent::Agent;
 use crate::init;
 use crate::process::{Child, End, Exit};
@@ -111,13 +111,13 @@ impl Supervisor {
                 Attempt::Failed(why, ran) => (why, ran),
             };
             warn!(why, "the editor ended");
-            self.settings.log().note(&why);
+            log::note(self.settings.log(), &why);
             if ran >= STABLE {
                 (failures, pause) = (0, FIRST_PAUSE);
             }
             failures += 1;
             if failures >= MAX_FAILURES {
-                let log = self.settings.log().tail(QUOTED_LINES).unwrap_or_default().0;
+                let log = self.settings.log().last(QUOTED_LINES).unwrap_or_default();
                 let last = log.trim_end();
                 self.set(
                     State::Failed,
@@ -155,7 +155,7 @@ impl Supervisor {
 
     /// Runs it once.
     async fn attempt(&mut self) -> Attempt {
-        self.settings.log().rotate();
+        log::rotate(self.settings.log());
         let begun = Instant::now();
         let Some(agent) = self.agent.upgrade() else {
             return Attempt::Over;
@@ -231,7 +231,7 @@ impl Supervisor {
             let mut unanswered = 0;
             loop {
                 sleep(RUNNING_INTERVAL).await;
-                self.settings.log().rotate();
+                log::rotate(self.settings.log());
                 match health::check(&socket).await {
                     Ok(()) => unanswered = 0,
                     Err(_) => unanswered += 1,
@@ -310,8 +310,7 @@ fn describe(exit: Exit) -> String {
 
 /// Finds the version in the line that it logs when it starts.
 pub(super) fn version(settings: &Settings) -> Option<String> {
-    let (bytes, _) = settings.log().read(0).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = settings.log().last(usize::MAX).ok()?;
     text.lines().rev().find_map(version_in)
 }
 

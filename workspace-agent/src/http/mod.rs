@@ -9,6 +9,7 @@ mod confined;
 mod editor;
 mod files;
 mod git;
+mod log;
 mod ports;
 mod problem;
 mod processes;

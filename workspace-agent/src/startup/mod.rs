@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 use auth::AuthAgents;
 pub(crate) use auth::Offer;
-pub(crate) use log::{Log, Place};
+pub(crate) use log::Log;
 
 /// Name of the step that clones the repository.
 const CLONE: &str = "clone";
