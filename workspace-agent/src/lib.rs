@@ -26,6 +26,7 @@ pub mod listen;
 mod log;
 mod memory;
 mod outlived;
+mod places;
 mod ports;
 mod process;
 mod processes;

@@ -14,9 +14,8 @@ mod style;
 mod tail;
 mod terminal;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +26,7 @@ pub(crate) use screen::Outgoing;
 pub(crate) use terminal::{Attachment, Terminal};
 
 use crate::agent::Agent;
+use crate::places::Places;
 
 /// Most terminals at once.
 const MAX_TERMINALS: usize = 64;
@@ -51,26 +51,16 @@ pub(crate) enum StartError {
 /// All terminals of a workspace.
 #[derive(Debug)]
 pub(crate) struct Terminals {
-    entries: Entries,
+    places: Places<Terminal>,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// Terminals, and places of those that are being started, by name.
-#[derive(Clone, Debug, Default)]
-struct Entries(Arc<Mutex<BTreeMap<String, Option<Arc<Terminal>>>>>);
-
-impl Entries {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<Terminal>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Terminals {
     /// Makes an empty set, whose terminals end with `stop`.
     pub(crate) fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
-            entries: Entries::default(),
+            places: Places::new(|_| format!("{:08x}", rand::random::<u32>())),
             tasks,
             stop,
         }
@@ -83,19 +73,20 @@ impl Terminals {
         size: Cells,
         command: Option<String>,
     ) -> Result<Arc<Terminal>, StartError> {
-        let id = format!("{:08x}", rand::random::<u32>());
-        let place = Place::take(self.entries.clone(), &id)?;
+        let place = self.places.take(MAX_TERMINALS);
+        let place = place.ok_or(StartError::TooMany)?;
         let ended = self.stop.child_token();
-        let started = terminal::start(agent, id.clone(), size, command, ended).await;
+        let id = place.id().to_owned();
+        let started = terminal::start(agent, id, size, command, ended).await;
         let (terminal, owner) = started.map_err(|source| StartError::System {
             shell: agent.shell().display().to_string(),
             source,
         })?;
-        self.entries.lock().insert(id, Some(Arc::clone(&terminal)));
+        place.fill(Arc::clone(&terminal));
         info!(terminal = terminal.id, "terminal started");
         self.tasks.spawn(async move {
             owner.run().await;
-            info!(terminal = place.id, "terminal ended");
+            info!(terminal = place.id(), "terminal ended");
             drop(place);
         });
         Ok(terminal)
@@ -103,47 +94,19 @@ impl Terminals {
 
     /// Returns all terminals, the oldest first.
     pub(crate) fn all(&self) -> Vec<Arc<Terminal>> {
-        let mut all: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
+        let mut all = self.places.all();
         all.sort_by_key(|terminal| terminal.created);
         all
     }
 
     /// Returns the terminal of that name.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Terminal>> {
-        self.entries.lock().get(id).cloned().flatten()
+        self.places.find(id)
     }
 
     /// Ends the terminal of that name, if there is one.
     pub(crate) fn end(&self, id: &str) -> Option<()> {
-        let terminal = self.entries.lock().remove(id).flatten()?;
-        terminal.end();
+        self.places.remove(id)?.end();
         Some(())
-    }
-}
-
-/// A terminal's place in the set, from before its start to its end.
-struct Place {
-    entries: Entries,
-    id: String,
-}
-
-impl Place {
-    fn take(entries: Entries, id: &str) -> Result<Self, StartError> {
-        let mut held = entries.lock();
-        if held.len() >= MAX_TERMINALS {
-            return Err(StartError::TooMany);
-        }
-        held.insert(id.to_owned(), None);
-        drop(held);
-        Ok(Self {
-            entries,
-            id: id.to_owned(),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.entries.lock().remove(&self.id);
     }
 }

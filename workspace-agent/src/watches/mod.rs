@@ -19,11 +19,9 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +29,8 @@ use tracing::debug;
 
 pub(crate) use log::Event;
 pub(crate) use watch::{Follower, View, Wanted, Watch, Within};
+
+use crate::places::Places;
 
 /// Most watches at once. Each takes one of the user's instances of inotify, of which the
 /// kernel gives 128 unless it is told otherwise.
@@ -91,28 +91,17 @@ impl WatchError {
 /// All watches of a workspace.
 #[derive(Debug)]
 pub(crate) struct Watches {
-    next: AtomicU64,
-    entries: Entries,
+    places: Places<Watch>,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// Watches, and places of those that are begun, by ids that grow.
-#[derive(Clone, Debug, Default)]
-struct Entries(Arc<Mutex<BTreeMap<String, Option<Arc<Watch>>>>>);
-
-impl Entries {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<Watch>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Watches {
     /// Makes an empty set, whose watches end with `stop`.
     pub(crate) fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
-            next: AtomicU64::new(1),
-            entries: Entries::default(),
+            // They sort by age; the rest tells one from those of an agent before.
+            places: Places::new(|number| format!("{number:08x}{:08x}", rand::random::<u32>())),
             tasks,
             stop,
         }
@@ -120,15 +109,15 @@ impl Watches {
 
     /// Begins to watch. What happens once this has returned is told.
     pub(crate) async fn start(&self, wanted: Wanted) -> Result<Arc<Watch>, WatchError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{number:08x}{:08x}", rand::random::<u32>());
-        let place = Place::take(self.entries.clone(), &id)?;
-        let (watch, owner) = watch::start(id.clone(), wanted, self.stop.child_token()).await?;
-        self.entries.lock().insert(id, Some(Arc::clone(&watch)));
+        let place = self.places.take(MAX_WATCHES);
+        let place = place.ok_or(WatchError::TooMany)?;
+        let id = place.id().to_owned();
+        let (watch, owner) = watch::start(id, wanted, self.stop.child_token()).await?;
+        place.fill(Arc::clone(&watch));
         debug!(watch = watch.id, "watch begun");
         self.tasks.spawn(async move {
             owner.run().await;
-            debug!(watch = place.id, "watch ended");
+            debug!(watch = place.id(), "watch ended");
             drop(place);
         });
         Ok(watch)
@@ -137,15 +126,14 @@ impl Watches {
     /// Returns all that somebody may know of who may be confined to a folder, the oldest
     /// first.
     pub(crate) fn all(&self, confined: Option<&[u8]>) -> Vec<Arc<Watch>> {
-        let entries = self.entries.lock();
-        let all = entries.values().flatten();
-        let shown = all.filter(|watch| watch.is_shown_to(confined));
-        shown.cloned().collect()
+        let mut all = self.places.all();
+        all.retain(|watch| watch.is_shown_to(confined));
+        all
     }
 
     /// Returns the one of that id, where they may know of it.
     pub(crate) fn find(&self, id: &str, confined: Option<&[u8]>) -> Result<Arc<Watch>, WatchError> {
-        let found = self.entries.lock().get(id).cloned().flatten();
+        let found = self.places.find(id);
         let shown = found.filter(|watch| watch.is_shown_to(confined));
         shown.ok_or(WatchError::NoWatch)
     }
@@ -153,35 +141,8 @@ impl Watches {
     /// Ends the one of that id, where they may know of it.
     pub(crate) fn end(&self, id: &str, confined: Option<&[u8]>) -> Result<(), WatchError> {
         let found = self.find(id, confined)?;
-        self.entries.lock().remove(id);
+        self.places.remove(id);
         found.end();
         Ok(())
-    }
-}
-
-/// A watch's place in the set, from before its beginning to its end.
-struct Place {
-    entries: Entries,
-    id: String,
-}
-
-impl Place {
-    fn take(entries: Entries, id: &str) -> Result<Self, WatchError> {
-        let mut held = entries.lock();
-        if held.len() >= MAX_WATCHES {
-            return Err(WatchError::TooMany);
-        }
-        held.insert(id.to_owned(), None);
-        drop(held);
-        Ok(Self {
-            entries,
-            id: id.to_owned(),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.entries.lock().remove(&self.id);
     }
 }

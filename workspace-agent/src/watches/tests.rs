@@ -250,7 +250,7 @@ async fn what_is_not_there_cannot_be_watched() {
     assert!(matches!(missing, Err(WatchError::Missing(_))));
     assert!(watches.all(None).is_empty());
     let held: Vec<_> = (0..MAX_WATCHES)
-        .map(|at| Place::take(watches.entries.clone(), &at.to_string()).unwrap())
+        .map(|_| watches.places.take(MAX_WATCHES).unwrap())
         .collect();
     let more = watches.start(wanted(folder.path())).await;
     assert!(matches!(more, Err(WatchError::TooMany)));
