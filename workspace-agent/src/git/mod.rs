@@ -34,8 +34,8 @@ const MAX_NAME: usize = 255;
 const MAX_DEPTH: u32 = 1_000_000;
 
 /// What git uses for SSH: it asks nobody, and trusts a host that it meets first.
-const SSH: &str = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ConnectTimeout=30 \
-                   -o ServerAliveInterval=15";
+pub(crate) const SSH: &str = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
+                              -o ConnectTimeout=30 -o ServerAliveInterval=15";
 
 /// Variables of a mere look. It takes no lock, which would be in the way of whoever works
 /// there, and its errors are in the language in which they are known here.

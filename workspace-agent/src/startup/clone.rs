@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use super::command::{self, Failed, Place};
 use super::{CLONE, Startup};
 use crate::agent::Agent;
+use crate::git::SSH;
 use crate::process::Environment;
 
 /// Variables that the helper reads.
@@ -26,10 +27,6 @@ const TOKEN: &str = "DEVGATE_GIT_TOKEN";
 
 /// The helper: a shell function, as git runs those (gitcredentials(7)).
 const HELPER: &str = r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$DEVGATE_GIT_USER" "$DEVGATE_GIT_TOKEN"; }; f"#;
-
-/// What git uses for SSH: it asks nobody, and trusts a host that it meets first.
-const SSH: &str = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ConnectTimeout=30 \
-                   -o ServerAliveInterval=15";
 
 /// What is told while nobody has forwarded an authentication agent.
 const WAITING: &str = "waiting for an ssh connection with agent forwarding (ssh -A)";
