@@ -11,11 +11,8 @@ use time::OffsetDateTime;
 use super::List;
 use super::problem::{Body, Problem};
 use crate::agent::Agent;
+use crate::process::terminal::{COLUMNS, ROWS};
 use crate::terminals::{Cells, Terminal};
-
-/// Size of a terminal that nobody looks at yet.
-const COLUMNS: u16 = 80;
-const ROWS: u16 = 24;
 
 /// A terminal as the API shows it.
 #[derive(Debug, Serialize)]

@@ -13,6 +13,14 @@ use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetpgrp, tcsetattr,
 
 use super::modes;
 
+/// Size of a terminal whose client gives it none, in cells.
+pub(crate) const COLUMNS: u16 = 80;
+pub(crate) const ROWS: u16 = 24;
+
+/// What programs are told that a terminal is whose client says nothing: what browsers'
+/// are like, and the agent's emulator.
+pub(crate) const TERM: &str = "xterm-256color";
+
 /// A new terminal: both of its sides.
 #[derive(Debug)]
 pub(crate) struct Terminal {

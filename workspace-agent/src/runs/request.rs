@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::RunError;
 use crate::agent::Agent;
+use crate::process::terminal::{COLUMNS, ROWS, TERM};
 
 /// How much of each output is kept unless something else is asked for, and at most, in
 /// bytes.
@@ -28,13 +29,8 @@ const MAX_PATH: usize = 4096;
 /// Longest time that a process may be given, in seconds: a year.
 const MAX_TIME: u64 = 31_536_000;
 
-/// Size of a terminal that nobody gave one, in cells, and the largest.
-const COLUMNS: u16 = 80;
-const ROWS: u16 = 24;
+/// Most columns and rows of a terminal.
 const MAX_CELLS: u16 = 1000;
-
-/// What programs are told that the terminal is.
-const TERM: &str = "xterm-256color";
 
 /// Longest name of a kind of terminal, in bytes.
 const MAX_TERM: usize = 100;

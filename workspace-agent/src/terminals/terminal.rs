@@ -25,9 +25,6 @@ use crate::process::{Child, End, Environment, Exit, Line, Stdio, shell, terminal
 
 pub(crate) use attachment::Attachment;
 
-/// What programs are told that the terminal is; what browsers' terminals are like.
-const TERM: &str = "xterm-256color";
-
 /// Messages that wait for the program to read. Who sends more waits.
 const MAX_INPUT: usize = 8;
 
@@ -114,13 +111,13 @@ pub(super) async fn start(
     ended: CancellationToken,
 ) -> io::Result<(Arc<Terminal>, Owner)> {
     let pty = terminal::open(&PtyRequest {
-        term: TERM.to_owned(),
+        term: terminal::TERM.to_owned(),
         size: wire_size(size),
         // UTF-8 (RFC 8160), for the erasing of characters in the kernel's line editor.
         modes: vec![(42, 1)],
     })?;
     let mut environment = Environment::new(agent, &SessionOpen::default(), Vec::new());
-    environment.put("TERM", TERM);
+    environment.put("TERM", terminal::TERM);
     environment.put("COLORTERM", "truecolor");
     let line = match &command {
         Some(command) => Line::Command(Bytes::from(command.clone())),
