@@ -43,18 +43,23 @@ where
     let answered = answer(request.map(|body| Body::new(lend(body)))).await;
     if let Ok(rest) = rest.try_recv() {
         // The answer goes out in any case.
-        let _ = timeout(PATIENCE, discard(rest)).await;
+        discard(rest).await;
     }
     answered
 }
 
-async fn discard(mut body: Body) {
-    let mut read = 0;
-    while read < MAX_REST
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        read += frame.data_ref().map_or(0, Bytes::len);
-    }
+/// Reads what is left of a body, as far as it is no nuisance.
+pub(super) async fn discard(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while read < MAX_REST
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // What is longer, or takes longer, is left.
+    let _ = timeout(PATIENCE, reading).await;
 }
 
 /// A body that comes back when it is dropped before its end.

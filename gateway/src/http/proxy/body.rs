@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::cut::{Cut, Due};
 use super::pool::Upstream;
 use crate::activity::Visit;
+use crate::http::leftover;
 
 /// A request's body.
 #[derive(Debug)]
@@ -26,21 +27,46 @@ pub(super) enum RequestBody {
     Coming(Body, Progress),
 }
 
-/// Tells whether a request's body has been sent altogether. Clones share it.
+/// Tells whether a request's body has been sent altogether, and takes what is left of one
+/// that wasn't. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Progress(Option<Arc<AtomicBool>>);
+pub(super) struct Progress(Option<Arc<Sending>>);
+
+#[derive(Debug, Default)]
+struct Sending {
+    complete: AtomicBool,
+    rest: Mutex<Option<Body>>,
+}
 
 impl Progress {
     /// Whether all of the body was handed on.
     pub(super) fn is_complete(&self) -> bool {
         self.0
             .as_ref()
-            .is_none_or(|complete| complete.load(Ordering::Acquire))
+            .is_none_or(|sending| sending.complete.load(Ordering::Acquire))
+    }
+
+    /// Reads what is left of a body that nobody takes any more, within limits.
+    pub(super) async fn discard_rest(self) {
+        let rest = self.0.and_then(|sending| {
+            let mut rest = sending.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            rest.take()
+        });
+        if let Some(rest) = rest {
+            leftover::discard(rest).await;
+        }
     }
 
     fn complete(&self) {
-        if let Some(complete) = &self.0 {
-            complete.store(true, Ordering::Release);
+        if let Some(sending) = &self.0 {
+            sending.complete.store(true, Ordering::Release);
+        }
+    }
+
+    fn leave(&self, rest: Body) {
+        if let Some(sending) = &self.0 {
+            let mut place = sending.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            *place = Some(rest);
         }
     }
 }
@@ -58,6 +84,16 @@ impl RequestBody {
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Self::Coming(body, progress) = self
+            && !progress.is_complete()
+        {
+            progress.leave(std::mem::take(body));
+        }
     }
 }
 

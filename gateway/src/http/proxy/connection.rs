@@ -12,6 +12,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::body::RequestBody;
+use super::one_sided::OneSided;
 
 /// Largest head of an answer, and read buffer of a connection, in bytes.
 const MAX_BUFFER: usize = 256 * 1024;
@@ -24,7 +25,7 @@ const MAX_HEADERS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
-    io: http1::Connection<TokioIo<Stream>, RequestBody>,
+    io: http1::Connection<TokioIo<OneSided>, RequestBody>,
     ended: bool,
 }
 
@@ -41,7 +42,7 @@ impl Connection {
         let (sender, io) = http1::Builder::new()
             .max_buf_size(MAX_BUFFER)
             .max_headers(MAX_HEADERS)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(OneSided::from(stream)))
             .await?;
         Ok(Self {
             sender,
@@ -72,28 +73,37 @@ impl Connection {
     /// Sends a request and returns the head of the answer. Dropping the future closes
     /// the connection.
     pub(super) async fn exchange(
-        mut self,
+        self,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Self), Failed> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let Self {
+            mut sender,
+            mut io,
+            mut ended,
+        } = self;
+        let mut answer = pin!(sender.try_send_request(request));
         let answered = poll_fn(|cx| {
-            if !self.ended && self.io.poll_without_shutdown(cx).is_ready() {
-                self.ended = true;
-            }
+            ended = ended || io.poll_without_shutdown(cx).is_ready();
             match answer.as_mut().poll(cx) {
-                Poll::Ready(answered) => Poll::Ready(answered),
+                Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                Poll::Pending if ended => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         })
         .await;
-        match answered {
-            Ok(response) => Ok((response, self)),
-            Err(mut failed) => {
-                let request = failed.take_message();
-                let error = failed.into_error();
-                Err(Failed { error, request })
+        let mut failed = match answered {
+            Some(Ok(response)) => return Ok((response, Self { sender, io, ended })),
+            Some(Err(failed)) => failed,
+            None => {
+                // It ended before it took the request, which comes back once it is gone.
+                drop(io);
+                let answered = answer.await;
+                answered.expect_err("a connection that is gone hands on no answer")
             }
-        }
+        };
+        let request = failed.take_message();
+        let error = failed.into_error();
+        Err(Failed { error, request })
     }
 
     /// Drives the connection until it ends. It takes no further request.
@@ -113,6 +123,28 @@ impl Connection {
     /// Returns the stream beneath after an upgrade, and what was read of it already.
     pub(super) fn into_stream(self) -> (Stream, Bytes) {
         let parts = self.io.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+        (parts.io.into_inner().into_inner(), parts.read_buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::UnixStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_comes_back_where_the_connection_ended_before_it_was_taken() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        // The end is known before anything is written.
+        ours.readable().await.unwrap();
+        let connection = Connection::open(Stream::from(ours)).await.unwrap();
+        let exchange = connection.exchange(Request::new(RequestBody::Empty));
+        let exchanged = timeout(Duration::from_mins(1), exchange).await.unwrap();
+        assert!(exchanged.unwrap_err().request.is_some());
     }
 }

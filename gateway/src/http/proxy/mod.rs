@@ -15,12 +15,12 @@ mod cookies;
 mod cut;
 mod error;
 mod headers;
+mod one_sided;
 mod pool;
 mod splice;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -47,11 +47,6 @@ pub use headers::Client;
 pub(crate) use headers::has_token;
 pub(super) use headers::media_type;
 pub use pool::{Pools, Target, Upstream};
-
-/// How long a kept connection may have been idle for a request that can't be sent
-/// twice: servers close idle ones after seconds, and a request that crosses the end
-/// is lost.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// Connections that are tried for one request.
 const ATTEMPTS: usize = 3;
@@ -124,7 +119,10 @@ impl Proxy {
             loop {
                 attempt += 1;
                 let connection = if attempt < ATTEMPTS {
-                    upstream.take(repeat.patience()).await
+                    match repeat {
+                        Repeat::Safely => upstream.take().await,
+                        Repeat::Unsent => upstream.take_sure().await,
+                    }
                 } else {
                     None
                 };
@@ -172,6 +170,9 @@ impl Proxy {
             self.tasks.spawn(async move {
                 let end = end.unwrap_or_default();
                 end.run_until_cancelled(connection.finish()).await;
+                // Were the client's connection closed while it still sends, the answer
+                // would be lost.
+                progress.discard_rest().await;
             });
             None
         };
@@ -261,14 +262,6 @@ impl Repeat {
             Self::Safely
         } else {
             Self::Unsent
-        }
-    }
-
-    /// How long a connection may have been idle.
-    fn patience(self) -> Option<Duration> {
-        match self {
-            Self::Safely => None,
-            Self::Unsent => Some(FRESH),
         }
     }
 

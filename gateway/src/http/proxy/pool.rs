@@ -16,6 +16,10 @@ use crate::names::WorkspaceId;
 /// Longest time that a connection is kept idle.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
+/// How long our own agent keeps an idle connection at least. What else serves may close
+/// one at any moment, and a request that crosses the end is lost.
+const SURE: Duration = Duration::from_secs(1);
+
 /// How often idle connections are looked after.
 const TIDY: Duration = Duration::from_secs(5);
 
@@ -51,6 +55,9 @@ struct Shared {
 #[derive(Debug, Default)]
 pub struct Upstream {
     idle: Mutex<Vec<Idle>>,
+    /// How long a connection may have been idle for a request that can't be sent twice;
+    /// zero where it takes a new one.
+    sure: Duration,
     /// Idle connections of all upstreams.
     all: Arc<AtomicUsize>,
 }
@@ -70,6 +77,10 @@ impl Pools {
             .or_insert_with(|| {
                 Arc::new(Upstream {
                     idle: Mutex::default(),
+                    sure: match target {
+                        Target::Agent => SURE,
+                        Target::Port(_) | Target::Editor => Duration::ZERO,
+                    },
                     all: Arc::clone(&self.0.idle),
                 })
             });
@@ -105,10 +116,23 @@ impl Pools {
 }
 
 impl Upstream {
-    /// Takes a connection that is kept and was idle no longer than `patience`.
-    /// Cancel-safe.
-    pub(super) async fn take(&self, patience: Option<Duration>) -> Option<Connection> {
-        let patience = patience.unwrap_or(MAX_IDLE);
+    /// Takes a connection that is kept. Cancel-safe.
+    pub(super) async fn take(&self) -> Option<Connection> {
+        self.take_within(MAX_IDLE).await
+    }
+
+    /// Takes a connection that is kept, for a request that can't be sent twice. `None`
+    /// where the other side might be closing it; a new one takes the place of an idle one
+    /// then, so that they don't become more. Cancel-safe.
+    pub(super) async fn take_sure(&self) -> Option<Connection> {
+        if self.sure.is_zero() {
+            self.drop_oldest();
+            return None;
+        }
+        self.take_within(self.sure).await
+    }
+
+    async fn take_within(&self, patience: Duration) -> Option<Connection> {
         poll_fn(|cx| {
             loop {
                 let Some(mut idle) = lock(&self.idle).pop() else {
@@ -125,6 +149,14 @@ impl Upstream {
             }
         })
         .await
+    }
+
+    fn drop_oldest(&self) {
+        let mut idle = lock(&self.idle);
+        if !idle.is_empty() {
+            idle.remove(0);
+            self.all.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Keeps a connection for the next request, where there is room for it.
@@ -169,4 +201,38 @@ impl Drop for Upstream {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind is whole after every method: a panic elsewhere breaks nothing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use devgate_protocol::Stream;
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cant_be_sent_twice_takes_a_connection_of_our_own_agent_alone() {
+        let pools = Pools::default();
+        let workspace = WorkspaceId::random();
+        let mut others = Vec::new();
+        for (target, kept) in [
+            (Target::Port(3000), false),
+            (Target::Editor, false),
+            (Target::Agent, true),
+        ] {
+            let upstream = pools.upstream(&workspace, &target);
+            for _ in 0..2 {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                others.push(theirs);
+                let connection = Connection::open(Stream::from(ours)).await.unwrap();
+                upstream.put(connection);
+            }
+            assert_eq!(pools.idle(), 2);
+            assert_eq!(upstream.take_sure().await.is_some(), kept, "{target:?}");
+            // A new one may be kept without there being more.
+            assert_eq!(pools.idle(), 1);
+            assert!(upstream.take().await.is_some());
+            assert_eq!(pools.idle(), 0);
+        }
+    }
 }
