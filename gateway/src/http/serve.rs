@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const MAX_HEAD: usize = 128 * 1024;
 
 /// Most headers of a request.
-const MAX_HEADERS: usize = 100;
+const MAX_HEADERS: usize = 256;
 
 /// What one listener puts up with.
 #[derive(Clone, Debug)]

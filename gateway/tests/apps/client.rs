@@ -85,7 +85,9 @@ impl Gateway {
             .headers_mut()
             .entry("host")
             .or_insert(host.parse().unwrap());
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls))
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_headers(1024)
+            .handshake(TokioIo::new(tls))
             .await
             .unwrap();
         let mut tasks = JoinSet::new();

@@ -13,4 +13,5 @@ mod client;
 mod data_path;
 mod gateway;
 mod inside;
+mod odd_servers;
 mod upgrades;

@@ -17,8 +17,8 @@ use super::one_sided::OneSided;
 /// Largest head of an answer, and read buffer of a connection, in bytes.
 const MAX_BUFFER: usize = 256 * 1024;
 
-/// Most headers of an answer.
-const MAX_HEADERS: usize = 256;
+/// Most headers of an answer: cookies take one each.
+const MAX_HEADERS: usize = 512;
 
 /// A connection that whoever holds it drives: nothing happens on it unless it is
 /// polled.
@@ -42,6 +42,10 @@ impl Connection {
         let (sender, io) = http1::Builder::new()
             .max_buf_size(MAX_BUFFER)
             .max_headers(MAX_HEADERS)
+            // Old servers' ways, which browsers put up with; both are mended on the way
+            // (RFC 9112 §5.1 and §5.2).
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
             .handshake(TokioIo::new(OneSided::from(stream)))
             .await?;
         Ok(Self {

@@ -9,10 +9,7 @@ pub enum ProxyError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// It closed the connection, or doesn't speak HTTP/1.1.
-    #[error(
-        "the application closed the connection without an answer: see its output, and whether \
-         it speaks HTTP on this port"
-    )]
+    #[error("{}", why_broken(.0))]
     Broken(#[source] hyper::Error),
     /// It switched protocols without being asked to.
     #[error("the application switched to another protocol, which wasn't asked for")]
@@ -34,5 +31,19 @@ pub enum ProxyError {
 impl From<hyper::Error> for ProxyError {
     fn from(error: hyper::Error) -> Self {
         Self::Broken(error)
+    }
+}
+
+/// Says what of an exchange went wrong, and where to look.
+fn why_broken(error: &hyper::Error) -> &'static str {
+    if error.is_parse_too_large() {
+        "the application's answer has too many headers, or too long ones: have it set fewer \
+         cookies or shorter headers"
+    } else if error.is_parse() {
+        "the application answered, but not in HTTP/1.1 that can be read: see whether it speaks \
+         plain HTTP on this port, and which headers it sends"
+    } else {
+        "the application closed the connection without an answer: see its output, and whether \
+         it speaks HTTP on this port"
     }
 }

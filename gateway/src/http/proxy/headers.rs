@@ -173,6 +173,10 @@ fn asked_upgrade(request: &Request<Body>) -> Option<HeaderValue> {
 
 /// Takes out of an answer what concerns the application's connection only.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
+    // What says that it ends otherwise is mistaken (RFC 9112 §6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers);
 }
 
