@@ -47,6 +47,12 @@ pub enum RequestRefused {
          send one"
     )]
     TwoLengths,
+    /// It came without TLS to a port that speaks TLS, for a host that isn't ours.
+    #[error(
+        "this port speaks HTTPS, and the request came as plain HTTP: begin the address with \
+         https://, and have a proxy in front speak TLS to this port"
+    )]
+    PlainHttp,
     /// The VS Code extension isn't part of this build.
     #[error(
         "this gateway was built without its VS Code extension: its administrator runs `make web` \

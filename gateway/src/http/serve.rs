@@ -10,8 +10,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use devgate_certs::why_refused;
-use devgate_protocol::transport::Transport as Buffered;
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -31,6 +29,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::apps::{Apps, Routed};
 use super::counted::Counted;
+use super::handshake::{log_refused, shake};
 use super::harden::harden;
 use super::heads::Seen;
 use super::leftover;
@@ -292,14 +291,18 @@ impl Connection {
             }
             return;
         };
+        let from = (address.ip(), routes.apps.as_ref());
+        let shaking = shake(&acceptor, stream, from, &limits);
         let shaken = tokio::select! {
-            shaken = timeout(limits.handshake, acceptor.accept(Buffered::from(stream))) => shaken,
+            shaken = timeout(limits.handshake, shaking) => shaken,
             () = stop.cancelled() => return,
             () = cut.cancelled() => return,
         };
         drop(handshake);
         let tls = match shaken {
-            Ok(Ok(tls)) => tls,
+            Ok(Ok(Some(tls))) => tls,
+            // It spoke plain HTTP.
+            Ok(Ok(None)) => return,
             Ok(Err(error)) => return log_refused(&error),
             Err(_) => {
                 debug!("a TLS handshake took too long");
@@ -379,14 +382,4 @@ fn prepare(stream: &TcpStream, stall: Duration) -> io::Result<()> {
         .with_interval(Duration::from_secs(10))
         .with_retries(3);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
-
-/// A refused certificate is worth a warning, other noise isn't.
-fn log_refused(error: &io::Error) {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-    if let Some(why) = cause.and_then(why_refused) {
-        warn!(why, "refused a client's certificate");
-    } else {
-        debug!(%error, "a TLS handshake failed");
-    }
 }

@@ -56,6 +56,7 @@ impl Refusal for RequestRefused {
             Self::NoRoute => row(Status::NOT_FOUND, "no-such-route", Prohibited),
             Self::NoExtension => row(Status::NOT_FOUND, "no-extension", Prohibited),
             Self::TwoLengths => row(Status::BAD_REQUEST, "ambiguous-request", Prohibited),
+            Self::PlainHttp => row(Status::BAD_REQUEST, "plain-http", Prohibited),
             Self::NoMethod => row(Status::METHOD_NOT_ALLOWED, "no-such-method", Prohibited),
             Self::Body(_) | Self::Query(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
             Self::NoWorkspace(_) | Self::NoDeletedWorkspace(_) => {

@@ -14,4 +14,5 @@ mod data_path;
 mod gateway;
 mod inside;
 mod odd_servers;
+mod plain;
 mod upgrades;

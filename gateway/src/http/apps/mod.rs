@@ -161,6 +161,28 @@ impl Apps {
         Routed::Other(request, strict)
     }
 
+    /// Returns where a request that came without TLS finds the same with it; `None` where
+    /// its host isn't one of ours.
+    pub(super) fn over_tls(&self, peer: IpAddr, mut request: Request<Body>) -> Option<String> {
+        // A proxy in front would send its client around in a circle.
+        let forwarded = ["forwarded", "x-forwarded-proto", "x-forwarded-for"];
+        if forwarded
+            .iter()
+            .any(|it| request.headers().contains_key(*it))
+        {
+            return None;
+        }
+        settle_host(&mut request).ok()?;
+        let asked = self.0.site.request(peer, request.headers()).ok()?;
+        let ours = match self.0.site.label(&asked.host) {
+            Some(label) => label.parse::<Place>().is_ok(),
+            None => self.0.site.is_dashboard(&asked.host),
+        };
+        let target = request.uri().path_and_query()?.as_str();
+        let ours = ours && target.starts_with('/');
+        ours.then(|| format!("{}{target}", asked.origin()))
+    }
+
     /// Returns what reaches an agent for the API beside applications.
     pub fn proxy(&self) -> &Proxy {
         &self.0.proxy
