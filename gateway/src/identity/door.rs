@@ -9,7 +9,7 @@ use devgate_protocol::Open;
 use time::OffsetDateTime;
 
 use super::{Action, Identity, Narrowing};
-use crate::names::{UserId, UserName, WorkspaceName};
+use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::store::{OpenPort, StoreError, Visibility};
 use crate::workspaces::Workspace;
 
@@ -20,6 +20,20 @@ pub enum Inside {
     Port(u16),
     /// The editor, which is its owner's alone.
     Editor,
+}
+
+/// How an address names a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum WorkspaceRef {
+    /// By its name and its owner's.
+    Named {
+        /// The workspace.
+        workspace: WorkspaceName,
+        /// Whose it is.
+        owner: UserName,
+    },
+    /// By its id, which stays the same and is short.
+    Id(WorkspaceId),
 }
 
 /// Who comes to a door.
@@ -59,16 +73,22 @@ pub enum Standing {
 }
 
 impl Identity {
-    /// Looks up something inside a workspace; `None` where there is no such workspace.
-    /// Whether anything serves there isn't known here.
+    /// Looks up something inside a workspace; `None` where no such workspace lives, or it
+    /// is nobody's yet. Whether anything serves there isn't known here.
     pub async fn door(
         &self,
-        owner: &UserName,
-        workspace: &WorkspaceName,
+        workspace: &WorkspaceRef,
         inside: Inside,
     ) -> Result<Option<Door>, StoreError> {
-        let found = self.store.workspace_named(owner, workspace).await?;
-        let Some(record) = found.filter(|record| !record.intent.ends()) else {
+        let found = match workspace {
+            WorkspaceRef::Named { workspace, owner } => {
+                self.store.workspace_named(owner, workspace).await?
+            }
+            WorkspaceRef::Id(id) => self.store.workspace(id).await?,
+        };
+        let found = found.filter(|record| !record.intent.ends() && record.deleted.is_none());
+        let found = found.filter(|record| !record.workspace.is_pooled());
+        let Some(record) = found else {
             return Ok(None);
         };
         let share = match inside {
@@ -83,6 +103,24 @@ impl Identity {
             inside,
             share,
         }))
+    }
+}
+
+impl WorkspaceRef {
+    /// Names a workspace as people do.
+    pub fn by_name(workspace: &Workspace) -> Self {
+        Self::Named {
+            workspace: workspace.name.clone(),
+            owner: workspace.owner_name.clone(),
+        }
+    }
+
+    /// Whether it is this workspace that is named.
+    pub fn is(&self, one: &Workspace) -> bool {
+        match self {
+            Self::Named { workspace, owner } => *workspace == one.name && *owner == one.owner_name,
+            Self::Id(id) => *id == one.id,
+        }
     }
 }
 
@@ -221,8 +259,18 @@ mod tests {
                 expires,
             };
             store.set_port(&record.workspace.id, &open).await.unwrap();
-            let door = |inside| identity.door(&ada.name, &name, inside);
+            let named = WorkspaceRef::by_name(&record.workspace);
+            let by_id = WorkspaceRef::Id(record.workspace.id.clone());
+            assert!(named.is(&record.workspace) && by_id.is(&record.workspace));
+            // However it is named, the same may enter.
+            let other = identity.door(&by_id, Inside::Port(3000)).await;
+            let other = other.unwrap().unwrap();
+            let door = |inside| identity.door(&named, inside);
             let port = door(Inside::Port(3000)).await.unwrap().unwrap();
+            for visitor in [None, known(&ada.id), known(&bob)] {
+                let standing = |door: &Door| door.enter(visitor).map(|pass| pass.standing());
+                assert_eq!(standing(&port), standing(&other));
+            }
             let pass = port.enter(known(&ada.id)).unwrap();
             assert_eq!(pass.standing(), Standing::Owner);
             assert_eq!(port.enter(known(&bob)).is_some(), bob_enters);
@@ -240,8 +288,16 @@ mod tests {
             assert!(editor.enter(narrowed).is_some());
             assert_eq!(port.enter(narrowed).is_some(), anybody_enters);
         }
-        let nowhere = "nil".parse().unwrap();
-        let found = identity.door(&ada.name, &nowhere, Inside::Editor).await;
-        assert!(found.unwrap().is_none());
+        let nowhere = [
+            WorkspaceRef::Id(WorkspaceId::random()),
+            WorkspaceRef::Named {
+                workspace: "nil".parse().unwrap(),
+                owner: ada.name.clone(),
+            },
+        ];
+        for nowhere in nowhere {
+            let found = identity.door(&nowhere, Inside::Editor).await;
+            assert!(found.unwrap().is_none());
+        }
     }
 }

@@ -35,7 +35,7 @@ pub use certificate::{
     Admitted, CertificateRecord, CertificateRefused, CertificateWish, Certificates,
     InvalidSshAction, NotSigned, SshAction, SshActions,
 };
-pub use door::{Door, Inside, Pass, Standing, Visitor};
+pub use door::{Door, Inside, Pass, Standing, Visitor, WorkspaceRef};
 pub use grant::{Denied, Grant, Oversight};
 pub use key::{AuthorizedKey, Key, KeyFileError, KeyRefused, RefusedLine};
 pub(crate) use lockout::network_of;

@@ -49,6 +49,34 @@ async fn the_owner_enters_by_way_of_the_dashboard_and_others_see_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_names_a_workspace_by_its_id_lets_in_the_same() {
+    let application = Application::start().await;
+    let gateway = Gateway::start().await;
+    let (port, domain) = (application.port, gateway.dashboard());
+    let host = format!("{port}--{}.{domain}", gateway.workspace);
+    let nowhere = format!("{port}--aaaaaaaaaaaaaaaa.{domain}");
+    let ada = gateway.token(&gateway.ada, Scope::Write).await;
+    let bob = gateway.token(&gateway.bob, Scope::Write).await;
+    let answer = gateway.get(&host, "/", &[("authorization", &ada)]).await;
+    assert_eq!(answer.text().await, "hello");
+    for host in [&host, &nowhere] {
+        let answer = gateway.get(host, "/", &[("authorization", &bob)]).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(gateway.get(host, "/", &[]).await.status, 401);
+    }
+    // However it is named, it is one workspace, and another's pages are strangers to it.
+    let (login, _) = gateway.sign_in(&gateway.ada).await;
+    let cookie = gateway.enter(port, &login).await;
+    for (origin, status) in [(&host, 200), (&nowhere, 403)] {
+        let origin = format!("https://{origin}");
+        let headers = [("cookie", cookie.as_str()), ("origin", &origin)];
+        let answer = gateway.get(&gateway.host(port), "/", &headers).await;
+        assert_eq!(answer.status, status, "{origin}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_share_lets_in_whom_it_names() {
     let application = Application::start().await;
     let gateway = Gateway::start().await;

@@ -8,9 +8,9 @@ use http::StatusCode;
 
 use super::extract::{Body, NamedTwice, Signed};
 use super::wire::{PortSetting, SetPort};
-use super::workspaces::application;
 use super::{Api, ApiRefused, tokens};
 use crate::events::{Kind, NewEvent};
+use crate::http::apps::{self, Opens};
 use crate::http::problem::Problem;
 use crate::identity::{Denied, User};
 use crate::names::WorkspaceId;
@@ -98,5 +98,6 @@ async fn apply(
         api.events.record(about);
     }
     let record = api.workspaces.get(id).await?.ok_or(Denied::NoSuchId)?;
-    Ok(application(api, &record, &open.port.to_string()))
+    let opens = Opens::Port(open.port);
+    Ok(apps::address(&api.site, &record.workspace, opens))
 }

@@ -15,7 +15,7 @@ use super::wire::{
     WaitQuery, Workspace, WorkspaceQuery, WorkspaceTemplate,
 };
 use super::{Api, ApiRefused};
-use crate::config::Applications;
+use crate::http::apps::{self, Opens};
 use crate::http::problem::Problem;
 use crate::http::view;
 use crate::identity::{Caller, Denied, Role, Scope, User};
@@ -348,8 +348,8 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
         home: api.workspaces.home(&workspace.id).display().to_string(),
         ssh: ssh_line(api, record, may_enter),
         urls: Urls {
-            editor: application(api, record, "editor"),
-            application_template: application(api, record, "{port}"),
+            editor: apps::address(&api.site, workspace, Opens::Editor),
+            application_template: apps::address(&api.site, workspace, Opens::AnyPort),
         },
         may_enter,
     }
@@ -367,25 +367,5 @@ fn ssh_line(api: &Api, record: &Record, own: bool) -> String {
         format!("ssh {port}{name}@{host}")
     } else {
         format!("ssh {port}{name}.{owner}@{host}")
-    }
-}
-
-/// Returns the address of an application: `editor`, or a port.
-pub(super) fn application(api: &Api, record: &Record, which: &str) -> String {
-    let (name, owner) = (&record.workspace.name, &record.workspace.owner_name);
-    let site = &api.site;
-    match (site.applications(), which) {
-        (Applications::Subdomain, _) => {
-            let origin = site.application(&format!("{which}--{name}--{owner}"));
-            origin
-                .map(|origin| format!("{origin}/"))
-                .unwrap_or_default()
-        }
-        (Applications::Path, "editor") => {
-            format!("{}/@{owner}/{name}/editor/", site.dashboard())
-        }
-        (Applications::Path, port) => {
-            format!("{}/@{owner}/{name}/apps/{port}/", site.dashboard())
-        }
     }
 }

@@ -8,6 +8,7 @@ use super::{AppRefused, Place};
 use crate::http::proxy::has_token;
 use crate::http::site::{Origin, Site};
 use crate::identity::{Inside, Pass};
+use crate::workspaces::Workspace;
 
 /// What browsers say of how a request comes about (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -59,7 +60,8 @@ pub(super) fn allow(
         .enter(visitor.map(Visitor::at_the_door))
         .ok_or_else(unknown)?;
     let by_cookie = visitor.is_some_and(|visitor| visitor.cookie.is_some());
-    let own = |origin: &Origin| is_of_the_workspace(site, place, origin);
+    let here = (door.workspace(), place.inside);
+    let own = |origin: &Origin| is_of_the_workspace(site, here, origin);
     // What everybody may do anyway, no page can do in somebody's name.
     if by_cookie && door.enter(None).is_none() && is_of_strangers(request, own) {
         return Err(AppRefused::CrossOrigin);
@@ -111,17 +113,22 @@ fn acts(request: &Request<Body>) -> bool {
 /// and a front end on one port talks to its back end on another. Those of other
 /// workspaces are, for a browser, on the same site, so that `SameSite` doesn't hold
 /// their requests back.
-fn is_of_the_workspace(site: &Site, place: &Place, origin: &Origin) -> bool {
+fn is_of_the_workspace(
+    site: &Site,
+    (workspace, inside): (&Workspace, Inside),
+    origin: &Origin,
+) -> bool {
     let Some(label) = site.label(origin.host()) else {
         return false;
     };
     let own = site.application(label).is_some_and(|own| own == *origin);
     let found = label.parse::<Place>();
-    own && found.is_ok_and(|found| match place.inside {
+    let beside = found.is_ok_and(|found| {
         // Whoever has the editor has a shell.
-        Inside::Editor => found == *place,
-        Inside::Port(_) => found.is_beside(place),
-    })
+        let may_act = inside != Inside::Editor || found.inside == Inside::Editor;
+        may_act && found.workspace.is(workspace)
+    });
+    own && beside
 }
 
 /// Returns the origin that a browser says the request comes from.

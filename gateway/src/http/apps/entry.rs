@@ -53,7 +53,7 @@ impl Apps {
         request: &Request<Body>,
     ) -> Response {
         let Some(own) = self.0.site.application(&place.to_string()) else {
-            return self.refused(&AppRefused::SignInNeeded, true, Some(place));
+            return self.refused(&AppRefused::SignInNeeded, true, Some(&place.workspace));
         };
         let path = request
             .uri()

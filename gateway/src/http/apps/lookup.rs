@@ -84,7 +84,7 @@ impl Doors {
         let since = Instant::now();
         let door = inner
             .identity
-            .door(&place.owner, &place.workspace, place.inside)
+            .door(&place.workspace, place.inside)
             .await
             .map_err(AppRefused::Store)?;
         let opened = door.map(|door| {
@@ -144,9 +144,7 @@ impl Doors {
 
     async fn look_at(&self, identity: &Identity, guest: Guest) {
         let (place, user) = &guest;
-        let door = identity
-            .door(&place.owner, &place.workspace, place.inside)
-            .await;
+        let door = identity.door(&place.workspace, place.inside).await;
         let Ok(door) = door else {
             return;
         };

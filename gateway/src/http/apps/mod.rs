@@ -1,10 +1,11 @@
 //! The web applications and the editor of workspaces, each under its own address.
 //!
 //! An application is at `PORT--WORKSPACE--OWNER.DOMAIN`, the editor at
-//! `editor--WORKSPACE--OWNER.DOMAIN`; where there are no such hosts, below the
-//! dashboard ([`path`]). Who may open one, `identity` decides ([`Door`]); who comes is
-//! known by a cookie for that one host ([`seal`]), which the browser gets by way of the
-//! dashboard ([`entry`]), or by an API token.
+//! `editor--WORKSPACE--OWNER.DOMAIN`, or by the workspace's id where its names are too long
+//! for that ([`host`]); where there are no such hosts, below the dashboard ([`path`]). Who
+//! may open one, `identity` decides ([`Door`]); who comes is known by a cookie for that one
+//! host ([`seal`]), which the browser gets by way of the dashboard ([`entry`]), or by an
+//! API token.
 //!
 //! Invariants: an application never sees the gateway's own cookies and tokens, nor sets
 //! a cookie for another host; a request that another site's page caused reaches no
@@ -38,13 +39,13 @@ use crate::http::harden::strict_transport;
 use crate::http::proxy::{Client, Cut, Proxy};
 use crate::http::site::{NoHost, RequestSite, Site};
 use crate::http::{PeerInfo, health};
-use crate::identity::{Identity, Pass, Sessions};
+use crate::identity::{Identity, Pass, Sessions, WorkspaceRef};
 use crate::workspaces::Workspaces;
 use carry::{Errand, Way};
 use codes::Codes;
 use lookup::{Doors, Visitor, Visitors};
 
-pub use host::{InvalidPlace, Place};
+pub use host::{InvalidPlace, Opens, Place, address};
 pub(crate) use refused::AppRefused;
 pub use seal::Seal;
 
@@ -196,7 +197,8 @@ impl Apps {
         request: Request<Body>,
     ) -> Response {
         let wants_page = access::wants_page(&request);
-        let refuse = |refused: &AppRefused| self.refused(refused, wants_page, Some(place));
+        let refuse =
+            |refused: &AppRefused| self.refused(refused, wants_page, Some(&place.workspace));
         if request.uri().path().starts_with(RESERVED) {
             return match self.reserved(place, asked, &request) {
                 Ok(response) => response,
@@ -248,7 +250,10 @@ impl Apps {
                 }
                 response
             }
-            Err(refused) => refuse(&refused),
+            Err(refused) => {
+                let workspace = WorkspaceRef::by_name(opened.door.workspace());
+                self.refused(&refused, wants_page, Some(&workspace))
+            }
         }
     }
 

@@ -14,8 +14,9 @@ use super::access::{self, Ask};
 use super::carry::{Errand, Way};
 use super::host::port_of;
 use super::{AppRefused, Apps, Place, client, lookup::Visitor};
+use crate::config::Applications;
 use crate::http::site::RequestSite;
-use crate::identity::{Inside, Scope, Via};
+use crate::identity::{Inside, Scope, Via, WorkspaceRef};
 
 /// What all of these paths begin with.
 pub(super) const START: &str = "/@";
@@ -36,7 +37,10 @@ impl Apps {
         let wants_page = access::wants_page(&request);
         match self.below(asked, request, wants_page).await {
             Ok(response) => response,
-            Err((refused, place)) => self.refused(&refused, wants_page, place.as_ref()),
+            Err((refused, place)) => {
+                let workspace = place.as_ref().map(|place| &place.workspace);
+                self.refused(&refused, wants_page, workspace)
+            }
         }
     }
 
@@ -57,10 +61,13 @@ impl Apps {
         };
         let query = request.uri().query().map(str::to_owned);
         let target = target(rest, query.as_deref());
-        if let Some(origin) = self.0.site.application(&place.to_string()) {
+        let has_host = self.0.site.applications() == Applications::Subdomain;
+        if place.fits()
+            && let Some(origin) = self.0.site.application(&place.to_string())
+        {
             return Ok(moved(&format!("{origin}{target}")));
         }
-        if rest.is_empty() {
+        if rest.is_empty() && !has_host {
             // Relative links of the application start from its folder.
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
             return Ok(moved(&format!("{prefix}/{query}")));
@@ -113,6 +120,11 @@ impl Apps {
             }
             return Err(place_of(AppRefused::SignInNeeded));
         };
+        // By its id, which only those learn who may open it.
+        let short = Place::of(pass.workspace(), place.inside);
+        if let Some(origin) = self.0.site.application(&short.to_string()) {
+            return Ok(moved(&format!("{origin}{target}")));
+        }
         let by_cookie = visitor
             .as_ref()
             .is_some_and(|visitor| visitor.cookie.is_some());
@@ -171,8 +183,7 @@ fn parse(path: &str) -> Option<Below<'_>> {
     let (prefix, rest) = path.split_at_checked(path.len() - rest)?;
     let place = Place {
         inside,
-        workspace,
-        owner,
+        workspace: WorkspaceRef::Named { workspace, owner },
     };
     Some(Below {
         place,

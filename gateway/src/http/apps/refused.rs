@@ -3,12 +3,12 @@
 use axum::response::{IntoResponse as _, Response};
 use devgate_protocol::RefusalReason;
 
+use super::Apps;
 use super::page::{Again, Page};
-use super::{Apps, Place};
 use crate::http::problem::Problem;
 use crate::http::proxy::ProxyError;
 use crate::http::site::NoHost;
-use crate::identity::{Inside, SessionError};
+use crate::identity::{Inside, SessionError, WorkspaceRef};
 use crate::refusal::Refusal as _;
 use crate::store::StoreError;
 use crate::workspaces::{FailureReason, OpenError, State};
@@ -149,12 +149,13 @@ impl AppRefused {
 }
 
 impl Apps {
-    /// Tells a person, or a program, why an application isn't shown.
+    /// Tells a person, or a program, why an application isn't shown, with a link to the
+    /// workspace as whoever asks may know it.
     pub(super) fn refused(
         &self,
         refused: &AppRefused,
         wants_page: bool,
-        place: Option<&Place>,
+        workspace: Option<&WorkspaceRef>,
     ) -> Response {
         let problem = Problem::of(refused);
         if !wants_page {
@@ -162,14 +163,15 @@ impl Apps {
         }
         let row = refused.row();
         let dashboard = &self.0.site.dashboard();
-        let link = match (refused, place) {
+        let link = match (refused, workspace) {
             (AppRefused::CodeSpent, _) => ("Open it again".to_owned(), "/".to_owned()),
-            (AppRefused::NoApplication | AppRefused::NotRunning, _) | (_, None) => {
+            (AppRefused::NoApplication | AppRefused::NotRunning, _)
+            | (_, None | Some(WorkspaceRef::Id(_))) => {
                 ("To the dashboard".to_owned(), format!("{dashboard}/"))
             }
-            (_, Some(place)) => (
+            (_, Some(WorkspaceRef::Named { workspace, owner })) => (
                 "To the workspace".to_owned(),
-                format!("{dashboard}/workspaces/{}/{}", place.owner, place.workspace),
+                format!("{dashboard}/workspaces/{owner}/{workspace}"),
             ),
         };
         let (text, quote) = match refused {

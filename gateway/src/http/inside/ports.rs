@@ -22,11 +22,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
 use super::{Errand, Inside, InsideRefused, harden, split};
-use crate::http::apps::Place;
+use crate::http::apps::{self, Opens};
 use crate::http::problem::Problem;
 use crate::http::proxy::Cut;
 use crate::http::serve::PeerInfo;
-use crate::identity::{Grant, Inside as Within};
+use crate::identity::Grant;
 use crate::store::{OpenPort, Visibility};
 use crate::workspaces::{State as Life, Workspace};
 use agent::{EVENTS, Events, Listening, hear, question, read};
@@ -303,19 +303,6 @@ impl Inside {
     }
 
     fn url(&self, workspace: &Workspace, port: u16) -> String {
-        let place = Place {
-            inside: Within::Port(port),
-            workspace: workspace.name.clone(),
-            owner: workspace.owner_name.clone(),
-        };
-        match self.site.application(&place.to_string()) {
-            Some(origin) => format!("{origin}/"),
-            None => format!(
-                "{}/@{}/{}/apps/{port}/",
-                self.site.dashboard(),
-                workspace.owner_name,
-                workspace.name
-            ),
-        }
+        apps::address(&self.site, workspace, Opens::Port(port))
     }
 }

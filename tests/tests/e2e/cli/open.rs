@@ -1,8 +1,13 @@
 //! `devgate open`: links for people's own programs.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::thread;
 
+use e2e::component::program;
 use e2e::process::run;
 use e2e::tmux::Terminal;
 use serde_json::Value;
@@ -13,6 +18,21 @@ use super::{LIMIT, Machine};
 fn owner(machine: &Machine) -> String {
     let users: Value = serde_json::from_str(&machine.ok(&["users", "list", "--json"])).unwrap();
     users[0]["name"].as_str().unwrap().to_owned()
+}
+
+/// Starts an application that says hello; returns its port.
+fn application() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let head = BufReader::new(stream.try_clone().unwrap()).lines();
+            head.map_while(Result::ok).find(String::is_empty);
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+            stream.write_all(answer.as_bytes()).ok();
+        }
+    });
+    port
 }
 
 #[test]
@@ -78,6 +98,49 @@ fn somebody_elses_workspace_is_named_with_its_owner() {
     ];
     let link = machine.ok(&args);
     assert!(link.contains("ssh-remote+api.bob@127.0.0.1:"), "{link}");
+}
+
+#[test]
+fn links_to_what_has_the_longest_names_lead_there() {
+    let machine = Machine::start();
+    // Before all others by its name, so that it is whose token is made below.
+    let (owner, name) = ("0".repeat(40), "w".repeat(40));
+    machine.ok(&["users", "add", &owner, "--role", "admin"]);
+    machine.ok(&["create", &name, "--owner", &owner]);
+    let port = application().to_string();
+    let link = |more: &[&str]| {
+        let target = format!("{name}.{owner}");
+        let args = [&["open", &target, "--print"], more].concat();
+        machine.ok(&args).trim().to_owned()
+    };
+    let application = link(&["--port", &port]);
+    for link in [&application, &link(&["--in", "browser"])] {
+        let (label, _) = link["https://".len()..].split_once('.').unwrap();
+        // What DNS takes (RFC 1035 §2.3.4).
+        assert!(label.len() <= 63, "{link}");
+    }
+    let token = machine.token("write");
+    let ask = |url: &str, token: &str, more: &[&str]| {
+        let gateway = machine.target.gateway();
+        let mut curl = Command::new(program("curl"));
+        curl.args(["--silent", "--show-error", "--location-trusted"])
+            .args(["--connect-to", &format!("::{}", gateway.ready().http)])
+            .args(["--write-out", " %{http_code} %{url_effective}"])
+            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args(more)
+            .arg("--cacert")
+            .arg(gateway.data().join("certs/ca.pem"));
+        run(curl.arg(url), b"", LIMIT).ok().out()
+    };
+    let there = format!("hello 200 {application}");
+    assert_eq!(ask(&application, &token, &[]), there);
+    // The path leads to the same host, for those who may go there.
+    let path = format!("{}/@{owner}/{name}/apps/{port}/", machine.url);
+    assert_eq!(ask(&path, &token, &[]), there);
+    let others = ask(&path, "dgt_none", &["--output", "/dev/null"]);
+    assert_eq!(others, format!(" 401 {path}"));
+    let others = ask(&application, "dgt_none", &["--output", "/dev/null"]);
+    assert_eq!(others, format!(" 401 {application}"));
 }
 
 #[test]
