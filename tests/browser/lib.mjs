@@ -29,7 +29,7 @@ export function required(name) {
 
 const WINDOWS = {
   desktop: { viewport: { width: 1280, height: 800 } },
-  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+  phone: { viewport: { width: 360, height: 780 }, isMobile: true, hasTouch: true },
 };
 
 /**

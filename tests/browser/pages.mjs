@@ -16,6 +16,16 @@ await flow("pages", async (arrive) => {
   const { status } = await first.ask("PUT", "/templates/warm", warm);
   assert.equal(status, 200);
 
+  // What has the longest names: one's own, and one of somebody else's.
+  const long = "w".repeat(40);
+  const owner = "o".repeat(40);
+  assert.equal((await first.ask("POST", "/users", { name: owner })).status, 201);
+  const others = await first.ask("POST", "/workspaces", { name: long, start: false });
+  const moved = await first.ask("PATCH", `/workspaces/${others.body.id}`, { owner });
+  assert.equal(moved.status, 200);
+  assert.equal((await first.ask("POST", "/workspaces", { name: long, start: false })).status, others.status);
+  const heading = (page) => page.getByRole("heading", { level: 1, name: long });
+
   const pages = {
     workspaces: ["/workspaces", (page) => page.getByRole("link", { name: "default" })],
     create: ["/workspaces?create", (page) => page.getByRole("dialog")],
@@ -33,6 +43,11 @@ await flow("pages", async (arrive) => {
     device: ["/device", (page) => page.getByRole("heading", { level: 1 })],
     server: ["/admin/server", (page) => page.getByText("SSH host keys")],
     api: ["/api/v1/docs", (page) => page.locator("summary").first()],
+    long: [`/workspaces/${me.name}/${long}`, heading],
+    "long-logs": [`/workspaces/${me.name}/${long}/logs`, heading],
+    "long-snapshots": [`/workspaces/${me.name}/${long}/snapshots`, heading],
+    "long-terminals": [`/workspaces/${me.name}/${long}/terminals`, (page) => page.getByText(long).first()],
+    "longest-of-others": [`/workspaces/${owner}/${long}`, heading],
     nowhere: ["/nowhere", (page) => page.getByText("There is nothing at this address")],
   };
   for (const window of ["desktop", "phone"]) {
