@@ -9,7 +9,7 @@ use std::time::Duration;
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::chain::chain;
 use crate::drivers::DriverError;
@@ -21,8 +21,14 @@ const TIMEOUT: u64 = 180;
 /// Longest wait for the first answer of all, which costs the engine nothing.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest wait for a sign of life.
+/// Longest wait for a sign of life, which costs the engine nothing.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for a further one of an engine that has given one, and may have much to do.
+const FURTHER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pause between two questions for a sign of life.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// How long an engine is taken to be away after it was waited for in vain.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -150,6 +156,38 @@ impl Engine {
         }
         self.note_silence();
         Err(self.away())
+    }
+
+    /// Does work for as long as the engine gives signs of life: the work itself may have to
+    /// wait for long. It is dropped where there are none.
+    ///
+    /// # Errors
+    /// The work's, and `EngineUnreachable` where a sign of life was waited for in vain.
+    pub(super) async fn while_it_lives<T>(
+        &self,
+        work: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, DriverError> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.falls_silent() => Err(self.away()),
+        }
+    }
+
+    /// Waits until there are no signs of life. What else goes wrong is others' to tell.
+    async fn falls_silent(&self) {
+        let mut patience = ANSWER_TIMEOUT;
+        loop {
+            let asked = async {
+                let client = self.client().await.ok()?;
+                client.ping().await.ok()
+            };
+            if timeout(patience, asked).await.is_err() {
+                return self.note_silence();
+            }
+            patience = FURTHER_TIMEOUT;
+            sleep(PAUSE).await;
+        }
     }
 
     /// Returns the error of having waited for it in vain.
@@ -292,6 +330,17 @@ mod tests {
         engine.answers().await.unwrap_err();
         engine.client().await.unwrap_err();
         assert_eq!(connections(&listener), 0);
+    }
+
+    #[tokio::test]
+    async fn work_with_an_engine_that_never_answers_ends_with_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, _listener) = silent(folder.path());
+        let work = std::future::pending::<Result<(), DriverError>>();
+        let error = engine.while_it_lives(work).await.unwrap_err();
+        assert!(chain(&error).contains("it takes too long"), "{error:?}");
+        let done = engine.while_it_lives(async { Ok(7) }).await;
+        assert_eq!(done.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use e2e::docker::{BUSYBOX, Containers, Engine};
 use e2e::process::Running;
 use e2e::survivors::Folder;
 use e2e::wait::{SOON, eventually, until};
+use nix::sys::signal::Signal;
 
 /// Stands in for an engine that comes and goes: hands connections on to the real one.
 fn door(socket: &str, engine: &Engine) -> Running {
@@ -85,6 +86,57 @@ fn people_in_containers_do_not_notice_that_the_engine_is_away() {
     });
     assert_ne!(it.agent("default"), agent);
     assert_eq!(it.agent("default"), 0);
+}
+
+#[test]
+fn an_engine_that_takes_connections_and_never_answers_is_told_as_one_that_is_away() {
+    let folder = Folder::new();
+    let engine = Engine::of_the_tests();
+    let socket = folder.path().join("engine.sock").display().to_string();
+    let door = door(&socket, &engine);
+    let it = Containers::start_by(engine.clone(), &socket, BUSYBOX, &[]);
+    let target = it.target();
+    assert_eq!(target.ssh().run("echo up").ok().out(), "up\n");
+    door.signal(Signal::SIGSTOP);
+    let gateway = target.gateway();
+    for command in [["stop", "default"], ["create", "api"]] {
+        let done = gateway.cli(&command);
+        assert_ne!(done.code(), 0, "{done:?}");
+        let text = format!("the Docker Engine at {socket} doesn't answer");
+        let said = done.err().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&text), "{done:?}");
+    }
+    let refused = target.ssh().user("api").run("echo never");
+    assert!(refused.err().contains("doesn't answer"), "{refused:?}");
+    door.signal(Signal::SIGCONT);
+    // What was asked for is done, once it can be.
+    let is = |name: &str, state: &str| {
+        eventually(SOON, "what was asked for", || {
+            let shown = gateway.cli(&["status", name, "--json"]).out();
+            shown.contains(&format!("\"{state}\"")).then_some(())
+        });
+    };
+    is("default", "stopped");
+    is("api", "running");
+}
+
+#[test]
+fn how_a_container_ended_that_was_started_again_is_told_in_status_and_history() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let target = it.target();
+    assert_eq!(target.ssh().run("echo up").ok().out(), "up\n");
+    let container = it.container("default").unwrap();
+    let _ = it.engine().run(&["kill", &container]).ok();
+    let gateway = target.gateway();
+    until(SOON, "the reason in the status", || {
+        let shown = gateway.cli(&["status", "default"]).ok().out();
+        shown.contains("running") && shown.contains("ended by itself")
+    });
+    let shown = gateway.cli(&["status", "default"]).ok().out();
+    assert!(shown.contains("with signal 9"), "{shown}");
+    let history = gateway.cli(&["history", "default"]).ok().out();
+    let told = "starting: its agent ended by itself with signal 9";
+    assert!(history.contains(told), "{history}");
 }
 
 #[test]
