@@ -227,7 +227,7 @@ fn never(since: OffsetDateTime) -> Reason {
 }
 
 /// Returns why it isn't known what programs do.
-fn untold(signs: &Signs) -> Option<Reason> {
+pub(super) fn untold(signs: &Signs) -> Option<Reason> {
     let detail = match signs.agent {
         Agent::Tells(_) | Agent::Looks => return None,
         Agent::TooOld => {

@@ -10,6 +10,7 @@ mod ask;
 mod judge;
 mod policy;
 mod schedule;
+mod stop;
 mod watch;
 mod watched;
 mod why;

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::judge::{Reason, judge};
+use super::judge::{Reason, Stop, judge};
 use super::policy::SleepPolicy;
 use super::schedule::ScheduleText;
 use super::watch::Asks;
@@ -71,7 +71,11 @@ impl Sleep {
             return Ok(why);
         };
         let now = OffsetDateTime::now_utc();
-        let verdict = judge(&signs, policy, now);
+        let mut verdict = judge(&signs, policy, now);
+        let next_stop = why.clock.as_ref().and_then(|clock| clock.next_stop);
+        if let (Stop::Ahead, Some(stop)) = (signs.stop, next_stop) {
+            verdict = verdict.with_stop(&signs, policy, stop);
+        }
         let warned = lock(&inner.watched).get(id).and_then(|one| one.warned);
         let left = warned.map(|warned| verdict.warning.saturating_sub(warned.elapsed()));
         why.idle_since = Some(verdict.idle_since);

@@ -64,3 +64,22 @@ fn a_start_that_came_while_no_gateway_ran_wakes_what_sleeps() {
     target.gateway_mut().start_again();
     wakes(&target);
 }
+
+#[test]
+fn a_stop_to_come_is_told_where_nothing_else_puts_a_workspace_to_sleep() {
+    let target = sleepy(Reach::Unix, &[("DEVGATE_SLEEP_AFTER", "0s")]);
+    assert!(why(&target)["sleeps_at"].is_null());
+    let args = ["schedule", "default", "--stop", "0 0 * * *", "--json"];
+    let set = json(&target, &args);
+    let why = why(&target);
+    let (stop, sleeps) = (&set["next_stop"], &why["sleeps_at"]);
+    assert!(
+        sleeps.as_str() >= stop.as_str() && stop.is_string(),
+        "{why}"
+    );
+    let reasons = why["reasons"].to_string();
+    assert!(
+        reasons.contains("before the next stop of its schedule"),
+        "{why}"
+    );
+}
