@@ -15,7 +15,7 @@ mod units;
 
 /// Rules for values that are written in other files than the configuration's, too.
 pub(crate) mod rules {
-    pub(crate) use super::check::variable;
+    pub(crate) use super::check::{sleep_after, sleep_warn, startup_timeout, variable};
     pub(crate) use super::docker::{is_image, is_mount_point, is_name, is_user};
 }
 

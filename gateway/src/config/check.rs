@@ -102,7 +102,7 @@ const MAX_SECRETS: usize = 100;
 
 fn startup(config: &Config) -> Result<(), Finding> {
     let startup = &config.startup;
-    period("startup.timeout", startup.timeout, 0, DAY)?;
+    startup_timeout(startup.timeout).map_err(|problem| ("startup.timeout", problem))?;
     if let Some(script) = &startup.script
         && (script.len() > MAX_SCRIPT || script.contains('\0'))
     {
@@ -126,10 +126,8 @@ fn startup(config: &Config) -> Result<(), Finding> {
 
 fn sleep(config: &Config) -> Result<(), Finding> {
     let sleep = &config.sleep;
-    if sleep.after != Period::seconds(0) {
-        period("sleep.after", sleep.after, 1, 365 * DAY)?;
-    }
-    period("sleep.warn", sleep.warn, 0, DAY)?;
+    sleep_after(sleep.after).map_err(|problem| ("sleep.after", problem))?;
+    sleep_warn(sleep.warn).map_err(|problem| ("sleep.warn", problem))?;
     sleep.schedule().map(drop).map_err(|error| {
         let key = match error {
             InvalidSchedule::Zone(_) => "sleep.time-zone",
@@ -391,11 +389,34 @@ pub(crate) fn variable(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn period(key: &'static str, value: Period, least: u64, most: u64) -> Result<(), Finding> {
+/// Tells what is wrong with the time after which workspaces go to sleep; 0 is never.
+pub(crate) fn sleep_after(value: Period) -> Result<(), String> {
+    if value == Period::seconds(0) {
+        return Ok(());
+    }
+    within(value, 1, 365 * DAY)
+}
+
+/// Tells what is wrong with the time before a sleep at which people are warned.
+pub(crate) fn sleep_warn(value: Period) -> Result<(), String> {
+    within(value, 0, DAY)
+}
+
+/// Tells what is wrong with the time that a step of a start may take; 0 is for ever.
+pub(crate) fn startup_timeout(value: Period) -> Result<(), String> {
+    within(value, 0, DAY)
+}
+
+fn within(value: Period, least: u64, most: u64) -> Result<(), String> {
     if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value.get()) {
         return Ok(());
     }
-    out_of_range(key, value, Period::seconds(least), Period::seconds(most))
+    let (least, most) = (Period::seconds(least), Period::seconds(most));
+    Err(range(value, least, most))
+}
+
+fn period(key: &'static str, value: Period, least: u64, most: u64) -> Result<(), Finding> {
+    within(value, least, most).map_err(|problem| (key, problem))
 }
 
 fn size(key: &'static str, value: Size, least: Size, most: Size) -> Result<(), Finding> {
@@ -413,10 +434,11 @@ fn count(key: &'static str, value: u32, most: u32) -> Result<(), Finding> {
 }
 
 fn out_of_range<T: Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Finding> {
-    Err((
-        key,
-        format!("{value} is out of range: {least} to {most} are allowed"),
-    ))
+    Err((key, range(value, least, most)))
+}
+
+fn range<T: Display>(value: T, least: T, most: T) -> String {
+    format!("{value} is out of range: {least} to {most} are allowed")
 }
 
 #[cfg(test)]

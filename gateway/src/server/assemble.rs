@@ -110,7 +110,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let templates = config.workspaces.templates.clone();
     let templates = templates.unwrap_or_else(|| folder.join("templates"));
     let at_start = pools::at_start(&config.startup);
-    let templates = Templates::new(templates, config.workspaces.driver, at_start);
+    let home = config.docker.home.clone();
+    let templates = Templates::new(templates, config.workspaces.driver, at_start, home);
     let sleep = Sleep::load(sleep::Parts {
         store: store.clone(),
         workspaces: workspaces.clone(),

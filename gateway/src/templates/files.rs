@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::made::version;
-use super::read::{TemplateError, pool_refused, read};
+use super::read::{TemplateError, read, refused};
 use super::template::Template;
-use super::{ENDING, Found, Inner, MAX_TEMPLATES, MAX_TEXT, REMEMBERED, TemplatesError, Versions};
+use super::{
+    ENDING, Found, Inner, MAX_TEMPLATES, MAX_TEXT, REMEMBERED, TemplatesError, Versions, fresh,
+};
 use crate::files::replace;
 use crate::names::TemplateName;
 use crate::workspaces::Build;
@@ -103,7 +105,8 @@ impl Inner {
         let problem = "what runs at a start (startup.script, readiness.command) gets its owner's \
                        secrets (secrets, startup.secrets), and workspaces that are kept ready \
                        have no owner yet: leave out the pool, the secrets, or what runs";
-        Err(pool_refused(text, problem))
+        let path = vec!["pool".to_owned(), "ready".to_owned()];
+        Err(refused(text, (path, problem.to_owned())))
     }
 
     pub(super) fn found(&self, name: &TemplateName, text: String) -> Found {
@@ -121,6 +124,18 @@ impl Inner {
         }
     }
 
+    /// Returns what a text would be that is written now.
+    pub(super) fn found_new(&self, name: &TemplateName, text: String) -> Found {
+        let mut found = self.found(name, text);
+        let checked = found.template.and_then(|template| {
+            let checked = fresh::check(&template, &self.home);
+            checked.map_err(|finding| refused(&found.text, finding))?;
+            Ok(template)
+        });
+        found.template = checked;
+        found
+    }
+
     /// Reads a template, and what its image is built of.
     pub(super) fn parsed(&self, text: &str) -> Result<(Template, Option<Build>), TemplateError> {
         let template = read(text)?;
@@ -133,7 +148,7 @@ impl Inner {
 
     pub(super) fn put(&self, name: &TemplateName, text: &str) -> Result<Found, TemplatesError> {
         fits(text)?;
-        let found = self.found(name, text.to_owned());
+        let found = self.found_new(name, text.to_owned());
         if let Err(error) = found.template {
             let name = name.clone();
             return Err(TemplatesError::Invalid { name, error });

@@ -7,6 +7,7 @@
 
 mod check;
 mod files;
+mod fresh;
 mod made;
 mod read;
 mod template;
@@ -48,6 +49,8 @@ struct Inner {
     folder: PathBuf,
     driver: DriverName,
     at_start: AtStart,
+    /// Where containers' homes are.
+    home: PathBuf,
     /// Held while a file is written.
     writing: Mutex<()>,
     /// The versions of a moment ago.
@@ -150,13 +153,14 @@ pub enum TemplatesError {
 
 impl Templates {
     /// Takes templates from a folder, which needn't be there, for workspaces of that
-    /// driver.
-    pub fn new(folder: PathBuf, driver: DriverName, at_start: AtStart) -> Self {
+    /// driver; `home` is where their homes are mounted, where they are containers.
+    pub fn new(folder: PathBuf, driver: DriverName, at_start: AtStart, home: PathBuf) -> Self {
         Self {
             inner: Arc::new(Inner {
                 folder,
                 driver,
                 at_start,
+                home,
                 writing: Mutex::default(),
                 versions: Mutex::default(),
             }),
@@ -202,7 +206,7 @@ impl Templates {
         let name = name.clone();
         self.blocking(move |inner| {
             fits(&text)?;
-            Ok(inner.found(&name, text))
+            Ok(inner.found_new(&name, text))
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::check::check;
+use super::check::{Finding, check};
 use super::template::Template;
 use crate::config::BindMount;
 
@@ -31,19 +31,15 @@ pub fn read(text: &str) -> Result<Template, TemplateError> {
             problem: error.message().replace('\n', "; "),
         }
     })?;
-    check(&template).map_err(|(path, problem)| TemplateError {
-        line: line_of(text, find(text, &path)),
-        problem: format!("{}: {problem}", path.join(".")),
-    })?;
+    check(&template).map_err(|finding| refused(text, finding))?;
     Ok(template)
 }
 
-/// Says what is wrong with the pool of a template with that text.
-pub(super) fn pool_refused(text: &str, problem: &str) -> TemplateError {
-    let path = ["pool".to_owned(), "ready".to_owned()];
+/// Says what is wrong with a part of a template with that text.
+pub(super) fn refused(text: &str, (path, problem): Finding) -> TemplateError {
     TemplateError {
         line: line_of(text, find(text, &path)),
-        problem: format!("pool.ready: {problem}"),
+        problem: format!("{}: {problem}", path.join(".")),
     }
 }
 
@@ -128,7 +124,7 @@ fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> (usize, String) {
+    fn error_of(text: &str) -> (usize, String) {
         let error = read(text).unwrap_err();
         (error.line, error.problem)
     }
@@ -263,7 +259,7 @@ go = ["golang.go"]
                 "not a mount",
             ),
         ] {
-            let (at, problem) = refused(text);
+            let (at, problem) = error_of(text);
             assert_eq!(at, line, "{text}: {problem}");
             assert!(problem.contains(words), "{text}: {problem}");
         }

@@ -6,8 +6,17 @@ use super::*;
 
 fn templates(driver: DriverName) -> (tempfile::TempDir, Templates) {
     let folder = tempfile::tempdir().unwrap();
-    let templates = Templates::new(folder.path().join("templates"), driver, AtStart::default());
+    let templates = Templates::new(
+        folder.path().join("templates"),
+        driver,
+        AtStart::default(),
+        home(),
+    );
     (folder, templates)
+}
+
+fn home() -> PathBuf {
+    PathBuf::from("/home/dev")
 }
 
 fn name(text: &str) -> TemplateName {
@@ -152,7 +161,12 @@ async fn no_script_runs_in_a_pool_that_would_miss_its_owners_secrets() {
             secrets: secrets_of_all,
             script: script_of_all,
         };
-        let templates = Templates::new(folder.path().to_owned(), DriverName::Docker, at_start);
+        let templates = Templates::new(
+            folder.path().to_owned(),
+            DriverName::Docker,
+            at_start,
+            home(),
+        );
         for (text, is_refused) in [(format!("{before}{pool}"), is_refused), (before, false)] {
             let found = templates.check(&name("go"), text.clone()).await.unwrap();
             let error = found.template.err();
@@ -196,4 +210,58 @@ async fn the_files_of_a_build_are_part_of_the_version() {
     assert_ne!(first.version, templates.get(&built).await.unwrap().version);
     fs::remove_dir_all(&files).unwrap();
     assert!(templates.get(&built).await.unwrap().template.is_err());
+}
+
+#[tokio::test]
+async fn times_and_mounts_are_checked_as_the_configurations_are_unless_they_are_there_already() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    fs::create_dir_all(&templates.inner.folder).unwrap();
+    for (text, line, words) in [
+        (
+            "[startup]\nscript = \"a\"\ntimeout = \"9d\"\n",
+            3,
+            "0s to 1d",
+        ),
+        ("[readiness]\nport = 80\ntimeout = \"2d\"\n", 3, "0s to 1d"),
+        ("[sleep]\nafter = \"1ms\"\n", 2, "1s to 365d"),
+        ("[sleep]\nafter = \"9000d\"\n", 2, "1s to 365d"),
+        ("[sleep]\nafter = \"1h\"\nwarn = \"9000d\"\n", 3, "0s to 1d"),
+        (
+            "mounts = [\n\"/x:/y\",\n\"/x:/home/dev/\"]\n",
+            3,
+            "home is at /home/dev",
+        ),
+        ("mounts = [\"/x:/tmp\"]\n", 1, "/tmp of its own"),
+        (
+            "mounts = [\"/x:/y\",\n\"/z:/y\"]\n",
+            2,
+            "mounted at /y already",
+        ),
+    ] {
+        let checked = templates
+            .check(&name("new"), text.to_owned())
+            .await
+            .unwrap();
+        let error = checked.template.unwrap_err();
+        assert_eq!(error.line, line, "{text}: {error}");
+        assert!(error.problem.contains(words), "{text}: {error}");
+        let refused = templates.put(&name("new"), text.to_owned()).await;
+        assert!(
+            matches!(refused, Err(TemplatesError::Invalid { .. })),
+            "{text}"
+        );
+        fs::write(templates.inner.folder.join("old.toml"), text).unwrap();
+        let old = templates.get(&name("old")).await.unwrap();
+        assert!(old.template.is_ok(), "{text}: {:?}", old.template);
+    }
+    for text in [
+        "[sleep]\nafter = \"0s\"\nwarn = \"0s\"\n[startup]\nscript = \"a\"\ntimeout = \"0s\"\n",
+        "mounts = [\"/x:/home/dev/x\", \"/x:/tmp/x\"]\n",
+    ] {
+        let checked = templates
+            .check(&name("new"), text.to_owned())
+            .await
+            .unwrap();
+        assert!(checked.template.is_ok(), "{:?}", checked.template);
+    }
 }
