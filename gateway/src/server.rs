@@ -41,6 +41,7 @@ pub use driver::engines;
 pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
 pub use listen::Port;
+pub use folder::server_of;
 pub use web::public_host;
 
 use folder::DataFolder;

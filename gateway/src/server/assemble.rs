@@ -92,7 +92,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let (authority, host) = certificates(&config, &folder, &https).await?;
     let site = web::site(&config, &https)?;
     let (transport, given) = web::transport(&config, &authority, &site).await?;
-    let store = Store::open(&folder.join("devgate.db")).await?;
+    let store = Store::open(&folder.join("devgate.db")).await;
+    let store = store.map_err(|error| folder.refused(error))?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let address = secrets::Address {

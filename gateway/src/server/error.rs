@@ -52,6 +52,16 @@ pub enum StartError {
         /// What the system says.
         cause: io::Error,
     },
+    /// Nothing more fits on its disk.
+    #[error(
+        "the disk of the data folder {} is full: make room, or choose another folder with \
+         --data-dir",
+        path.display()
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder is a file, or its path leads through one.
     #[error("{} is a file, or below one: choose a folder with --data-dir", path.display())]
     NotAFolder {

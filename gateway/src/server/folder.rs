@@ -13,12 +13,16 @@ use nix::sys::signal::kill;
 use nix::unistd::{AccessFlags, Pid, access, geteuid};
 
 use super::StartError;
+use crate::store::StoreError;
 
 /// File that the running server holds locked; it contains its process id.
 const LOCK: &str = "devgate.lock";
 
 /// Largest content of the lock file that is read, in bytes.
 const MAX_PID: u64 = 32;
+
+/// What a database needs when it is opened, in bytes; with less, the disk is full.
+const LEAST_ROOM: u64 = 256 * 1024;
 
 /// How long a lock is waited for whose owner has ended. Children that the owner was
 /// just starting hold it until they run their program.
@@ -99,6 +103,18 @@ impl DataFolder {
         })
     }
 
+    /// Returns why the records can't be opened: a database on a full disk doesn't say so.
+    pub(super) fn refused(&self, error: StoreError) -> StartError {
+        let full = rustix::fs::statvfs(&self.path)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM);
+        match error {
+            StoreError::Open { .. } if full => StartError::Full {
+                path: self.path.clone(),
+            },
+            error => error.into(),
+        }
+    }
+
     /// Returns a path in the folder.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -109,7 +125,17 @@ fn refused(path: &Path, cause: io::Error) -> StartError {
     let path = path.to_owned();
     match cause.kind() {
         io::ErrorKind::NotADirectory => StartError::NotAFolder { path },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StartError::Full { path },
         _ => StartError::Folder { path, cause },
+    }
+}
+
+/// Returns the process id of the server that has a data folder, if one has it. Blocks.
+pub fn server_of(path: &Path) -> Option<String> {
+    let file = File::open(path.join(LOCK)).ok()?;
+    match lock(path, file, FlockArg::LockSharedNonblock, Duration::ZERO) {
+        Err(StartError::Running { pid, .. }) => Some(pid),
+        _ => None,
     }
 }
 
@@ -208,9 +234,23 @@ mod tests {
         ] {
             assert!(error.to_string().contains(&pid), "{error}");
         }
+        assert_eq!(server_of(&path), Some(pid));
         drop(first);
+        assert_eq!(server_of(&path), None);
         DataFolder::inspect(&path).unwrap();
         DataFolder::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_called_so() {
+        let full = refused(Path::new("/d"), io::ErrorKind::StorageFull.into()).to_string();
+        assert!(full.contains("the data folder /d is full"), "{full}");
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::take(&root.path().join("data")).unwrap();
+        let path = folder.join("devgate.db");
+        let source = sqlx::Error::PoolClosed;
+        let other = folder.refused(StoreError::Open { path, source });
+        assert!(matches!(other, StartError::Store(_)), "{other}");
     }
 
     /// Leaves a lock as a server does that was killed while it started a child:

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
 use crate::config::admin_socket;
+use crate::server::server_of;
 
 /// Asks the server of one data folder.
 pub(in crate::cli) struct Socket {
@@ -79,11 +80,9 @@ impl Socket {
         .map_err(|_| self.silent())?;
         let stream = connected.map_err(|error| {
             let message = match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
-                    "no server runs on the data folder {folder}: start one with `devgate up`, \
-                     name another folder with --data-dir, or sign in to a server elsewhere with \
-                     `devgate login URL`"
-                ),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    nobody(&self.data_dir)
+                }
                 io::ErrorKind::PermissionDenied => format!(
                     "the data folder {folder} belongs to somebody else: run this as the user \
                      that runs the server, or as root"
@@ -116,5 +115,21 @@ impl Socket {
             Kind::Unreachable,
             format!("the connection to the server of {folder} broke: {error}"),
         )
+    }
+}
+
+/// Says why nobody answers at a data folder.
+fn nobody(data_dir: &Path) -> String {
+    let folder = data_dir.display();
+    match server_of(data_dir) {
+        Some(pid) => format!(
+            "the server of the data folder {folder} (process {pid}) is just ending, or starting: \
+             try again in a moment"
+        ),
+        None => format!(
+            "no server runs on the data folder {folder}: start one with `devgate up`, name \
+             another folder with --data-dir, or sign in to a server elsewhere with `devgate login \
+             URL`"
+        ),
     }
 }
