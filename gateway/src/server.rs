@@ -33,6 +33,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, admin_socket};
 use crate::http::Readiness;
 use crate::http::admin::Server;
+use crate::http::proxy::Proxy;
 use crate::store::Store;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
@@ -87,6 +88,7 @@ pub struct Running {
     store: Store,
     workspaces: Workspaces,
     tunnels: Tunnels,
+    proxy: Proxy,
     _ready: Option<ReadyFile>,
     /// Last, so that the folder is free only once everything has ended.
     _folder: DataFolder,
@@ -196,6 +198,7 @@ impl Running {
         };
         if !drained {
             warn!("open connections are cut");
+            self.proxy.end().await;
             self.parts.shutdown().await;
         }
         self.workspaces.shutdown().await;

@@ -215,7 +215,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         store: store.clone(),
         workspaces: workspaces.clone(),
     };
-    let (apps, others) = browser::start(&folder, needs, &stop, &mut parts).await?;
+    let (apps, others, proxy) = browser::start(&folder, needs, &stop, &mut parts).await?;
     let router = http::router(HttpState {
         agents: agents(&tunnels, &authority, &workspaces),
         readiness: readiness.clone(),
@@ -257,6 +257,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         workspaces,
         tunnels,
         _ready: None,
+        proxy,
         _folder: folder,
     })
 }

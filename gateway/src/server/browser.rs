@@ -26,14 +26,14 @@ pub(super) struct Needs {
     pub(super) workspaces: Workspaces,
 }
 
-/// Starts what serves browsers, and returns the applications and the routes beside
-/// them.
+/// Starts what serves browsers, and returns the applications, the routes beside them, and
+/// what carries requests into workspaces.
 pub(super) async fn start(
     folder: &DataFolder,
     needs: Needs,
     stop: &CancellationToken,
     parts: &mut JoinSet<&'static str>,
-) -> Result<(Apps, Router), StartError> {
+) -> Result<(Apps, Router, Proxy), StartError> {
     let Needs {
         site,
         sessions,
@@ -64,11 +64,11 @@ pub(super) async fn start(
         identity,
         store,
         workspaces,
-        proxy,
+        proxy: proxy.clone(),
         stop: stop.child_token(),
     });
     let router = apps::router(apps.clone()).merge(inside);
-    Ok((apps, router))
+    Ok((apps, router, proxy))
 }
 
 /// Tells which hosts get a certificate of their own: those of applications.

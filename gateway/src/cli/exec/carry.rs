@@ -18,6 +18,7 @@ use super::{Ended, Outcome, Request, terminal};
 use crate::cli::client::RemoteMessages;
 use crate::cli::failure::{Failure, Kind};
 use crate::http::problem::Problem;
+use crate::http::proxy::GATEWAY_ENDS;
 
 /// The channels that come.
 const STDOUT: u8 = 1;
@@ -143,7 +144,7 @@ async fn down(
             return Err(cut_off());
         };
         patient = patience.usual;
-        match message.map_err(|error| lost(&error))? {
+        match message.map_err(|_| lost())? {
             Message::Binary(bytes) => match bytes.first() {
                 Some(&STDOUT) => write(&mut out, bytes.slice(1..)).await?,
                 Some(&STDERR) => write(&mut err, bytes.slice(1..)).await?,
@@ -166,6 +167,9 @@ async fn down(
                     limit.send_replace(window.saturating_add(taken));
                 }
             }
+            Message::Close(Some(frame)) if frame.reason.as_str() == GATEWAY_ENDS => {
+                return Err(server_ended());
+            }
             Message::Close(_) => return Err(cut_off()),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
@@ -184,8 +188,15 @@ fn cut_off() -> Failure {
     Failure::new(Kind::Unreachable, message)
 }
 
-fn lost(error: &Error) -> Failure {
-    let message = format!("the connection broke ({error}), and the command gets SIGHUP there");
+fn server_ended() -> Failure {
+    let message = "the server ended before the command did, which gets SIGHUP there: run it again \
+                   once the server is back";
+    Failure::new(Kind::Unreachable, message)
+}
+
+fn lost() -> Failure {
+    let message = "the connection broke before the command ended, which gets SIGHUP there: see \
+                   whether the server runs, and run it again";
     Failure::new(Kind::Unreachable, message)
 }
 

@@ -16,7 +16,7 @@ use crate::activity::Errand;
 use crate::http::agents::websocket_response;
 use crate::http::api::wire::ForwardQuery;
 use crate::http::problem::{Problem, RequestRefused};
-use crate::http::proxy::Cut;
+use crate::http::proxy::{AtStop, Cut};
 use crate::http::serve::PeerInfo;
 use crate::workspaces::{OpenError, Wake};
 
@@ -39,6 +39,7 @@ pub(super) async fn open(
         return Err(InsideRefused::BadHost.into());
     }
     let response = websocket_response(&head.headers).ok_or(InsideRefused::NoUpgrade)?;
+    let _admitted = inside.proxy.admit()?;
     let port = asked.port.get();
     let errand = Errand::of(&(caller.user.id.as_str(), "forward", &host, port));
     let open = Open::DirectTcpip { host, port };
@@ -52,6 +53,7 @@ pub(super) async fn open(
     let cut = Cut {
         revoked: Some(inside.sessions.revoked(&caller.via)),
         tenure: Some(workspaces.tenure(workspace)),
+        at_stop: AtStop::GoesOn,
         ..Cut::default()
     };
     let mut request = Request::from_parts(head, body);

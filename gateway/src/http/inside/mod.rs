@@ -28,7 +28,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
-use super::proxy::{Client, Cut, Proxy, ProxyError, Target, Upstream};
+use super::proxy::{AtStop, Client, Cut, Proxy, ProxyError, Target, Upstream};
 use super::serve::PeerInfo;
 use super::site::{NoHost, RequestSite, Site};
 use crate::identity::{Caller, Grant, Identity, Scope, Sessions, Via};
@@ -188,6 +188,7 @@ async fn hand_on(
     let cut = Cut {
         revoked: Some(inside.sessions.revoked(&caller.via)),
         tenure: Some(inside.workspaces.tenure(grant.workspace())),
+        at_stop: at_stop(request.uri().path()),
         ..Cut::default()
     };
     let answered = inside.ask(&grant, asked.client, request, cut, errand).await;
@@ -197,6 +198,16 @@ async fn hand_on(
     let mut response = answered?;
     harden(&mut response);
     Ok(response)
+}
+
+/// Tells what becomes of a WebSocket once the gateway is to end. A process may finish what it
+/// does; terminals and whatever else is followed come back by themselves.
+fn at_stop(path: &str) -> AtStop {
+    if path.starts_with("/processes/") {
+        AtStop::GoesOn
+    } else {
+        AtStop::Ends
+    }
 }
 
 /// Splits an address below a workspace's into the workspace's id, as it is written, and what the

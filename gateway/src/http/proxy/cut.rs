@@ -1,4 +1,4 @@
-//! What ends an exchange early: a login that ended, a share that ran out.
+//! What ends an exchange early: a login that ended, a share that ran out, the gateway's end.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -19,6 +19,18 @@ pub struct Cut {
     pub tenure: Option<CancellationToken>,
     /// When what allows the exchange runs out.
     pub deadline: Option<Instant>,
+    /// What becomes of it once the gateway is to end, where it was upgraded.
+    pub at_stop: AtStop,
+}
+
+/// What becomes of an upgraded connection once the gateway is to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtStop {
+    /// It ends: whoever has it comes back by themselves.
+    #[default]
+    Ends,
+    /// It goes on for as long as the gateway waits for what is open.
+    GoesOn,
 }
 
 /// A [`Cut`] that is waited for.

@@ -14,6 +14,7 @@ mod connection;
 mod cookies;
 mod cut;
 mod error;
+mod goodbye;
 mod headers;
 mod one_sided;
 mod pool;
@@ -21,6 +22,7 @@ mod splice;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -30,8 +32,10 @@ use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
 use crate::activity::Visit;
@@ -41,8 +45,10 @@ use body::{RequestBody, ResponseBody};
 use connection::{Connection, Failed};
 
 pub(crate) use cookies::{is_below, keep_to_host, keep_to_path, strip_cookies};
-pub use cut::Cut;
+pub use cut::{AtStop, Cut};
 pub use error::ProxyError;
+pub(crate) use goodbye::GATEWAY_ENDS;
+use goodbye::Goodbye;
 pub use headers::Client;
 pub(crate) use headers::has_token;
 pub(super) use headers::media_type;
@@ -51,6 +57,9 @@ pub use pool::{Pools, Target, Upstream};
 /// Connections that are tried for one request.
 const ATTEMPTS: usize = 3;
 
+/// How long a client has to hear that the gateway ends.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The proxy. Clones share the connections that are kept.
 #[derive(Clone, Debug)]
 pub struct Proxy {
@@ -58,18 +67,21 @@ pub struct Proxy {
     /// Runs what outlives its request: upgraded connections.
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Ends what went on after `stop`.
+    end: CancellationToken,
     /// Its name in requests that it has sent on; of this process alone.
     id: HeaderValue,
 }
 
 impl Proxy {
-    /// Returns a proxy without connections. Upgraded ones are closed at `stop`, and events
-    /// that are followed end; other answers go on.
+    /// Returns a proxy without connections. At `stop` upgraded ones are closed, but for those
+    /// that may go on ([`AtStop`]), and events that are followed end; other answers go on.
     pub fn new(stop: CancellationToken) -> Self {
         Self {
             pools: Pools::default(),
             tasks: TaskTracker::new(),
             stop,
+            end: CancellationToken::new(),
             // Hexadecimal digits are visible characters.
             id: HeaderValue::try_from(format!("devgate-{:016x}", rand::random::<u64>()))
                 .unwrap_or(HeaderValue::from_static("devgate")),
@@ -87,6 +99,28 @@ impl Proxy {
         self.pools.tidy_until(&self.stop).await;
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Ends upgraded connections that went on after the stop; returns once their clients were
+    /// told so, or had time to hear it.
+    pub async fn end(&self) {
+        self.end.cancel();
+        self.tasks.close();
+        // What takes longer isn't waited for.
+        let _ = timeout(2 * GOODBYE_TIMEOUT, self.tasks.wait()).await;
+    }
+
+    /// Counts a connection that is about to be upgraded, until it is joined: the gateway's end
+    /// waits for it.
+    ///
+    /// # Errors
+    /// Where the gateway is to end already.
+    pub fn admit(&self) -> Result<TaskTrackerToken, OpenError> {
+        let admitted = self.tasks.token();
+        if self.stop.is_cancelled() {
+            return Err(OpenError::ShuttingDown);
+        }
+        Ok(admitted)
     }
 
     /// Sends a request to `upstream` and returns its answer as it begins. The
@@ -107,6 +141,7 @@ impl Proxy {
         F: Future<Output = Result<Stream, OpenError>>,
     {
         let upgrade = headers::prepare(&mut request)?;
+        let _admitted = upgrade.as_ref().map(|_| self.admit()).transpose()?;
         headers::mark(request.headers_mut(), &self.id)?;
         client.announce(request.headers_mut());
         let switching = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -196,12 +231,18 @@ impl Proxy {
         let granted = head.headers.remove(header::UPGRADE);
         headers::strip_response(&mut head.headers);
         let granted = granted.unwrap_or_else(|| asked.clone());
+        let is_websocket = granted.as_bytes().eq_ignore_ascii_case(b"websocket");
         head.headers.insert(header::UPGRADE, granted);
         let upgrade = HeaderValue::from_static("upgrade");
         head.headers.insert(header::CONNECTION, upgrade);
         let (stream, early) = connection.into_stream();
         let client = async { client.await.map(TokioIo::new) };
-        self.join(client, (stream, early), (cut, visit));
+        if cut.at_stop == AtStop::GoesOn && is_websocket {
+            let server = Goodbye::new(stream, &early, self.end.clone());
+            self.join(client, (server, early), (cut, visit));
+        } else {
+            self.join(client, (stream, early), (cut, visit));
+        }
         http::Response::from_parts(head, Body::empty())
     }
 
@@ -216,7 +257,17 @@ impl Proxy {
     ) where
         C: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let stop = self.stop.clone();
+        let (stop, end) = (self.stop.clone(), self.end.clone());
+        let at_stop = cut.at_stop;
+        let over = async move {
+            match at_stop {
+                AtStop::Ends => stop.cancelled().await,
+                AtStop::GoesOn => {
+                    end.cancelled().await;
+                    sleep(GOODBYE_TIMEOUT).await;
+                }
+            }
+        };
         self.tasks.spawn(async move {
             let join = async {
                 match client.await {
@@ -231,7 +282,7 @@ impl Proxy {
             tokio::select! {
                 () = join => {}
                 () = cut.due() => debug!("an upgraded connection was cut"),
-                () = stop.cancelled() => {}
+                () = over => {}
             }
         });
     }

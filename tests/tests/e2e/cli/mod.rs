@@ -3,6 +3,7 @@
 mod at_a_terminal;
 mod cp;
 mod doctor;
+mod draining;
 mod exec;
 mod json;
 mod logs;
