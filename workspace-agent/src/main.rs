@@ -62,6 +62,8 @@ fn main() -> ExitCode {
         return keep_awake(wanted);
     }
     tracing_subscriber::fmt()
+        // Where the log is on a full disk, what would be said is lost, and the agent goes on.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_env_filter(

@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Serve, Source, Up};
@@ -62,9 +63,12 @@ async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> R
     drop(progress);
     let running = started?;
     match output::write(&greet(&running, &config)) {
+        Err(failure) if failure.kind() != Kind::Silent => {
+            let failure = failure.to_string();
+            warn!(failure, "nobody is told on stdout where it listens");
+        }
         // Nobody has to read it.
-        Err(failure) if failure.kind() == Kind::Silent => {}
-        written => written?,
+        Ok(()) | Err(_) => {}
     }
     let (asked, at_once) = signals.twice();
     match running.run(asked, at_once).await {
@@ -135,6 +139,8 @@ fn log_to_stderr(config: &LogConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_default();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Where stderr is on a full disk, what would be said is lost, and the server goes on.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     // It fails where a test has set one already.
     let _ = match config.format {

@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::KEYS;
@@ -73,6 +77,30 @@ fn without_a_key_it_serves_and_says_how_to_add_one() {
     assert!(server.greeting.contains("keys add"), "{}", server.greeting);
     let key = home.write("key.pub", KEYS[0]);
     assert_eq!(home.run(&["keys", "add", &key]).code, Some(0));
+}
+
+#[test]
+fn a_server_whose_output_is_on_a_full_disk_serves_all_the_same() {
+    let home = Home::new();
+    let ready = home.path("ready.json");
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut server = home
+        .command(&["up", "--ssh-listen", "127.0.0.1:0"])
+        .args(["--http-listen", "127.0.0.1:0", "--ready-file"])
+        .arg(&ready)
+        .stdout(full())
+        .stderr(full())
+        .spawn()
+        .unwrap();
+    while !ready.exists() {
+        assert_eq!(server.try_wait().unwrap(), None, "it has ended");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(home.json(&["status"])["pid"], server.id());
+    assert_eq!(home.run(&["delete", "--yes", "default"]).code, Some(0));
+    let pid = Pid::from_raw(server.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 
 #[test]
