@@ -38,7 +38,7 @@ pub(super) struct Login {
         help = "Address of the server, as in https://dev.example.com:8443"
     )]
     url: Origin,
-    /// What to call it from now on [default: its host]
+    /// What to call it from now on, as --context does [default: its host]
     #[arg(long, value_name = "NAME")]
     name: Option<ContextName>,
     /// Read an API token from stdin, instead of asking for one in the browser: `--token -`
@@ -149,7 +149,8 @@ struct SignedIn {
 }
 
 /// Signs in to a server.
-pub(super) async fn login(command: Login) -> Result<(), Failure> {
+pub(super) async fn login(source: &Source, mut command: Login) -> Result<(), Failure> {
+    command.name = said(command.name, source.context.as_deref())?;
     let contexts = Contexts::read()?;
     let name = name(&command, &contexts)?;
     let known = known(&command, &contexts, &name);
@@ -202,6 +203,19 @@ pub(super) async fn login(command: Login) -> Result<(), Failure> {
         certificate::get_all(&mut rest).await
     } else {
         certificate::get_again(&mut rest).await
+    }
+}
+
+/// Returns the name that was said: other commands know a server by its context.
+fn said(name: Option<ContextName>, context: Option<&str>) -> Result<Option<ContextName>, Failure> {
+    let usage = |message: String| Failure::new(Kind::Usage, message);
+    let context = context.map(str::parse::<ContextName>);
+    let context = context.transpose().map_err(usage)?;
+    match (name, context) {
+        (Some(name), Some(context)) if name != context => Err(usage(format!(
+            "--name {name} and --context {context} are two names for one server: leave one out"
+        ))),
+        (name, context) => Ok(name.or(context)),
     }
 }
 
@@ -345,6 +359,19 @@ pub(super) fn seconds(period: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_context_is_a_name_as_well_and_two_names_are_refused() {
+        let name = |text: &str| text.parse::<ContextName>().unwrap();
+        assert_eq!(said(None, None).unwrap(), None);
+        assert_eq!(said(None, Some("work")).unwrap(), Some(name("work")));
+        assert_eq!(said(Some(name("a")), Some("a")).unwrap(), Some(name("a")));
+        for (one, other) in [(Some(name("a")), "b"), (None, "local"), (None, "a/b")] {
+            let failure = said(one, Some(other)).unwrap_err();
+            assert_eq!(failure.kind(), Kind::Usage, "{failure}");
+            assert!(failure.to_string().contains(other), "{failure}");
+        }
+    }
 
     #[test]
     fn who_signs_in_meanwhile_keeps_the_name_or_has_their_token_returned() {

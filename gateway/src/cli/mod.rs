@@ -59,7 +59,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Up(command) => Box::pin(serve::up(&source, command)).await,
         Command::Serve(command) => Box::pin(serve::serve(&source, command)).await,
         Command::Config(command) => configuration::run(&source, &command),
-        Command::Login(command) => Box::pin(login::login(command)).await,
+        Command::Login(command) => Box::pin(login::login(&source, command)).await,
         Command::Logout(command) => login::logout(&source, command).await,
         Command::Context(command) => context::run(&source, command),
         Command::Ssh(command) => ssh::run(&mut client(&source)?, command).await,
