@@ -8,6 +8,7 @@ use std::env;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::net::Ipv6Addr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -85,7 +86,13 @@ impl ContextName {
     /// Returns the name that a server's host makes.
     pub(super) fn of_host(host: &str) -> Option<Self> {
         let fits = |c: char| if is_fit(c) { c } else { '-' };
-        let name: String = host.chars().map(fits).collect();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = match bare.parse::<Ipv6Addr>() {
+            Ok(Ipv6Addr::LOCALHOST) => "localhost".to_owned(),
+            Ok(address) => format!("ip6-{address}"),
+            Err(_) => host.to_owned(),
+        };
+        let name: String = name.chars().map(fits).collect();
         name.trim_matches(['-', '.']).parse().ok()
     }
 }
@@ -272,7 +279,9 @@ mod tests {
     fn a_name_is_made_of_a_host_and_never_that_of_the_folder_here() {
         for (host, name) in [
             ("dev.example.com", Some("dev.example.com")),
-            ("[::1]", Some("1")),
+            ("[::1]", Some("localhost")),
+            ("[2001:db8::1]", Some("ip6-2001-db8--1")),
+            ("127.0.0.1", Some("127.0.0.1")),
             ("localhost", Some("localhost")),
             ("local", None),
         ] {

@@ -1,5 +1,7 @@
 //! `devgate status` of a server elsewhere.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use serde::Serialize;
 
 use super::client::Rest;
@@ -28,7 +30,7 @@ pub(super) async fn status(rest: &mut Rest, format: Format) -> Result<(), Failur
         url: rest.origin(),
         user: me.name,
         role: me.role,
-        ssh: format!("{}:{}", connection.ssh_host, connection.ssh_port),
+        ssh: address(&connection.ssh_host, connection.ssh_port),
         host_keys: connection.host_keys,
     };
     format.print(&status, |status| {
@@ -52,4 +54,28 @@ pub(super) async fn status(rest: &mut Rest, format: Format) -> Result<(), Failur
         }
         lines.concat()
     })
+}
+
+/// Returns host and port in one, an IPv6 address in brackets.
+fn address(host: &str, port: u16) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(host) => SocketAddr::from((host, port)).to_string(),
+        Err(_) => format!("{host}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_told_from_its_port() {
+        for (host, whole) in [
+            ("::1", "[::1]:22"),
+            ("127.0.0.1", "127.0.0.1:22"),
+            ("dev.example.com", "dev.example.com:22"),
+        ] {
+            assert_eq!(address(host, 22), whole);
+        }
+    }
 }
