@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use devgate_certs::{Access, read_file, write_file};
+use devgate_certs::{Access, CertsError, read_file, write_file};
 use devgate_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -172,7 +172,14 @@ impl Contexts {
 
     fn read_from(path: &Path) -> Result<Self, Failure> {
         let usage = |message: String| Failure::new(Kind::Usage, message);
-        let text = read_file(path, Access::Private).map_err(|error| usage(chain(&error)))?;
+        let text = read_file(path, Access::Private).map_err(|error| match error {
+            CertsError::Exposed { path, mode } => usage(format!(
+                "{} holds tokens and others can read it (mode {mode:03o}): run `chmod 600` on \
+                 it, and where somebody may have read it, end them at their dashboards",
+                path.display()
+            )),
+            error => usage(chain(&error)),
+        })?;
         let Some(text) = text else {
             return Ok(Self::default());
         };
@@ -304,6 +311,8 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let exposed = Contexts::read_from(&path).unwrap_err().to_string();
         assert!(exposed.contains("644"), "{exposed}");
+        assert!(exposed.contains("tokens"), "{exposed}");
+        assert!(!exposed.contains("key"), "{exposed}");
     }
 
     #[test]
