@@ -90,7 +90,11 @@ pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
 }
 
 /// Replaces a file as a whole: a crash leaves the old one or the new one.
-pub fn write(path: &Path, access: Access, text: &str) -> Result<(), CertsError> {
+pub fn write(
+    path: &Path,
+    access: Access,
+    content: &(impl AsRef<[u8]> + ?Sized),
+) -> Result<(), CertsError> {
     let failed = |source| file_error("write", path, source);
     let folder = path
         .parent()
@@ -104,7 +108,7 @@ pub fn write(path: &Path, access: Access, text: &str) -> Result<(), CertsError> 
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.write_all(content.as_ref()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     // The name has to survive a power cut as well, not only the content.

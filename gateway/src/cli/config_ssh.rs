@@ -73,7 +73,7 @@ pub(super) async fn run(source: &Source, command: ConfigSsh) -> Result<(), Failu
         (None, kept)
     } else {
         let text = text(&mut client(source)?).await?;
-        (Some(text), with(&before, &include))
+        (Some(text.into_bytes()), with(&before, &include))
     };
     let changes = [(own, text), (person, Some(after))];
     let changes: Vec<_> = changes
@@ -162,10 +162,11 @@ fn of_person(path: &Path) -> Result<PathBuf, Failure> {
     Ok(path.canonicalize().unwrap_or(path))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    match fs::read_to_string(path) {
+/// Reads a configuration. What the person wrote may be in any encoding.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    match fs::read(path) {
         Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
             Err(Failure::new(Kind::Failed, message))
@@ -186,46 +187,53 @@ fn others(folder: &Path, own: &Path) -> Result<bool, Failure> {
 
 /// Returns a configuration with the line, above everything: below a `Host` it would count
 /// for that alone.
-fn with(text: &str, include: &str) -> String {
-    if text.lines().any(|line| line == include) {
+fn with(text: &[u8], include: &str) -> Vec<u8> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if lines.any(|line| line.trim_ascii_end() == include.as_bytes()) {
         return text.to_owned();
     }
     let gap = if text.is_empty() { "" } else { "\n" };
-    format!("{MARK}\n{include}\n{gap}{text}")
+    let added = format!("{MARK}\n{include}\n{gap}");
+    [added.as_bytes(), text].concat()
 }
 
-fn without(text: &str, include: &str) -> String {
+fn without(text: &[u8], include: &str) -> Vec<u8> {
     let added = format!("{MARK}\n{include}\n");
     for added in [format!("{added}\n"), added] {
-        if text.contains(&added) {
-            return text.replacen(&added, "", 1);
+        let mut places = text.windows(added.len());
+        let place = places.position(|place| place == added.as_bytes());
+        if let Some((before, rest)) = place.and_then(|place| text.split_at_checked(place)) {
+            return [before, rest.get(added.len()..).unwrap_or_default()].concat();
         }
     }
     text.to_owned()
 }
 
 /// Tells whether a file has that text already; what is to be gone or empty may be missing.
-fn is_so(path: &Path, text: Option<&str>) -> bool {
-    match (fs::read_to_string(path), text) {
+fn is_so(path: &Path, text: Option<&[u8]>) -> bool {
+    match (fs::read(path), text) {
         (Ok(found), Some(text)) => found == text,
         (Ok(_), None) => false,
-        (Err(_), text) => text.is_none_or(str::is_empty),
+        (Err(_), text) => text.is_none_or(<[u8]>::is_empty),
     }
 }
 
 /// Says what was done to a file, or would be.
-fn said(path: &Path, text: Option<&str>, dry_run: bool) -> String {
+fn said(path: &Path, text: Option<&[u8]>, dry_run: bool) -> String {
     let place = path.display();
     match (text, dry_run) {
         (None, true) => format!("would remove {place}\n"),
         (None, false) => format!("{place} is removed\n"),
-        (Some(text), true) => format!("would write {place}:\n{text}\n"),
+        (Some(text), true) => {
+            let text = String::from_utf8_lossy(text);
+            format!("would write {place}:\n{text}\n")
+        }
         (Some(_), false) => format!("{place} is written\n"),
     }
 }
 
 /// Writes a file, or removes it.
-fn apply(path: &Path, text: Option<&str>) -> Result<(), Failure> {
+fn apply(path: &Path, text: Option<&[u8]>) -> Result<(), Failure> {
     let Some(text) = text else {
         return Ok(fs::remove_file(path)?);
     };
@@ -248,9 +256,15 @@ mod tests {
     #[test]
     fn the_line_is_added_once_and_taken_out_without_a_trace() {
         let include = "Include \"/c/*.conf\"";
-        for before in ["", "Host a\n    User b\n", "\n\nHost a\n"] {
+        let others: [&[u8]; 4] = [
+            b"",
+            b"Host a\n    User b\n",
+            b"\n\nHost a\n",
+            b"# Caf\xe9, in Latin-1\r\nHost a\n",
+        ];
+        for before in others {
             let added = with(before, include);
-            assert!(added.starts_with(MARK), "{added}");
+            assert!(added.starts_with(MARK.as_bytes()), "{added:?}");
             assert_eq!(with(&added, include), added);
             assert_eq!(without(&added, include), before);
         }
