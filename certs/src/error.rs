@@ -39,6 +39,14 @@ pub enum CertsError {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// A certificate or a key that somebody gave, and that can't be used.
+    #[error("{} can't be used: {problem}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
     /// A certificate without its key.
     #[error(
         "{} is missing while {} is there: put the key back from a backup, or remove the \

@@ -10,12 +10,16 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+use x509_parser::x509::X509Version;
 
 use crate::gateway::GatewayLeaf;
+use crate::issue::validity_of;
 use crate::tls::provider;
 use crate::{Authority, CertsError};
 
@@ -62,6 +66,29 @@ impl Given {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             seen: Mutex::new(seen),
+        })
+    }
+
+    /// Says why clients refuse the certificate at this time, where they do.
+    pub fn untimely(&self, now: OffsetDateTime) -> Option<String> {
+        let current = self.current.read();
+        let current = Arc::clone(&current.unwrap_or_else(PoisonError::into_inner));
+        let validity = validity_of(current.cert.first()?).ok()?;
+        let path = self.certificate.display();
+        let shown = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_else(|_| at.to_string());
+        if now < validity.not_before {
+            let from = shown(validity.not_before);
+            return Some(format!(
+                "the certificate {path} is valid from {from} on, and refused by clients until \
+                 then: compare that with this machine's clock"
+            ));
+        }
+        (now > validity.not_after).then(|| {
+            let end = shown(validity.not_after);
+            format!(
+                "the certificate {path} expired at {end}, and is refused by clients: have it \
+                 renewed; it is read again without a restart"
+            )
         })
     }
 
@@ -135,13 +162,61 @@ fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, CertsError> {
     let chain = CertificateDer::pem_slice_iter(&bytes(certificate)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| damaged(certificate, error.to_string()))?;
-    if chain.is_empty() {
+    let Some(own) = chain.first() else {
         return Err(damaged(certificate, "it holds no certificate".to_owned()));
+    };
+    let (_, parsed) = x509_parser::parse_x509_certificate(own)
+        .map_err(|error| damaged(certificate, error.to_string()))?;
+    if parsed.version() != X509Version::V3 {
+        let problem = "its first certificate is not one of version 3 of X.509, which clients ask \
+                       for: have it issued anew";
+        return Err(unusable(certificate, problem.to_owned()));
     }
-    let private = PrivateKeyDer::from_pem_slice(&bytes(key)?)
-        .map_err(|error| damaged(key, error.to_string()))?;
-    CertifiedKey::from_der(chain, private, &provider())
-        .map_err(|error| damaged(key, error.to_string()))
+    let private = private(key)?;
+    CertifiedKey::from_der(chain, private, &provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => unusable(
+            certificate,
+            format!(
+                "its first certificate must be the server's own, before those that issued it, \
+                 and {} must be its key",
+                key.display()
+            ),
+        ),
+        rustls::Error::InvalidCertificate(_) => damaged(certificate, error.to_string()),
+        _ => damaged(key, error.to_string()),
+    })
+}
+
+/// What PEM texts have of private keys that nobody reads without a passphrase (RFC 7468 §11,
+/// RFC 1421 §4.6.1.1).
+const ENCRYPTED: [&[u8]; 2] = [
+    b"-----BEGIN ENCRYPTED PRIVATE KEY-----",
+    b"Proc-Type: 4,ENCRYPTED",
+];
+
+fn private(path: &Path) -> Result<PrivateKeyDer<'static>, CertsError> {
+    let text = bytes(path)?;
+    let has = |mark: &[u8]| text.windows(mark.len()).any(|part| part == mark);
+    if ENCRYPTED.into_iter().any(has) {
+        let problem = format!(
+            "the key is encrypted, and devgate can't ask for its passphrase: write it without \
+             one with `openssl pkey -in {} -out FILE`",
+            path.display()
+        );
+        return Err(unusable(path, problem));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            let problem = "it holds no private key in PEM: name the file with the certificate's";
+            unusable(path, problem.to_owned())
+        }
+        error => damaged(path, error.to_string()),
+    })
+}
+
+fn unusable(path: &Path, problem: String) -> CertsError {
+    let path = path.to_owned();
+    CertsError::Unusable { path, problem }
 }
 
 fn damaged(path: &Path, detail: String) -> CertsError {
@@ -210,13 +285,86 @@ mod tests {
         assert_eq!(shown(), second);
     }
 
+    /// A certificate of version 1.
+    const OLD: &str = "\
+        -----BEGIN CERTIFICATE-----\n\
+        MIIBJTCBzQIUEIH2kjyeVySfmCwYNneCeAscwkQwCgYIKoZIzj0EAwIwFTETMBEG\n\
+        A1UEAwwKdjEuZXhhbXBsZTAgFw0yNjEyMDEwMzM1MDFaGA8yMTI2MTEwNzAzMzUw\n\
+        MVowFTETMBEGA1UEAwwKdjEuZXhhbXBsZTBZMBMGByqGSM49AgEGCCqGSM49AwEH\n\
+        A0IABGDmaJ1XAURFzcnZ9fEVoPeVUwZuQohi8RQ6B71300GowecVtsHN49uWMXRA\n\
+        +jc7M2lOLWVOUIFDFPuulok/CD8wCgYIKoZIzj0EAwIDRwAwRAIgGM659mjyqTjQ\n\
+        EvjXo9YtJwbbzB+BKx7+QILc5s53aV4CIGjKH/KeMpa+g523ahUDmCItWGDGfyr7\n\
+        mI/1SRo60xDm\n\
+        -----END CERTIFICATE-----\n\
+        ";
+
+    /// Returns what is said of files that can't be used.
+    fn refused([chain, key]: &[PathBuf; 2]) -> String {
+        Given::open(chain, key).unwrap_err().to_string()
+    }
+
     #[test]
-    fn a_key_of_another_certificate_is_refused() {
+    fn what_can_not_be_used_is_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let [chain, _] = write(folder.path(), "one.example");
-        let kept = fs::read(&chain).unwrap();
-        let [chain, key] = write(folder.path(), "two.example");
-        fs::write(&chain, kept).unwrap();
-        assert!(Given::open(&chain, &key).is_err());
+        let paths = write(folder.path(), "one.example");
+        let issuer = fs::read_to_string(&paths[0]).unwrap();
+        let paths = write(folder.path(), "two.example");
+        let [chain, key] = paths.clone().map(|path| fs::read_to_string(path).unwrap());
+
+        fs::write(&paths[0], format!("{issuer}{chain}")).unwrap();
+        let said = refused(&paths);
+        assert!(
+            said.contains("chain.pem") && said.contains("first"),
+            "{said}"
+        );
+        fs::write(&paths[0], OLD).unwrap();
+        let said = refused(&paths);
+        assert!(
+            said.contains("chain.pem") && said.contains("version 3"),
+            "{said}"
+        );
+        fs::write(&paths[0], format!("{chain}{issuer}")).unwrap();
+        Given::open(&paths[0], &paths[1]).unwrap();
+
+        for mark in [
+            "PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+            "ENCRYPTED PRIVATE KEY-----\n",
+        ] {
+            fs::write(&paths[1], key.replacen("PRIVATE KEY-----\n", mark, 1)).unwrap();
+            let said = refused(&paths);
+            assert!(
+                said.contains("key.pem") && said.contains("openssl pkey"),
+                "{said}"
+            );
+        }
+        fs::write(&paths[1], &chain).unwrap();
+        let said = refused(&paths);
+        assert!(
+            said.contains("key.pem") && said.contains("no private key"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_clients_refuse_by_the_clock_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let [chain, key] = write(folder.path(), "one.example");
+        let given = Given::open(&chain, &key).unwrap();
+        let at = |year| {
+            let first = time::Date::from_ordinal_date(year, 1).unwrap();
+            given.untimely(first.midnight().assume_utc())
+        };
+        assert_eq!(given.untimely(OffsetDateTime::now_utc()), None);
+        // Of those that don't say when, rcgen's are valid from 1975 to 4096.
+        let early = at(1970).unwrap();
+        assert!(
+            early.contains("valid from") && early.contains("chain.pem"),
+            "{early}"
+        );
+        let late = at(5000).unwrap();
+        assert!(
+            late.contains("expired") && late.contains("chain.pem"),
+            "{late}"
+        );
     }
 }

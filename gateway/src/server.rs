@@ -43,7 +43,8 @@ pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
 pub use listen::Port;
 pub use folder::server_of;
-pub use web::public_host;
+pub use listen::Port;
+pub use web::{given, public_host};
 
 use folder::DataFolder;
 use ports::LastPorts;

@@ -1,10 +1,13 @@
 //! `devgate config`: what the server would run with.
 
 use clap::{Args, Subcommand};
+use time::OffsetDateTime;
 
 use super::args::{Settings, Source};
 use super::failure::{Failure, Kind};
-use super::output::Format;
+use super::output::{self, Format};
+use crate::chain::chain;
+use crate::server::given;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -27,7 +30,16 @@ pub(super) struct Print {
 pub(super) fn run(source: &Source, command: &Command) -> Result<(), Failure> {
     let config = source.load(&Settings::default())?;
     match command {
-        Command::Check => Ok(()),
+        Command::Check => {
+            // As the start does.
+            let given = given(&config.http);
+            let given = given.map_err(|error| Failure::new(Kind::Usage, chain(&error)))?;
+            let problem = given.and_then(|given| given.untimely(OffsetDateTime::now_utc()));
+            if let Some(problem) = problem {
+                output::note(&format!("devgate: warning: {problem}"));
+            }
+            Ok(())
+        }
         Command::Print(print) => {
             let toml = config
                 .to_toml()

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_certs::{Authority, CertsError, Given};
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{StartError, browser};
 use crate::chain::chain;
-use crate::config::{Config, TlsMode};
+use crate::config::{Config, HttpConfig, TlsMode};
 use crate::http::{Site, Transport};
 use crate::store::{Store, StoreError};
 
@@ -35,22 +36,34 @@ pub(super) fn site(config: &Config, listener: &TcpListener) -> Result<Site, Star
     Ok(Site::new(&config.http, address.port())?)
 }
 
+/// Reads the certificate that the HTTP listener is given in files, where it is. Blocks on the
+/// disk.
+pub fn given(http: &HttpConfig) -> Result<Option<Given>, CertsError> {
+    match (http.tls, &http.certificate, &http.key) {
+        (TlsMode::Files, Some(certificate), Some(key)) => Given::open(certificate, key).map(Some),
+        // Without files the configuration was refused.
+        _ => Ok(None),
+    }
+}
+
 /// Returns how the HTTP listener speaks, and the certificate that is to be kept fresh.
 pub(super) async fn transport(
     config: &Config,
     authority: &Arc<Authority>,
     site: &Site,
 ) -> Result<(Transport, Option<Arc<Given>>), StartError> {
-    let files = config.http.certificate.clone().zip(config.http.key.clone());
-    match (config.http.tls, files) {
+    let http = config.http.clone();
+    let given = spawn_blocking(move || given(&http)).await??;
+    match (config.http.tls, given) {
         (TlsMode::Off, _) => Ok((Transport::Plain, None)),
-        (TlsMode::Files, Some((certificate, key))) => {
-            let opened = spawn_blocking(move || Given::open(&certificate, &key));
-            let given = Arc::new(opened.await??);
+        (TlsMode::Files, Some(given)) => {
+            if let Some(problem) = given.untimely(OffsetDateTime::now_utc()) {
+                warn!(problem, "the given certificate is refused by clients");
+            }
+            let given = Arc::new(given);
             let tls = authority.server_config_with(Arc::clone(&given))?;
             Ok((tls.into(), Some(given)))
         }
-        // Without files the configuration was refused.
         (TlsMode::Files | TlsMode::OwnCa, _) => own(authority, site)
             .map(|own| (own, None))
             .map_err(Into::into),

@@ -64,6 +64,25 @@ fn what_config_prints_is_what_the_layers_make() {
 }
 
 #[test]
+fn check_reads_the_certificate_as_the_start_does() {
+    let home = Home::new();
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let key = home.write("key.pem", key);
+    let missing = home.path("missing.pem");
+    let text = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\ntls = \"files\"\ncertificate = {missing:?}\nkey = {key:?}\n\
+         [ssh]\nlisten = \"127.0.0.1:0\"\n"
+    );
+    let file = home.write("c.toml", &text);
+    let words = ["missing.pem", "No such file"];
+    home.run(&["config", "check", "--config", &file])
+        .failed(2, &words);
+    let started = home.run(&["serve", "--config", &file]);
+    assert_eq!(started.code, Some(1), "{started:?}");
+    assert!(started.err.contains("missing.pem"), "{started:?}");
+}
+
+#[test]
 fn help_documents_the_exit_codes() {
     let said = Home::new().run(&["--help"]);
     assert_eq!(said.code, Some(0));
