@@ -274,6 +274,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
 
 fn http(config: &Config) -> Result<(), Finding> {
     let http = &config.http;
+    if http.listen.collides_with(&config.ssh.listen) {
+        let problem = "ssh.listen is the same: choose another port for one of them";
+        return Err(("http.listen", problem.to_owned()));
+    }
     for name in &http.names {
         let valid = rustls::pki_types::ServerName::try_from(name.as_str()).is_ok();
         if !valid {

@@ -1,6 +1,6 @@
 //! What people may have: the section `[limits]`.
 
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Cpus, Period, Size};
@@ -52,15 +52,15 @@ impl Default for LimitsConfig {
 enum Written {
     Number(u32),
     Text(String),
+    Other(IgnoredAny),
 }
 
 fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let no_count = || D::Error::custom("write a whole number from 0 on, as in 20");
     match Option::deserialize(from)? {
         None => Ok(None),
         Some(Written::Number(number)) => Ok(Some(number)),
-        Some(Written::Text(text)) => match text.trim().parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => Err(D::Error::custom("write a whole number, as in 20")),
-        },
+        Some(Written::Text(text)) => text.trim().parse().map(Some).map_err(|_| no_count()),
+        Some(Written::Other(_)) => Err(no_count()),
     }
 }

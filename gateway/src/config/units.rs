@@ -1,6 +1,7 @@
 //! Values with a unit, as people write them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -105,6 +106,19 @@ impl Listen {
     /// Returns the port; 0 stands for a free one.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Tells whether nothing can listen here while something listens at `other`, as far as
+    /// that shows without asking what a name means.
+    pub fn collides_with(&self, other: &Self) -> bool {
+        // `[::]` is for IPv4, too.
+        let covers = |one: &Self, other: &Self| match one.host.parse() {
+            Ok(IpAddr::V6(ip)) => ip.is_unspecified(),
+            Ok(IpAddr::V4(ip)) => ip.is_unspecified() && other.host.parse::<Ipv4Addr>().is_ok(),
+            Err(_) => false,
+        };
+        let same = self.host == other.host || covers(self, other) || covers(other, self);
+        self.port != 0 && self.port == other.port && same
     }
 
     /// Returns it as a text, with another port where its own is 0.
@@ -272,6 +286,32 @@ mod tests {
         assert_eq!(Period::seconds(0).to_string(), "0s");
         assert_eq!(Size::kib(2048).to_string(), "2MiB");
         assert_eq!("0B".parse::<Size>().unwrap().to_string(), "0B");
+    }
+
+    #[test]
+    fn two_addresses_collide_where_one_covers_the_other() {
+        let collide = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| text.parse::<Listen>().unwrap());
+            assert_eq!(one.collides_with(&other), other.collides_with(&one));
+            one.collides_with(&other)
+        };
+        for (one, other) in [
+            ("127.0.0.1:22", "127.0.0.1:22"),
+            ("0.0.0.0:22", "127.0.0.1:22"),
+            ("[::]:22", "127.0.0.1:22"),
+            ("[::]:22", "0.0.0.0:22"),
+            ("dev.example.com:22", "dev.example.com:22"),
+        ] {
+            assert!(collide(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("127.0.0.1:22", "127.0.0.1:443"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("127.0.0.1:22", "127.0.0.2:22"),
+            ("0.0.0.0:22", "[::1]:22"),
+        ] {
+            assert!(!collide(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -120,6 +120,17 @@ fn a_bad_value_is_refused_with_its_place_and_what_is_allowed() {
         error_of("[ssh]\nmax-unauthenticated = -1")
             .starts_with("devgate.toml:2: ssh.max-unauthenticated: ")
     );
+    for bad in ["-1", "\"many\""] {
+        let error = error_of(&format!("[limits.user]\nworkspaces = {bad}"));
+        let whole =
+            "devgate.toml:2: limits.user.workspaces: write a whole number from 0 on, as in 20";
+        assert_eq!(error, whole, "{bad}");
+    }
+    let same = error_of("[ssh]\nlisten = \"[::]:443\"\n[http]\nlisten = \"0.0.0.0:443\"");
+    assert!(
+        same.starts_with("devgate.toml:4: http.listen: ssh.listen is the same"),
+        "{same}"
+    );
     assert!(error_of("[http]\nnames = [1]").starts_with("devgate.toml:2: http.names"));
 
     let variables = environment("DEVGATE_SSH_LISTEN", "nowhere");
