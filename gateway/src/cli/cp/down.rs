@@ -11,7 +11,7 @@ use super::outcome::{Copied, Trouble};
 use super::part::{Origin, Part};
 use super::place::{below_bytes, name};
 use super::resume::Patience;
-use super::{Folders, Job, Progress, needs_recursive};
+use super::{Folders, Job, Progress, needs_recursive, no_file};
 use crate::cli::client::{Content, Entry, EntryKind, Inside, Made, Unanswered};
 use crate::cli::failure::{Failure, Kind};
 
@@ -58,10 +58,7 @@ pub(super) async fn copy(
             progress.found(found.size);
             down.file(from.as_bytes(), &to, found).await
         }
-        _ => {
-            down.copied.skipped.push(from.to_owned());
-            Ok(())
-        }
+        EntryKind::Symlink | EntryKind::Other => Err(no_file(from).into()),
     }
 }
 

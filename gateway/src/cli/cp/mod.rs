@@ -185,6 +185,15 @@ async fn same(client: &mut Client, one: &Target, other: &Target) -> Result<(), F
     Err(Failure::new(Kind::Usage, message))
 }
 
+/// Says that what was named has no content that could be copied.
+fn no_file(what: &str) -> Failure {
+    let message = format!(
+        "{what} is a device, a pipe or a socket, and no file: `devgate exec` reads what comes \
+         from it"
+    );
+    Failure::new(Kind::Failed, message)
+}
+
 /// Says that a folder isn't copied as it is.
 fn needs_recursive(what: &str) -> Failure {
     let message = format!("{what} is a folder: copy it with -r");

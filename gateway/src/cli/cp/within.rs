@@ -2,7 +2,7 @@
 
 use super::outcome::{Copied, Trouble};
 use super::place::{below, name};
-use super::{Folders, Job, needs_recursive};
+use super::{Folders, Job, needs_recursive, no_file};
 use crate::cli::client::{Entry, EntryKind, Inside, Made, Over, Unanswered};
 use crate::cli::failure::{Failure, Kind};
 
@@ -42,6 +42,7 @@ pub(super) async fn copy(
     }
     match found.kind {
         EntryKind::Folder => within.tree(from.to_owned(), to, &found).await,
+        EntryKind::Other => Err(no_file(from).into()),
         _ => within.file(from, &to, &found).await,
     }
 }

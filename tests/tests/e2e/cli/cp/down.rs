@@ -47,6 +47,28 @@ fn a_link_that_a_workspace_laid_down_is_not_followed() {
 }
 
 #[test]
+fn what_is_named_and_no_file_is_an_error() {
+    let machine = Machine::start();
+    let here = machine.folder().join("null").display().to_string();
+    let words = ["/dev/null", "a device", "devgate exec"];
+    machine.fails(&["cp", "default:/dev/null", &here], 1, &words);
+    machine.fails(&["cp", "default:/dev/null", "default:null"], 1, &words);
+    assert!(!Path::new(&here).exists());
+    // What else is named is copied.
+    fs::write(machine.target.gateway().home().join("one"), "1").unwrap();
+    let here = machine.folder();
+    let both = [
+        "cp",
+        "default:/dev/null",
+        "default:one",
+        here.to_str().unwrap(),
+    ];
+    let both = machine.run(&both);
+    assert_eq!(both.code(), 1, "{both:?}");
+    assert_eq!(fs::read_to_string(here.join("one")).unwrap(), "1");
+}
+
+#[test]
 fn what_is_made_here_has_no_more_permissions_than_this_machine_gives() {
     let machine = Machine::start();
     let home = machine.target.gateway().home();
