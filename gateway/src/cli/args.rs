@@ -424,6 +424,22 @@ mod tests {
     }
 
     #[test]
+    fn help_of_cp_tells_its_places_apart_and_none_has_marks_of_documentation() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut help = |name: &str| {
+            let command = cli.find_subcommand_mut(name).unwrap();
+            command.render_long_help().to_string()
+        };
+        let cp = help("cp");
+        assert!(cp.contains("<SRC>... <DST>\n"), "{cp}");
+        let open = help("open");
+        assert!(open.contains(" VSCodium,"), "{open}");
+        Cli::try_parse_from(["devgate", "cp", "-r", "a", "b", "api:"]).unwrap();
+        assert!(Cli::try_parse_from(["devgate", "cp", "a"]).is_err());
+    }
+
+    #[test]
     fn variables_that_are_no_text_or_empty_are_not_missed() {
         use std::os::unix::ffi::OsStringExt as _;
         let bad = |name: &str| [(name.into(), OsString::from_vec(vec![0xff]))];

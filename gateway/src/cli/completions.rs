@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Arguments that are names of workspaces.
 const WORKSPACES: [&str; 2] = ["workspace", "workspaces"];
 
-/// The argument that is paths here or in a workspace, `WORKSPACE:PATH`.
-const PLACES: &str = "places";
+/// Arguments that are paths here or in a workspace, `WORKSPACE:PATH`.
+const PLACES: [&str; 2] = ["place", "places"];
 
 /// `devgate completions`.
 #[derive(Clone, Copy, Debug, Args)]
@@ -105,7 +105,7 @@ fn command() -> Command {
 fn with_names(command: Command) -> Command {
     let named = |arg: clap::Arg| match arg.get_id().as_str() {
         name if WORKSPACES.contains(&name) => arg.add(ArgValueCandidates::new(workspaces)),
-        PLACES => arg.add(ArgValueCompleter::new(places)),
+        name if PLACES.contains(&name) => arg.add(ArgValueCompleter::new(places)),
         _ => arg,
     };
     command.mut_args(named).mut_subcommands(with_names)

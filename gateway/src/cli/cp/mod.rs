@@ -42,9 +42,12 @@ pub(super) struct Cp {
     /// Copy folders, with all that is in them
     #[arg(long, short)]
     recursive: bool,
-    /// What to copy, and where to: paths here, or WORKSPACE:PATH, relative ones from the home
-    #[arg(required = true, num_args = 2.., value_name = "SRC… DST")]
+    /// What to copy: paths here, or WORKSPACE:PATH, relative ones from the home
+    #[arg(required = true, value_name = "SRC")]
     places: Vec<Place>,
+    /// Where to: a path of the other kind
+    #[arg(value_name = "DST")]
+    place: Place,
     #[command(flatten)]
     format: Format,
 }
@@ -58,10 +61,7 @@ enum Folders {
 
 /// Copies.
 pub(super) async fn run(client: &mut Client, command: Cp) -> Result<(), Failure> {
-    let mut places = command.places;
-    let Some(to) = places.pop() else {
-        return Err(Failure::new(Kind::Usage, "say what to copy, and where to"));
-    };
+    let (places, to) = (command.places, command.place);
     let folders = if command.recursive {
         Folders::Copied
     } else {

@@ -50,7 +50,7 @@ enum Program {
     Cursor,
     /// Windsurf
     Windsurf,
-    /// `VSCodium`, with open-remote-ssh
+    #[value(help = "VSCodium, with open-remote-ssh")]
     Vscodium,
     /// JetBrains Gateway
     Jetbrains,
