@@ -31,14 +31,16 @@ pub(super) async fn read_first<F>(request: Request, answer: impl FnOnce(Request)
 where
     F: Future<Output = Response>,
 {
-    // A body that is expected isn't sent before somebody asks for it.
-    if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+    if request.body().is_end_stream() {
         return answer(request).await;
     }
+    // A body that is expected isn't sent before somebody asks for it.
+    let comes = !request.headers().contains_key(header::EXPECT);
     let (back, mut rest) = oneshot::channel();
     let lend = |body| Lent {
         body: Some(body),
         back: Some(back),
+        comes,
     };
     let answered = answer(request.map(|body| Body::new(lend(body)))).await;
     if let Ok(rest) = rest.try_recv() {
@@ -66,6 +68,8 @@ pub(super) async fn discard(mut body: Body) {
 struct Lent {
     body: Option<Body>,
     back: Option<oneshot::Sender<Body>>,
+    /// Whether the client sends it.
+    comes: bool,
 }
 
 impl HttpBody for Lent {
@@ -76,6 +80,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.comes = true;
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -97,6 +102,7 @@ impl HttpBody for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
+            && self.comes
             && !body.is_end_stream()
         {
             // Nobody waits for it where the connection has ended.

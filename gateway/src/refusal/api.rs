@@ -19,7 +19,7 @@ impl Refusal for ApiRefused {
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::WrongHost { .. } => row(Status::MISDIRECTED_REQUEST, "wrong-host", Prohibited),
             Self::MediaType => row(Status::UNSUPPORTED_MEDIA_TYPE, "no-json", Prohibited),
-            Self::TooLarge => row(Status::PAYLOAD_TOO_LARGE, "too-large", ResourceShortage),
+            Self::TooLarge { .. } => row(Status::PAYLOAD_TOO_LARGE, "too-large", ResourceShortage),
             Self::Broken | Self::Cursor | Self::Value { .. } => {
                 row(Status::BAD_REQUEST, "bad-request", Prohibited)
             }
@@ -58,7 +58,7 @@ impl Refusal for ApiRefused {
             | Self::Hosts(_)
             | Self::WrongHost { .. }
             | Self::MediaType
-            | Self::TooLarge
+            | Self::TooLarge { .. }
             | Self::Broken
             | Self::Cursor
             | Self::Value { .. }

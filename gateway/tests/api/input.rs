@@ -1,6 +1,6 @@
 //! Whatever comes in, the answer is one that the document has.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use serde_json::{Value, json};
 
@@ -241,4 +241,38 @@ fn a_client_that_sends_far_too_much_still_reads_why_it_was_refused() {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
     }
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused_with_the_limit_before_and_after_it_was_sent() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let large = "x".repeat(20 << 20);
+    let new = json!({ "name": large });
+    let answer = site.send("POST /workspaces", &[&admin], Some(&new));
+    answer.refused(413, "too-large");
+    assert!(answer.body.contains("65536 bytes"), "{answer:?}");
+    // Whoever asks first isn't told to send it.
+    let head = format!(
+        "POST /api/v1/workspaces HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n{admin}\r\n\
+         Content-Type: application/json\r\nContent-Length: 20000000\r\n\
+         Expect: 100-continue\r\n\r\n",
+        site.port
+    );
+    site.raw(head.as_bytes()).refused(413, "too-large");
+    // One of unknown length is, and is read on so that the answer arrives.
+    let mut stream = site.connect();
+    let head = head.replace("Content-Length: 20000000", "Transfer-Encoding: chunked");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    reader.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 100"), "{line}");
+    let chunk = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    stream.write_all(chunk.as_bytes()).unwrap();
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    assert!(said.contains("HTTP/1.1 413"), "{said}");
+    assert!(said.contains("too-large"), "{said}");
 }

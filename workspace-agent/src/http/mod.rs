@@ -29,7 +29,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use devgate_protocol::{Answer, Stream, StreamError, handshake};
 use futures_util::Stream as Events;
 use futures_util::StreamExt;
@@ -43,7 +43,7 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use crate::agent::Agent;
-use problem::Problem;
+use problem::{MostBody, Problem};
 use refused::read_to_the_end;
 
 /// Largest head of a request, and read buffer of a stream, in bytes.
@@ -116,6 +116,7 @@ fn router(agent: &Arc<Agent>) -> Router {
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::no_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(Extension(MostBody(MAX_BODY)))
         .layer(from_fn(read_to_the_end))
         .with_state(Arc::clone(agent))
 }

@@ -70,6 +70,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
     }
 
+    fn too_large(MostBody(most): MostBody) -> Self {
+        let detail = format!("the request is too large: its body may have {most} bytes at most");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    }
+
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -117,6 +122,10 @@ impl IntoResponse for Problem {
     }
 }
 
+/// How large a body may be, in bytes; an extension of requests. `DefaultBodyLimit` sees to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MostBody(pub(super) usize);
+
 /// A JSON body; none is an empty object.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
@@ -125,9 +134,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| Problem::bad_request(error.body_text()))?;
+        let most = request.extensions().get().copied();
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|error| match (error.status(), most) {
+            (StatusCode::PAYLOAD_TOO_LARGE, Some(most)) => Problem::too_large(most),
+            _ => Problem::bad_request(error.body_text()),
+        })?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         serde_json::from_slice(text)
             .map(Self)

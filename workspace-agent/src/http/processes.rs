@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
 use axum::body::Body as Bytewise;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use futures_util::StreamExt;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::problem::{Body, Problem};
+use super::problem::{Body, MostBody, Problem};
 use super::{confined, run_output, run_socket};
 use crate::agent::Agent;
 use crate::runs::{
@@ -45,6 +44,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/processes/{process}/signal", post(signal))
         .route("/processes/{process}/resize", post(resize))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .layer(Extension(MostBody(MAX_REQUEST)))
         .route_layer(from_fn(confined::refuse))
 }
 

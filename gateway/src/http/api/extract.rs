@@ -9,12 +9,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::gate::from_dashboard;
 use super::narrowed::permits;
-use super::{Api, ApiRefused};
+use super::{Api, ApiRefused, MAX_BODY};
 use crate::http::problem::{Problem, RequestRefused};
 use crate::http::site::RequestSite;
 use crate::identity::{Caller, Role, Scope, Via};
@@ -108,12 +109,16 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(ApiRefused::MediaType.into());
+        // Whoever asks before it sends isn't told to send it.
+        if request.body().size_hint().lower() > MAX_BODY as u64 {
+            return Err(ApiRefused::TooLarge { most: MAX_BODY }.into());
+        }
         }
         // Whoever is slower than that holds a connection that others want.
         let reading = timeout(BODY_TIMEOUT, request.extract());
         let bytes: Result<Bytes, BytesRejection> = reading.await.map_err(|_| ApiRefused::Broken)?;
         let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiRefused::TooLarge,
+            StatusCode::PAYLOAD_TOO_LARGE => ApiRefused::TooLarge { most: MAX_BODY },
             _ => ApiRefused::Broken,
         })?;
         // All that is taken are objects; serde would take a list of their values, too.

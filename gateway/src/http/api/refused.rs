@@ -63,8 +63,11 @@ pub enum ApiRefused {
     #[error("send the body as JSON, with `Content-Type: application/json`")]
     MediaType,
     /// The body is too large.
-    #[error("the request is too large")]
-    TooLarge,
+    #[error("the request is too large: its body may have {most} bytes at most")]
+    TooLarge {
+        /// How large it may be, in bytes.
+        most: usize,
+    },
     /// The body didn't come whole.
     #[error("the request broke off")]
     Broken,
