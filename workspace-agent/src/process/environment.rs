@@ -2,9 +2,10 @@
 //!
 //! Later wins: the agent's own (a few variables; in a container all of them, because
 //! the image's are among them), the workspace's configuration, what the gateway told since,
-//! what it adds for the session, the workspace's secrets, what the client sends, and what the session itself decides.
+//! what it adds for the session, the workspace's secrets, what an SSH client sends, what the
+//! session itself decides, and what is asked for a process over the API.
 //!
-//! A client may set anything but what starts with `LD_`, which would change every
+//! Either may set anything but what starts with `LD_`, which would change every
 //! program of the session before its first instruction, and `DEVGATE_`, which is ours.
 
 use std::collections::BTreeMap;
@@ -86,6 +87,17 @@ impl Environment {
         variables
     }
 
+    /// Sets what is asked for a process, as far as that is anybody's to set.
+    pub(crate) fn ask(&mut self, asked: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in asked {
+            if is_reserved(&name) {
+                debug!(name, "a process's variable was ignored");
+            } else {
+                self.put(name, value);
+            }
+        }
+    }
+
     /// Sets a variable, whatever it was.
     pub(crate) fn put(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
         self.0
@@ -152,10 +164,11 @@ fn inherited(which: &Inherit) -> BTreeMap<OsString, OsString> {
 }
 
 fn is_allowed(name: &str, value: &str) -> bool {
-    !name.is_empty()
-        && !name.contains(['=', '\0'])
-        && !value.contains('\0')
-        && !RESERVED.iter().any(|prefix| name.starts_with(prefix))
+    !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0') && !is_reserved(name)
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -179,5 +192,21 @@ mod tests {
         ] {
             assert_eq!(is_allowed(name, value), allowed, "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_a_process_comes_last() {
+        let mut environment = Environment(BTreeMap::new());
+        environment.put("HOME", "/home/dev");
+        environment.put("DEVGATE_WORKSPACE_ID", "own");
+        let asked = [
+            ("HOME", "/tmp"),
+            ("DEVGATE_WORKSPACE_ID", "other"),
+            ("LD_PRELOAD", "x"),
+        ];
+        environment.ask(asked.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let variables = environment.to_c();
+        let variables: Vec<_> = variables.iter().map(|one| one.as_c_str()).collect();
+        assert_eq!(variables, [c"DEVGATE_WORKSPACE_ID=own", c"HOME=/tmp"]);
     }
 }

@@ -199,7 +199,7 @@ impl Plan {
             what,
             // Without a slash at the end.
             folder: agent.path(&cwd).components().collect(),
-            env: request.env.unwrap_or_default(),
+            env: variables(request.env.unwrap_or_default())?,
             stdin,
             input,
             terminal: request.pty.map(terminal).transpose()?,
@@ -231,6 +231,26 @@ fn what(command: Option<Vec<String>>, script: Option<String>) -> Result<What, Ru
         return Err(bad("what is run can't have a NUL in it"));
     }
     Ok(what)
+}
+
+/// Checks that variables can be passed on.
+fn variables(env: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, RunError> {
+    for (name, value) in &env {
+        if name.is_empty() {
+            return Err(bad("a variable of `env` has no name: leave it out"));
+        }
+        if name.contains(['=', '\0']) {
+            let detail =
+                format!("`env` names {name:?}, and no variable's name has `=` or NUL in it");
+            return Err(RunError::BadCommand(detail));
+        }
+        if value.contains('\0') {
+            // The value may be a secret.
+            let detail = format!("the value of {name:?} in `env` has a NUL in it");
+            return Err(RunError::BadCommand(detail));
+        }
+    }
+    Ok(env)
 }
 
 fn terminal(pty: Pty) -> Result<PtyRequest, RunError> {
@@ -279,6 +299,21 @@ mod tests {
                 "{command:?} {script:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_variable_that_can_not_be_passed_on_is_refused_by_name() {
+        let refused = |name: &str, value: &str| {
+            let env = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            variables(env).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused("HOME", "/tmp"), None);
+        assert_eq!(refused("A", ""), None);
+        assert!(refused("", "x").unwrap().contains("no name"));
+        assert!(refused("A=B", "x").unwrap().contains("\"A=B\""));
+        assert!(refused("A\0", "x").unwrap().contains("\"A\\0\""));
+        let nul = refused("TOKEN", "se\0cret").unwrap();
+        assert!(nul.contains("\"TOKEN\"") && !nul.contains("cret"), "{nul}");
     }
 
     #[test]

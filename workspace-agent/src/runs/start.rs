@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use devgate_protocol::SessionOpen;
-use devgate_protocol::frame::Variable;
 use devgate_protocol::pipe::{Descriptor, Feed, Output, Sort};
 use nix::libc;
 use rustix::fs::{Access, access};
@@ -43,12 +42,7 @@ pub(super) async fn start(
     budget: &Budget,
 ) -> Result<(Arc<Run>, Owner), RunError> {
     check_folder(&plan.folder)?;
-    let variables = plan.env.iter().map(|(name, value)| Variable {
-        name: name.clone(),
-        value: value.clone(),
-    });
-    let open = SessionOpen::default();
-    let mut environment = Environment::new(agent, &open, variables.collect());
+    let mut environment = Environment::new(agent, &SessionOpen::default(), Vec::new());
     let connected = match &plan.terminal {
         Some(request) => terminal::open(request).and_then(|terminal| {
             environment.put("TERM", &request.term);
@@ -57,6 +51,7 @@ pub(super) async fn start(
         None => on_pipes(plan.stdin == Stdin::Open || plan.input.is_some()),
     };
     let (stdio, ends) = connected.map_err(cannot)?;
+    environment.ask(plan.env);
     let mut program = prepare(agent, &plan.what, &environment, stdio)?;
     program.folder = text(plan.folder.as_os_str())?;
     let started = agent.children().spawn(program).await;

@@ -3076,8 +3076,9 @@ export interface components {
              */
             detach: boolean | null;
             /**
-             * @description Variables beside those that an SSH session has. What begins with `LD_` or `DEVGATE_`
-             *     is left out.
+             * @description Variables over those that an SSH session has, `HOME` and `PATH` included. What begins
+             *     with `LD_` or `DEVGATE_` is left out; a name that is empty or has a `=` or NUL in it, or
+             *     a value with a NUL, has the request refused with `bad-command`.
              */
             env?: {
                 [key: string]: string;

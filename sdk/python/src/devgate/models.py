@@ -2197,8 +2197,9 @@ class ProcessRequest(Model):
     """
     env: Optional[dict[str, str]] = None
     """
-    Variables beside those that an SSH session has. What begins with `LD_` or `DEVGATE_`
-    is left out.
+    Variables over those that an SSH session has, `HOME` and `PATH` included. What begins
+    with `LD_` or `DEVGATE_` is left out; a name that is empty or has a `=` or NUL in it, or
+    a value with a NUL, has the request refused with `bad-command`.
     """
     input: Optional[str] = None
     """

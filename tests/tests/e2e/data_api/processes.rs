@@ -51,6 +51,18 @@ fn results(caller: &Caller) {
     assert_eq!(done["process"]["exit_code"], 7);
     assert_eq!(done["process"]["label"], "mine");
     assert_eq!(done["process"]["stdout_bytes"], 17);
+    // What is asked for comes last, but for what isn't anybody's to set.
+    let request = json!({
+        "script": "echo $HOME,$USER,$SHELL,$TERM,$DEVGATE_WORKSPACE_ID",
+        "env": {
+            "HOME": "/tmp/home", "USER": "eve", "SHELL": "/bin/odd", "TERM": "dumb",
+            "DEVGATE_WORKSPACE_ID": "other",
+        },
+    });
+    let done = outcome(caller, &request);
+    let said = done["stdout"].as_str().unwrap();
+    assert!(said.starts_with("/tmp/home,eve,/bin/odd,dumb,"), "{said}");
+    assert!(!said.contains("other"), "{said}");
     let done = outcome(caller, &json!({ "script": "kill -9 $$" }));
     assert_eq!(done["process"]["signal"], "KILL");
     assert!(done["process"]["exit_code"].is_null());
@@ -75,6 +87,26 @@ fn refusals(caller: &Caller) {
             "bad-command",
         ),
         (json!({ "command": ["a\u{0}b"] }), 400, "bad-command"),
+        (
+            json!({ "script": "true", "env": { "A=B": "x" } }),
+            400,
+            "bad-command",
+        ),
+        (
+            json!({ "script": "true", "env": { "": "x" } }),
+            400,
+            "bad-command",
+        ),
+        (
+            json!({ "script": "true", "env": { "A": "\u{0}" } }),
+            400,
+            "bad-command",
+        ),
+        (
+            json!({ "script": "x".repeat(5 * 1024 * 1024) }),
+            413,
+            "too-large",
+        ),
         (
             json!({ "command": ["no-such-program"] }),
             422,

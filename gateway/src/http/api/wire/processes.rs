@@ -20,8 +20,9 @@ pub struct ProcessRequest {
     /// Where it begins, a relative path from the home; default: the home.
     #[schema(max_length = 4096)]
     pub cwd: Option<String>,
-    /// Variables beside those that an SSH session has. What begins with `LD_` or `DEVGATE_`
-    /// is left out.
+    /// Variables over those that an SSH session has, `HOME` and `PATH` included. What begins
+    /// with `LD_` or `DEVGATE_` is left out; a name that is empty or has a `=` or NUL in it, or
+    /// a value with a NUL, has the request refused with `bad-command`.
     pub env: Option<BTreeMap<String, String>>,
     /// What it reads; default: `none`, or what `input` and `pty` give it.
     pub stdin: Option<ProcessStdin>,
