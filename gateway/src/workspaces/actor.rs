@@ -4,6 +4,7 @@
 //! work that takes long runs beside the mailbox, so that a command is answered at
 //! once in every state and may end the work.
 
+mod crashed;
 mod lifetime;
 mod orders;
 mod pooled;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::bring_up::{self, StartFailure};
+use super::crash::Crash;
 use super::ending::{self, Retries};
 use super::failure::FailureReason;
 use super::state::{Deletion, Intent, Record, State, Workspace};
@@ -28,14 +30,7 @@ use super::tenure::{Owned, Owner};
 use super::{Command, Shared, startup};
 use crate::activity::Activity;
 use crate::chain::chain;
-use crate::drivers::Exit;
 use crate::events::{Kind, NewEvent};
-
-/// The delay before the second restart; each further one doubles it.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-
-/// The longest delay before a restart.
-const LAST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// Owns one workspace's lifecycle.
 #[derive(Debug)]
@@ -52,6 +47,8 @@ pub(super) struct Actor {
     activity: Arc<Activity>,
     /// When the agent ended by itself, within the crash window.
     crashes: VecDeque<Instant>,
+    /// The last of them, until somebody asks for something else.
+    crash: watch::Sender<Option<Crash>>,
     /// Tries to delete it that failed.
     retries: Retries,
 }
@@ -60,6 +57,7 @@ pub(super) struct Actor {
 pub(super) struct Seen {
     pub(super) state: watch::Receiver<State>,
     pub(super) startup: watch::Receiver<Option<Status>>,
+    pub(super) crash: watch::Receiver<Option<Crash>>,
 }
 
 /// What the actor does.
@@ -98,9 +96,11 @@ impl Actor {
         };
         let (state, seen_state) = watch::channel(state);
         let (startup, seen_startup) = watch::channel(None);
+        let (crash, seen_crash) = watch::channel(None);
         let seen = Seen {
             state: seen_state,
             startup: seen_startup,
+            crash: seen_crash,
         };
         let actor = Self {
             shared,
@@ -113,6 +113,7 @@ impl Actor {
             mailbox,
             activity,
             crashes: VecDeque::new(),
+            crash,
             retries: Retries::default(),
         };
         (actor, seen)
@@ -208,7 +209,7 @@ impl Actor {
         }
         info!("the grace time of a deleted workspace is over");
         self.intent = Intent::Purge;
-        self.publish(State::Stopping);
+        self.publish(State::Stopping, None);
         Lifecycle::Stopping
     }
 
@@ -402,36 +403,16 @@ impl Actor {
         }
     }
 
-    /// Starts an agent that ended by itself again, unless it does so all the time.
-    async fn crashed(&mut self, exit: Exit) -> Lifecycle {
-        let now = Instant::now();
-        let window = self.shared.options.crash_window;
-        self.crashes.retain(|at| now.duration_since(*at) < window);
-        self.crashes.push_back(now);
-        let crashes = u32::try_from(self.crashes.len()).unwrap_or(u32::MAX);
-        warn!(%exit, crashes, "agent ended");
-        if crashes >= self.shared.options.crash_limit {
-            self.crashes.clear();
-            let last = exit;
-            return self.fail(FailureReason::CrashLoop { crashes, last }).await;
-        }
-        self.enter(State::Starting).await;
-        let after = match crashes.checked_sub(2) {
-            None => Duration::ZERO,
-            Some(further) => (FIRST_BACKOFF * 2_u32.pow(further.min(16))).min(LAST_BACKOFF),
-        };
-        Lifecycle::Starting { after }
-    }
-
-    fn publish(&self, state: State) {
+    /// Publishes a state, and in its event why it came to that.
+    fn publish(&self, state: State, why: Option<String>) {
         let before = self.state.borrow().clone();
         if before == State::Asleep || state != State::Starting {
             self.activity.set_waking(state == State::Starting);
         }
         let mut about = NewEvent::of_workspace(Kind::WorkspaceState, &self.workspace);
         about.says("state", state.as_str());
-        if let State::Failed(reason) = &state {
-            about.says("detail", &reason.to_string());
+        if let Some(why) = why {
+            about.says("detail", &why);
         }
         self.shared.ledger.seen(&self.workspace.id, &state);
         self.state.send_replace(state);
@@ -449,8 +430,17 @@ impl Actor {
     /// Publishes a state and records it. Where the record fails, the intent in the
     /// store still leads there.
     async fn enter(&mut self, state: State) -> Lifecycle {
+        let why = match &state {
+            State::Failed(reason) => Some(reason.to_string()),
+            _ => None,
+        };
+        self.enter_saying(state, why).await
+    }
+
+    /// Enters a state as [`Actor::enter`] does, and says in its event why.
+    async fn enter_saying(&mut self, state: State, why: Option<String>) -> Lifecycle {
         let next = Lifecycle::of(&state);
-        self.publish(state.clone());
+        self.publish(state.clone(), why);
         if let Err(failure) = self
             .shared
             .store

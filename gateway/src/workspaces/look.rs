@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::error::CommandError;
@@ -83,13 +84,18 @@ impl Workspaces {
     }
 
     /// Tells a person who waits what a start that is under way takes its time with, or what
-    /// keeps from going on what runs; where there is something to tell.
+    /// keeps from going on what runs, or how its agent ended before; where there is something
+    /// to tell.
     pub fn doing(&self, id: &WorkspaceId) -> Option<String> {
         let handle = self.handle(id)?;
+        let crashed = || {
+            let crash = *handle.crash.borrow();
+            crash?.text(OffsetDateTime::now_utc())
+        };
         match *handle.state.borrow() {
             State::Starting => {}
-            // What keeps it from going on.
-            State::Running => return self.inner.shared.driver.doing(id),
+            // What keeps it from going on, or what it has come through.
+            State::Running => return self.inner.shared.driver.doing(id).or_else(crashed),
             _ => return None,
         }
         let startup = handle.startup.borrow();
@@ -105,6 +111,7 @@ impl Workspaces {
                 let shared = &self.inner.shared;
                 shared.snapshots.waits(id, &*shared.driver)
             })
+            .or_else(crashed)
             .or_else(waking)
     }
 

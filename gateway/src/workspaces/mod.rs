@@ -11,6 +11,7 @@
 mod actor;
 mod blueprint;
 mod bring_up;
+mod crash;
 mod decide;
 mod ending;
 mod error;
@@ -54,6 +55,7 @@ use crate::store::{Store, StoreError};
 use crate::tunnel::Tunnels;
 
 use actor::Actor;
+use crash::Crash;
 use decide::Verb;
 use limits::Ledger;
 use snapshots::Going;
@@ -173,6 +175,7 @@ struct Handle {
     state: watch::Receiver<State>,
     owner: Owner,
     startup: watch::Receiver<Option<Status>>,
+    crash: watch::Receiver<Option<Crash>>,
     /// The start-up whose failure was told last.
     failed_run: Option<String>,
     activity: Arc<Activity>,
@@ -391,6 +394,7 @@ impl Workspaces {
                 state: seen.state,
                 owner,
                 startup: seen.startup,
+                crash: seen.crash,
                 failed_run: None,
                 activity,
             },

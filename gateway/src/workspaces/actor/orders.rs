@@ -87,7 +87,9 @@ impl Actor {
         self.intent = intent;
         let next = Lifecycle::of(&state);
         if changes {
-            self.publish(state);
+            self.crash.send_replace(None);
+            // Only what nobody asked for needs a reason.
+            self.publish(state, None);
         }
         let _ = reply.send(Ok(()));
         changes.then_some(next)

@@ -41,3 +41,45 @@ async fn told(it: &Installation, said: &str) {
     let detail = last.data["detail"].as_str().unwrap();
     assert!(detail.contains(said), "{detail}");
 }
+
+#[tokio::test]
+async fn how_an_agent_ended_that_was_started_again_is_told_until_somebody_asks_for_something() {
+    let it = Installation::new().await;
+    let id = it.create("api", Intent::Run).await;
+    it.settled(&id).await;
+    assert_eq!(it.workspaces.doing(&id), None);
+    it.driver.crash(&id);
+    it.driver.started(2).await;
+    it.until(&id, |state| *state == State::Running).await;
+    let told = it.workspaces.doing(&id).unwrap();
+    assert!(told.contains("ended by itself at "), "{told}");
+    // The end may come before anybody waits for it, who doesn't see how then.
+    let exit = told
+        .split("Z, with ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next());
+    let exit = exit.expect("it is told how").to_owned();
+    assert!(
+        ["signal 9", "an unknown status"].contains(&exit.as_str()),
+        "{told}"
+    );
+    it.workspaces.restart(&id).await.unwrap();
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.workspaces.doing(&id), None);
+    let events = deleted::events(&it).await;
+    let says = |event: &crate::events::Event, name: &str| {
+        let text = event.data.get(name).and_then(serde_json::Value::as_str);
+        text.map(str::to_owned)
+    };
+    let states = events
+        .iter()
+        .filter(|event| event.kind == "workspace-state");
+    let whys: Vec<_> = states.filter_map(|event| says(event, "detail")).collect();
+    let [why] = &whys[..] else {
+        panic!("{whys:?}");
+    };
+    assert!(
+        why.contains(&format!("with {exit}: it is started again")),
+        "{why}"
+    );
+}
