@@ -131,6 +131,7 @@ fn port_of(address: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DriverName;
     use crate::http::admin::wire::HostKey;
     use crate::identity::{Role, User};
     use crate::names::UserId;
@@ -139,6 +140,7 @@ mod tests {
         Server {
             started: time::OffsetDateTime::UNIX_EPOCH,
             data_dir: "/d".into(),
+            driver: DriverName::Process,
             ssh: ssh.to_owned(),
             http: "127.0.0.1:8443".to_owned(),
             url: "https://localhost:8443".to_owned(),

@@ -135,6 +135,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let server = Server {
         started: OffsetDateTime::now_utc(),
         data_dir: config.data_dir.clone(),
+        driver: config.workspaces.driver,
         ssh: local_address(&listener)?,
         http: local_address(&https)?,
         url: site.dashboard().to_string(),

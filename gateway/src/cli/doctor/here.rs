@@ -24,10 +24,11 @@ pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mu
         }
     };
     findings.ok("configuration", "it can be read");
-    docker(&config, findings).await;
-    wildcard::look_here(&config, findings).await;
     let mut client = Client::new(&config.data_dir);
     let status: Result<ServerStatus, _> = client.get("/status").await;
+    let runs = status.as_ref().ok().and_then(|status| status.driver);
+    docker(&config, runs, findings).await;
+    wildcard::look_here(&config, findings).await;
     editor::look(&config, status.as_ref().ok(), findings);
     let status = match status {
         Ok(status) => status,
@@ -44,10 +45,26 @@ pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mu
     }
 }
 
-/// Asks each Docker Engine for a sign of life.
-async fn docker(config: &Config, findings: &mut Findings) {
-    if config.workspaces.driver != DriverName::Docker {
-        return findings.skipped("docker", "workspaces are processes of this machine");
+/// Asks each Docker Engine for a sign of life. What the server that runs says of its
+/// workspaces counts more than this command's configuration, which may be another one.
+async fn docker(config: &Config, runs: Option<DriverName>, findings: &mut Findings) {
+    match (runs, config.workspaces.driver) {
+        (Some(DriverName::Process), _) => {
+            return findings.skipped("docker", "workspaces are processes of this machine");
+        }
+        (None, DriverName::Process) => {
+            let detail = "by this command's configuration, workspaces are processes of this \
+                          machine; where the server has a file of its own, name it: `devgate \
+                          doctor --config FILE`";
+            return findings.skipped("docker", detail);
+        }
+        (Some(DriverName::Docker), DriverName::Process) => {
+            let detail = "the server's workspaces are containers, and where its engine is says \
+                          its configuration, which isn't this command's: name the server's file \
+                          (`devgate doctor --config FILE`)";
+            return findings.skipped("docker", detail);
+        }
+        (_, DriverName::Docker) => {}
     }
     for engine in engines(config) {
         match engine.answers().await {

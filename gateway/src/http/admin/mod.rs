@@ -42,6 +42,7 @@ use tracing::{debug, warn};
 
 use super::problem::{Problem, RequestRefused};
 use super::site::Site;
+use crate::config::DriverName;
 use crate::identity::Accounts;
 use crate::secrets::Vault;
 use crate::sleep::Sleep;
@@ -95,6 +96,8 @@ pub struct Server {
     pub started: OffsetDateTime,
     /// Its data folder.
     pub data_dir: PathBuf,
+    /// What its workspaces are.
+    pub driver: DriverName,
     /// Where it takes SSH connections.
     pub ssh: String,
     /// Where it takes HTTPS connections.
@@ -259,6 +262,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStat
         pid: std::process::id(),
         started: admin.server.started,
         data_dir: admin.server.data_dir.clone(),
+        driver: Some(admin.server.driver),
         ssh: admin.server.ssh.clone(),
         http: admin.server.http.clone(),
         ca_fingerprint: admin.server.ca_fingerprint.clone(),

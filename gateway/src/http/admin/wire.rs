@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
-use crate::config::{Cpus, Size};
+use crate::config::{Cpus, DriverName, Size};
 pub use crate::http::api::wire::{
     CloneWorkspace, Event as EventView, ExtendWorkspace, PullSnapshot, PushSnapshot, PutTemplate,
     RebuildWorkspace, Snapshot as SnapshotView, SnapshotStateName, TakeSnapshot,
@@ -30,6 +30,9 @@ pub struct ServerStatus {
     pub started: OffsetDateTime,
     /// Its data folder.
     pub data_dir: PathBuf,
+    /// What its workspaces are; an older server doesn't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverName>,
     /// Where it takes SSH connections.
     pub ssh: String,
     /// Where it takes HTTPS connections.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use e2e::component::built;
+use e2e::docker::{BUSYBOX, Containers};
 use e2e::process::run;
 use e2e::survivors::Folder;
 
@@ -109,4 +110,17 @@ fn an_editor_is_looked_for_where_workspaces_look() {
     assert_eq!(missing.code, 0, "{:#?}", missing.findings);
     let remedy = missing.finding("code-server")["remedy"].as_str().unwrap();
     assert!(remedy.contains("editor.program"), "{remedy}");
+}
+
+#[test]
+fn a_server_whose_configuration_is_another_one_than_the_doctors() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let folder = Folder::new();
+    let mut doctor = at_home(&folder);
+    doctor.env("DEVGATE_DATA_DIR", it.target().gateway().data());
+    let said = Said::of(&run(&mut doctor, b"", LIMIT));
+    said.is("docker", "skipped");
+    let detail = said.finding("docker")["detail"].as_str().unwrap();
+    assert!(detail.contains("workspaces are containers"), "{detail}");
+    assert!(detail.contains("--config FILE"), "{detail}");
 }
