@@ -144,7 +144,7 @@ fn who_waits_for_an_image_is_told_so_and_a_stop_ends_the_wait() {
     // A registry that takes connections and never says a word.
     let registry = TcpListener::bind("127.0.0.1:0").unwrap();
     let image = format!("127.0.0.1:{}/slow", registry.local_addr().unwrap().port());
-    let it = Containers::start(&image, &[]);
+    let it = Containers::start_beside_a_registry(&image);
     let waiting = it.target().ssh().args(["-tt"]).start("echo never");
     waiting.wait_for_error(&format!("pulling the image {image}"), SOON);
     let shown = it.target().gateway().cli(&["status", "default", "--json"]);
