@@ -5,6 +5,7 @@
 //! and with a folder it can start nothing, as what runs is confined to nothing.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -87,6 +88,12 @@ impl Action {
     /// Tells whether a folder confines it.
     const fn is_confined(self) -> bool {
         matches!(self, Self::View | Self::FilesRead | Self::FilesWrite)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

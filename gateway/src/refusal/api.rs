@@ -14,7 +14,7 @@ impl Refusal for ApiRefused {
             Self::SignedOut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::ForeignOrigin { .. } => row(Status::FORBIDDEN, "foreign-origin", Prohibited),
             Self::Scope { .. } => row(Status::FORBIDDEN, "scope-too-small", Prohibited),
-            Self::Narrowed => row(Status::FORBIDDEN, "token-narrowed", Prohibited),
+            Self::Narrowed(_) => row(Status::FORBIDDEN, "token-narrowed", Prohibited),
             Self::NotAdmin => row(Status::FORBIDDEN, "not-an-administrator", Prohibited),
             Self::Hosts(_) => row(Status::BAD_REQUEST, "bad-host", Prohibited),
             Self::WrongHost { .. } => row(Status::MISDIRECTED_REQUEST, "wrong-host", Prohibited),
@@ -51,7 +51,7 @@ impl Refusal for ApiRefused {
             Self::SignedOut
             | Self::ForeignOrigin { .. }
             | Self::Scope { .. }
-            | Self::Narrowed
+            | Self::Narrowed(_)
             | Self::Narrowing(_)
             | Self::NarrowedAdmin
             | Self::NotAdmin

@@ -72,6 +72,87 @@ fn a_narrowed_token_reaches_what_it_is_for_and_nothing_else() {
 }
 
 #[test]
+fn a_narrowed_token_sees_what_it_takes_to_use_its_own_workspace_and_no_more() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let admin = site.token(&site.sign_in(), "admin");
+    let mine = workspace(&site, &admin, "mine");
+    let other = workspace(&site, &admin, "other");
+    let eve = site.member(&admin, "eve");
+    let hers = workspace(&site, &eve, "hers");
+    let ids = |token: &str| {
+        let list = site.send("GET /workspaces", &[token], None).json();
+        let items = list["items"].as_array().unwrap();
+        let ids = items
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+
+    let actions = json!(["files-read", "processes"]);
+    let one = narrowed(
+        &site,
+        &admin,
+        &json!({ "workspace": mine, "actions": actions }),
+    );
+    assert_eq!(ids(&one), [mine.clone()]);
+    let shown = site.send(&format!("GET /workspaces/{mine}"), &[&one], None);
+    assert_eq!(shown.status, 200, "{shown:?}");
+    let shown = shown.json();
+    assert_eq!(
+        (&shown["name"], &shown["state"]),
+        (&json!("mine"), &json!("created"))
+    );
+    assert!(
+        shown["home"].is_string() && shown["owner"].is_string(),
+        "{shown}"
+    );
+    for name in [
+        "reason",
+        "doing",
+        "template",
+        "out_of_memory",
+        "startup",
+        "agent",
+    ] {
+        assert!(shown[name].is_null(), "{name}: {shown}");
+    }
+    assert_eq!(shown["notices"], json!([]));
+    for (line, missing) in [
+        (format!("GET /workspaces/{other}"), "outside of it"),
+        (format!("GET /workspaces/{mine}/logs"), "the action view"),
+        (
+            format!("GET /workspaces/{mine}/statistics"),
+            "the action view",
+        ),
+        (format!("GET /workspaces/{mine}/ports"), "the action view"),
+        (format!("GET /workspaces/{mine}/history"), "the action view"),
+        (format!("POST /workspaces/{mine}/start"), "the action run"),
+        (format!("DELETE /workspaces/{mine}"), "the action manage"),
+        (
+            format!("POST /workspaces/{mine}/terminals"),
+            "the action terminals",
+        ),
+        ("GET /me/tokens".to_owned(), "isn't narrowed"),
+    ] {
+        let answer = site.send(&line, &[&one], None);
+        answer.refused(403, "token-narrowed");
+        assert!(answer.body.contains(missing), "{line}: {answer:?}");
+        assert!(!answer.body.contains("  "), "{line}: {answer:?}");
+    }
+
+    // One for all workspaces is for those that can be used: an administrator's own, too.
+    let all = narrowed(&site, &admin, &json!({ "actions": actions }));
+    let own = ids(&all);
+    assert!(own.contains(&mine) && own.contains(&other), "{own:?}");
+    assert!(!own.contains(&hers), "{own:?}");
+    let answer = site.send(&format!("GET /workspaces/{hers}"), &[&all], None);
+    answer.refused(404, "no-such-workspace");
+    let sees = narrowed(&site, &admin, &json!({ "actions": ["view"] }));
+    assert!(ids(&sees).contains(&hers));
+}
+
+#[test]
 fn a_token_is_narrowed_to_what_makes_sense() {
     let home = Home::new();
     let site = Site::up(&home);

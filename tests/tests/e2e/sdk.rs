@@ -196,13 +196,15 @@ fn check_ports_snapshots_and_deletion(sdk: Sdk) {
 #[track_caller]
 fn check_a_narrowed_token(sdk: Sdk) {
     let trial = Trial::new(sdk);
-    let actions = ["view", "files-read", "files-write"];
     let workspace = &trial.api.workspace;
-    let api = trial
-        .api
-        .narrowed(&json!({"workspace": workspace, "actions": actions}));
-    let narrow = Trial { api, ..trial };
-    let said = narrow.run("files", &["default"]).ok().out();
+    let whole = trial.api.clone();
+    let actions = ["files-read", "files-write", "processes"];
+    let to = json!({"workspace": workspace, "actions": actions});
+    let builder = Trial {
+        api: whole.narrowed(&to),
+        ..trial
+    };
+    let said = builder.run("files", &["default"]).ok().out();
     assert!(said.contains("found Makefile"), "{said}");
     for (example, args) in [("build", ["default"]), ("create", ["another"])] {
         let refused = narrow.run(example, &args);
@@ -221,6 +223,13 @@ fn check_its_own_tests(sdk: Sdk) {
 
 #[track_caller]
 fn check_types(sdk: Sdk) {
+    let built = builder.run("build", &["default", "echo built"]).ok().out();
+    assert!(built.starts_with("built\n"), "{built}");
+    let to = json!({"workspace": workspace, "actions": ["files-read", "files-write"]});
+    let narrow = Trial {
+        api: whole.narrowed(&to),
+        ..builder
+    };
     let done = run(&mut sdk.checks_of_types(), b"", CHECKS);
     assert_eq!(done.code(), 0, "{done:?}");
 }

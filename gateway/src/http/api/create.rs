@@ -42,8 +42,11 @@ pub(super) async fn create(
     let wait = seconds(wait)?;
     let owner = owner(&api, &caller, &new).await?;
     let key = idempotency_key(&headers)?.map(str::to_owned);
-    let user = caller.user.clone();
-    let wish = Wish { caller, owner, new };
+    let wish = Wish {
+        caller: caller.clone(),
+        owner,
+        new,
+    };
     let own = api.clone();
     let making = api.workspaces.to_the_end(async move {
         match key {
@@ -52,7 +55,7 @@ pub(super) async fn create(
         }
     });
     let id = making.await?;
-    reached(&api, &user, &id, wait).await
+    reached(&api, &caller, &id, wait).await
 }
 
 /// Makes a workspace, unless a request with the same key has done that.

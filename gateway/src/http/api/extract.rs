@@ -72,9 +72,8 @@ impl FromRequestParts<Api> for Signed {
             Via::Token(_) if safe => {}
             Via::Token(_) => needs(&caller, Scope::Write)?,
         }
-        let narrowed = caller.narrowed_to.as_ref();
-        if narrowed.is_some_and(|narrowed| !permits(narrowed, parts)) {
-            return Err(ApiRefused::Narrowed);
+        if let Some(narrowed) = &caller.narrowed_to {
+            permits(narrowed, parts)?;
         }
         Ok(Self(caller))
     }

@@ -27,5 +27,5 @@ pub(super) async fn extend(
     api.workspaces.note(&workspace, "extend", by);
     let record = api.workspaces.get(&id).await?.ok_or(Denied::NoSuchId)?;
     let versions = api.templates.versions().await?;
-    Ok(Json(show(&api, &record, &caller.user, &versions)))
+    Ok(Json(show(&api, &record, &caller, &versions)))
 }

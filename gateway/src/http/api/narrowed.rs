@@ -1,5 +1,5 @@
-//! What a narrowed token may ask for: one table of the operations' actions, and one
-//! question to it. What isn't in the table is refused.
+//! What a narrowed token may ask for and see: one table of the operations' actions, and the
+//! questions to it. What isn't in the table is refused.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,9 +10,11 @@ use http::request::Parts;
 use utoipa::openapi::path::HttpMethod;
 
 use super::document::BASE;
-use super::operations;
-use crate::identity::{Action, Narrowing};
+use super::wire::Workspace;
+use super::{ApiRefused, operations};
+use crate::identity::{Action, Caller, Narrowing};
 use crate::names::WorkspaceId;
+use crate::workspaces;
 
 /// Where the paths of a workspace's operations begin.
 const OF_WORKSPACE: &str = "/workspaces/{}";
@@ -38,19 +40,85 @@ static NEEDS: LazyLock<HashMap<(Method, String), Need>> = LazyLock::new(|| {
 enum Need {
     /// Nothing: it concerns the token itself.
     Nothing,
+    /// To see a workspace that it reaches, as far as that takes. Programs begin with it.
+    Sight,
     /// This action.
     Action(Action),
     /// It isn't for narrowed tokens.
     Whole,
 }
 
+/// What a request asks for beyond what its token is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Beyond {
+    /// This action.
+    #[error("this takes the action {0}, and this token is narrowed to others")]
+    Action(Action),
+    /// Another workspace, or none in particular.
+    #[error("this token is narrowed to one workspace, and this is outside of it")]
+    Workspace,
+    /// What belongs to the account.
+    #[error("this takes a token that isn't narrowed")]
+    Whole,
+}
+
+/// How much of a workspace a caller sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All that there is to tell.
+    All,
+    /// What it takes to use it, and no more.
+    Use,
+    /// As if it weren't there.
+    Nothing,
+}
+
+impl Sight {
+    /// Tells how much of a workspace somebody sees who owns it, or administers all.
+    pub(super) fn of(caller: &Caller, workspace: &workspaces::Workspace) -> Self {
+        let Some(narrowed) = &caller.narrowed_to else {
+            return Self::All;
+        };
+        let own = workspace.owner == caller.user.id;
+        let wanted = narrowed.workspace.as_ref();
+        if wanted.is_some_and(|wanted| *wanted != workspace.id) {
+            Self::Nothing
+        } else if narrowed.permits(Action::View, Some(workspace.id.as_str())) {
+            Self::All
+        } else if own {
+            Self::Use
+        } else {
+            // Nobody enters what is somebody else's, so that there is nothing to use.
+            Self::Nothing
+        }
+    }
+
+    /// Leaves out what isn't seen of a workspace.
+    pub(super) fn cut(self, shown: Workspace) -> Workspace {
+        match self {
+            Self::All => shown,
+            Self::Use | Self::Nothing => Workspace {
+                reason: None,
+                doing: None,
+                template: None,
+                out_of_memory: None,
+                startup: None,
+                notices: Vec::new(),
+                agent: None,
+                ..shown
+            },
+        }
+    }
+}
+
 /// Returns what an operation takes.
 fn need(id: &str) -> Need {
     let action = match id {
         "showMe" | "deleteToken" | "showConnection" => return Need::Nothing,
-        "listWorkspaces" | "showWorkspace" | "showWhyRunning" | "listLeases" | "readLogs"
-        | "showStartup" | "readStartupLog" | "showStatistics" | "listPorts" | "showEditor"
-        | "readEditorLog" | "showHistory" | "listTerminals" | "showHealth" => Action::View,
+        "listWorkspaces" | "showWorkspace" => return Need::Sight,
+        "showWhyRunning" | "listLeases" | "readLogs" | "showStartup" | "readStartupLog"
+        | "showStatistics" | "listPorts" | "showEditor" | "readEditorLog" | "showHistory"
+        | "listTerminals" | "showHealth" => Action::View,
         "startWorkspace" | "stopWorkspace" | "restartWorkspace" | "sleepWorkspace"
         | "keepAwake" | "endLease" | "extendWorkspace" => Action::Run,
         "createWorkspace" | "changeWorkspace" | "deleteWorkspace" | "restoreWorkspace"
@@ -76,31 +144,36 @@ fn need(id: &str) -> Need {
     Need::Action(action)
 }
 
-/// Tells whether a narrowed token may ask for this. `GET /workspaces` shows it only what
-/// it is narrowed to.
-pub fn permits(narrowed: &Narrowing, head: &Parts) -> bool {
+/// Checks that a narrowed token may ask for this. `GET /workspaces` shows it only what it
+/// is narrowed to.
+///
+/// # Errors
+/// Says what is missing.
+pub fn permits(narrowed: &Narrowing, head: &Parts) -> Result<(), ApiRefused> {
     let matched = head.extensions.get::<MatchedPath>();
-    let Some(path) = matched.and_then(|matched| matched.as_str().strip_prefix(BASE)) else {
-        return false;
-    };
-    let path = blank(path);
+    let path = matched.and_then(|matched| matched.as_str().strip_prefix(BASE));
+    let path = path.map(blank).unwrap_or_default();
     // What has no body is asked for as what has one.
     let method = match head.method {
         Method::HEAD => Method::GET,
         ref method => method.clone(),
     };
-    let workspace = path
+    let lists = path == "/workspaces";
+    let named = path
         .starts_with(OF_WORKSPACE)
-        .then(|| workspace(head.uri.path()));
-    match NEEDS.get(&(method, path.clone())) {
-        Some(Need::Nothing) => true,
-        Some(Need::Action(action)) if path == "/workspaces" && *action == Action::View => {
-            let own = narrowed.workspace.as_ref().map(WorkspaceId::as_str);
-            narrowed.permits(*action, own)
-        }
-        Some(Need::Action(action)) => narrowed.permits(*action, workspace.flatten()),
-        Some(Need::Whole) | None => false,
-    }
+        .then(|| workspace(head.uri.path()))
+        .flatten();
+    let wanted = narrowed.workspace.as_ref().map(WorkspaceId::as_str);
+    let elsewhere = wanted.is_some() && named != wanted;
+    let beyond = match NEEDS.get(&(method, path)) {
+        Some(Need::Nothing) => return Ok(()),
+        Some(Need::Sight) if lists || !elsewhere => return Ok(()),
+        Some(Need::Action(action)) if narrowed.permits(*action, named) => return Ok(()),
+        Some(Need::Sight | Need::Action(_)) if elsewhere => Beyond::Workspace,
+        Some(Need::Action(action)) => Beyond::Action(*action),
+        Some(Need::Sight | Need::Whole) | None => Beyond::Whole,
+    };
+    Err(ApiRefused::Narrowed(beyond))
 }
 
 /// Returns the id in the path of a workspace's operation.
@@ -130,6 +203,22 @@ mod tests {
         let all = operations::all();
         for id in table.split('"').skip(1).step_by(2) {
             assert!(all.iter().any(|operation| operation.id == id), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_says_what_is_missing() {
+        for (beyond, said) in [
+            (
+                Beyond::Action(Action::FilesWrite),
+                "this takes the action files-write, and",
+            ),
+            (Beyond::Workspace, "this token is narrowed to one workspace"),
+            (Beyond::Whole, "this takes a token that isn't narrowed"),
+        ] {
+            let text = ApiRefused::Narrowed(beyond).to_string();
+            assert!(text.starts_with(said), "{text}");
+            assert!(!text.contains("  "), "{text}");
         }
     }
 

@@ -189,7 +189,12 @@ fn workspaces() -> Vec<Operation> {
     let operations =
         vec![
         Operation::new(Get, "/workspaces", "listWorkspaces", "List workspaces")
-            .about("One's own; for administrators all.")
+            .about(
+                "One's own; for administrators all. A token that is narrowed is shown what it \
+                 reaches; without the action view all that doesn't take to use a workspace is \
+                 null there: reason, doing, template, out_of_memory, startup and agent, and \
+                 notices are empty.",
+            )
             .query::<WorkspaceQuery>()
             .answers_page::<Workspace>("the workspaces, by owner and name"),
         Operation::new(Post, "/workspaces", "createWorkspace", "Create a workspace")
@@ -205,6 +210,10 @@ fn workspaces() -> Vec<Operation> {
             .answers::<Workspace>(StatusCode::OK, "the state reached, where that was waited for")
             .errors(&[404, 409, 422]),
         Operation::new(Get, "/workspaces/{id}", "showWorkspace", "Show a workspace")
+            .about(
+                "A token that is narrowed without the action view is told what it takes to use \
+                 it, and null for all else, as in the list.",
+            )
             .parameter::<WorkspaceId>("id", "the workspace's id")
             .query::<WaitQuery>()
             .answers::<Workspace>(StatusCode::OK, "the workspace"),

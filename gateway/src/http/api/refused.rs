@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 
+use super::narrowed::Beyond;
 use crate::http::problem::{Problem, Quoted};
 use crate::http::site::NoHost;
 use crate::identity::{InvalidNarrowing, Scope, SessionError};
@@ -33,9 +34,10 @@ pub enum ApiRefused {
     },
     /// The token is narrowed to something else.
     #[error(
-        "this token is narrowed, and not to this: `GET /api/v1/me` says to what; make one for          this at the dashboard"
+        "{0}: `GET /api/v1/me` says what it is for; make one for this at the dashboard, or with \
+         `devgate tokens create`"
     )]
-    Narrowed,
+    Narrowed(Beyond),
     /// A token can't be narrowed like this.
     #[error(transparent)]
     Narrowing(InvalidNarrowing),

@@ -108,7 +108,7 @@ pub(super) async fn restore(
     api.workspaces.restore_snapshot(&workspace.id, &id).await?;
     let by = caller.user.name.as_str();
     api.workspaces.note(&workspace, "restore", by);
-    reached(&api, &caller.user, &workspace.id, wait).await
+    reached(&api, &caller, &workspace.id, wait).await
 }
 
 /// `POST /snapshots/{id}/push`
@@ -167,7 +167,7 @@ pub(super) async fn clone(
     let versions = api.templates.versions().await?;
     let shown = made
         .iter()
-        .map(|record| show_workspace(&api, record, &caller.user, &versions));
+        .map(|record| show_workspace(&api, record, &caller, &versions));
     let clones = Clones {
         workspaces: shown.collect(),
     };

@@ -9,6 +9,7 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use super::extract::{Asked, Body, Named, Signed, needs};
+use super::narrowed::Sight;
 use super::page::page;
 use super::wire::{
     Agent, ChangeWorkspace, DeleteQuery, MAX_WAIT, Page, RebuildWorkspace, RestoreWorkspace, Urls,
@@ -42,10 +43,8 @@ pub(super) async fn list(
     let user = &caller.user;
     let fits = |record: &Record| {
         let workspace = &record.workspace;
-        let narrowed = caller.narrowed_to.as_ref();
-        let one = narrowed.and_then(|narrowed| narrowed.workspace.as_ref());
         let seen = (workspace.owner == user.id || user.role == Role::Admin)
-            && one.is_none_or(|one| workspace.id == *one);
+            && Sight::of(&caller, workspace) != Sight::Nothing;
         let owner = asked.owner.as_ref();
         let name = asked.name.as_ref();
         seen && owner.is_none_or(|owner| workspace.owner_name == *owner)
@@ -74,7 +73,7 @@ pub(super) async fn list(
     let found = page(records, key, asked.limit, asked.cursor.as_deref())?;
     let versions = api.templates.versions().await?;
     let items = found.items.iter();
-    let items = items.map(|record| show(&api, record, user, &versions));
+    let items = items.map(|record| show(&api, record, &caller, &versions));
     Ok(Json(Page {
         items: items.collect(),
         next: found.next,
@@ -104,7 +103,7 @@ pub(super) async fn rebuild(
     api.workspaces.rebuild(&id, blueprint).await?;
     let by = caller.user.name.as_str();
     api.workspaces.note(&record.workspace, "rebuild", by);
-    reached(&api, &caller.user, &id, wait).await
+    reached(&api, &caller, &id, wait).await
 }
 
 /// `GET /workspaces/{id}`
@@ -115,11 +114,14 @@ pub(super) async fn show_one(
     Asked(wait): Asked<WaitQuery>,
 ) -> Result<Json<Workspace>, Problem> {
     let wait = seconds(wait)?;
-    api.identity.oversee(&caller.user, &id).await?;
+    let overseen = api.identity.oversee(&caller.user, &id).await?;
+    if Sight::of(&caller, overseen.workspace()) == Sight::Nothing {
+        return Err(Denied::NoSuchId.into());
+    }
     settled(&api, &id, wait).await;
     let record = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
     let versions = api.templates.versions().await?;
-    Ok(Json(show(&api, &record, &caller.user, &versions)))
+    Ok(Json(show(&api, &record, &caller, &versions)))
 }
 
 /// `PATCH /workspaces/{id}`
@@ -139,7 +141,7 @@ pub(super) async fn change(
     api.workspaces.change(&id, Change { name, owner }).await?;
     let changed = record(&api, &id).await?.ok_or(Denied::NoSuchId)?;
     let versions = api.templates.versions().await?;
-    Ok(Json(show(&api, &changed, &caller.user, &versions)).into_response())
+    Ok(Json(show(&api, &changed, &caller, &versions)).into_response())
 }
 
 /// `DELETE /workspaces/{id}`
@@ -165,7 +167,7 @@ pub(super) async fn remove(
         _ => StatusCode::ACCEPTED,
     };
     let versions = api.templates.versions().await?;
-    let shown = show(&api, &record, &caller.user, &versions);
+    let shown = show(&api, &record, &caller, &versions);
     Ok((status, Json(shown)).into_response())
 }
 
@@ -180,7 +182,7 @@ pub(super) async fn restore(
     let wait = seconds(wait)?;
     administers(&api, &caller, &id).await?;
     api.workspaces.restore(&id, name).await?;
-    reached(&api, &caller.user, &id, wait).await
+    reached(&api, &caller, &id, wait).await
 }
 
 /// `POST /workspaces/{id}/start`
@@ -240,7 +242,7 @@ async fn act(
     }?;
     let by = caller.user.name.as_str();
     api.workspaces.note(&workspace, command, by);
-    reached(&api, &caller.user, &id, wait).await
+    reached(&api, &caller, &id, wait).await
 }
 
 /// Lets through who may administer a workspace: what is somebody else's takes the
@@ -261,7 +263,7 @@ pub(super) async fn administers(
 /// waited for and has come.
 pub(super) async fn reached(
     api: &Api,
-    user: &User,
+    caller: &Caller,
     id: &WorkspaceId,
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
@@ -273,7 +275,7 @@ pub(super) async fn reached(
         StatusCode::ACCEPTED
     };
     let versions = api.templates.versions().await?;
-    Ok((status, Json(show(api, &record, user, &versions))).into_response())
+    Ok((status, Json(show(api, &record, caller, &versions))).into_response())
 }
 
 /// Waits until a workspace stays as it is or is gone, but no longer than asked.
@@ -316,15 +318,15 @@ pub(super) async fn named_owner(
     found.ok_or_else(|| StoreError::NoSuchUser(name.clone()).into())
 }
 
-/// Returns a workspace as a user sees it.
-pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions) -> Workspace {
+/// Returns a workspace as a caller sees it.
+pub(super) fn show(api: &Api, record: &Record, caller: &Caller, versions: &Versions) -> Workspace {
     let workspace = &record.workspace;
-    let may_enter = workspace.owner == user.id && record.deleted.is_none();
+    let may_enter = workspace.owner == caller.user.id && record.deleted.is_none();
     let agent = api.tunnels.agent(&workspace.id).map(|info| Agent {
         version: info.version,
         connected: true,
     });
-    Workspace {
+    let shown = Workspace {
         id: workspace.id.clone(),
         name: workspace.name.clone(),
         owner: workspace.owner_name.clone(),
@@ -352,7 +354,8 @@ pub(super) fn show(api: &Api, record: &Record, user: &User, versions: &Versions)
             application_template: apps::address(&api.site, workspace, Opens::AnyPort),
         },
         may_enter,
-    }
+    };
+    Sight::of(caller, workspace).cut(shown)
 }
 
 fn ssh_line(api: &Api, record: &Record, own: bool) -> String {

@@ -267,9 +267,8 @@ impl Inside {
             }
             Via::Login(_) | Via::Token(_) => {}
         }
-        let narrowed = caller.narrowed_to.as_ref();
-        if narrowed.is_some_and(|narrowed| !super::api::permits(narrowed, head)) {
-            return Err(super::api::ApiRefused::Narrowed.into());
+        if let Some(narrowed) = &caller.narrowed_to {
+            super::api::permits(narrowed, head)?;
         }
         Ok((caller, asked))
     }

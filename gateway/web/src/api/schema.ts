@@ -792,7 +792,7 @@ export interface paths {
         };
         /**
          * List workspaces
-         * @description One's own; for administrators all.
+         * @description One's own; for administrators all. A token that is narrowed is shown what it reaches; without the action view all that doesn't take to use a workspace is null there: reason, doing, template, out_of_memory, startup and agent, and notices are empty.
          */
         get: operations["listWorkspaces"];
         put?: never;
@@ -811,7 +811,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a workspace */
+        /**
+         * Show a workspace
+         * @description A token that is narrowed without the action view is told what it takes to use it, and null for all else, as in the list.
+         */
         get: operations["showWorkspace"];
         put?: never;
         post?: never;

@@ -1,12 +1,18 @@
 //! Tokens that are handed to programs in a workspace, which ask their server with them.
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
 use e2e::api::Api;
 use e2e::component::built;
+use e2e::process::run;
 use e2e::reach::Reach;
 use e2e::target::Target;
 use serde_json::json;
+
+/// How long a command may take.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How programs get the token, and nothing else that would tell them of a server.
 const SETTINGS: [(&str, &str); 1] = [("DEVGATE_STARTUP_SECRETS", "DEVGATE_TOKEN")];
@@ -52,6 +58,47 @@ fn a_program_asks_its_server_with_the_token_that_it_was_handed_over_a_unix_socke
 #[test]
 fn a_program_asks_its_server_with_the_token_that_it_was_handed_over_tls() {
     check(&Target::devgate_with(Reach::Dial, &SETTINGS));
+}
+
+/// What the README has people make for a build.
+#[test]
+fn a_token_for_files_and_processes_is_enough_for_exec_and_cp() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let api = Api::of(&target);
+    let words = "tokens create builder --workspace default \
+                 --action files-read,files-write,processes --expires 2h";
+    let made = gateway.cli(&words.split_whitespace().collect::<Vec<_>>());
+    let token = made.ok().out().trim_end().to_owned();
+    let home = target.path("elsewhere");
+    fs::create_dir(&home).unwrap();
+    let devgate = |args: &[&str]| {
+        let mut command = Command::new(built("devgate"));
+        command
+            .args(args)
+            .current_dir(&home)
+            .env("HOME", &home)
+            .env_remove("DEVGATE_DATA_DIR")
+            .env("DEVGATE_URL", api.origin())
+            .env("DEVGATE_TOKEN", &token)
+            .env("DEVGATE_CA", gateway.data().join("certs/ca.pem"));
+        run(&mut command, b"", LIMIT)
+    };
+    assert_eq!(
+        devgate(&["exec", "default", "--", "echo", "hi"]).ok().out(),
+        "hi\n"
+    );
+    fs::write(home.join("up"), "content").unwrap();
+    let _ = devgate(&["cp", "up", "default:there"]).ok();
+    let _ = devgate(&["cp", "default:there", "down"]).ok();
+    assert_eq!(fs::read_to_string(home.join("down")).unwrap(), "content");
+
+    let refused = devgate(&["stop", "default"]);
+    assert_ne!(refused.code(), 0, "{refused:?}");
+    assert!(refused.err().contains("the action run"), "{refused:?}");
+    let refused = devgate(&["logs", "default"]);
+    assert_ne!(refused.code(), 0, "{refused:?}");
+    assert!(refused.err().contains("the action view"), "{refused:?}");
 }
 
 #[test]
