@@ -158,6 +158,23 @@ fn check_watch_over_a_restart(sdk: Sdk) {
     }
 }
 
+/// A file comes up and down whole although the gateway is killed meanwhile and comes back.
+#[track_caller]
+fn check_files_over_a_restart(sdk: Sdk) {
+    let mut trial = Trial::new(sdk);
+    let project = trial.project();
+    let file = large(&trial.target);
+    let running = trial.start("files", &[NAME, &file.display().to_string()]);
+    running.wait_for("sent ", LIMIT);
+    trial.target.gateway_mut().kill();
+    trial.target.gateway_mut().start_again();
+    let ended = running.finish(LIMIT);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let sent = fs::read(&file).unwrap();
+    assert!(fs::read(project.join("uploaded")).unwrap() == sent);
+    assert!(fs::read(file.with_extension("back")).unwrap() == sent);
+}
+
 #[track_caller]
 fn check_ports_snapshots_and_deletion(sdk: Sdk) {
     let trial = Trial::new(sdk);
@@ -206,6 +223,13 @@ fn check_a_narrowed_token(sdk: Sdk) {
     };
     let said = builder.run("files", &["default"]).ok().out();
     assert!(said.contains("found Makefile"), "{said}");
+    let built = builder.run("build", &["default", "echo built"]).ok().out();
+    assert!(built.starts_with("built\n"), "{built}");
+    let to = json!({"workspace": workspace, "actions": ["files-read", "files-write"]});
+    let narrow = Trial {
+        api: whole.narrowed(&to),
+        ..builder
+    };
     for (example, args) in [("build", ["default"]), ("create", ["another"])] {
         let refused = narrow.run(example, &args);
         assert_ne!(refused.code(), 0, "{refused:?}");
@@ -223,13 +247,6 @@ fn check_its_own_tests(sdk: Sdk) {
 
 #[track_caller]
 fn check_types(sdk: Sdk) {
-    let built = builder.run("build", &["default", "echo built"]).ok().out();
-    assert!(built.starts_with("built\n"), "{built}");
-    let to = json!({"workspace": workspace, "actions": ["files-read", "files-write"]});
-    let narrow = Trial {
-        api: whole.narrowed(&to),
-        ..builder
-    };
     let done = run(&mut sdk.checks_of_types(), b"", CHECKS);
     assert_eq!(done.code(), 0, "{done:?}");
 }
@@ -256,6 +273,7 @@ of_both! {
     examples_write_files_and_build: check_files_and_builds,
     examples_clone_a_repository_and_show_what_is_used: check_clones,
     a_watch_goes_on_over_a_restart_of_the_gateway: check_watch_over_a_restart,
+    files_are_sent_and_fetched_over_a_restart_of_the_gateway: check_files_over_a_restart,
     examples_open_ports_take_snapshots_and_delete: check_ports_snapshots_and_deletion,
     a_narrowed_token_does_what_it_is_for_and_no_more: check_a_narrowed_token,
     the_types_of_its_package_hold_in_a_strict_project: check_types,
