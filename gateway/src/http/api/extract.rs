@@ -108,10 +108,10 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(ApiRefused::MediaType.into());
+        }
         // Whoever asks before it sends isn't told to send it.
         if request.body().size_hint().lower() > MAX_BODY as u64 {
             return Err(ApiRefused::TooLarge { most: MAX_BODY }.into());
-        }
         }
         // Whoever is slower than that holds a connection that others want.
         let reading = timeout(BODY_TIMEOUT, request.extract());
