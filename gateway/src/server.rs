@@ -41,7 +41,6 @@ use crate::workspaces::Workspaces;
 pub use driver::engines;
 pub use error::StartError;
 pub use first_run::{FirstRun, Ground};
-pub use listen::Port;
 pub use folder::server_of;
 pub use listen::Port;
 pub use web::{given, public_host};

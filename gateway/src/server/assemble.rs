@@ -257,8 +257,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         store,
         workspaces,
         tunnels,
-        _ready: None,
         proxy,
+        _ready: None,
         _folder: folder,
     })
 }
