@@ -17,6 +17,12 @@ type Known = (Account, Option<String>);
 /// Mode bits by which others than a folder's owner may write to it.
 const OTHERS_WRITE: u32 = 0o022;
 
+/// All mode bits.
+const MODE: u32 = 0o7777;
+
+/// Mode of a volume that the engine has made.
+const NEW_MODE: u32 = 0o755;
+
 impl DockerDriver {
     /// Starts a container, with all that it needs.
     pub(super) async fn launch(
@@ -66,9 +72,16 @@ impl DockerDriver {
             let home = self.needs_owner(&container.name, (workspace, options), account);
             needs_owner = home.await?;
         }
+        let mut volumes = own_volumes(options);
+        if let Some((account, _)) = &account
+            && is_new
+        {
+            let fresh = self.fresh_volumes(&container.name, options, account);
+            volumes.extend(fresh.await?);
+        }
         let new = NewContainer {
             home: needs_owner.then(|| text(&options.home)),
-            volumes: own_volumes(options),
+            volumes,
         };
         let new = is_new.then_some(new);
         let listed_home = text(&options.home);
@@ -116,6 +129,30 @@ impl DockerDriver {
             user: user.clone(),
         })?;
         Ok((account, passwd))
+    }
+
+    /// Returns where a container has volumes of the template's that are as the engine makes
+    /// them: root's, and with nothing in them. Nobody could write to those.
+    async fn fresh_volumes(
+        &self,
+        container: &str,
+        options: &DockerOptions,
+        account: &Account,
+    ) -> Result<Vec<String>, DriverError> {
+        let engine = self.containers.engine();
+        let mounts = options.mounts.iter();
+        let volumes = mounts.filter(|it| !it.source().starts_with('/') && !it.is_read_only());
+        let mut fresh = Vec::new();
+        for volume in volumes {
+            let found = files::look(engine, container, volume.target()).await?;
+            let is_fresh = found.is_some_and(|it| {
+                (it.uid, it.gid, it.mode & MODE) == (0, 0, NEW_MODE) && it.is_alone
+            });
+            if is_fresh && account.uid != 0 {
+                fresh.push(volume.target().to_owned());
+            }
+        }
+        Ok(fresh)
     }
 
     /// Tells whether a home that was used before is to be given to a new container's user:
