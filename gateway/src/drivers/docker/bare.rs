@@ -12,6 +12,7 @@ use bollard::models::ContainerConfig;
 use tracing::warn;
 
 use super::files::{self, Files};
+use super::volumes::Volume;
 use super::{DockerDriver, DockerOptions, DockerReach, agent, agent_config, identity, spec};
 use crate::chain::chain;
 use crate::drivers::{DriverError, blocking};
@@ -25,6 +26,10 @@ pub(super) struct Source {
     pub(super) shares_agent: bool,
     /// The image that it was made of.
     pub(super) image: Option<String>,
+    /// The engine's name for its home.
+    pub(super) home: String,
+    /// Its volumes that the image declares.
+    pub(super) volumes: Vec<Volume>,
 }
 
 impl DockerDriver {
@@ -71,6 +76,8 @@ impl DockerDriver {
                     runs: true,
                     shares_agent: false,
                     image: None,
+                    home: String::new(),
+                    volumes: Vec::new(),
                 };
                 return self.put_back(workspace, &source, options.clone()).await;
             }

@@ -27,7 +27,7 @@ use super::pauses::Pauses;
 use super::{agent, exit, image, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
-use crate::workspaces::Build;
+use crate::workspaces::{Build, Workspace};
 
 /// How long is waited for the engine to finish what another call has begun.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -107,27 +107,32 @@ impl Containers {
         &self.installation
     }
 
-    /// Returns a workspace's container, if there is one.
+    /// Returns a workspace's container, if there is one. One with another name gets its name
+    /// back.
     pub(super) async fn find(
         &self,
         id: &WorkspaceId,
     ) -> Result<Option<ContainerInspectResponse>, DriverError> {
         let name = spec::container(id);
+        let mut found = self.look(&name).await?;
+        if found.is_none() && self.name_again(id).await? {
+            found = self.look(&name).await?;
+        }
+        if let Some(found) = &found {
+            let config = found.config.as_ref();
+            self.check(name, config.and_then(|config| config.labels.as_ref()))?;
+        }
+        Ok(found)
+    }
+
+    async fn look(&self, name: &str) -> Result<Option<ContainerInspectResponse>, DriverError> {
         let client = self.engine.client().await?;
-        let found = match client
-            .inspect_container(&name, None::<InspectContainerOptions>)
-            .await
-        {
-            Ok(found) => found,
-            Err(error) if is_missing(&error) => return Ok(None),
-            Err(error) => return Err(self.engine.failed("look for the container", error)),
-        };
-        let labels = found
-            .config
-            .as_ref()
-            .and_then(|config| config.labels.as_ref());
-        self.check(name, labels)?;
-        Ok(Some(found))
+        let found = client.inspect_container(name, None::<InspectContainerOptions>);
+        match found.await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.engine.failed("look for the container", error)),
+        }
     }
 
     /// Returns the state of a workspace's container, if there is one.
@@ -156,20 +161,21 @@ impl Containers {
     /// it. One that was made with other settings is made anew, unless it runs.
     pub(super) async fn prepare(
         &self,
-        id: &WorkspaceId,
+        workspace: &Workspace,
         wanted: &ContainerCreateBody,
         build: Option<&Build>,
     ) -> Result<Prepared, DriverError> {
         // What the engine is asked is large.
-        Box::pin(self.find_or_make(id, wanted, build)).await
+        Box::pin(self.find_or_make(workspace, wanted, build)).await
     }
 
     async fn find_or_make(
         &self,
-        id: &WorkspaceId,
+        workspace: &Workspace,
         wanted: &ContainerCreateBody,
         build: Option<&Build>,
     ) -> Result<Prepared, DriverError> {
+        let id = &workspace.id;
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = self.find(id).await? {
@@ -186,7 +192,7 @@ impl Containers {
                     }));
                 }
                 info!("the container is out of date: it is made anew");
-                self.remove_container(id).await?;
+                self.put_container_away(id).await?;
             }
             let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();
@@ -194,6 +200,7 @@ impl Containers {
                 let labels = wanted.labels.get_or_insert_default();
                 labels.insert(spec::IMAGE.to_owned(), id);
             }
+            self.add_declared(&mut wanted, workspace).await?;
             let options = CreateContainerOptionsBuilder::new()
                 .name(&spec::container(id))
                 .build();

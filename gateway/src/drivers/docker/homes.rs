@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::containers::{Containers, PATIENCE, PAUSE, goes_on};
 use super::engine::is_missing;
-use super::{DockerDriver, exit, image, spec};
+use super::{DockerDriver, exit, image, kept_home, spec, volumes};
 use crate::drivers::{DriverError, blocking};
 use crate::names::WorkspaceId;
 use crate::workspaces::{HomeOf, Workspace};
@@ -64,37 +64,27 @@ impl DockerDriver {
         let image = spec::snapshot(containers.installation(), &home.snapshot);
         containers.check_snapshot(&image).await?;
         let helper = spec::helper(containers.installation(), id);
-        // What an earlier call has left is half of it at most.
-        let volume = spec::volume(workspace);
-        let deadline = Instant::now() + FILL_TIMEOUT;
-        loop {
-            containers.remove_helper(&helper, PATIENCE).await?;
-            match containers.remove_volume(&volume, PAUSE).await {
-                // The engine may still be filling it for a gateway that is gone.
-                Err(DriverError::Engine { .. }) if Instant::now() < deadline => continue,
-                removed => removed?,
-            }
-            match containers.make_home(workspace).await {
-                // Or it makes one by itself, for a container that it only now comes to.
-                Err(DriverError::Foreign { .. }) if Instant::now() < deadline => {
-                    sleep(PAUSE).await;
-                }
-                made => break made?,
-            }
-        }
-        let path = containers.home_in(&image).await?;
+        let labels = image::labels(containers.engine(), &image).await?;
+        let path = labels.get(spec::SNAPSHOT_HOME);
+        let path = path.filter(|path| path.starts_with('/')).cloned();
         let path = path.unwrap_or_else(|| self.options.home.to_string_lossy().into_owned());
-        let mount = Mount {
-            typ: Some(MountType::VOLUME),
-            source: Some(volume),
-            target: Some(path),
-            ..Mount::default()
-        };
+        let volumes = kept_home::volumes_in(&labels).into_iter();
+        let volumes = volumes.map(|(of, path)| (volumes::name(workspace, &of), path));
+        let mut mounts = Vec::new();
+        for (volume, path) in std::iter::once((spec::volume(workspace), path)).chain(volumes) {
+            containers.renew_volume(workspace, &helper, &volume).await?;
+            mounts.push(Mount {
+                typ: Some(MountType::VOLUME),
+                source: Some(volume),
+                target: Some(path),
+                ..Mount::default()
+            });
+        }
         let body = ContainerCreateBody {
             image: Some(image),
             labels: Some(spec::no_workspace(containers.installation())),
             host_config: Some(HostConfig {
-                mounts: Some(vec![mount]),
+                mounts: Some(mounts),
                 network_mode: Some("none".to_owned()),
                 ..HostConfig::default()
             }),
@@ -108,9 +98,43 @@ impl DockerDriver {
 }
 
 impl Containers {
+    /// Makes a volume of a workspace's that is to be filled.
+    async fn renew_volume(
+        &self,
+        workspace: &Workspace,
+        helper: &str,
+        volume: &str,
+    ) -> Result<(), DriverError> {
+        // What an earlier call has left is half of it at most.
+        let deadline = Instant::now() + FILL_TIMEOUT;
+        loop {
+            self.remove_helper(helper, PATIENCE).await?;
+            match self.remove_volume(volume, PAUSE).await {
+                // The engine may still be filling it for a gateway that is gone.
+                Err(DriverError::Engine { .. }) if Instant::now() < deadline => continue,
+                removed => removed?,
+            }
+            let labels = spec::labels(&self.installation, workspace);
+            match self.have_volume(volume, labels).await {
+                // Or it makes one by itself, for a container that it only now comes to.
+                Err(DriverError::Foreign { .. }) if Instant::now() < deadline => {
+                    sleep(PAUSE).await;
+                }
+                made => return made,
+            }
+        }
+    }
+
     /// Returns the volumes that are a workspace's home: one, and another one while that is
     /// restored.
     pub(super) async fn homes(&self, id: &WorkspaceId) -> Result<Vec<String>, DriverError> {
+        let mut volumes = self.volumes(id).await?;
+        volumes.retain(|volume| spec::is_home(id, volume));
+        Ok(volumes)
+    }
+
+    /// Returns the volumes that are a workspace's.
+    async fn volumes(&self, id: &WorkspaceId) -> Result<Vec<String>, DriverError> {
         let labels = [
             format!("{}={}", spec::INSTALLATION, self.installation),
             format!("{}={id}", spec::WORKSPACE),
@@ -122,15 +146,19 @@ impl Containers {
         let found =
             found.map_err(|error| self.engine().failed("look for the home's volume", error))?;
         let volumes = found.volumes.unwrap_or_default().into_iter();
-        let names = volumes.map(|volume| volume.name);
-        Ok(names.filter(|name| spec::is_home(id, name)).collect())
+        Ok(volumes.map(|volume| volume.name).collect())
     }
 
     /// Tells whether a workspace has the home that it should have.
     pub(super) async fn has_home(&self, workspace: &Workspace) -> Result<bool, DriverError> {
-        let name = spec::volume(workspace);
-        match self.engine().client().await?.inspect_volume(&name).await {
-            Ok(found) => self.check(name, Some(&found.labels)).map(|()| true),
+        self.has_volume(&spec::volume(workspace)).await
+    }
+
+    async fn has_volume(&self, name: &str) -> Result<bool, DriverError> {
+        match self.engine().client().await?.inspect_volume(name).await {
+            Ok(found) => self
+                .check(name.to_owned(), Some(&found.labels))
+                .map(|()| true),
             Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(self.engine().failed("look for the home's volume", error)),
         }
@@ -138,12 +166,22 @@ impl Containers {
 
     /// Makes a workspace's home, unless it is there.
     pub(super) async fn make_home(&self, workspace: &Workspace) -> Result<(), DriverError> {
-        if self.has_home(workspace).await? {
+        let labels = spec::labels(&self.installation, workspace);
+        self.have_volume(&spec::volume(workspace), labels).await
+    }
+
+    /// Makes a volume, unless it is there.
+    pub(super) async fn have_volume(
+        &self,
+        name: &str,
+        labels: HashMap<String, String>,
+    ) -> Result<(), DriverError> {
+        if self.has_volume(name).await? {
             return Ok(());
         }
         let request = VolumeCreateRequest {
-            name: Some(spec::volume(workspace)),
-            labels: Some(spec::labels(&self.installation, workspace)),
+            name: Some(name.to_owned()),
+            labels: Some(labels),
             ..VolumeCreateRequest::default()
         };
         let made = self.engine().client().await?.create_volume(request).await;
@@ -151,42 +189,53 @@ impl Containers {
             .map_err(|error| self.engine().failed("make the home's volume", error))
     }
 
-    /// Removes a workspace's homes, but the one that is named.
-    pub(super) async fn remove_homes(
-        &self,
-        id: &WorkspaceId,
-        but: Option<&str>,
-    ) -> Result<(), DriverError> {
-        let helper = spec::helper(&self.installation, id.as_str());
-        self.remove_helper(&helper, PATIENCE).await?;
+    /// Removes a workspace's homes.
+    pub(super) async fn remove_homes(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        self.remove_helpers(id).await?;
         for name in self.homes(id).await? {
-            if but != Some(name.as_str()) {
-                self.remove_volume(&name, PATIENCE).await?;
-            }
+            self.remove_volume(&name, PATIENCE).await?;
         }
         Ok(())
     }
 
-    /// Removes the homes that were a workspace's before the one that it has now.
+    /// Removes the containers that a workspace's volumes are filled with.
+    pub(super) async fn remove_helpers(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let helper = spec::helper(&self.installation, id.as_str());
+        let from = kept_home::from(&helper);
+        self.remove_helper(&from, PATIENCE).await?;
+        self.remove_helper(&helper, PATIENCE).await
+    }
+
+    /// Removes the homes that were a workspace's before the one that it has now, and the
+    /// volumes that its image declared then.
     async fn remove_old_homes(&self, workspace: &Workspace) -> Result<(), DriverError> {
-        let (id, own) = (&workspace.id, spec::volume(workspace));
-        let homes = self.homes(id).await?;
+        let id = &workspace.id;
+        let mut old = self.volumes(id).await?;
+        old.retain(|volume| volumes::is_before(workspace, volume));
         let runs = async || -> Result<bool, DriverError> {
             Ok(self
                 .state(id)
                 .await?
                 .is_some_and(|state| exit::is_running(&state)))
         };
-        if homes.iter().all(|home| *home == own) || runs().await? {
+        if old.is_empty() || runs().await? {
             return Ok(());
         }
         // It is of the old home; a start makes it anew.
         self.remove_container(id).await?;
-        self.remove_homes(id, Some(&own)).await
+        self.remove_helpers(id).await?;
+        for name in old {
+            self.remove_volume(&name, PATIENCE).await?;
+        }
+        Ok(())
     }
 
     /// Removes a volume of this installation's, if it is there.
-    async fn remove_volume(&self, name: &str, patience: Duration) -> Result<(), DriverError> {
+    pub(super) async fn remove_volume(
+        &self,
+        name: &str,
+        patience: Duration,
+    ) -> Result<(), DriverError> {
         let deadline = Instant::now() + patience;
         loop {
             let client = self.engine().client().await?;
@@ -266,13 +315,6 @@ impl Containers {
             let action = "remove a container for copying";
             self.remove_named(name, action, deadline).await?;
         }
-    }
-
-    /// Returns where in a snapshot's image the home is.
-    async fn home_in(&self, image: &str) -> Result<Option<String>, DriverError> {
-        let labels = image::labels(self.engine(), image).await?;
-        let home = labels.get(spec::SNAPSHOT_HOME).cloned();
-        Ok(home.filter(|home| home.starts_with('/')))
     }
 
     /// Fails where an image is a snapshot's, and missing.

@@ -29,6 +29,18 @@ pub(super) async fn find(engine: &Engine, image: &str) -> Result<Option<String>,
     }
 }
 
+/// Returns the folders that an image declares volumes; none where it is missing.
+pub(super) async fn volumes(engine: &Engine, image: &str) -> Result<Vec<String>, DriverError> {
+    match engine.client().await?.inspect_image(image).await {
+        Ok(found) => {
+            let volumes = found.config.and_then(|config| config.volumes);
+            Ok(volumes.unwrap_or_default())
+        }
+        Err(error) if is_missing(&error) => Ok(Vec::new()),
+        Err(error) => Err(engine.failed("look for the image", error)),
+    }
+}
+
 /// Returns the labels of an image; none where it is missing.
 pub(super) async fn labels(
     engine: &Engine,

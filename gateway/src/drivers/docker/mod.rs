@@ -35,11 +35,13 @@ mod network;
 mod options;
 mod pauses;
 mod registry;
+mod renamed;
 mod snapshots;
 mod spec;
 mod transfer;
 mod unneeded;
 mod usage;
+mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -122,7 +124,9 @@ impl DockerDriver {
         let mut is_again = false;
         loop {
             let build = options.build.as_ref();
-            let fresh = match self.containers.prepare(id, &wanted, build).await? {
+            let prepared = self.containers.prepare(workspace, &wanted, build).await?;
+            self.containers.end_others(id).await?;
+            let fresh = match prepared {
                 Prepared::Running(pid) => {
                     if let Err(error) = self.make_good(workspace, &options).await {
                         warn!(
@@ -141,7 +145,7 @@ impl DockerDriver {
                 Launch::Lacking(error) => {
                     let error = chain(&error);
                     warn!(error, "the container lacks something: it is made anew");
-                    self.containers.remove_container(id).await?;
+                    self.containers.put_container_away(id).await?;
                     is_again = true;
                 }
             }
@@ -187,7 +191,7 @@ impl Driver for DockerDriver {
     fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         let engine = self.containers.engine();
         Box::pin(engine.while_it_lives(async move {
-            self.containers.remove_container(id).await?;
+            self.containers.put_container_away(id).await?;
             let folder = self.folder(id);
             blocking(move || folder.release()).await
         }))
@@ -197,7 +201,7 @@ impl Driver for DockerDriver {
         let engine = self.containers.engine();
         Box::pin(engine.while_it_lives(async move {
             self.containers.remove_container(id).await?;
-            self.containers.remove_homes(id, None).await?;
+            self.containers.remove_homes(id).await?;
             self.containers.remove_volumes(id).await?;
             let folder = self.folder(id);
             blocking(move || folder.remove()).await

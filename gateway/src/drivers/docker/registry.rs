@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::image::{self, Layers, PATIENCE};
 use super::snapshots::{helper_body, labels};
-use super::{DockerDriver, spec};
+use super::{DockerDriver, kept_home, spec};
 use crate::drivers::{Credentials, DriverError, Label, Taken};
 use crate::names::SnapshotId;
 
@@ -83,18 +83,16 @@ impl DockerDriver {
         .await?;
         let said = image::labels(containers.engine(), image).await?;
         let label = label(&said);
-        let home = said.get(spec::SNAPSHOT_HOME).cloned();
-        if !said.contains_key(spec::SNAPSHOT) || home.is_none() {
-            return Err(DriverError::NoSnapshot {
-                image: image.to_owned(),
-            });
-        }
+        let kept = kept_home::said(&said).filter(|_| said.contains_key(spec::SNAPSHOT));
+        let kept = kept.ok_or_else(|| DriverError::NoSnapshot {
+            image: image.to_owned(),
+        })?;
         doing.tell("writing the image".to_owned());
         // An image of this installation's own, whosever it was.
         let helper = spec::helper(containers.installation(), id.as_str());
         let body = helper_body(containers, image.to_owned());
         containers.make_helper(&helper, body).await?;
-        let own = labels(id, &label, home);
+        let own = labels(id, &label, kept);
         let taken = self.finish(id, &helper, own, None, &doing).await?;
         Ok((label, taken))
     }

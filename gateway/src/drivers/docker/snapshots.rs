@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use tracing::info;
 
 use super::bare::Source;
 use super::containers::{Containers, PATIENCE, Prepared};
 use super::flatten::{MAX_LAYERS, flat, layers};
-use super::{DockerDriver, agent, exit, image, spec};
+use super::{DockerDriver, agent, exit, image, kept_home, spec, volumes};
 use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken, blocking};
 use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::Workspace;
@@ -39,9 +39,10 @@ impl DockerDriver {
         let helper = spec::helper(containers.installation(), id.as_str());
         let body = helper_body(containers, format!("{repository}:{base}"));
         containers.make_helper(&helper, body).await?;
-        let home = self.keep_home(&source, &helper, &doing).await?;
+        let base = format!("{repository}:{base}");
+        let kept = self.keep_home(&source, (base, &helper), &doing).await?;
         doing.tell("writing the image".to_owned());
-        let labels = labels(id, label, Some(home));
+        let labels = labels(id, label, kept);
         self.finish(id, &helper, labels, source.image.as_deref(), &doing)
             .await
     }
@@ -100,12 +101,8 @@ impl DockerDriver {
     async fn container_of(&self, workspace: &Workspace) -> Result<Source, DriverError> {
         let id = &workspace.id;
         if let Some(found) = self.containers.find(id).await? {
-            return Ok(Source {
-                name: spec::container(id),
-                runs: exit::is_running(&found.state.clone().unwrap_or_default()),
-                shares_agent: agent::is_shared(&found),
-                image: found.image,
-            });
+            let runs = exit::is_running(&found.state.clone().unwrap_or_default());
+            return Ok(source(workspace, runs, Some(found)));
         }
         self.have_home(workspace).await?;
         let installation = self.containers.installation();
@@ -116,21 +113,18 @@ impl DockerDriver {
             spec::share_agent(&mut wanted, &agent);
         }
         let build = options.build.as_ref();
-        let prepared = self.containers.prepare(id, &wanted, build).await?;
+        let prepared = self.containers.prepare(workspace, &wanted, build).await?;
         let found = self.containers.find(id).await?;
-        Ok(Source {
-            name: spec::container(id),
-            runs: matches!(prepared, Prepared::Running(_)),
-            shares_agent: found.as_ref().is_some_and(agent::is_shared),
-            image: found.and_then(|found| found.image),
-        })
+        let runs = matches!(prepared, Prepared::Running(_));
+        Ok(source(workspace, runs, found))
     }
 
     pub(super) async fn remove_one(&self, id: &SnapshotId) -> Result<(), DriverError> {
         let containers = &self.containers;
         let installation = containers.installation();
-        for what in [id.to_string(), flat(id)] {
-            let helper = spec::helper(installation, &what);
+        let helper = |what: &str| spec::helper(installation, what);
+        let own = helper(id.as_str());
+        for helper in [kept_home::from(&own), own, helper(&flat(id))] {
             containers.remove_helper(&helper, PATIENCE).await?;
         }
         let name = spec::snapshot(installation, id);
@@ -264,6 +258,20 @@ impl Snapshots for DockerDriver {
     }
 }
 
+/// Returns what of a workspace's container a snapshot is taken of.
+fn source(workspace: &Workspace, runs: bool, found: Option<ContainerInspectResponse>) -> Source {
+    let found = found.unwrap_or_default();
+    let id = &workspace.id;
+    Source {
+        name: spec::container(id),
+        runs,
+        shares_agent: agent::is_shared(&found),
+        home: volumes::home_of(id, &found).unwrap_or_else(|| spec::volume(workspace)),
+        volumes: volumes::declared(id, &found),
+        image: found.image,
+    }
+}
+
 /// Returns the tag of what a container's programs have changed, without the home.
 fn base(id: &SnapshotId) -> String {
     format!("{id}-base")
@@ -282,11 +290,11 @@ pub(super) fn helper_body(containers: &Containers, image: String) -> ContainerCr
     }
 }
 
-/// Returns what a snapshot's image says of itself.
+/// Returns what a snapshot's image says of itself, beside where the home is in it.
 pub(super) fn labels(
     id: &SnapshotId,
     label: &Label,
-    home: Option<String>,
+    kept: HashMap<String, String>,
 ) -> HashMap<String, String> {
     let labels = [
         (spec::SNAPSHOT, id.to_string()),
@@ -294,10 +302,6 @@ pub(super) fn labels(
         (spec::SNAPSHOT_DESCRIPTION, label.description.clone()),
         (spec::SNAPSHOT_USER, label.user.clone().unwrap_or_default()),
     ];
-    let labels = labels
-        .into_iter()
-        .chain(home.map(|home| (spec::SNAPSHOT_HOME, home)));
-    labels
-        .map(|(label, value)| (label.to_owned(), value))
-        .collect()
+    let labels = labels.map(|(label, value)| (label.to_owned(), value));
+    labels.into_iter().chain(kept).collect()
 }

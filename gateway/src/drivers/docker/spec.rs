@@ -55,6 +55,9 @@ pub(super) const SNAPSHOT_DESCRIPTION: &str = "devgate.snapshot.description";
 /// Label of a snapshot's image: where in it the home is.
 pub(super) const SNAPSHOT_HOME: &str = "devgate.snapshot.home";
 
+/// Label of a snapshot's image: which volumes are kept in it, as a list in JSON.
+pub(super) const SNAPSHOT_VOLUMES: &str = "devgate.snapshot.volumes";
+
 /// Label of a snapshot's image: the workspace's user, where that was its own.
 pub(super) const SNAPSHOT_USER: &str = "devgate.snapshot.user";
 
@@ -72,10 +75,6 @@ pub(super) const IDENTITY: &str = "/.devgate/identity";
 
 /// The folder where the agent notes what was done in this container.
 pub(super) const STATE: &str = "/.devgate/state";
-
-/// The folder of a snapshot's image that has the home in it. None but root looks into it: who
-/// works in a container that is made of the image has a home of their own.
-pub(super) const KEPT: &str = "/.devgate/kept";
 
 /// The folder with the agent's socket, which the gateway's host shares.
 pub(super) const SHARED: &str = "/.devgate/run";

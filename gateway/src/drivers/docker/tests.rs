@@ -5,6 +5,7 @@ pub(super) mod installation;
 mod outside;
 mod snapshots;
 mod startup;
+mod volumes;
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -183,10 +184,7 @@ async fn a_half_made_container_is_finished() {
         &workspace,
         &shared,
     );
-    let prepared = driver
-        .containers
-        .prepare(&workspace.id, &wanted, None)
-        .await;
+    let prepared = driver.containers.prepare(&workspace, &wanted, None).await;
     assert!(matches!(
         prepared,
         Ok(Prepared::Fresh(Fresh { is_new: true, .. }))
@@ -249,7 +247,7 @@ async fn a_home_that_is_gone_is_not_made_anew() {
     up(&driver, &workspace).await;
     driver.stop(&workspace.id, GRACE).await.unwrap();
     driver.release(&workspace.id).await.unwrap();
-    let homes = driver.containers.remove_homes(&workspace.id, None);
+    let homes = driver.containers.remove_homes(&workspace.id);
     homes.await.unwrap();
     let error = it.docker_driver().create(&workspace).await.unwrap_err();
     let DriverError::HomeMissing { volume } = &error else {

@@ -43,7 +43,7 @@ async fn what_an_engine_makes_of_a_workspace_that_is_no_more_goes_with_its_home(
         std::fs::create_dir_all(&shared).unwrap();
         let installation = driver.containers.installation();
         let wanted = spec::body(&it.options, installation, workspace, &shared);
-        let prepared = driver.containers.prepare(&workspace.id, &wanted, None);
+        let prepared = driver.containers.prepare(workspace, &wanted, None);
         prepared.await.unwrap();
     };
     // The engine makes the home by itself.
@@ -61,4 +61,80 @@ async fn what_an_engine_makes_of_a_workspace_that_is_no_more_goes_with_its_home(
     made(&other).await;
     driver.release(&other.id).await.unwrap();
     assert!(driver.containers.has_home(&other).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_container_that_was_renamed_gets_its_name_back_and_goes_on() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let first = inspect(&driver, &workspace).await.id;
+    let client = driver.containers.engine().client().await.unwrap();
+    let name = spec::container(&workspace.id);
+    let rename = async || {
+        let other = format!("renamed-{}", workspace.id);
+        let options = bollard::query_parameters::RenameContainerOptions { name: other };
+        client.rename_container(&name, options).await.unwrap();
+    };
+    rename().await;
+    assert_eq!(
+        driver.inspect(&workspace.id).await.unwrap(),
+        Presence::Running { pid }
+    );
+    assert_eq!(inspect(&driver, &workspace).await.id, first);
+    rename().await;
+    let found = it.docker_driver().start(&workspace).await.unwrap();
+    assert_eq!(found, Started::Found(pid));
+    rename().await;
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    rename().await;
+    driver.remove(&workspace.id).await.unwrap();
+    assert_eq!(
+        driver.inspect(&workspace.id).await.unwrap(),
+        Presence::Absent
+    );
+}
+
+#[tokio::test]
+async fn a_second_container_of_a_workspace_is_ended_by_a_start_and_goes_with_it() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let client = driver.containers.engine().client().await.unwrap();
+    let name = spec::container(&workspace.id);
+    // As gateways made them that looked for names alone.
+    let other = format!("renamed-{}", workspace.id);
+    let options = bollard::query_parameters::CreateContainerOptionsBuilder::new()
+        .name(&other)
+        .build();
+    let shared = driver.folder(&workspace.id).shared();
+    let mut wanted = spec::body(
+        &it.options,
+        driver.containers.installation(),
+        &workspace,
+        &shared,
+    );
+    let wait = "trap 'exit 0' TERM; while :; do sleep 1; done";
+    wanted.entrypoint = Some(["/bin/sh", "-c", wait].map(str::to_owned).to_vec());
+    wanted.cmd = None;
+    client
+        .create_container(Some(options), wanted)
+        .await
+        .unwrap();
+    let second = client.start_container(
+        &other,
+        None::<bollard::query_parameters::StartContainerOptions>,
+    );
+    second.await.unwrap();
+    driver.start(&workspace).await.unwrap();
+    let state = async |name: &str| {
+        let found = client.inspect_container(name, None::<InspectContainerOptions>);
+        found.await.unwrap().state.unwrap().running
+    };
+    assert_eq!(state(&name).await, Some(true));
+    assert_eq!(state(&other).await, Some(false));
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    driver.remove(&workspace.id).await.unwrap();
+    let gone = client.inspect_container(&other, None::<InspectContainerOptions>);
+    gone.await.unwrap_err();
 }
