@@ -12,6 +12,9 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// process's end raise no event that a test could wait on.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// How long nothing has to happen between two looks at what may stand still.
+const STILL: Duration = Duration::from_millis(300);
+
 /// Asks `probe` until it answers, and returns the answer. Panics with `what`
 /// after `limit`.
 #[track_caller]
@@ -53,5 +56,39 @@ pub fn eventually_ok<T, S: Debug>(
             ),
         }
         sleep(AGAIN);
+    }
+}
+
+/// Waits until a count stands still, and returns it. Panics with `what` after `limit`.
+///
+/// It doesn't stand still before it is `at_least`, which is more than what stands before
+/// the part that is to hold it back: so what hasn't begun isn't taken for what is held.
+/// Nothing tells that nothing happens any more, so it has to be the same at several looks.
+#[track_caller]
+pub fn stands_still(
+    limit: Duration,
+    what: &str,
+    at_least: u64,
+    mut read: impl FnMut() -> u64,
+) -> u64 {
+    let (mut last, mut looks) = (0, 0);
+    eventually(limit, what, || {
+        sleep(STILL);
+        let now = read();
+        looks = if now == last { looks + 1 } else { 0 };
+        last = now;
+        (now >= at_least && looks >= 5).then_some(now)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_begun_does_not_stand_still() {
+        let mut counts = [0; 6].into_iter().chain([7, 7, 9]).chain([20; 7]);
+        let still = stands_still(SOON, "a count", 8, || counts.next().unwrap());
+        assert_eq!(still, 20);
     }
 }

@@ -147,7 +147,7 @@ pub(super) enum Command {
     Stop(workspaces::Act),
     /// Stop workspaces and start them again
     Restart(workspaces::Act),
-    /// Make workspaces anew from their template; the home alone is kept
+    /// Make workspaces anew from their template; homes and volumes of their images are kept
     Rebuild(workspaces::Rebuild),
     /// Put workspaces to sleep; the next connection wakes them
     Sleep(workspaces::Act),

@@ -20,6 +20,25 @@ use devgate::store::Visibility;
 
 const MIB: u64 = 1024 * 1024;
 
+/// Waits until a count stands still, and returns it. It doesn't before it is `at_least`:
+/// so what is slow to go on isn't taken for what is held. Nothing tells that nothing
+/// happens any more, so it has to be the same at several looks.
+async fn stands_still(at_least: u64, read: impl Fn() -> u64) -> u64 {
+    let still = async {
+        let (mut last, mut looks) = (0, 0);
+        loop {
+            let now = read();
+            looks = if now == last { looks + 1 } else { 0 };
+            last = now;
+            if now >= at_least && looks >= 5 {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    soon(still).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_any_length_come_through_whole_both_ways() {
     let application = Application::start().await;
@@ -69,15 +88,8 @@ async fn a_reader_that_pauses_holds_the_application_back() {
         read += u64::try_from(frame.into_data().unwrap().len()).unwrap();
     }
     // It goes on until all buffers on the way are full, and no further.
-    let mut before = u64::MAX;
-    loop {
-        let sent = application.sent.load(Ordering::SeqCst);
-        if sent == before {
-            break;
-        }
-        before = sent;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    let sent = || application.sent.load(Ordering::SeqCst);
+    let before = stands_still(read + 128 * 1024, sent).await;
     // The kernel's own, on three sockets, may hold 32 MiB each.
     assert!(before < 120 * MIB, "{before} bytes wait on the way");
     while let Some(frame) = soon(answer.body.frame()).await {

@@ -1633,7 +1633,7 @@ export interface paths {
         put?: never;
         /**
          * Make a workspace anew
-         * @description From its template as it is now, or from another one. Its home is kept; what else it has is lost, and what runs ends.
+         * @description From its template as it is now, or from another one. Its home and the volumes that its image declares are kept; what else it has is lost, and what runs ends.
          */
         post: operations["rebuildWorkspace"];
         delete?: never;

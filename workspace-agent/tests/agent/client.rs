@@ -26,6 +26,26 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(DEADLINE, future).await.expect("in time")
 }
 
+/// Waits until a count stands still, and returns it. It doesn't before it is `at_least`,
+/// which is more than what stands before the part that is to hold it back: so what hasn't
+/// begun isn't taken for what is held. Nothing tells that nothing happens any more, so it
+/// has to be the same at several looks.
+pub(crate) async fn stands_still(at_least: u64, mut read: impl FnMut() -> u64) -> u64 {
+    within(async {
+        let (mut last, mut looks) = (0, 0);
+        loop {
+            let now = read();
+            looks = if now == last { looks + 1 } else { 0 };
+            last = now;
+            if now >= at_least && looks >= 5 {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await
+}
+
 /// An agent in this process, in a folder of its own.
 pub(crate) struct Workspace {
     pub(crate) folder: TempDir,

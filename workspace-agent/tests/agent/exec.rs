@@ -141,7 +141,8 @@ async fn a_filter_is_heard_to_its_end_as_long_as_it_writes() {
     let workspace = Workspace::start().await;
     let filter = "exec > >(while read l; do sleep 0.5; echo \"[$l]\"; done)";
     let line = format!("{filter}; for i in $(seq 14); do echo $i; done");
-    let text: String = (1..=14).map(|line| format!("[{line}]\n")).collect();
+    let lines: Vec<_> = (1..=14).map(|line| format!("[{line}]\n")).collect();
+    let text = lines.concat();
     assert_eq!(workspace.run(&line).await.text(), text);
 }
 

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::client::{DEADLINE, Session, config, connect, within};
+use crate::client::{DEADLINE, Session, config, connect, stands_still, within};
 use crate::startup::step;
 
 struct Process {
@@ -289,20 +289,20 @@ async fn a_control_stream_greets_and_answers_pings_and_several_are_fine() {
 async fn a_reader_that_stalls_stops_the_program_and_takes_no_memory() {
     let process = Process::start(&[]).await;
     let mut session = process.session().await;
-    session.exec("echo $$; head -c 300000000 /dev/zero").await;
+    let line = "echo $$; exec head -c 300000000 /dev/zero";
+    session.exec(line).await;
     let pid = session.until("\n").await.lines().next().unwrap().to_owned();
     let before = process.resident();
     let io = format!("/proc/{pid}/io");
-    // Its writes stand still once the pipe and the socket are full.
-    let mut last = fs::read_to_string(&io).unwrap();
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = fs::read_to_string(&io).unwrap();
-        if now == last {
-            break;
-        }
-        last = now;
-    }
+    // Its writes stand still once the pipe, of 64 KiB, and the socket are full.
+    let written = stands_still(100_000, || {
+        let io = fs::read_to_string(&io).unwrap();
+        let mut fields = io.lines().filter_map(|line| line.split_once(": "));
+        let (_, count) = fields.find(|(name, _)| *name == "wchar").unwrap();
+        count.parse().unwrap()
+    })
+    .await;
+    assert!(written < 100_000_000, "{written} bytes are under way");
     let grown = process.resident().saturating_sub(before);
     assert!(grown < 8_000_000, "{grown} bytes");
     let outcome = session.outcome().await;

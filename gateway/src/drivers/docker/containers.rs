@@ -192,7 +192,7 @@ impl Containers {
                     }));
                 }
                 info!("the container is out of date: it is made anew");
-                self.put_container_away(id).await?;
+                Box::pin(self.put_container_away(id)).await?;
             }
             let mut wanted = wanted.clone();
             let image = wanted.image.as_deref().unwrap_or_default();

@@ -145,7 +145,7 @@ impl DockerDriver {
                 Launch::Lacking(error) => {
                     let error = chain(&error);
                     warn!(error, "the container lacks something: it is made anew");
-                    self.containers.put_container_away(id).await?;
+                    Box::pin(self.containers.put_container_away(id)).await?;
                     is_again = true;
                 }
             }
@@ -191,7 +191,7 @@ impl Driver for DockerDriver {
     fn release<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         let engine = self.containers.engine();
         Box::pin(engine.while_it_lives(async move {
-            self.containers.put_container_away(id).await?;
+            Box::pin(self.containers.put_container_away(id)).await?;
             let folder = self.folder(id);
             blocking(move || folder.release()).await
         }))

@@ -4,14 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use e2e::component::program;
 use e2e::process::{Running, run, signal};
 use e2e::tmux::Terminal;
-use e2e::wait::{SOON, until};
+use e2e::wait::{SOON, stands_still, until};
 use nix::sys::signal::Signal;
 
 use super::{LIMIT, Machine, noise};
@@ -85,19 +84,13 @@ fn who_reads_slowly_slows_the_command() {
     let mut child = command.spawn().unwrap();
     let count = || {
         std::fs::read_to_string(&written)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+            .ok()
+            .and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
     };
-    let mut last = String::new();
-    until(LIMIT, "a command that waits", || {
-        thread::sleep(Duration::from_secs(1));
-        let now = count();
-        let waits = !now.is_empty() && now == last;
-        last = now;
-        waits
-    });
-    assert_ne!(last, "3000", "all of it was taken");
+    // Each is more than a pipe holds.
+    let last = stands_still(LIMIT, "a command that waits", 1, count);
+    assert!(last < 3000, "all of it was taken");
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -124,7 +117,7 @@ fn a_signal_passes_stdin_that_nobody_reads() {
     command.stdin(stdin).stdout(Stdio::piped());
     let running = Running::start_as_it_is(&mut command);
     drop(command);
-    let given = Arc::new(AtomicUsize::new(0));
+    let given = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&given);
     thread::spawn(move || {
         while pipe.write_all(&[0; 1000]).is_ok() {
@@ -132,15 +125,9 @@ fn a_signal_passes_stdin_that_nobody_reads() {
         }
     });
     running.wait_for("ready", SOON);
-    let mut last = 0;
-    until(LIMIT, "a stdin that is full", || {
-        // Nothing tells so: nothing was taken for long.
-        thread::sleep(Duration::from_secs(1));
-        let now = given.load(Ordering::Relaxed);
-        let full = now > 0 && now == last;
-        last = now;
-        full
-    });
+    // More than the pipe before the client holds.
+    let taken = || given.load(Ordering::Relaxed);
+    let last = stands_still(LIMIT, "a stdin that is full", 100_000, taken);
     assert!(last < 4 << 20, "{last} bytes are under way");
     running.signal(Signal::SIGINT);
     let ended = running.finish(LIMIT);
