@@ -95,7 +95,7 @@ fn a_narrowed_token_sees_what_it_takes_to_use_its_own_workspace_and_no_more() {
         &admin,
         &json!({ "workspace": mine, "actions": actions }),
     );
-    assert_eq!(ids(&one), [mine.clone()]);
+    assert_eq!(ids(&one), std::slice::from_ref(&mine));
     let shown = site.send(&format!("GET /workspaces/{mine}"), &[&one], None);
     assert_eq!(shown.status, 200, "{shown:?}");
     let shown = shown.json();

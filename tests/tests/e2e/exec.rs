@@ -262,8 +262,8 @@ everywhere! {
         let filter = "while read l; do sleep 0.5; echo \"[$l]\"; done";
         let script = format!("for i in $(seq 14); do echo $i; done > >({filter})");
         let done = target.ssh().run(format!("exec bash -c '{script}'")).ok();
-        let expected: String = (1..=14).map(|line| format!("[{line}]\n")).collect();
-        assert_eq!(done.out(), expected);
+        let expected: Vec<_> = (1..=14).map(|line| format!("[{line}]\n")).collect();
+        assert_eq!(done.out(), expected.concat());
     }
 
     fn a_very_large_output_is_complete(target: &Target) {

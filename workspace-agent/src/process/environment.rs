@@ -206,7 +206,7 @@ mod tests {
         ];
         environment.ask(asked.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let variables = environment.to_c();
-        let variables: Vec<_> = variables.iter().map(|one| one.as_c_str()).collect();
+        let variables: Vec<_> = variables.iter().map(CString::as_c_str).collect();
         assert_eq!(variables, [c"DEVGATE_WORKSPACE_ID=own", c"HOME=/tmp"]);
     }
 }
