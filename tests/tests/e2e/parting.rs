@@ -7,7 +7,7 @@ use e2e::wait::SOON;
 
 /// A shell on a terminal, a program that reads its input, and a copy of files.
 fn open_all(target: &Target) -> [Running; 3] {
-    let mut shell = target.ssh().args(["-tt"]).start_without_command();
+    let mut shell = target.ssh().args(["-tt"]).start("exec sh");
     shell.write(b"echo sh''ell\n");
     shell.wait_for("shell", SOON);
     let mut cat = target.ssh().start("cat");
