@@ -1,8 +1,9 @@
 //! The gateway's own TLS certificate, replaced while it is in use.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -29,23 +30,23 @@ struct Current {
 
 impl GatewayLeaf {
     fn set(&self, current: Current) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        *self.0.write() = Some(current);
     }
 
     fn names(&self) -> Option<Vec<String>> {
-        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.0.read();
         current.as_ref().map(|current| current.names.clone())
     }
 
     pub(crate) fn validity(&self) -> Option<Validity> {
-        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.0.read();
         current.as_ref().map(|current| current.validity)
     }
 }
 
 impl ResolvesServerCert for GatewayLeaf {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.0.read();
         current.as_ref().map(|current| Arc::clone(&current.key))
     }
 }

@@ -4,9 +4,10 @@
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -71,8 +72,7 @@ impl Given {
 
     /// Says why clients refuse the certificate at this time, where they do.
     pub fn untimely(&self, now: OffsetDateTime) -> Option<String> {
-        let current = self.current.read();
-        let current = Arc::clone(&current.unwrap_or_else(PoisonError::into_inner));
+        let current = Arc::clone(&self.current.read());
         let validity = validity_of(current.cert.first()?).ok()?;
         let path = self.certificate.display();
         let shown = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_else(|_| at.to_string());
@@ -97,12 +97,12 @@ impl Given {
     pub fn refresh(&self) -> Result<bool, CertsError> {
         // Before they are read: what changes meanwhile is read the next time.
         let stamps = [stamp(&self.certificate)?, stamp(&self.key)?];
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if *seen == stamps {
             return Ok(false);
         }
         let fresh = Arc::new(read(&self.certificate, &self.key)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.current.write() = fresh;
         *seen = stamps;
         Ok(true)
     }
@@ -152,9 +152,7 @@ impl ResolvesServerCert for Choice {
         if hello.server_name().is_none() {
             return self.own.resolve(hello);
         }
-        let current = self.given.current.read();
-        let current = current.unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&current))
+        Some(Arc::clone(&self.given.current.read()))
     }
 }
 
@@ -272,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [chain, key] = write(folder.path(), "one.example");
         let given = Given::open(&chain, &key).unwrap();
-        let shown = || given.current.read().unwrap().cert[0].clone();
+        let shown = || given.current.read().cert[0].clone();
         let first = shown();
         assert!(!given.refresh().unwrap());
         write(folder.path(), "another.example");

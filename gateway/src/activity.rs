@@ -12,10 +12,11 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::workspaces::State;
@@ -162,7 +163,7 @@ impl Activity {
 
     fn errands(&self) -> MutexGuard<'_, HashMap<Errand, Instant>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.errands.lock().unwrap_or_else(PoisonError::into_inner)
+        self.errands.lock()
     }
 }
 

@@ -4,9 +4,10 @@
 //! moment later, in order, and then wakes those who listen. They read from the records,
 //! so that one who is slow loses nothing and holds up nobody.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
@@ -279,8 +280,7 @@ impl Events {
 
     /// Writes down what happens, until `stop` and what happened before it.
     pub async fn run(self, stop: CancellationToken) {
-        let waiting = self.0.waiting.lock();
-        let taken = waiting.unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.0.waiting.lock().take();
         let Some(mut waiting) = taken else {
             error!("events are written down already");
             return stop.cancelled().await;

@@ -8,9 +8,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::BytesMut;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Size at which the log is begun anew, in bytes; the file before it is kept.
 pub(crate) const MAX_SIZE: u64 = 1024 * 1024;
@@ -194,7 +195,7 @@ impl LogFile {
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+        self.begun.lock()
     }
 }
 

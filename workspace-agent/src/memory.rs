@@ -7,9 +7,10 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::Pid;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
@@ -182,7 +183,7 @@ impl Memory {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -3,8 +3,9 @@
 //! Invariant: an id that is in use is never given out again, so that whoever goes frees
 //! the own place and no other.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A set of things by their ids. Clones share it.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl<T> Places<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

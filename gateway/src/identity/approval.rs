@@ -14,9 +14,10 @@ mod connections;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use time::OffsetDateTime;
 
 use super::{Scope, Secret, SecretHash, Target, User, Via, network_of};
@@ -274,7 +275,7 @@ impl Approvals {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // The maps are whole after every statement: a panic elsewhere breaks nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

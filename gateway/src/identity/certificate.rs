@@ -10,9 +10,10 @@ mod news;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use devgate_certs::{CertsError, UserCa, UserCertificate};
+use parking_lot::{Mutex, MutexGuard};
 use ssh_key::Certificate;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
@@ -327,7 +328,7 @@ impl Certificates {
 impl Inner {
     fn watched(&self) -> MutexGuard<'_, HashMap<u64, (CancellationToken, OffsetDateTime)>> {
         // It is whole after every statement: a panic elsewhere breaks nothing.
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock()
     }
 }
 

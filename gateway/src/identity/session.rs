@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
+use parking_lot::{Mutex, MutexGuard};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::time::{Instant, interval};
@@ -373,7 +374,7 @@ impl Sessions {
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         // The maps are whole after every statement: a panic elsewhere breaks nothing.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use devgate_protocol::Secret;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tracing::info;
 
@@ -200,7 +201,7 @@ impl Inner {
 
     fn doing(&self) -> MutexGuard<'_, HashMap<WorkspaceId, String>> {
         // A map is whole after every change: a panic elsewhere breaks nothing.
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.doing.lock()
     }
 
     /// Reads a checkout, and keeps it only for as long as an image may be built of it.

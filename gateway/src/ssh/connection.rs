@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::frame::ExitSignal;
 use devgate_protocol::{Accepted, Answer, Open, Originator, Peer, Stream};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::{Mutex, MutexGuard};
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -415,7 +416,7 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChannelId, CancellationToken>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+        self.channels.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is known of a connection's log-in.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -78,6 +79,6 @@ impl Login {
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         // It is whole after every method: a panic elsewhere breaks nothing.
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attempts.lock()
     }
 }

@@ -1,7 +1,6 @@
 //! The control connection of a tunnel, of either kind.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use devgate_certs::Authority;
@@ -10,6 +9,7 @@ use devgate_protocol::websocket::{self, WebSocket};
 use devgate_protocol::{FEATURE_SECRETS, ReadHalf, Stream, VERSION, WriteHalf};
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -165,7 +165,7 @@ async fn listen(
                 return "it broke";
             }
         };
-        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *heard.lock() = Instant::now();
         let request = match message {
             FromAgent::CertificateRequest { request } => request,
             FromAgent::OutOfMemory { program, pid } => {
@@ -215,7 +215,7 @@ async fn speak(
     loop {
         let message = tokio::select! {
             _ = pings.tick() => {
-                let heard = *heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let heard = *heard.lock();
                 if heard.elapsed() >= dead_after {
                     return "the agent fell silent";
                 }

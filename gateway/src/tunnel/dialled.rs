@@ -1,12 +1,12 @@
 //! Agents that dial in: a pool of spare connections, assigned one by one.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use devgate_protocol::Stream;
 use devgate_protocol::control::FromGateway;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ impl Pool {
     /// Takes a connection that the agent offers: for who has waited longest, or as
     /// a spare. One too many is closed.
     pub(super) fn offer(&self, mut stream: Stream) {
-        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.0.lock();
         while let Some(waiting) = connections.waiting.pop_front() {
             match waiting.send(stream) {
                 Ok(()) => return,
@@ -59,7 +59,7 @@ impl Pool {
         ask: &mpsc::Sender<FromGateway>,
     ) -> Result<Stream, TunnelError> {
         let arriving = {
-            let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut connections = self.0.lock();
             // The newest is the one that most likely lives.
             while let Some(mut spare) = connections.spares.pop_back() {
                 if is_alive(&mut spare) {

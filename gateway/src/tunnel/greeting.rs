@@ -1,9 +1,10 @@
 //! Agents that dialled in and haven't said hello yet.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::names::WorkspaceId;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Most control connections of one agent that wait for its hello; an honest one has
 /// one.
@@ -36,7 +37,7 @@ impl Greetings {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

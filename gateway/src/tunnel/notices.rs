@@ -1,7 +1,6 @@
 //! What agents tell by themselves.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -61,7 +60,7 @@ impl Notices {
     }
 
     pub(super) fn take(&self) -> Option<mpsc::Receiver<(WorkspaceId, Victim)>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.take()
     }
 }

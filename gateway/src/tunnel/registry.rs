@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use devgate_certs::Authority;
 use devgate_protocol::control::FromGateway;
 use devgate_protocol::websocket::WebSocket;
 use devgate_protocol::{Answer, Open, Stream, StreamError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -389,9 +390,7 @@ impl Tunnels {
 
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
-        self.workspaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.workspaces.lock()
     }
 }
 

@@ -12,8 +12,8 @@ mod place;
 mod pooled;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
@@ -360,7 +360,7 @@ impl Ledger {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

@@ -36,10 +36,11 @@ mod tenure;
 mod victims;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::startup::Status;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -434,31 +435,29 @@ impl Workspaces {
 impl Inner {
     fn actors(&self) -> MutexGuard<'_, JoinSet<()>> {
         // A set is whole after every method: a panic elsewhere breaks nothing.
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+        self.actors.lock()
     }
 }
 
 impl Shared {
     fn killed(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Killed>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.killed.lock()
     }
 
     fn told_ends(&self) -> MutexGuard<'_, HashMap<WorkspaceId, lifetime::Told>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.told_ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.told_ends.lock()
     }
 
     fn pools(&self) -> MutexGuard<'_, HashMap<TemplateName, pool::Filling>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pools.lock()
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Handle>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        self.handles.lock()
     }
 }
 

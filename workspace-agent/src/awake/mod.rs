@@ -10,14 +10,15 @@ mod wish;
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, fs, io};
 
 use devgate_protocol::activity::{Ask, Report};
 use devgate_protocol::config::AgentConfig;
 use devgate_protocol::{Answer, Stream, StreamError, control, handshake};
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,12 +108,8 @@ impl Awake {
 
     async fn look(&self, ask: Ask) -> Report {
         let meter = Arc::clone(&self.meter);
-        let measured = spawn_blocking(move || {
-            meter
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .measure(Duration::from_millis(ask.apart))
-        });
+        let measured =
+            spawn_blocking(move || meter.lock().measure(Duration::from_millis(ask.apart)));
         let mut report = measured.await.unwrap_or_default();
         report.typed = self.typed.0.load(Ordering::Relaxed);
         report.leases = self.leases.held();

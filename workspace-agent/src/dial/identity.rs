@@ -1,12 +1,13 @@
 //! What the agent proves itself with, and how that is renewed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use devgate_certs::{
     Access, AgentRequest, CertsError, Secret, Validity, agent_request, client_config, read_file,
     validity, write_file,
 };
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tracing::info;
 
@@ -105,7 +106,7 @@ impl<'a> Identity<'a> {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }

@@ -17,9 +17,10 @@ mod process;
 mod supervisor;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use devgate_protocol::{RefusalReason, socket};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::net::UnixStream;
@@ -185,7 +186,7 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, (usize, Instant)> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is in the filesystem, as the API shows it.
 
 use std::ffi::CString;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rustix::fs::{FileType, OFlags, Stat, fstat, readlinkat};
 use serde::Serialize;
@@ -94,14 +94,14 @@ impl Names {
 
     /// Reads what has changed; called once a request.
     pub(crate) fn refresh(&self) {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.0.lock();
         accounts.refresh();
     }
 
     /// Makes an entry of what was found at a path.
     pub(crate) fn entry(&self, path: &[u8], stat: &Stat, target: Option<&[u8]>) -> Entry {
         let (user, group) = {
-            let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let accounts = self.0.lock();
             (
                 accounts.user(stat.st_uid).map(str::to_owned),
                 accounts.group(stat.st_gid).map(str::to_owned),

@@ -13,9 +13,10 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, unlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -98,7 +99,7 @@ impl Uploads {
     /// it.
     pub(crate) async fn turn(&self, id: &str) -> Turn {
         let (turn, taken) = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = self.turns.lock();
             turns.retain(|_, queue| Arc::strong_count(&queue.turn) > 1);
             let queue = turns.entry(id.to_owned()).or_default();
             queue.current.cancel();

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{FileType, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -184,7 +184,7 @@ impl Appending {
 
 /// Waits for the turn to replace a file.
 pub(super) fn replacing() -> MutexGuard<'static, ()> {
-    REPLACING.lock().unwrap_or_else(PoisonError::into_inner)
+    REPLACING.lock()
 }
 
 /// Returns what would be replaced; refused where that is no file.

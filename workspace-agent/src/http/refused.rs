@@ -1,7 +1,7 @@
 //! Bodies of requests that are refused before they were read.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 /// How much of a body is still read, in bytes, and for how long.
@@ -59,7 +60,7 @@ impl Lent {
     }
 
     fn with<T>(&self, what: impl FnOnce(Pin<&mut Body>) -> T) -> T {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut body = self.0.lock();
         what(Pin::new(&mut *body))
     }
 }

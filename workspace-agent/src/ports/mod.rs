@@ -7,9 +7,10 @@
 
 mod scan;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -98,18 +99,15 @@ impl Shared {
         }
     }
 
-    fn polling(&self) -> std::sync::MutexGuard<'_, Polling> {
-        self.polling.lock().unwrap_or_else(PoisonError::into_inner)
+    fn polling(&self) -> parking_lot::MutexGuard<'_, Polling> {
+        self.polling.lock()
     }
 
     async fn scan(self: &Arc<Self>) -> Arc<[Port]> {
         let shared = Arc::clone(self);
         // A long table of sockets, or many processes, take a while.
         let scanned = spawn_blocking(move || {
-            let mut scanner = shared
-                .scanner
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut scanner = shared.scanner.lock();
             let list: Arc<[Port]> = scanner.scan()?.into();
             // Under the lock, so that an older list doesn't replace a newer one.
             shared.list.send_if_modified(|before| {

@@ -14,10 +14,11 @@ mod start;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,7 +108,7 @@ struct Entries(Arc<Mutex<BTreeMap<String, Arc<Run>>>>);
 
 impl Entries {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Run>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Forgets the oldest of too many that have ended; where all keep too much, much of

@@ -1,10 +1,9 @@
 //! One process, as whoever asks for it sees it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use bytes::Bytes;
 use devgate_protocol::frame::Size;
 use devgate_protocol::pipe::Descriptor;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::Signal;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -324,7 +323,7 @@ impl Run {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use devgate_protocol::SessionOpen;
 use devgate_protocol::config::{Command, Single};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
@@ -122,7 +123,7 @@ pub(super) async fn one(agent: &Agent, command: &Single, place: &Place<'_>) -> R
     let exit = wait(agent, &child, end, place.timeout).await;
     // The rest may be long in coming, and isn't waited for.
     let _ = timeout(LAST_OUTPUT, &mut copying).await;
-    let last_line = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let last_line = last.lock().clone();
     outcome(exit, place.timeout, last_line)
 }
 
@@ -247,7 +248,7 @@ impl Writer {
         let masked = lines.into_iter().map(|line| self.secrets.mask(line));
         let lines: Vec<_> = masked.filter(|line| !line.is_empty()).collect();
         if let Some(last) = lines.last() {
-            let mut kept = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.last.lock();
             kept.clone_from(last);
         }
         self.log.add(&self.label, &lines);

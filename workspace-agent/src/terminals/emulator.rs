@@ -6,7 +6,7 @@
 //! doesn't tell about itself is noted on the way.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alacritty_terminal::Term;
@@ -14,6 +14,7 @@ use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::term::{Config, Osc52};
 use alacritty_terminal::vte::ansi::{CharsetIndex, CursorStyle, Processor, Timeout};
+use parking_lot::Mutex;
 
 use super::recorder::Recorder;
 use super::tail::Tail;
@@ -185,8 +186,8 @@ struct Said {
 }
 
 impl Events {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Said> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Said> {
+        self.0.lock()
     }
 }
 

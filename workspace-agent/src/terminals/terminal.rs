@@ -3,13 +3,14 @@
 mod attachment;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use devgate_protocol::SessionOpen;
 use devgate_protocol::frame::{PtyRequest, Size};
 use devgate_protocol::pipe::{Aftermath, Descriptor, SMALL_READ, Sort};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::Signal;
 use rustix::termios::tcgetpgrp;
 use time::OffsetDateTime;
@@ -185,7 +186,7 @@ impl Terminal {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

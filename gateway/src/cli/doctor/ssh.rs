@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use russh::client;
 use russh::keys::known_hosts::known_host_keys_path;
 use russh::keys::{self, PublicKeyOrCertificate};
@@ -15,6 +16,9 @@ use crate::cli::contexts;
 use crate::cli::ssh::slug;
 use crate::http::Origin;
 use crate::http::api::wire::Connection;
+
+/// What this looks at first.
+pub(super) const CHECK: &str = "ssh-port";
 
 /// Takes no key, but remembers the one that was shown.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +37,7 @@ impl client::Handler for Shown {
                 keys::PublicKey::from(certificate.public_key().clone())
             }
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        *self.0.lock() = Some(key);
         Ok(false)
     }
 }
@@ -58,7 +62,7 @@ pub(super) async fn look(
         let remedy = "set ssh.listen for other machines, and http.names to the name that people \
                       use; until then `devgate ssh` goes over the HTTPS port";
         let detail = format!("the server says that SSH is at {at}, of its own machine alone");
-        return findings.failed("ssh-port", detail, remedy);
+        return findings.failed(CHECK, detail, remedy);
     }
     let dialled = async {
         let found = addresses(host, port).await?;
@@ -77,7 +81,7 @@ pub(super) async fn look(
             let remedy = "have the network let that port through, or use `devgate ssh` and \
                           `devgate config-ssh`, which go over the HTTPS port";
             let detail = format!("{at} doesn't take connections: {error}");
-            return findings.failed("ssh-port", detail, remedy);
+            return findings.failed(CHECK, detail, remedy);
         }
     };
     let shown = Shown::default();
@@ -85,11 +89,7 @@ pub(super) async fn look(
     let shaking = client::connect_stream(config, tcp, shown.clone());
     // It ends there, as no key is taken.
     let ended = timeout(PATIENCE, shaking).await;
-    let key = shown
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let key = shown.0.lock().take();
     let Some(key) = key else {
         let why = match ended {
             Ok(Err(error)) => error.to_string(),
@@ -97,9 +97,9 @@ pub(super) async fn look(
             Err(_) => "it says nothing".to_owned(),
         };
         let remedy = "something else than devgate answers there: see ssh.listen";
-        return findings.failed("ssh-port", format!("no SSH server at {at}: {why}"), remedy);
+        return findings.failed(CHECK, format!("no SSH server at {at}: {why}"), remedy);
     };
-    findings.ok("ssh-port", format!("an SSH server answers at {at}"));
+    findings.ok(CHECK, format!("an SSH server answers at {at}"));
     host_key(connection, &key, way.map(|(_, name)| name), findings);
 }
 

@@ -5,9 +5,10 @@ use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bollard::models::ContainerInspectResponse;
+use parking_lot::Mutex;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::{DockerOptions, DockerReach, spec};
@@ -38,7 +39,7 @@ impl SharedAgent {
         let (agent, folder) = (options.agent.clone(), options.folder.clone());
         let turn = Arc::clone(&self.turn);
         blocking(move || {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = turn.lock();
             place(&agent, &folder)
         })
         .await

@@ -1,7 +1,7 @@
 //! What takes its time, in words for who waits for it.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What goes on, and how far it is.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Doings {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         // It is whole after every change: a panic elsewhere breaks nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

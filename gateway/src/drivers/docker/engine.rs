@@ -3,11 +3,11 @@
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -196,12 +196,12 @@ impl Engine {
     }
 
     fn is_silent(&self) -> bool {
-        let until = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *self.silent.lock();
         until.is_some_and(|until| Instant::now() < until)
     }
 
     fn note_silence(&self) {
-        let mut until = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.silent.lock();
         *until = Some(Instant::now() + SILENCE);
     }
 

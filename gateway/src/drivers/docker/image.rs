@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{Stream, StreamExt as _};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
@@ -79,7 +80,7 @@ struct Waits<'a>(&'a Images, &'a WorkspaceId);
 
 fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
     // A map is whole after every change: a panic elsewhere breaks nothing.
-    map.lock().unwrap_or_else(PoisonError::into_inner)
+    map.lock()
 }
 
 impl Images {

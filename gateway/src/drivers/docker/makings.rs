@@ -4,8 +4,9 @@
 //! who removes a workspace's container waits for that: one that came later would be nobody's.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::names::WorkspaceId;
@@ -28,7 +29,7 @@ impl Makings {
     ) -> T {
         let held = self.turn(id).lock_owned().await;
         let made = {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = self.tasks.lock();
             while tasks.try_join_next().is_some() {}
             to_the_end(&mut tasks, async move {
                 let done = work.await;
@@ -46,7 +47,7 @@ impl Makings {
 
     fn turn(&self, id: &WorkspaceId) -> Arc<tokio::sync::Mutex<()>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(id.clone()).or_default())
     }

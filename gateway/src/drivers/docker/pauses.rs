@@ -5,9 +5,9 @@
 //! the workspace, or takes it up again, lets it go on.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bollard::models::ContainerState;
+use parking_lot::{Mutex, MutexGuard};
 use tracing::{info, warn};
 
 use super::containers::Containers;
@@ -23,6 +23,8 @@ pub(super) struct Pauses(Mutex<Held>);
 struct Held {
     /// Those that are copied here, which holds them up at times.
     ours: HashSet<WorkspaceId>,
+    /// Those that stand still because a snapshot is taken.
+    still: HashSet<WorkspaceId>,
     /// Those that others paused.
     paused: HashSet<WorkspaceId>,
 }
@@ -31,11 +33,21 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Ours<'a>(&'a Pauses, WorkspaceId);
 
+/// While it is there, people are told that a workspace stands still for its snapshot.
+#[derive(Debug)]
+pub(super) struct Still<'a>(&'a Pauses, WorkspaceId);
+
 impl Pauses {
     /// Says that a container is copied here until that is dropped.
     pub(super) fn copying(&self, id: &WorkspaceId) -> Ours<'_> {
         self.held().ours.insert(id.clone());
         Ours(self, id.clone())
+    }
+
+    /// Says that a container stands still for its snapshot until that is dropped.
+    pub(super) fn still(&self, id: &WorkspaceId) -> Still<'_> {
+        self.held().still.insert(id.clone());
+        Still(self, id.clone())
     }
 
     /// Takes note of a container's state. Tells whether it is new that others paused it.
@@ -51,8 +63,13 @@ impl Pauses {
 
     /// Returns what there is to tell of a workspace that stands still.
     pub(super) fn text(&self, id: &WorkspaceId) -> Option<String> {
-        let paused = self.held().paused.contains(id);
-        paused.then(|| {
+        let held = self.held();
+        if held.still.contains(id) {
+            let what = "a snapshot of it is taken: everything in it stands still for a while, then \
+                        goes on by itself";
+            return Some(what.to_owned());
+        }
+        held.paused.contains(id).then(|| {
             let name = spec::container(id);
             format!(
                 "its container is paused from outside: `docker unpause {name}` on its host, or \
@@ -63,13 +80,19 @@ impl Pauses {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         // It is whole after every change: a panic elsewhere breaks nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
 impl Drop for Ours<'_> {
     fn drop(&mut self) {
         self.0.held().ours.remove(&self.1);
+    }
+}
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        self.0.held().still.remove(&self.1);
     }
 }
 

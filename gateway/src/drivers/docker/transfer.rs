@@ -1,8 +1,8 @@
 //! Carrying archives from one container to another, without keeping them.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -11,6 +11,7 @@ use bollard::query_parameters::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::doings::Doing;
@@ -34,7 +35,7 @@ impl Carried {
     /// Returns why reading failed, where it did: what is written to then fails, too, and
     /// knows less.
     pub(super) fn failure(&self) -> Option<Error> {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = self.failure.lock();
         failure.take()
     }
 }
@@ -71,7 +72,7 @@ pub(super) fn counted(
         Err(error) => {
             let broken = io::Error::other(error.to_string());
             let mut failure = counting.failure.lock();
-            *failure.as_deref_mut().unwrap_or(&mut None) = Some(error);
+            *failure = Some(error);
             Err(broken)
         }
     });
@@ -100,7 +101,7 @@ pub(super) async fn copy_folder(
     engine: &Engine,
     (from, to): (&str, &str),
     (folder, into): (&str, &str),
-    doing: &Doing<'_>,
+    (doing, what): (&Doing<'_>, &str),
 ) -> Result<(), DriverError> {
     let client = engine.patient_client().await?;
     let options = DownloadFromContainerOptionsBuilder::new()
@@ -109,7 +110,7 @@ pub(super) async fn copy_folder(
     let (chunks, carried) = counted(client.download_from_container(from, Some(options)));
     let options = UploadToContainerOptionsBuilder::new().path(into).build();
     let upload = client.upload_to_container(to, Some(options), bollard::body_try_stream(chunks));
-    let uploaded = telling(upload, &carried, doing, "copying the home").await;
+    let uploaded = telling(upload, &carried, doing, what).await;
     if let Some(error) = carried.failure() {
         return Err(engine.failed("read the home", error));
     }

@@ -20,10 +20,11 @@ use std::fmt;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::config::{EditorConfig, Startup, TerminalsConfig};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -145,7 +146,7 @@ impl ProcessDriver {
     }
 
     fn slot(&self, id: &WorkspaceId) -> Arc<Slot> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = self.agents.lock();
         Arc::clone(agents.entry(id.clone()).or_default())
     }
 
@@ -158,7 +159,7 @@ impl ProcessDriver {
 
 impl Slot {
     fn held(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn find(&self, folder: &Folder) -> Result<Result<Arc<Process>, Exit>, DriverError> {
@@ -269,7 +270,7 @@ async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
     loop {
         ticks.tick().await;
         let ids: Vec<_> = {
-            let agents = agents.lock().unwrap_or_else(PoisonError::into_inner);
+            let agents = agents.lock();
             agents.keys().cloned().collect()
         };
         let options = Arc::clone(&options);
@@ -338,7 +339,7 @@ impl Driver for ProcessDriver {
         let (agents, id) = (Arc::clone(&self.agents), id.clone());
         Box::pin(blocking(move || {
             folder.remove()?;
-            let mut agents = agents.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut agents = agents.lock();
             agents.remove(&id);
             Ok(())
         }))

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ProcessDriver;
 use super::copy::{self, Progress};
@@ -17,6 +17,7 @@ use crate::drivers::{Credentials, DriverError, Label, Pending, Snapshots, Taken,
 use crate::files::remove_tree;
 use crate::names::{SnapshotId, WorkspaceId};
 use crate::workspaces::{HomeOf, Workspace};
+use parking_lot::Mutex;
 
 /// What the names of snapshots begin with that aren't whole.
 const MAKING: &str = ".making-";
@@ -42,7 +43,7 @@ struct Going<'a>(&'a Copies, SnapshotId, Arc<Progress>);
 impl Drop for Going<'_> {
     fn drop(&mut self) {
         self.2.gone.store(true, Ordering::Relaxed);
-        let mut going = self.0.going.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut going = self.0.going.lock();
         going.remove(&self.1);
     }
 }
@@ -50,13 +51,13 @@ impl Drop for Going<'_> {
 impl Copies {
     fn begin(&self, id: &SnapshotId) -> Going<'_> {
         let progress = Arc::<Progress>::default();
-        let mut going = self.going.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut going = self.going.lock();
         going.insert(id.clone(), Arc::clone(&progress));
         Going(self, id.clone(), progress)
     }
 
     fn turn(&self, what: &str) -> Arc<Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(what.to_owned()).or_default())
     }
@@ -75,7 +76,7 @@ impl ProcessDriver {
         let progress = Arc::clone(&going.2);
         let turn = self.copies.turn(id.as_str());
         blocking(move || {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = turn.lock();
             restore(&folder, &all, &home, &progress)
         })
         .await
@@ -95,7 +96,7 @@ impl Snapshots for ProcessDriver {
             let (progress, turn) = (Arc::clone(&going.2), self.copies.turn(id.as_str()));
             let id = id.clone();
             blocking(move || {
-                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let _turn = turn.lock();
                 take(&folder, &all, &id, &progress)
             })
             .await
@@ -105,7 +106,7 @@ impl Snapshots for ProcessDriver {
     fn remove_snapshot<'a>(&'a self, id: &'a SnapshotId) -> Pending<'a, Result<(), DriverError>> {
         let (all, turn, id) = (self.snapshots(), self.copies.turn(id.as_str()), id.clone());
         Box::pin(blocking(move || {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _turn = turn.lock();
             let removed = all.join(format!("{REMOVED}{id}"));
             // First out of the way, so that it never looks like a whole one.
             for name in [format!("{MAKING}{id}"), id.to_string()] {
@@ -162,7 +163,6 @@ impl Snapshots for ProcessDriver {
 
     fn snapshot_progress(&self, id: &SnapshotId) -> Option<String> {
         let going = self.copies.going.lock();
-        let going = going.unwrap_or_else(PoisonError::into_inner);
         let bytes = going.get(id)?.bytes.load(Ordering::Relaxed);
         Some(format!("copied {} MiB of the home", bytes >> 20))
     }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::Place;
@@ -66,7 +66,7 @@ impl Codes {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(SecretHash, Code)>> {
         // A queue is whole after every method: a panic elsewhere breaks nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,29 +2,36 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use tokio_util::sync::CancellationToken;
+use parking_lot::Mutex;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Connection;
 use super::cut::{Cut, Due};
+use super::expected::{Asked, Wait};
 use super::pool::Upstream;
 use crate::activity::Visit;
 use crate::http::leftover;
 
 /// A request's body.
-#[derive(Debug)]
 pub(super) enum RequestBody {
     /// None.
     Empty,
     /// One that comes from the client.
-    Coming(Body, Progress),
+    Coming {
+        body: Body,
+        progress: Progress,
+        /// What it waits for before it is asked for.
+        wait: Option<Wait>,
+    },
 }
 
 /// Tells whether a request's body has been sent altogether, and takes what is left of one
@@ -36,6 +43,8 @@ pub(super) struct Progress(Option<Arc<Sending>>);
 struct Sending {
     complete: AtomicBool,
     rest: Mutex<Option<Body>>,
+    /// Of one that the client holds back.
+    asked: Option<Asked>,
 }
 
 impl Progress {
@@ -46,10 +55,16 @@ impl Progress {
             .is_none_or(|sending| sending.complete.load(Ordering::Acquire))
     }
 
+    /// Returns what asks for a body that the client still holds back.
+    pub(super) fn held_back(&self) -> Option<&Asked> {
+        let asked = self.0.as_ref().and_then(|sending| sending.asked.as_ref());
+        asked.filter(|asked| !asked.is_asked())
+    }
+
     /// Reads what is left of a body that nobody takes any more, within limits.
     pub(super) async fn discard_rest(self) {
         let rest = self.0.and_then(|sending| {
-            let mut rest = sending.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rest = sending.rest.lock();
             rest.take()
         });
         if let Some(rest) = rest {
@@ -65,20 +80,31 @@ impl Progress {
 
     fn leave(&self, rest: Body) {
         if let Some(sending) = &self.0 {
-            let mut place = sending.rest.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut place = sending.rest.lock();
             *place = Some(rest);
         }
     }
 }
 
 impl RequestBody {
-    /// Returns a body, and what tells how far it is.
-    pub(super) fn track(body: Body) -> (Self, Progress) {
+    /// Returns a body, and what tells how far it is. One that is to be `asked` for waits for
+    /// that as long as told.
+    pub(super) fn track(body: Body, asked: Option<(Asked, Duration)>) -> (Self, Progress) {
         if body.is_end_stream() {
             return (Self::Empty, Progress(None));
         }
-        let progress = Progress(Some(Arc::default()));
-        (Self::Coming(body, progress.clone()), progress)
+        let wait = asked.as_ref().map(|(asked, patience)| asked.wait(*patience));
+        let sending = Sending {
+            asked: asked.map(|(asked, _)| asked),
+            ..Sending::default()
+        };
+        let progress = Progress(Some(Arc::new(sending)));
+        let coming = Self::Coming {
+            body,
+            progress: progress.clone(),
+            wait,
+        };
+        (coming, progress)
     }
 
     /// Whether there is none.
@@ -89,7 +115,7 @@ impl RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Self::Coming(body, progress) = self
+        if let Self::Coming { body, progress, .. } = self
             && !progress.is_complete()
         {
             progress.leave(std::mem::take(body));
@@ -105,9 +131,18 @@ impl hyper::body::Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Self::Coming(body, progress) = self.get_mut() else {
+        let Self::Coming {
+            body,
+            progress,
+            wait,
+        } = self.get_mut()
+        else {
             return Poll::Ready(None);
         };
+        if let Some(asked) = wait {
+            ready!(asked.poll(cx));
+            *wait = None;
+        }
         let polled = Pin::new(&mut *body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(_))) if body.is_end_stream() => progress.complete(),
@@ -120,15 +155,21 @@ impl hyper::body::Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Coming(body, _) => body.is_end_stream(),
+            Self::Coming { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Coming(body, _) => body.size_hint(),
+            Self::Coming { body, .. } => body.size_hint(),
         }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody").finish_non_exhaustive()
     }
 }
 
@@ -156,16 +197,19 @@ pub(super) struct ResponseBody {
     due: Option<Due>,
     /// Ends in good order what would go on for ever.
     end: Option<Due>,
+    /// Tells that it is over, whoever drives the connection.
+    _over: Option<DropGuard>,
 }
 
 impl ResponseBody {
-    /// Returns a body that `cut` breaks off, and `end` ends as if the application had.
+    /// Returns a body that `cut` breaks off, and `end` ends as if the application had. Its end
+    /// drops `over`.
     pub(super) fn new(
         incoming: Incoming,
         connection: Option<Connection>,
         upstream: Arc<Upstream>,
         (cut, visit): (Cut, Option<Visit>),
-        end: Option<CancellationToken>,
+        (end, over): (Option<CancellationToken>, Option<DropGuard>),
     ) -> Self {
         let mut body = Self {
             _visit: visit,
@@ -175,6 +219,7 @@ impl ResponseBody {
             cut,
             due: None,
             end: end.map(|end| -> Due { Box::pin(end.cancelled_owned()) }),
+            _over: over,
         };
         if body.incoming.is_end_stream() {
             body.give_back();

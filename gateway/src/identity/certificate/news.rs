@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::identity::network_of;
+use parking_lot::Mutex;
 
 /// How long one stays told.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -24,7 +24,7 @@ impl News {
     /// Tells whether a refusal is worth to be told of, and takes it for told.
     pub(super) fn is_news(&self, serial: u64, client: IpAddr) -> bool {
         // It is whole after every statement: a panic elsewhere breaks nothing.
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock();
         told.retain(|_, at| at.elapsed() < PAUSE);
         let key = (serial, network_of(client));
         if told.contains_key(&key) || told.len() >= MAX_TOLD {
@@ -46,13 +46,13 @@ mod tests {
         assert!(news.is_news(1, here) && news.is_news(2, here) && news.is_news(1, there));
         assert!(!news.is_news(1, here));
         let before = Instant::now().checked_sub(PAUSE).unwrap();
-        for at in news.0.lock().unwrap().values_mut() {
+        for at in news.0.lock().values_mut() {
             *at = before;
         }
         assert!(news.is_news(1, here));
         for serial in (0..).take(2 * MAX_TOLD) {
             news.is_news(serial, here);
         }
-        assert_eq!(news.0.lock().unwrap().len(), MAX_TOLD);
+        assert_eq!(news.0.lock().len(), MAX_TOLD);
     }
 }

@@ -4,9 +4,8 @@
 //! what its agent announces goes through only where the client asked for it on that
 //! channel.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use devgate_protocol::Originator;
+use parking_lot::{Mutex, MutexGuard};
 use russh::ChannelMsg;
 
 use crate::identity::{SshAction, SshActions};
@@ -92,7 +91,7 @@ impl Asked {
     }
 
     fn lock(&self) -> MutexGuard<'_, Wanted> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wanted.lock()
     }
 }
 

@@ -1,7 +1,6 @@
 //! What homes and snapshots take up: it counts as disk of their owners.
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
 
 use super::count::Whose;
 use super::{Demand, Entry, Ledger, LimitReached, Wanted};
@@ -9,6 +8,7 @@ use crate::drivers::HomeSize;
 use crate::names::{UserId, WorkspaceId};
 use crate::workspaces::blueprint::TemplateUse;
 use crate::workspaces::state::Workspace;
+use parking_lot::MutexGuard;
 
 impl Ledger {
     /// Notes what a home takes up.
@@ -56,7 +56,7 @@ impl Ledger {
 
     fn expectations(&self) -> MutexGuard<'_, HashMap<TemplateUse, u64>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.lock()
     }
 
     /// Returns who has too much on disk since this was last asked.
@@ -75,7 +75,7 @@ impl Ledger {
             *used = used.saturating_add(self.snapshots(Whose::One(owner)));
             *used > limit
         });
-        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut over = self.over.lock();
         over.retain(|owner| owners.contains_key(owner));
         let new = owners.into_values();
         new.filter(|(workspace, _)| over.insert(workspace.owner.clone()))
@@ -121,8 +121,6 @@ impl Ledger {
 
     fn sums(&self) -> MutexGuard<'_, HashMap<UserId, u64>> {
         // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.snapshots.lock()
     }
 }

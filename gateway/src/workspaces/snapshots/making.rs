@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -88,7 +89,7 @@ impl Going {
 
     /// Returns what is held while a workspace is copied or changed.
     pub(in super::super) fn turn(&self, id: &WorkspaceId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(id.clone()).or_default())
     }
@@ -114,12 +115,12 @@ impl Going {
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<WorkspaceId, SnapshotId>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     fn busy(&self) -> MutexGuard<'_, HashMap<SnapshotId, watch::Sender<SnapshotState>>> {
         // A map is whole after every change: a panic elsewhere breaks nothing.
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+        self.busy.lock()
     }
 }
 

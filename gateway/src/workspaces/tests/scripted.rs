@@ -5,11 +5,11 @@ mod snapshots;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent};
 use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake, socket};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -124,7 +124,7 @@ impl Scripted {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap()
+        self.inner.lock()
     }
 
     pub(super) fn set_fault(&self, fault: Fault) {

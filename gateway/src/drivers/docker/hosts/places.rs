@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
+use parking_lot::MutexGuard;
 use tracing::{info, warn};
 
 use super::super::folder::Folder;
@@ -48,7 +48,7 @@ impl Places {
 impl DockerHosts {
     pub(super) fn places(&self) -> MutexGuard<'_, Places> {
         // A map is whole after every change: a panic elsewhere breaks nothing.
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock()
     }
 
     fn note(&self, id: &WorkspaceId) -> PathBuf {
