@@ -14,8 +14,11 @@ export const settings = join(home, ".local/share/code-server/User/settings.json"
 export const included = join(home, ".config/devgate/ssh");
 const handed = join(home, "handed-over.jsonl");
 
-/** Puts the extension into the workspace as a person does, from the gateway, beside a Remote-SSH. */
-export async function install(ada, me) {
+/**
+ * Puts the extension into the workspace as a person does, from the gateway, beside a Remote-SSH
+ * unless nobody has one.
+ */
+export async function install(ada, me, { remoteSsh = true } = {}) {
   const answer = await ada.context.request.get(`${url}/extension/devgate.vsix`);
   assert.equal(answer.headers()["content-type"], "application/vsix");
   writeFileSync(join(home, "devgate.vsix"), await answer.body());
@@ -28,7 +31,7 @@ export async function install(ada, me) {
   const extensions = join(home, ".local/share/code-server/extensions");
   mkdirSync(extensions, { recursive: true });
   const fixture = new URL("fixtures/remote-ssh", import.meta.url).pathname;
-  cpSync(fixture, join(extensions, "jeanp413.open-remote-ssh-0.0.49"), { recursive: true });
+  if (remoteSsh) cpSync(fixture, join(extensions, "jeanp413.open-remote-ssh-0.0.49"), { recursive: true });
   const shell = await ada.openTerminal(me.name, "default");
   // A login shell's PATH is its own.
   await shell.type(`${required("CODE_SERVER")} --install-extension ~/devgate.vsix && echo in-$((1 + 1))stalled`);

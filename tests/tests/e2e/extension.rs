@@ -54,6 +54,13 @@ mod browser {
     }
 
     #[test]
+    fn the_extension_opens_pages_copies_and_says_what_is_missing() {
+        let mut editor = editor("extension-opening", &[]);
+        // Every page is an editor that starts.
+        let _ = run(&mut editor.flow.node, b"", 2 * FLOW).ok();
+    }
+
+    #[test]
     fn the_extension_tells_servers_apart_creates_and_keeps_awake() {
         let second = Flow::prepare("extension-servers", &[]);
         let mut editor = editor("extension-servers", &[]);
