@@ -137,8 +137,8 @@ impl Prepared {
         info!(%ssh, %http, "ready");
         if let Some(path) = ready_file_path {
             let ready = Ready {
-                ssh: &running.server.ssh,
-                http: &running.server.http,
+                ssh: running.server.ssh,
+                http: running.server.http,
                 workspace: running.ground.as_ref().map(|ground| &ground.workspace),
                 pid: std::process::id(),
             };

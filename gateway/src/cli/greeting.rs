@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use super::output::printable;
@@ -14,7 +13,7 @@ use crate::server::{Ground, Running, public_host};
 pub(super) fn up(running: &Running, config: &Config) -> String {
     let server = running.server();
     match running.ground() {
-        Some(ground) => text(server, ground, &public_host(&server.ssh, config), &called()),
+        Some(ground) => text(server, ground, &public_host(server.ssh, config), &called()),
         None => serve(running),
     }
 }
@@ -61,7 +60,7 @@ fn name_of(own: &Path, search: &OsStr) -> String {
 }
 
 fn text(server: &Server, ground: &Ground, host: &str, called: &str) -> String {
-    let port = port_of(&server.ssh);
+    let port = server.ssh.port();
     let workspace = &ground.workspace;
     let data = printable(&server.data_dir.display().to_string());
     let (flag, known, url) = if port == 22 {
@@ -122,12 +121,6 @@ fn text(server: &Server, ground: &Ground, host: &str, called: &str) -> String {
     lines.concat()
 }
 
-fn port_of(address: &str) -> u16 {
-    address
-        .parse::<SocketAddr>()
-        .map_or(22, |address| address.port())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,8 +134,8 @@ mod tests {
             started: time::OffsetDateTime::UNIX_EPOCH,
             data_dir: "/d".into(),
             driver: DriverName::Process,
-            ssh: ssh.to_owned(),
-            http: "127.0.0.1:8443".to_owned(),
+            ssh: ssh.parse().unwrap(),
+            http: "127.0.0.1:8443".parse().unwrap(),
             url: "https://localhost:8443".to_owned(),
             ca_fingerprint: Some("SHA256:def".to_owned()),
             host_keys: vec![HostKey {

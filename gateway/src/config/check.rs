@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::docker::{is_image, is_mount_point, is_name, is_user};
+use super::docker::{is_image, is_name, is_user};
+use super::mounts::is_home;
 use super::{Config, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
-use crate::secrets::SecretName;
 use crate::sleep::InvalidSchedule;
 
 const DAY: u64 = 24 * 3600;
@@ -112,11 +112,6 @@ fn startup(config: &Config) -> Result<(), Finding> {
         );
         return Err(("startup.script", problem));
     }
-    for name in &startup.secrets {
-        if let Err(error) = name.parse::<SecretName>() {
-            return Err(("startup.secrets", error.to_string()));
-        }
-    }
     if startup.secrets.len() > MAX_SECRETS {
         let problem = format!("there are more than {MAX_SECRETS}: leave some out");
         return Err(("startup.secrets", problem));
@@ -166,11 +161,17 @@ fn docker(config: &Config) -> Result<(), Finding> {
         );
         return Err(("docker.user", problem));
     }
-    if !is_mount_point(&docker.home) {
+    if !is_home(&docker.home) {
         return finding(
             "docker.home",
             "write an absolute path where a volume can be mounted, as in \"/home/dev\"",
         );
+    }
+    for (number, mount) in docker.mounts.iter().enumerate() {
+        let before = docker.mounts.get(..number).unwrap_or_default();
+        if let Some(problem) = mount.taken(before, &docker.home) {
+            return Err(("docker.mounts", format!("{mount}: {problem}")));
+        }
     }
     for (key, path) in [
         ("docker.socket", Some(&docker.socket)),

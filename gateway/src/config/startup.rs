@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Period;
+use crate::secrets::SecretName;
 
 /// Name of the only step.
 const STEP: &str = "script";
@@ -19,7 +20,7 @@ pub struct StartupConfig {
     pub wait: bool,
     /// Names of the secrets that workspaces get as variables, where their owner or the
     /// installation has them. Default: none.
-    pub secrets: Vec<String>,
+    pub secrets: Vec<SecretName>,
 }
 
 impl Default for StartupConfig {
@@ -49,7 +50,7 @@ impl StartupConfig {
         });
         Startup {
             steps: step.into_iter().collect(),
-            secrets: self.secrets.clone(),
+            secrets: self.secrets.iter().map(SecretName::to_string).collect(),
             ..Startup::default()
         }
     }

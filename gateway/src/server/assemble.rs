@@ -27,7 +27,7 @@ use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::fingerprint::Fingerprint;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
-use crate::http::{self, Admission, HttpState, Limits, Readiness, Routes, Site};
+use crate::http::{self, Admission, HttpState, Limits, Live, Readiness, Routes, Site};
 use crate::identity::{
     Accounts, Approvals, Certificates, Identity, Lockout, LockoutOptions, Sessions, Times,
 };
@@ -136,8 +136,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         started: OffsetDateTime::now_utc(),
         data_dir: config.data_dir.clone(),
         driver: config.workspaces.driver,
-        ssh: local_address(&listener)?,
-        http: local_address(&https)?,
+        ssh: listener.local_addr().map_err(StartError::NoAddress)?,
+        http: https.local_addr().map_err(StartError::NoAddress)?,
         url: site.dashboard().to_string(),
         ca_fingerprint: web::own_ca(&config, &authority)
             .and_then(|pem| Fingerprint::of(&pem))
@@ -188,6 +188,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let house = web::keep_house(store.clone(), given, stop.child_token());
     part(&mut parts, "the housekeeping", house);
 
+    let live = Live::new(stop.child_token());
+    part(&mut parts, "what is followed", live.clone().run());
     let readiness = Readiness::default();
     let sessions_for_browsers = sessions.clone();
     let api = Api::new(api::Parts {
@@ -206,8 +208,9 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         vault: vault.clone(),
         site: site.clone(),
         server: server.clone(),
-        ssh: web::ssh_address(&server.ssh, &config),
+        ssh: web::ssh_address(server.ssh, &config),
         entrance,
+        live: live.clone(),
         stop: stop.child_token(),
     });
     let needs = browser::Needs {
@@ -215,6 +218,7 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
         sessions: sessions_for_browsers,
         store: store.clone(),
         workspaces: workspaces.clone(),
+        live,
     };
     let (apps, others, proxy) = browser::start(&folder, needs, &stop, &mut parts).await?;
     let router = http::router(HttpState {
@@ -283,10 +287,8 @@ async fn vault(
 ) -> Result<Vault, StartError> {
     let path = folder.join("certs");
     let seal = spawn_blocking(move || Seal::open(&path)).await??;
-    // The configuration was checked: they are names.
-    let names = config.startup.secrets.iter();
-    let wanted = names.filter_map(|name| name.parse().ok());
-    let wanted = wanted.map(Wanted::as_variable).collect();
+    let names = config.startup.secrets.iter().cloned();
+    let wanted = names.map(Wanted::as_variable).collect();
     Ok(Vault::new(store.clone(), seal, wanted, Some(address)))
 }
 
@@ -344,11 +346,6 @@ pub(super) fn part(
         run.await;
         name
     });
-}
-
-fn local_address(listener: &TcpListener) -> Result<String, StartError> {
-    let address = listener.local_addr().map_err(StartError::NoAddress)?;
-    Ok(address.to_string())
 }
 
 fn lifecycle(config: &Config) -> LifecycleOptions {

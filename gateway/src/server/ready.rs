@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,9 +14,9 @@ use crate::names::WorkspaceName;
 #[derive(Debug, Serialize)]
 pub(super) struct Ready<'a> {
     /// Where SSH connections are taken, `host:port`.
-    pub(super) ssh: &'a str,
+    pub(super) ssh: SocketAddr,
     /// Where HTTPS connections are taken, `host:port`.
-    pub(super) http: &'a str,
+    pub(super) http: SocketAddr,
     /// The workspace that was asked for, or the one to begin with.
     pub(super) workspace: Option<&'a WorkspaceName>,
     /// The server's process id.
@@ -81,8 +82,8 @@ mod tests {
         assert!(!path.exists());
         let name = "api".parse().unwrap();
         let ready = Ready {
-            ssh: "127.0.0.1:2222",
-            http: "127.0.0.1:8443",
+            ssh: "127.0.0.1:2222".parse().unwrap(),
+            http: "127.0.0.1:8443".parse().unwrap(),
             workspace: Some(&name),
             pid: 7,
         };

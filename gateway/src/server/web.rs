@@ -114,24 +114,20 @@ async fn clean(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Returns host and port by which people reach the SSH server.
-pub(super) fn ssh_address(ssh: &str, config: &Config) -> (String, u16) {
-    let port = ssh
-        .parse::<SocketAddr>()
-        .map_or(22, |address| address.port());
-    (public_host(ssh, config), port)
+pub(super) fn ssh_address(ssh: SocketAddr, config: &Config) -> (String, u16) {
+    (public_host(ssh, config), ssh.port())
 }
 
 /// Returns the name or address by which people reach the server.
-pub fn public_host(ssh: &str, config: &Config) -> String {
+pub fn public_host(ssh: SocketAddr, config: &Config) -> String {
     if let Some(name) = config.http.names.first() {
         return name.clone();
     }
-    match ssh.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_unspecified() => nix::unistd::gethostname()
-            .ok()
-            .and_then(|name| name.into_string().ok())
-            .unwrap_or_else(|| "localhost".to_owned()),
-        Ok(address) => address.ip().to_string(),
-        Err(_) => "localhost".to_owned(),
+    if !ssh.ip().is_unspecified() {
+        return ssh.ip().to_string();
     }
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
 }

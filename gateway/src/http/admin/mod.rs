@@ -17,6 +17,7 @@ pub mod wire;
 mod workspaces;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,9 +100,9 @@ pub struct Server {
     /// What its workspaces are.
     pub driver: DriverName,
     /// Where it takes SSH connections.
-    pub ssh: String,
+    pub ssh: SocketAddr,
     /// Where it takes HTTPS connections.
-    pub http: String,
+    pub http: SocketAddr,
     /// Where people find the dashboard.
     pub url: String,
     /// What the authority of its certificate hashes to, where that is its own.
@@ -263,8 +264,8 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<ServerStat
         started: admin.server.started,
         data_dir: admin.server.data_dir.clone(),
         driver: Some(admin.server.driver),
-        ssh: admin.server.ssh.clone(),
-        http: admin.server.http.clone(),
+        ssh: admin.server.ssh.to_string(),
+        http: admin.server.http.to_string(),
         ca_fingerprint: admin.server.ca_fingerprint.clone(),
         host_keys: admin.server.host_keys.clone(),
         users: admin.store.users().await?.len(),

@@ -105,7 +105,7 @@ pub(super) async fn server(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: api.server.started,
         uptime_seconds: u64::try_from(uptime.whole_seconds()).unwrap_or_default(),
-        ssh_address: api.server.ssh.clone(),
+        ssh_address: api.server.ssh.to_string(),
         http_url: api.site.dashboard().to_string(),
         host_keys: api.server.host_keys.clone(),
         users: count(api.store.users().await?.len()),
