@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal;
+use signal_hook::low_level::emulate_default_handler;
+
 use super::output;
 use crate::config::ConfigError;
 use crate::http::problem::Problem;
@@ -20,6 +23,9 @@ Exit codes:
   5  it took too long; what was asked for goes on
   6  a limit is reached
   7  nobody is signed in, or it isn't allowed";
+
+/// What a signal's number is added to, as shells show it.
+const SIGNALLED: u8 = 128;
 
 /// Kinds of failure, as far as scripts tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub enum Kind {
     Silent,
     /// What was run ended so.
     Ended(u8),
+    /// A signal ended it.
+    Signalled(Signal),
 }
 
 /// A command that failed.
@@ -65,6 +73,11 @@ impl Failure {
         Self::new(Kind::Ended(code), why.unwrap_or_default())
     }
 
+    /// Returns that a signal ended the command, and what of it is left.
+    pub(super) fn signalled(signal: Signal, message: &str) -> Self {
+        Self::new(Kind::Signalled(signal), message)
+    }
+
     /// Returns the same with another exit code.
     pub(super) fn ending_with(mut self, code: u8) -> Self {
         self.kind = Kind::Ended(code);
@@ -76,7 +89,8 @@ impl Failure {
         self.kind
     }
 
-    /// Says it on stderr and returns the exit code.
+    /// Says it on stderr and returns the exit code. Where a signal ended the command it doesn't
+    /// return: a shell goes on with its loop after a program that took Ctrl-C for itself.
     pub fn report(&self) -> ExitCode {
         let code = match self.kind {
             Kind::Silent => return ExitCode::SUCCESS,
@@ -88,9 +102,16 @@ impl Failure {
             Kind::Limit => 6,
             Kind::Denied => 7,
             Kind::Ended(code) => code,
+            Kind::Signalled(signal) => {
+                u8::try_from(signal as i32).map_or(1, |number| SIGNALLED + number)
+            }
         };
         if !self.message.is_empty() {
             output::note(&format!("devgate: {}", self.message));
+        }
+        if let Kind::Signalled(signal) = self.kind {
+            // Where that doesn't end it, its exit code says the same.
+            let _ = emulate_default_handler(signal as i32);
         }
         ExitCode::from(code)
     }

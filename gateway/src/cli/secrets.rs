@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use devgate_protocol::Secret;
+use nix::sys::signal::Signal;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
@@ -21,9 +22,6 @@ use crate::secrets::{MAX_VALUE, SecretName};
 
 /// What Ctrl-C sends.
 const ETX: u8 = 3;
-
-/// The exit code of what Ctrl-C ends, as shells show it.
-const INTERRUPTED: u8 = 130;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -155,9 +153,7 @@ fn value(name: &SecretName, file: Option<&Path>) -> Result<Secret<String>, Failu
         None => bounded(io::stdin().lock()),
     };
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::Interrupted => {
-            Failure::ended(INTERRUPTED, Some("nothing was set".to_owned()))
-        }
+        io::ErrorKind::Interrupted => Failure::signalled(Signal::SIGINT, "nothing was set"),
         _ => Failure::new(Kind::Usage, format!("cannot read {source}: {error}")),
     };
     let mut text = read.map_err(failed)?;

@@ -5,6 +5,7 @@
 //! place. Nothing has its name before it is whole.
 
 mod down;
+mod interrupted;
 mod local;
 mod outcome;
 mod part;
@@ -19,19 +20,16 @@ mod within;
 use std::path::Path;
 
 use clap::Args;
-use tokio::signal::ctrl_c;
 
 use super::client::{Client, Inside};
 use super::failure::{Failure, Kind};
 use super::output::{self, Format};
 use super::ready::ready;
 use crate::identity::Target;
+use interrupted::interrupted;
 use outcome::{Copied, Trouble};
 use place::Place;
 use progress::Progress;
-
-/// What it ends with where somebody interrupts it, as in a shell.
-const INTERRUPTED: u8 = 130;
 
 /// What is to be done, and what comes of it.
 type Job<'a> = (Folders, &'a Progress, &'a mut Copied);
@@ -72,7 +70,7 @@ pub(super) async fn run(client: &mut Client, command: Cp) -> Result<(), Failure>
     let all = copy_all(client, (&places, &to), (folders, &progress, &mut copied));
     let ended = tokio::select! {
         ended = all => ended,
-        _ = ctrl_c() => Err((to.to_string(), interrupted())),
+        failure = interrupted() => Err((to.to_string(), failure)),
     };
     drop(progress);
     for skipped in &copied.skipped {
@@ -152,12 +150,6 @@ async fn copy(
             Err(Failure::new(Kind::Usage, message).into())
         }
     }
-}
-
-fn interrupted() -> Failure {
-    let message = "interrupted; what came of a large file is kept: the same command goes on \
-                   with it";
-    Failure::ended(INTERRUPTED, Some(message.to_owned()))
 }
 
 /// Tells whether what is copied goes where the command says what it did.
