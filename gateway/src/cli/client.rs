@@ -6,11 +6,13 @@
 mod authority;
 mod files;
 mod inside;
+mod proxy;
 mod remote;
 mod rest;
 mod socket;
 mod trust;
 mod wait;
+mod way;
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,9 +34,11 @@ use crate::names::UserName;
 pub(super) use authority::{only, read as read_authority};
 pub(super) use files::{Content, Count, Entry, EntryKind, Made, Over};
 pub(super) use inside::{Inside, Messages as RemoteMessages};
+pub(super) use proxy::{Proxy, Stopped};
 pub(super) use remote::{Remote, Socket as RemoteSocket, Unanswered};
 pub(super) use rest::{Pieces, Rest, explain};
 pub(super) use trust::{Trust, refused as certificate_refused};
+pub(super) use way::Stream;
 
 use socket::Socket;
 

@@ -1,10 +1,5 @@
 //! The way to a server elsewhere: its HTTPS port, with a token.
 
-use std::io;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use devgate_protocol::Secret;
 use devgate_protocol::websocket::{Side, WebSocketBytes, accept_key, new_key};
@@ -14,41 +9,26 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig};
 use serde_json::Value;
-use socket2::TcpKeepalive;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::authority::MAX_AUTHORITY;
-use super::trust::{self, Trust};
+use super::proxy::Proxy;
+use super::trust::Trust;
 use super::wait::Wait;
-use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_ANSWER, bytes, refused, request};
+use super::way::Way;
+use super::{ANSWER_TIMEOUT, MAX_ANSWER, bytes, refused, request};
 use crate::cli::failure::{Failure, Kind};
+use crate::http::Origin;
 use crate::http::problem::Problem;
-use crate::http::{Origin, Scheme};
-
-/// How long a connection is silent before it is looked whether the server is there.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// How often it is looked then.
-const PROBE: Duration = Duration::from_secs(10);
-
-/// How many looks in vain end it.
-const PROBES: u32 = 3;
 
 /// A WebSocket to a server, as bytes.
 pub(in crate::cli) type Socket = WebSocketBytes<TokioIo<Upgraded>>;
 
 /// Asks one server elsewhere.
 pub(in crate::cli) struct Remote {
-    origin: Origin,
-    /// Absent where it speaks plain HTTP.
-    tls: Option<Arc<ClientConfig>>,
+    way: Way,
     token: Option<Secret<String>>,
     /// Largest answer that is read, in bytes.
     most: usize,
@@ -85,26 +65,15 @@ impl Remote {
     /// Returns the way to a server.
     ///
     /// # Errors
-    /// For one that would be asked in the clear over a network.
+    /// For one that would be asked in the clear over a network, or through a proxy that can't be
+    /// used.
     pub(in crate::cli) fn new(
         origin: Origin,
         trust: &Trust,
         token: Option<Secret<String>>,
     ) -> Result<Self, Failure> {
-        let tls = match origin.scheme() {
-            Scheme::Https => Some(trust.config()?),
-            Scheme::Http if is_here(origin.host()) => None,
-            Scheme::Http => {
-                let message = format!(
-                    "{origin} would be asked in the clear, your token included: write \
-                     https:// instead"
-                );
-                return Err(Failure::new(Kind::Usage, message));
-            }
-        };
         Ok(Self {
-            origin,
-            tls,
+            way: Way::new(origin, trust)?,
             token,
             // Whoever it is, it is asked for its authority alone.
             most: match trust {
@@ -119,8 +88,7 @@ impl Remote {
     /// Returns another way to the same server, with connections of its own.
     pub(in crate::cli) fn another(&self) -> Self {
         Self {
-            origin: self.origin.clone(),
-            tls: self.tls.clone(),
+            way: self.way.clone(),
             token: self.token.clone(),
             most: self.most,
             sender: None,
@@ -129,7 +97,12 @@ impl Remote {
     }
 
     pub(in crate::cli) fn origin(&self) -> &Origin {
-        &self.origin
+        self.way.origin()
+    }
+
+    /// Returns what it is reached through.
+    pub(in crate::cli) fn proxy(&self) -> Option<&Proxy> {
+        self.way.proxy()
     }
 
     /// Shows a token from now on.
@@ -162,7 +135,7 @@ impl Remote {
 
     /// Asks for something, and returns the head of the answer, whatever that says.
     pub(in crate::cli) async fn headers(&mut self, path: &str) -> Result<HeaderMap, Unanswered> {
-        let request = request(Method::GET, path, &self.origin.authority(), None)?;
+        let request = request(Method::GET, path, &self.origin().authority(), None)?;
         let mut sender = self.connect().await?;
         let answer = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
         let answer = answer.map_err(|_| self.silent())?;
@@ -182,7 +155,7 @@ impl Remote {
         path: &str,
     ) -> Result<TokioIo<Upgraded>, Unanswered> {
         let key = new_key();
-        let mut request = request(Method::GET, path, &self.origin.authority(), None)?;
+        let mut request = request(Method::GET, path, &self.origin().authority(), None)?;
         self.identify(&mut request)?;
         let headers = request.headers_mut();
         for (name, value) in [
@@ -208,7 +181,7 @@ impl Remote {
         if accepted.is_none_or(|value| value != accept_key(key.as_bytes()).as_str()) {
             let message = format!(
                 "{} answers no WebSocket: a proxy in between may not let any through",
-                self.origin
+                self.origin()
             );
             return Err(Failure::new(Kind::Unreachable, message).into());
         }
@@ -238,7 +211,7 @@ impl Remote {
         accept: &'static str,
     ) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>), Unanswered> {
         let make = |remote: &Self| {
-            let mut request = request(method.clone(), path, &remote.origin.authority(), body)?;
+            let mut request = request(method.clone(), path, &remote.origin().authority(), body)?;
             let headers = request.headers_mut();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             Ok(request)
@@ -257,7 +230,7 @@ impl Remote {
         wait: Wait,
     ) -> Result<Response<Incoming>, Unanswered> {
         let make = |remote: &Self| {
-            let mut request = request(method.clone(), path, &remote.origin.authority(), None)?;
+            let mut request = request(method.clone(), path, &remote.origin().authority(), None)?;
             *request.body_mut() = Full::new(body.clone());
             let headers = request.headers_mut();
             headers.remove(header::CONTENT_TYPE);
@@ -304,9 +277,7 @@ impl Remote {
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, Unanswered> {
-        let stream = timeout(CONNECT_TIMEOUT, self.dial()).await;
-        let stream = stream.map_err(|_| self.silent())?;
-        let stream = stream.map_err(|error| self.unreachable(&error))?;
+        let stream = self.way.connect().await?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| self.broken(&error))?;
         self.connections.spawn(async move {
@@ -316,78 +287,13 @@ impl Remote {
         Ok(sender)
     }
 
-    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
-        let host = bare(self.origin.host());
-        let tcp = TcpStream::connect((host, self.origin.port())).await?;
-        tcp.set_nodelay(true)?;
-        // What waits for the next word for hours has to notice that nobody is there any more.
-        socket2::SockRef::from(&tcp).set_tcp_keepalive(&keep_alive())?;
-        let Some(tls) = &self.tls else {
-            return Ok(Box::new(tcp));
-        };
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let tls = TlsConnector::from(Arc::clone(tls))
-            .connect(name, tcp)
-            .await?;
-        Ok(Box::new(tls))
-    }
-
-    fn unreachable(&self, error: &io::Error) -> Unanswered {
-        let origin = &self.origin;
-        let Some(why) = trust::refused(error) else {
-            let message = format!(
-                "cannot reach {origin}: {error}; check the address, and that the server listens \
-                 for other machines (--http-listen)"
-            );
-            return Failure::new(Kind::Unreachable, message).into();
-        };
-        let next = match why {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "name its authority with `devgate login --ca FILE`, or by the fingerprint that \
-                 `devgate status` shows on the server with --fingerprint"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "write the address as the server's configuration has it (http.names)"
-            }
-            _ => "compare the clocks of both machines, and look at the server's log",
-        };
-        let message = format!("the certificate of {origin} is not trusted ({why}): {next}");
-        let failure = Failure::new(Kind::Unreachable, message);
-        match why {
-            CertificateError::UnknownIssuer => Unanswered::Untrusted(failure),
-            CertificateError::BadSignature => Unanswered::Mistaken(failure),
-            _ => Unanswered::Failed(failure),
-        }
-    }
-
     fn silent(&self) -> Failure {
-        let message = format!("{} doesn't answer", self.origin);
+        let message = format!("{} doesn't answer", self.origin());
         Failure::new(Kind::Unreachable, message)
     }
 
     fn broken(&self, error: &hyper::Error) -> Failure {
-        let message = format!("the connection to {} broke: {error}", self.origin);
+        let message = format!("the connection to {} broke: {error}", self.origin());
         Failure::new(Kind::Unreachable, message)
     }
-}
-
-fn keep_alive() -> TcpKeepalive {
-    TcpKeepalive::new()
-        .with_time(SILENCE)
-        .with_interval(PROBE)
-        .with_retries(PROBES)
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Returns a host without the brackets of an IPv6 address.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-fn is_here(host: &str) -> bool {
-    let host = bare(host);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -1,6 +1,5 @@
 //! Names, ports, TLS and clocks.
 
-use std::env;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::finding::Findings;
-use crate::cli::client::{Remote, Trust, certificate_refused};
+use crate::cli::client::{Proxy, Remote, Stopped, Stream, Trust, certificate_refused};
 use crate::cli::contexts::Context;
 use crate::http::{Origin, Scheme};
 
@@ -27,8 +26,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const APART: time::Duration = time::Duration::seconds(30);
 const TOO_FAR: time::Duration = time::Duration::minutes(5);
 
-/// Looks at the way to the server's HTTPS port; returns whether it leads there.
-pub(super) async fn look(origin: &Origin, context: &Context, findings: &mut Findings) -> bool {
+/// Looks at the way to the server's HTTPS port; returns whether it leads there. `proxy` is what
+/// it goes through.
+pub(super) async fn look(
+    origin: &Origin,
+    context: &Context,
+    proxy: Option<&Proxy>,
+    findings: &mut Findings,
+) -> bool {
+    if let Some(proxy) = proxy {
+        return match through(proxy, origin, findings).await {
+            Some(stream) => tls(origin, context, stream, findings).await,
+            None => false,
+        };
+    }
     let Some(addresses) = resolve(origin, findings).await else {
         return false;
     };
@@ -40,6 +51,39 @@ pub(super) async fn look(origin: &Origin, context: &Context, findings: &mut Find
         return true;
     }
     tls(origin, context, tcp, findings).await
+}
+
+/// Goes through a proxy, which looks the server's name up itself.
+async fn through(
+    proxy: &Proxy,
+    origin: &Origin,
+    findings: &mut Findings,
+) -> Option<Box<dyn Stream>> {
+    let late = || Stopped {
+        detail: format!("{proxy} doesn't answer"),
+        remedy: "see that it runs, and that no firewall is in between".to_owned(),
+    };
+    let reached = timeout(PATIENCE, proxy.reach()).await;
+    let reached = match reached.unwrap_or_else(|_| Err(late())) {
+        Ok(reached) => reached,
+        Err(stopped) => {
+            findings.failed("proxy", stopped.detail, stopped.remedy);
+            return None;
+        }
+    };
+    findings.ok("proxy", format!("{proxy} takes connections"));
+    let there = timeout(PATIENCE, proxy.through(reached, origin)).await;
+    match there.unwrap_or_else(|_| Err(late())) {
+        Ok(stream) => {
+            let authority = origin.authority();
+            findings.ok("port", format!("the proxy leads to {authority}"));
+            Some(stream)
+        }
+        Err(stopped) => {
+            findings.failed("port", stopped.detail, stopped.remedy);
+            None
+        }
+    }
 }
 
 /// Returns a host without the brackets of an IPv6 address.
@@ -89,16 +133,9 @@ async fn connect(
             Err(error) => last = error,
         }
     }
-    let remedy = match proxy() {
-        Some(variable) => format!(
-            "{variable} is set here, and devgate connects directly: have the network let \
-             {} through, or use a machine that may",
-            origin.authority()
-        ),
-        None => "see that the server runs, that it listens for other machines (http.listen), and \
-                 that no firewall is in between"
-            .to_owned(),
-    };
+    let remedy = "see that the server runs, that it listens for other machines (http.listen), and \
+                  that no firewall is in between; where only a proxy leads out, name it in \
+                  HTTPS_PROXY";
     let detail = format!("{} doesn't take connections: {last}", origin.authority());
     findings.failed("port", detail, remedy);
     None
@@ -110,21 +147,23 @@ pub(super) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     dialled.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "nobody answers"))?
 }
 
-/// Returns the variable that names a proxy here.
-fn proxy() -> Option<&'static str> {
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    names.into_iter().find(set)
-}
-
 /// Shakes hands as `host`.
-pub(super) async fn shake(config: Arc<ClientConfig>, host: &str, tcp: TcpStream) -> io::Result<()> {
+pub(super) async fn shake(
+    config: Arc<ClientConfig>,
+    host: &str,
+    stream: impl Stream,
+) -> io::Result<()> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let shaken = timeout(PATIENCE, TlsConnector::from(config).connect(name, tcp)).await;
+    let shaken = timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await;
     shaken.map_err(io::Error::from)?.map(drop)
 }
 
-async fn tls(origin: &Origin, context: &Context, tcp: TcpStream, findings: &mut Findings) -> bool {
+async fn tls(
+    origin: &Origin,
+    context: &Context,
+    stream: impl Stream,
+    findings: &mut Findings,
+) -> bool {
     let config = match context.trust().config() {
         Ok(config) => config,
         Err(failure) => {
@@ -134,7 +173,7 @@ async fn tls(origin: &Origin, context: &Context, tcp: TcpStream, findings: &mut 
         }
     };
     let host = bare(origin.host());
-    let Err(error) = shake(config, host, tcp).await else {
+    let Err(error) = shake(config, host, stream).await else {
         let whose = match context.ca {
             Some(_) => "the authority that was pinned",
             None => "an authority that this machine trusts",

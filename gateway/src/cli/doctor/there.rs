@@ -31,7 +31,8 @@ pub(super) async fn look(
             return findings.failed("address", failure.to_string(), remedy);
         }
     };
-    if !network::look(&origin, context, findings).await {
+    let proxy = remote.proxy().cloned();
+    if !network::look(&origin, context, proxy.as_ref(), findings).await {
         return;
     }
     match remote.headers("/ca").await {
@@ -51,8 +52,16 @@ pub(super) async fn look(
     };
     let chosen = workspace::choose(&mut rest, target, findings).await;
     websocket(&mut rest, chosen.as_ref(), findings).await;
-    ssh::look(&connection, Some((&origin, name)), findings).await;
-    wildcard::look_there(&connection, context, chosen.as_ref(), findings).await;
+    if let Some(proxy) = &proxy {
+        let detail = format!("browsers go by way of {proxy}, or as they are set");
+        findings.skipped(wildcard::CHECK, detail);
+        let detail = "SSH goes over the HTTPS port (`devgate ssh`, `devgate config-ssh`), as the \
+                      proxy carries that";
+        findings.skipped(ssh::CHECK, detail);
+    } else {
+        ssh::look(&connection, Some((&origin, name)), findings).await;
+        wildcard::look_there(&connection, context, chosen.as_ref(), findings).await;
+    }
     if let Some(chosen) = &chosen {
         workspace::editor(&mut rest, chosen, findings).await;
     }

@@ -12,7 +12,8 @@ use crate::config::{Applications, Config};
 use crate::http::Origin;
 use crate::http::api::wire::{ApplicationsBy, Connection, Workspace};
 
-const CHECK: &str = "wildcard-dns";
+/// What this looks at.
+pub(super) const CHECK: &str = "wildcard-dns";
 
 /// The port of a server whose address names none.
 const HTTPS: u16 = 443;
