@@ -39,11 +39,30 @@ impl Sdk {
                 python
             }
         };
+        command.args(args);
+        tell(&mut command, target, api);
         command
-            .args(args)
-            .env("DEVGATE_URL", api.origin())
-            .env("DEVGATE_TOKEN", api.token())
-            .env("DEVGATE_CA", target.gateway().data().join("certs/ca.pem"));
+    }
+
+    /// Returns what runs the text of a program with its package as it is installed.
+    #[track_caller]
+    pub fn program(self, target: &Target, api: &Api, text: &str) -> Command {
+        let installed = self.installed();
+        let mut command = match self {
+            Self::TypeScript => {
+                let mut node = plain("node");
+                node.args(["--input-type=module", "-e", text]);
+                node
+            }
+            Self::Python => {
+                let mut python = Command::new(installed.join("venv/bin/python"));
+                python.env_remove("PYTHONPATH").args(["-c", text]);
+                python
+            }
+        };
+        // Node looks for the package from here.
+        command.current_dir(installed);
+        tell(&mut command, target, api);
         command
     }
 
@@ -155,6 +174,14 @@ impl Sdk {
             .env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
+}
+
+/// Tells a program where the gateway is.
+fn tell(command: &mut Command, target: &Target, api: &Api) {
+    command
+        .env("DEVGATE_URL", api.origin())
+        .env("DEVGATE_TOKEN", api.token())
+        .env("DEVGATE_CA", target.gateway().data().join("certs/ca.pem"));
 }
 
 #[track_caller]

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 from conftest import ENTRY, WORKSPACE, Asked, Server
+from test_streams import PROCESS, socket_server
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.sync.server import ServerConnection
 
 import devgate._async.transport as async_transport
 import devgate._sync.transport as sync_transport
 from devgate import AsyncDevgate, ConnectionFailed, Devgate, DevgateError, Retry, Unavailable
 from devgate._async.files import AsyncFiles
+from devgate._async.processes import AsyncProcesses
 from devgate._sync.files import Files
+from devgate._sync.processes import Processes
 
 QUICK = Retry(first_pause=0.001, longest_pause=0.01)
 
@@ -65,6 +75,96 @@ def test_a_pause_is_cancelled(serving: Callable[..., Server]) -> None:
                 await asyncio.wait_for(devgate.workspaces.get("w"), 0.2)
 
     asyncio.run(main(serving(Asked.cut).url))
+
+
+REFUSED = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+STARTED = json.dumps({"started": PROCESS})
+
+
+class Sockets:
+    """A server of WebSockets that isn't there when many come, and then is for one."""
+
+    def __init__(self, refusal: bytes) -> None:
+        self.refusal = refusal
+        self.tries = 0
+        self.asked: list[str] = []
+        self.said: list[Any] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.tries += 1
+                if self.tries % (MANY + 1):
+                    connection.recv(65536)
+                    connection.sendall(self.refusal)
+                    connection.close()
+                else:
+                    threading.Thread(target=self.follow, args=(connection,), daemon=True).start()
+
+    def follow(self, connection: socket.socket) -> None:
+        protocol = ServerProtocol()
+        with connection:
+            while data := connection.recv(65536):
+                protocol.receive_data(data)
+                for event in protocol.events_received():
+                    if isinstance(event, Request):
+                        protocol.send_response(protocol.accept(event))
+                        self.asked.append(event.path)
+                        if "attach" in event.path and len(self.asked) == 3:
+                            protocol.send_text(STARTED.encode())
+                    elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                        self.said.append(json.loads(event.data))
+                        protocol.send_text(STARTED.encode())
+                for part in protocol.data_to_send():
+                    connection.sendall(part)
+                if len(self.asked) == 2:
+                    return  # before it said what it follows
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@pytest.mark.parametrize("refusal", [b"", REFUSED])
+def test_a_program_is_run_and_followed_as_soon_as_the_server_is_there_again(
+    refusal: bytes, kind: str
+) -> None:
+    server = Sockets(refusal)
+
+    async def main() -> None:
+        async with AsyncDevgate(server.url, "t", retry=QUICK) as devgate:
+            processes = AsyncProcesses(devgate._transport, "w")
+            assert (await processes.run(script="make")).process.id == "p"
+            assert (await processes.attach("p", stdout_from=7)).process.id == "p"
+
+    with closing(server.listener):
+        if kind == "async":
+            asyncio.run(main())
+        else:
+            with Devgate(server.url, "t", retry=QUICK) as devgate:
+                processes = Processes(devgate._transport, "w")
+                assert processes.run(script="make").process.id == "p"
+                assert processes.attach("p", stdout_from=7).process.id == "p"
+    assert server.tries == 3 * (MANY + 1)
+    path = "/api/v1/workspaces/w/processes"
+    attach = f"{path}/p/attach?stdout_from=7&stderr_from=0"
+    assert server.asked == [f"{path}/run", attach, attach]
+    assert server.said == [{"script": "make", "detach": False}]
+
+
+def test_what_may_have_been_started_is_not_run_again() -> None:
+    heard = []
+
+    def handler(socket: ServerConnection) -> None:
+        heard.append(socket.recv())
+        socket.socket.shutdown(2)
+
+    with socket_server(handler) as url, Devgate(url, "dgt_secret", retry=QUICK) as devgate:
+        with pytest.raises(ConnectionFailed):
+            Processes(devgate._transport, "w").run(script="make")
+    assert len(heard) == 1
 
 
 class Restarting:

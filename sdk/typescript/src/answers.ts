@@ -73,3 +73,12 @@ async function whole<T>(reading: Promise<T> | T, signal?: AbortSignal): Promise<
     throw without(ConnectionFailed, "cut-off", detail, undefined, error);
   }
 }
+
+/** Reads JSON that may be none. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

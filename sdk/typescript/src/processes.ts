@@ -7,7 +7,8 @@ import { answered, type Api } from "./api.js";
 import { ConnectionFailed, errorOf, problemOf, without } from "./errors.js";
 import { bodyOf, gone, jsonOf } from "./answers.js";
 import { IDLE } from "./lines.js";
-import { withResolvers, type Body, type Transport } from "./transport.js";
+import { withResolvers } from "./socket.js";
+import type { Body, Transport } from "./transport.js";
 import type {
   CallOptions,
   Process,
@@ -63,8 +64,9 @@ export class Processes {
   ): Promise<Run> {
     const query = { stdout_from: options.stdoutFrom, stderr_from: options.stderrFrom };
     const path = this.#path(`/${encodeURIComponent(process)}/attach`);
-    const socket = await this.#transport.socket(path, query, options.signal);
-    return Run.begin(socket, options);
+    const begin = async (): Promise<Run> =>
+      Run.begin(await this.#transport.socket(path, query, options.signal), options);
+    return this.#transport.repeated(begin, options.signal);
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { ConnectionFailed, type DevgateError } from "./errors.js";
+import { ConnectionFailed, DevgateError, TimedOut } from "./errors.js";
 
 /** How failures that pass are met. */
 export interface RetryOptions {
@@ -120,6 +120,12 @@ function lasts(failure: DevgateError): boolean {
 /** Whether an answer may be another one the next time. */
 export function passes(status: number): boolean {
   return PASSING.has(status);
+}
+
+/** Whether what failed can go well when it is tried again. */
+export function mayPass(error: unknown): error is DevgateError {
+  const unanswered = error instanceof ConnectionFailed || error instanceof TimedOut;
+  return unanswered || (error instanceof DevgateError && passes(error.status));
 }
 
 /**

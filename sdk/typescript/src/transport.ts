@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 
 import { Agent, fetch, Headers, type Request, type Response } from "undici";
-import WebSocket from "ws";
+import type WebSocket from "ws";
 
 import { lookup, mayHaveToken, originOf } from "./address.js";
-import { jsonOf, textOf } from "./answers.js";
+import { jsonOf, parsed, textOf } from "./answers.js";
 import {
   ConnectionFailed,
   DevgateError,
@@ -17,7 +17,16 @@ import {
   type Asked,
 } from "./errors.js";
 import { encoded } from "./path.js";
-import { milliseconds, passes, repeatable, Retry, unsent, type RetryOptions } from "./retry.js";
+import {
+  mayPass,
+  milliseconds,
+  passes,
+  repeatable,
+  Retry,
+  unsent,
+  type RetryOptions,
+} from "./retry.js";
+import { openSocket } from "./socket.js";
 
 /** Where the server is, and who asks. */
 export interface TransportOptions {
@@ -166,55 +175,41 @@ export class Transport {
     return jsonOf<T>(await textOf(await this.send(sending), sending.signal));
   }
 
-  /** Opens a WebSocket, once the server has agreed. */
+  /** Does again what failures that pass may hinder, as often as a request is repeated. */
+  async repeated<T>(once: (attempts: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const repetition = this.#retry.begin();
+    for (let attempts = 1; ; attempts++) {
+      signal?.throwIfAborted();
+      try {
+        return await once(attempts);
+      } catch (error) {
+        if (!mayPass(error) || !(await repetition.pause(error, signal))) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /**
+   * Opens a WebSocket, once the server has agreed. What is wanted of it is said later, so that this
+   * is repeated as anything that reads.
+   */
   async socket(path: string, query?: Sending["query"], signal?: AbortSignal): Promise<WebSocket> {
-    signal?.throwIfAborted();
     const url = this.#urlOf({ method: "GET", path, query });
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const asked: Asked = { method: "GET", path: url.pathname, attempts: 1 };
-    const socket = new WebSocket(url, {
+    const asked = { method: "GET", path: url.pathname };
+    const options = {
       headers: { authorization: `Bearer ${this.#token}` },
       ca: this.#ca,
-      lookup,
       handshakeTimeout: this.#timeout,
-      perMessageDeflate: false,
-      maxPayload: 64 * 1024 * 1024,
-    });
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-    socket.once("upgrade", ({ socket: connection }) => {
-      connection.setKeepAlive(true, KEEP_ALIVE);
-    });
-    const { promise, resolve, reject } = withResolvers<WebSocket>();
-    const abort = (): void => {
-      reject(signal?.reason);
-      socket.terminate();
+      keepAlive: KEEP_ALIVE,
     };
-    signal?.addEventListener("abort", abort, { once: true });
-    socket.on("error", (error) => {
-      reject(without(ConnectionFailed, "connection-failed", error.message, asked, error));
-    });
-    socket.once("unexpected-response", (request, response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.once("end", () => {
-        const text = Buffer.concat(parts).toString("utf8");
-        reject(errorOf(problemOf(response.statusCode ?? 0, parsed(text)), asked));
-        request.destroy();
-      });
-      response.once("error", (error) => {
-        reject(without(ConnectionFailed, "cut-off", error.message, asked, error));
-      });
-    });
-    socket.once("open", () => {
-      socket.pause(); // until somebody listens
-      resolve(socket);
-    });
-    try {
-      return await promise;
-    } finally {
-      signal?.removeEventListener("abort", abort);
-    }
+    return this.repeated((attempts) => {
+      const opening = openSocket(url, options, { ...asked, attempts }, signal);
+      this.#sockets.add(opening.socket);
+      opening.socket.once("close", () => this.#sockets.delete(opening.socket));
+      return opening.open;
+    }, signal);
   }
 
   /** Answers requests of `openapi-fetch`, whose bodies are small. */
@@ -339,14 +334,6 @@ async function problemIn(answer: Response): Promise<unknown> {
   return parsed(Buffer.concat(parts).toString("utf8"));
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Says what failed, down to the cause: `fetch failed` alone helps nobody. */
 export function chain(error: unknown): string {
   const texts: string[] = [];
@@ -357,19 +344,4 @@ export function chain(error: unknown): string {
     }
   }
   return texts.join(": ") || String(error);
-}
-
-/** Returns a promise and what settles it. */
-export function withResolvers<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (reason: unknown) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

@@ -6,7 +6,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { test } from "node:test";
+import { WebSocketServer } from "ws";
 
 import { ConnectionFailed, Devgate, Unavailable } from "../src/index.js";
 import { Fixture, inside, json, problem, workspace, type Answer } from "./server.js";
@@ -74,6 +76,67 @@ test("a pause is cancelled", async () => {
   const asking = fixture.devgate.workspaces.get("w", { signal: aborting.signal });
   await assert.rejects(asking, (error: unknown) => error === own || (error as Error).cause === own);
   assert.equal(fixture.asked.length, 1);
+});
+
+const CLOSED: Record<string, (socket: Duplex) => void> = {
+  "it breaks off": (socket) => socket.destroy(),
+  "it answers 503": (socket) =>
+    socket.end("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n"),
+};
+
+for (const [how, refuse] of Object.entries(CLOSED)) {
+  test(`a program is run and followed as soon as the server is there again: ${how}`, async () => {
+    let tries = 0;
+    const asked: string[] = [];
+    const server = new WebSocketServer({ noServer: true });
+    await using fixture = await Fixture.of(
+      inside((_, response) => problem(response, 404, "not-found")),
+      { retry: QUICK },
+    );
+    fixture.server.on("upgrade", (request, socket, head) => {
+      tries += 1;
+      if (tries % (MANY + 1) !== 0) {
+        refuse(socket);
+        return;
+      }
+      server.handleUpgrade(request, socket, head, (opened) => {
+        asked.push(request.url ?? "");
+        if (request.url?.includes("/attach") === true && asked.length === 2) {
+          opened.terminate(); // before it said what it follows
+          return;
+        }
+        const process = { id: "p", state: "running" };
+        opened.send(JSON.stringify({ started: process }));
+      });
+    });
+    const { processes } = await fixture.devgate.workspaces.get("w");
+    assert.equal((await processes.run({ script: "make" })).process.id, "p");
+    assert.equal(tries, MANY + 1);
+    assert.equal((await processes.attach("p", { stdoutFrom: 7 })).process.id, "p");
+    assert.equal(tries, 3 * (MANY + 1));
+    const attach = "/api/v1/workspaces/w/processes/p/attach?stdout_from=7";
+    assert.deepEqual(asked, ["/api/v1/workspaces/w/processes/run", attach, attach]);
+  });
+}
+
+test("what may have been started isn't run again", async () => {
+  let heard = 0;
+  const server = new WebSocketServer({ noServer: true });
+  await using fixture = await Fixture.of(
+    inside((_, response) => problem(response, 404, "not-found")),
+    { retry: QUICK },
+  );
+  fixture.server.on("upgrade", (request, socket, head) => {
+    server.handleUpgrade(request, socket, head, (opened) => {
+      opened.once("message", () => {
+        heard += 1;
+        opened.terminate();
+      });
+    });
+  });
+  const { processes } = await fixture.devgate.workspaces.get("w");
+  await assert.rejects(processes.run({ script: "make" }), ConnectionFailed);
+  assert.equal(heard, 1);
 });
 
 /** Ends a server, and starts it again on its port when it was missed for a while. */

@@ -1,6 +1,7 @@
 //! The SDKs: their examples, as people run them with the packages, and their own tests.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,6 +176,81 @@ fn check_files_over_a_restart(sdk: Sdk) {
     assert!(fs::read(file.with_extension("back")).unwrap() == sent);
 }
 
+/// Kills the gateway, meets at its place whoever comes in the meantime, and starts it again.
+#[track_caller]
+fn restart_once_missed(target: &mut Target, meanwhile: impl FnOnce()) {
+    let gateway = target.gateway_mut();
+    gateway.kill();
+    let place = TcpListener::bind(gateway.ready().http).unwrap();
+    meanwhile();
+    drop(place.accept().unwrap());
+    drop(place);
+    gateway.start_again();
+}
+
+/// Runs a script, once it is told to.
+const RUN_WHEN_TOLD: &str = r#"
+import { once } from "node:events";
+import { Devgate } from "devgate";
+const devgate = new Devgate();
+const { processes } = await devgate.workspaces.named("sdk");
+console.log("ready");
+await once(process.stdin, "data");
+const run = await processes.run({ script: "echo here; echo run >>runs" });
+for await (const { stream, data } of run) process[stream].write(data);
+await devgate.close();
+process.exit((await run.ended).exit_code);
+"#;
+
+/// The same in Python.
+const RUN_WHEN_TOLD_PY: &str = r#"
+import sys
+from devgate import Devgate
+with Devgate() as devgate:
+    processes = devgate.workspaces.named("sdk").processes
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with processes.run(script="echo here; echo run >>runs") as run:
+        for output in run:
+            print(output.data.decode(), end="", flush=True)
+    sys.exit(run.process.exit_code)
+"#;
+
+/// A program is run once the gateway is there again, and once; one that goes on by itself is
+/// followed over a restart without a byte missing or twice.
+#[track_caller]
+fn check_programs_over_a_restart(sdk: Sdk) {
+    let mut trial = Trial::new(sdk);
+    let project = trial.project();
+    let home = project.parent().unwrap().to_owned();
+    let text = match sdk {
+        Sdk::TypeScript => RUN_WHEN_TOLD,
+        Sdk::Python => RUN_WHEN_TOLD_PY,
+    };
+    let mut running = Running::start(&mut sdk.program(&trial.target, &trial.api, text));
+    running.wait_for("ready", LIMIT);
+    restart_once_missed(&mut trial.target, || running.write(b"now\n"));
+    let ended = running.finish(LIMIT);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_eq!(ended.out(), "ready\nhere\n");
+    assert_eq!(fs::read_to_string(home.join("runs")).unwrap(), "run\n");
+
+    fs::create_dir(&project).unwrap();
+    let script = "echo first; until test -e next; do sleep 0.1; done; echo second
+        until test -e last; do sleep 0.1; done; echo third; exit 3";
+    let following = trial.start("follow", &[NAME, script]);
+    following.wait_for("first", LIMIT);
+    restart_once_missed(&mut trial.target, || {
+        fs::write(project.join("next"), "").unwrap();
+    });
+    following.wait_for("second", LIMIT);
+    fs::write(project.join("last"), "").unwrap();
+    let ended = following.finish(LIMIT);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+    assert_eq!(ended.out(), "first\nsecond\nthird\n");
+    assert!(ended.err().contains("attaching again"), "{ended:?}");
+}
+
 #[track_caller]
 fn check_ports_snapshots_and_deletion(sdk: Sdk) {
     let trial = Trial::new(sdk);
@@ -274,6 +350,7 @@ of_both! {
     examples_clone_a_repository_and_show_what_is_used: check_clones,
     a_watch_goes_on_over_a_restart_of_the_gateway: check_watch_over_a_restart,
     files_are_sent_and_fetched_over_a_restart_of_the_gateway: check_files_over_a_restart,
+    programs_are_run_and_followed_over_a_restart_of_the_gateway: check_programs_over_a_restart,
     examples_open_ports_take_snapshots_and_delete: check_ports_snapshots_and_deletion,
     a_narrowed_token_does_what_it_is_for_and_no_more: check_a_narrowed_token,
     the_types_of_its_package_hold_in_a_strict_project: check_types,

@@ -12,8 +12,9 @@ from email.utils import parsedate_to_datetime
 from typing import Optional
 
 import httpx
+from websockets.exceptions import InvalidMessage
 
-from .errors import DevgateError
+from .errors import ConnectionFailed, DevgateError, TimedOut
 
 PASSING = frozenset({429, 502, 503, 504})
 """Answers after which the same request can go well."""
@@ -21,7 +22,11 @@ PASSING = frozenset({429, 502, 503, 504})
 _AWAY_PAUSE = 2.0
 """The longest pause while a server is away, in seconds: it is soon back."""
 
-_LOST = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError)
+_LOST = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError),
+    # Of a WebSocket that is to be opened.
+    *(OSError, InvalidMessage),
+)
 """What is seen of a server that ends, or isn't there yet."""
 
 _BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -98,6 +103,11 @@ def _lasts(failure: DevgateError) -> bool:
         isinstance(cause, ssl.SSLError) and not isinstance(cause, _BROKEN_OFF)
         for cause in _causes(failure)
     )
+
+
+def may_pass(failure: DevgateError) -> bool:
+    """Whether what failed can go well when it is tried again."""
+    return isinstance(failure, (ConnectionFailed, TimedOut)) or failure.status in PASSING
 
 
 def repeatable(method: str, headers: Mapping[str, str], whole_body: bool) -> bool:

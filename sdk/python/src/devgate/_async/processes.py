@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed
 
-from .._io_async import Content, Socket, close_socket, receive
+from .._io_async import Content, Socket, close_socket, pause, receive
 from .._options import ProcessOptions
 from .._parsing import parsed
+from .._retry import may_pass
 from .._settings import IDLE
-from ..errors import ConnectionFailed, error_of
+from ..errors import ConnectionFailed, DevgateError, error_of
 from ..models import Process, ProcessResult
 from .files import gone
 from .transport import AsyncTransport
@@ -73,10 +74,18 @@ class AsyncProcesses:
     async def attach(self, process: str, *, stdout_from: int = 0, stderr_from: int = 0) -> AsyncRun:
         """Follows a program that was started before, from some of its bytes on."""
         query = {"stdout_from": stdout_from, "stderr_from": stderr_from}
-        socket = await self._transport.socket(f"{self._base}/{quote(process)}/attach", query)
-        run = AsyncRun(self._transport, socket)
-        await run._begin(None)
-        return run
+        path = f"{self._base}/{quote(process, safe='')}/attach"
+        repetition = self._transport.repetition()
+        while True:
+            run = AsyncRun(self._transport, await self._transport.socket(path, query))
+            try:
+                await run._begin(None)
+                return run
+            except DevgateError as failure:
+                wait = repetition.pause(failure) if may_pass(failure) else None
+                if wait is None:
+                    raise
+            await pause(wait)
 
     async def exec(
         self,

@@ -24,7 +24,7 @@ from .._io_async import (
     pieces,
 )
 from .._parsing import parsed
-from .._retry import PASSING, Repetition, Retry, repeatable, seconds
+from .._retry import PASSING, Repetition, Retry, may_pass, repeatable, seconds
 from .._settings import CONNECT, PIECE, Settings, may_have_token
 from ..errors import ConnectionFailed, DevgateError, TimedOut, error_of
 
@@ -61,6 +61,10 @@ class AsyncTransport:
         for socket in sockets:
             await close_socket(socket)
         await self._client.aclose()
+
+    def repetition(self) -> Repetition:
+        """Begins with something that may be tried several times."""
+        return Repetition(self._retry)
 
     async def json(self, method: str, path: str, **sending: Any) -> Any:
         """Sends a request and returns JSON, or None where the answer is empty."""
@@ -123,7 +127,7 @@ class AsyncTransport:
         whole = body is None or isinstance(body, bytes)
         timeout = self._timeout if timeout == UNSET else timeout
         again = repeatable(method, said, whole) if again is None else again and whole
-        repetition = Repetition(self._retry)
+        repetition = self.repetition()
         attempts = 0
         while True:
             attempts += 1
@@ -153,7 +157,21 @@ class AsyncTransport:
             await pause(wait)
 
     async def socket(self, path: str, query: Optional[Query] = None) -> Socket:
-        """Opens a WebSocket, once the server has agreed."""
+        """Opens a WebSocket, once the server has agreed. What is wanted of it is said later, so
+        that this is repeated as anything that reads."""
+        repetition = self.repetition()
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                return await self._open_socket(path, query, attempts)
+            except DevgateError as failure:
+                wait = repetition.pause(failure) if may_pass(failure) else None
+                if wait is None:
+                    raise
+            await pause(wait)
+
+    async def _open_socket(self, path: str, query: Optional[Query], attempts: int) -> Socket:
         url = self._url(path, query)
         scheme = "wss" if url.scheme == "https" else "ws"
         asked = f"GET {urlsplit(path).path}"
@@ -172,11 +190,16 @@ class AsyncTransport:
                 proxy=None,
             )
         except InvalidStatus as error:
-            body = error.response.body or b""
-            raise error_of(error.response.status_code, _json_or_none(bytes(body)), asked) from error
+            answer = error.response
+            problem = _json_or_none(bytes(answer.body or b""))
+            retry_after = seconds(answer.headers.get("retry-after"))
+            refusal = error_of(answer.status_code, problem, asked, attempts, retry_after)
+            raise refusal from error
         except (WebSocketException, OSError) as error:
             text = str(error) or type(error).__name__
-            raise ConnectionFailed(text, code="connection-failed", asked=asked) from error
+            raise ConnectionFailed(
+                text, code="connection-failed", asked=asked, attempts=attempts
+            ) from error
         self._sockets.add(socket)
         return socket
 

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed
 
-from .._io_sync import Content, Socket, close_socket, receive
+from .._io_sync import Content, Socket, close_socket, pause, receive
 from .._options import ProcessOptions
 from .._parsing import parsed
+from .._retry import may_pass
 from .._settings import IDLE
-from ..errors import ConnectionFailed, error_of
+from ..errors import ConnectionFailed, DevgateError, error_of
 from ..models import Process, ProcessResult
 from .files import gone
 from .transport import Transport
@@ -73,10 +74,18 @@ class Processes:
     def attach(self, process: str, *, stdout_from: int = 0, stderr_from: int = 0) -> Run:
         """Follows a program that was started before, from some of its bytes on."""
         query = {"stdout_from": stdout_from, "stderr_from": stderr_from}
-        socket = self._transport.socket(f"{self._base}/{quote(process)}/attach", query)
-        run = Run(self._transport, socket)
-        run._begin(None)
-        return run
+        path = f"{self._base}/{quote(process, safe='')}/attach"
+        repetition = self._transport.repetition()
+        while True:
+            run = Run(self._transport, self._transport.socket(path, query))
+            try:
+                run._begin(None)
+                return run
+            except DevgateError as failure:
+                wait = repetition.pause(failure) if may_pass(failure) else None
+                if wait is None:
+                    raise
+            pause(wait)
 
     def exec(
         self,
