@@ -18,6 +18,7 @@ pub mod browser;
 pub mod caller;
 pub mod clients;
 pub mod component;
+pub mod connect;
 pub mod docker;
 pub mod gateway;
 pub mod keys;

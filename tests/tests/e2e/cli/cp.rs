@@ -1,6 +1,7 @@
 //! `devgate cp`, with a token alone.
 
 mod down;
+mod interrupted;
 mod up;
 mod within;
 

@@ -10,6 +10,7 @@ mod logs;
 mod open;
 mod packed;
 mod port_forward;
+mod proxied;
 mod shells;
 mod templates;
 mod terminal;

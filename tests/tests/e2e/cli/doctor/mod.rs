@@ -19,14 +19,14 @@ use serde_json::Value;
 use super::{LIMIT, Machine};
 
 /// What a doctor said, as it said it.
-struct Said {
-    code: i32,
-    findings: Vec<Value>,
+pub(super) struct Said {
+    pub(super) code: i32,
+    pub(super) findings: Vec<Value>,
 }
 
 impl Said {
     #[track_caller]
-    fn of(finished: &Finished) -> Self {
+    pub(super) fn of(finished: &Finished) -> Self {
         let findings = serde_json::from_slice(&finished.stdout);
         Self {
             code: finished.code(),
@@ -35,14 +35,14 @@ impl Said {
     }
 
     #[track_caller]
-    fn finding(&self, check: &str) -> &Value {
+    pub(super) fn finding(&self, check: &str) -> &Value {
         let found = self.findings.iter().find(|it| it["check"] == check);
         found.unwrap_or_else(|| panic!("nothing is said of {check}: {:#?}", self.findings))
     }
 
     /// Asserts that this alone failed, with words in what is said of it.
     #[track_caller]
-    fn only(&self, check: &str, words: &[&str]) {
+    pub(super) fn only(&self, check: &str, words: &[&str]) {
         let failed = self.findings.iter().filter(|it| it["verdict"] == "failed");
         let failed: Vec<_> = failed.map(|it| it["check"].as_str().unwrap()).collect();
         assert_eq!(failed, [check], "{:#?}", self.findings);
@@ -55,7 +55,7 @@ impl Said {
     }
 
     #[track_caller]
-    fn is(&self, check: &str, verdict: &str) {
+    pub(super) fn is(&self, check: &str, verdict: &str) {
         let finding = self.finding(check);
         assert_eq!(finding["verdict"], verdict, "{finding}");
     }

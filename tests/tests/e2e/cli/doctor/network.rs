@@ -9,7 +9,7 @@ use e2e::process::{Running, run};
 use e2e::wait::{SOON, eventually};
 
 use super::proxies::{caddy, nginx_as};
-use super::{Said, look, look_with, own_ca};
+use super::{look, look_with, own_ca};
 use crate::cli::{LIMIT, Machine};
 
 #[test]
@@ -17,26 +17,13 @@ fn names_ports_and_tokens_that_are_wrong() {
     let machine = Machine::start();
     look(&machine, "https://nowhere.invalid:8443", None).only("dns", &["nowhere.invalid", "VPN"]);
     let closed = format!("https://localhost:{}", ports::free());
-    look(&machine, &closed, None).only("port", &["http.listen"]);
+    look(&machine, &closed, None).only("port", &["http.listen", "HTTPS_PROXY"]);
     let ca = own_ca(&machine);
     let gone = look_with(&machine, &machine.url, Some(&ca), "dgt_gone");
     gone.only("token", &["devgate login https://localhost"]);
     // An SSH server speaks no TLS.
     let ssh = machine.target.gateway().ready().ssh.port();
     look(&machine, &format!("https://localhost:{ssh}"), Some(&ca)).only("tls", &["HTTPS port"]);
-}
-
-#[test]
-fn a_port_that_only_a_proxy_reaches() {
-    let machine = Machine::start();
-    let closed = format!("https://localhost:{}", ports::free());
-    let mut doctor = machine.command(&["doctor", "--json"]);
-    doctor
-        .env("DEVGATE_URL", &closed)
-        .env("DEVGATE_TOKEN", "dgt_x")
-        .env("HTTPS_PROXY", "http://proxy.invalid:3128");
-    let said = Said::of(&run(&mut doctor, b"", LIMIT));
-    said.only("port", &["HTTPS_PROXY is set", "connects directly"]);
 }
 
 #[test]
