@@ -18,6 +18,7 @@ mod heads;
 mod health;
 pub mod inside;
 mod leftover;
+mod live;
 mod plain;
 pub mod problem;
 pub mod proxy;
@@ -36,6 +37,7 @@ pub use agents::{Accepts, Admission, Agents};
 pub(crate) use apps::AppRefused;
 pub use health::Readiness;
 pub(crate) use inside::InsideRefused;
+pub use live::Live;
 pub use serve::{Limits, PeerInfo, Routes, Transport, serve};
 pub use site::{NoHost, Origin, RequestSite, Scheme, Site};
 

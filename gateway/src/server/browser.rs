@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use super::assemble::part;
 use super::folder::DataFolder;
+use crate::http::Live;
 use crate::http::apps::{self, Apps, Place, Seal};
 use crate::http::inside::{self, Inside};
 use crate::http::proxy::Proxy;
@@ -24,6 +25,7 @@ pub(super) struct Needs {
     pub(super) sessions: Sessions,
     pub(super) store: Store,
     pub(super) workspaces: Workspaces,
+    pub(super) live: Live,
 }
 
 /// Starts what serves browsers, and returns the applications, the routes beside them, and
@@ -39,6 +41,7 @@ pub(super) async fn start(
         sessions,
         store,
         workspaces,
+        live,
     } = needs;
     let certs = folder.join("certs");
     let seal = spawn_blocking(move || Seal::open(&certs)).await??;
@@ -65,7 +68,7 @@ pub(super) async fn start(
         store,
         workspaces,
         proxy: proxy.clone(),
-        stop: stop.child_token(),
+        live,
     });
     let router = apps::router(apps.clone()).merge(inside);
     Ok((apps, router, proxy))

@@ -19,7 +19,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A server on a home of its own, and how to reach it.
 pub(crate) struct Site<'a> {
-    _server: Server<'a>,
+    pub(crate) server: Server<'a>,
     pub(crate) port: u16,
     /// The secret of the link that the server printed.
     pub(crate) link: String,
@@ -54,7 +54,7 @@ impl<'a> Site<'a> {
         let ports: Value = serde_json::from_str(&listening).unwrap();
         let port = ports["http"].as_u64().unwrap().try_into().unwrap();
         Self {
-            _server: server,
+            server,
             port,
             link: secret,
         }

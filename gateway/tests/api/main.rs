@@ -16,6 +16,7 @@ mod client;
 mod home;
 mod input;
 mod lifecycle;
+mod live;
 mod narrowed;
 mod snapshots;
 mod startup;

@@ -26,15 +26,13 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::http::problem;
+use crate::http::{live, problem};
 use crate::identity::COOKIE;
 pub(super) use bytes::BYTES;
+pub(super) use live::EVENTS;
 
 /// Media type of text that is read by people.
 pub(super) const TEXT: &str = "text/plain";
-
-/// Media type of Server-Sent Events.
-pub(super) const EVENTS: &str = "text/event-stream";
 
 /// Media type of certificates in PEM (RFC 8555 §9.1).
 pub(super) const PEM: &str = "application/pem-certificate-chain";

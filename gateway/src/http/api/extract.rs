@@ -186,17 +186,3 @@ impl<A: FromStr + Send, B: FromStr + Send> FromRequestParts<Api> for NamedTwice<
         }
     }
 }
-
-/// Tells whether a client asks for Server-Sent Events.
-pub fn wants_events(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter();
-    let mut types = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| range.split(';').next());
-    types.any(|media_type| {
-        media_type
-            .trim()
-            .eq_ignore_ascii_case(super::document::EVENTS)
-    })
-}

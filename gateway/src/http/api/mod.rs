@@ -45,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::openapi::path::HttpMethod;
 
 use super::admin::Server;
+use super::live::Live;
 use super::problem::RequestRefused;
 use super::site::Site;
 use crate::events::Events;
@@ -57,7 +58,7 @@ use crate::templates::Templates;
 use crate::tunnel::Tunnels;
 use crate::workspaces::Workspaces;
 
-pub use extract::{Signed, wants_events};
+pub use extract::Signed;
 pub use gate::from_dashboard;
 pub use narrowed::permits;
 pub use refused::ApiRefused;
@@ -101,7 +102,9 @@ pub struct Parts {
     pub ssh: (String, u16),
     /// Where SSH that comes over a WebSocket is brought to.
     pub entrance: Entrance,
-    /// Ends what would go on for ever: logs and events that are followed, waits.
+    /// Logs and events that are followed.
+    pub live: Live,
+    /// Ends waits that would go on for ever.
     pub stop: CancellationToken,
 }
 

@@ -16,7 +16,7 @@ mod workspaces;
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
 
-use super::document::{EVENTS, Operation};
+use super::document::Operation;
 use super::wire::{
     AddKey, AddToken, AddUser, ChangeUser, Connection, Event, EventQuery, Key, Login, Me,
     NewPassword, NewToken, Paging, Port, PortSetting, PutTemplate, Server, SetPort, SignIn,
@@ -237,11 +237,11 @@ fn ports() -> Vec<Operation> {
         .about(
             "Those that something listens on, that others may open, or that the template names. With \
                  `Accept: text/event-stream` the whole list comes at once and with each \
-                 change: events named `ports`.",
+                 change: events named `ports`; over a WebSocket each is a `LiveEvent`.",
         )
         .parameter::<WorkspaceId>("id", "the workspace's id")
         .answers_page::<Port>("the ports, in order")
-        .answers_plainly(StatusCode::OK, &[EVENTS], "the ports, in order")
+        .goes_on("the ports, in order")
         .of_agent(),
         Operation::new(
             Put,
@@ -321,7 +321,8 @@ fn server() -> Vec<Operation> {
             .about(
                 "What the caller may see of it, the newest first. With \
                  `Accept: text/event-stream` what happens from now on follows, or what \
-                 happened after `Last-Event-ID`: events named by their kind.",
+                 happened after `Last-Event-ID` or `since`: events named by their kind; over a \
+                 WebSocket each is a `LiveEvent`.",
             )
             .query::<EventQuery>()
             .header(
@@ -330,7 +331,7 @@ fn server() -> Vec<Operation> {
                 "^[0-9]{1,18}$",
             )
             .answers_page::<Event>("what happened")
-            .answers_plainly(StatusCode::OK, &[EVENTS], "what happened"),
+            .goes_on("what happened"),
         Operation::new(Get, "/openapi.json", "showDocument", "Show this document")
             .open()
             .answers_plainly(StatusCode::OK, &["application/json"], "the document"),

@@ -13,7 +13,7 @@ use super::extract::{Administrator, Asked, Body, Named, Signed, needs};
 use super::page::{limit, page};
 use super::streams::{id_of, shown};
 use super::wire::{
-    CloneWorkspace, Clones, Event, EventQuery, Page, PullSnapshot, PushSnapshot, RestoreSnapshot,
+    CloneWorkspace, Clones, Event, HistoryQuery, Page, PullSnapshot, PushSnapshot, RestoreSnapshot,
     Snapshot, SnapshotQuery, TakeSnapshot, WaitQuery,
 };
 use super::workspaces::{administers, reached, seconds, show as show_workspace};
@@ -179,7 +179,7 @@ pub(super) async fn history(
     State(api): State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
-    Asked(asked): Asked<EventQuery>,
+    Asked(asked): Asked<HistoryQuery>,
 ) -> Result<Json<Page<Event>>, Problem> {
     let most = limit(asked.limit)?;
     api.identity.oversee(&caller.user, &id).await?;

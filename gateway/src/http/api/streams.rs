@@ -1,36 +1,32 @@
 //! Logs and events: what there is, and live.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{self, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use devgate_protocol::startup::Status;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::extract::{Asked, Named, Signed, wants_events};
+use super::extract::{Asked, Named, Signed};
 use super::page::limit;
-use super::wire::{self, EventQuery, EventWorkspace, LogQuery, MAX_TAIL, Page, Startup, TAIL};
+use super::wire::{
+    self, EventQuery, EventWorkspace, LiveEvent, LogQuery, MAX_TAIL, Page, Startup, TAIL,
+};
 use super::{Api, ApiRefused};
 use crate::chain::chain;
 use crate::drivers::{Follow, Logs};
 use crate::events::Event;
+use crate::http::live::{self, Until, Way};
 use crate::http::problem::Problem;
 use crate::identity::{Caller, Oversight, Role, User};
 use crate::names::WorkspaceId;
 use crate::store::Since;
-use crate::workspaces::LogPart;
-
-/// How often a stream that has nothing to say shows that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+use crate::workspaces::{CommandError, LogPart};
 
 /// Longest line of a log that is sent as one, in bytes.
 const MAX_LINE: usize = 16 * 1024;
@@ -44,20 +40,20 @@ pub(super) async fn logs(
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(asked): Asked<LogQuery>,
-    headers: HeaderMap,
+    live::Asked(way): live::Asked,
 ) -> Result<Response, Problem> {
-    let (lines, follow) = wanted(&asked, &headers)?;
+    let wanted = Wanted::of(&asked, way)?;
     let overseen = api.identity.oversee(&caller.user, &id).await?;
     let part = LogPart {
-        lines,
+        lines: wanted.lines,
         since: asked.since,
         until: asked.until,
-        follow,
+        follow: wanted.follow(),
     };
     let logs = api.workspaces.logs(&id, part).await?;
     let name = format!("{}.log", overseen.workspace().name);
-    let logs = while_owned(&api, &caller, &overseen, logs);
-    Ok(written(&api, &caller, logs, (follow, &asked, &name)))
+    let until = until(&api, &caller, Some(&overseen));
+    wanted.answer(&api, logs, until, &name)
 }
 
 /// `GET /workspaces/{id}/startup/log`
@@ -66,14 +62,17 @@ pub(super) async fn startup_log(
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
     Asked(asked): Asked<LogQuery>,
-    headers: HeaderMap,
+    live::Asked(way): live::Asked,
 ) -> Result<Response, Problem> {
-    let (lines, follow) = wanted(&asked, &headers)?;
+    let wanted = Wanted::of(&asked, way)?;
     let overseen = api.identity.oversee(&caller.user, &id).await?;
-    let logs = api.workspaces.startup_log(&id, lines, follow).await?;
-    let logs = while_owned(&api, &caller, &overseen, logs);
+    let logs = api
+        .workspaces
+        .startup_log(&id, wanted.lines, wanted.follow());
+    let logs = logs.await?;
     let name = format!("{}-startup.log", overseen.workspace().name);
-    Ok(written(&api, &caller, logs, (follow, &asked, &name)))
+    let until = until(&api, &caller, Some(&overseen));
+    wanted.answer(&api, logs, until, &name)
 }
 
 /// `GET /workspaces/{id}/startup`
@@ -81,84 +80,110 @@ pub(super) async fn startup(
     State(api): State<Api>,
     Signed(caller): Signed,
     Named(id): Named<WorkspaceId>,
-    headers: HeaderMap,
+    live::Asked(way): live::Asked,
 ) -> Result<Response, Problem> {
     let overseen = api.identity.oversee(&caller.user, &id).await?;
     let shown = |status: Option<Status>| Startup::from(status.unwrap_or_else(Status::none));
-    if !wants_events(&headers) {
+    let Some(way) = way else {
         let status = api.workspaces.startup(&id);
         return Ok(Json(shown(status)).into_response());
-    }
+    };
     let followed = api.workspaces.watch_startup(&id);
-    let mut followed = followed.ok_or(crate::workspaces::CommandError::Gone)?;
+    let mut followed = followed.ok_or(CommandError::Gone)?;
     // The first one is news to whoever comes.
     followed.mark_changed();
     let events = stream::unfold(followed, move |mut followed| async move {
         followed.changed().await.ok()?;
         let status = followed.borrow_and_update().clone();
-        let data = serde_json::to_string(&shown(status)).ok()?;
-        let event = sse::Event::default().event("startup").data(data);
-        Some((Ok(event), followed))
+        let event = LiveEvent {
+            event: "startup".into(),
+            id: None,
+            data: serde_json::to_value(shown(status)).ok()?,
+        };
+        Some((event, followed))
     });
-    let events = while_owned(&api, &caller, &overseen, Box::pin(events));
-    Ok(live(&api, &caller, events))
+    let until = until(&api, &caller, Some(&overseen));
+    Ok(api.live.answer(way, until, events)?)
 }
 
-/// Ends a log or events once the workspace is somebody else's; administrators see them whosever
-/// they are.
-fn while_owned<T: 'static>(
-    api: &Api,
-    caller: &Caller,
-    overseen: &Oversight,
-    stream: Pin<Box<dyn Stream<Item = T> + Send>>,
-) -> Pin<Box<dyn Stream<Item = T> + Send>> {
-    match caller.user.role {
-        Role::Member => {
-            let tenure = api.workspaces.tenure(overseen.workspace());
-            Box::pin(stream.take_until(tenure.cancelled_owned()))
-        }
-        Role::Admin => stream,
-    }
-}
-
-/// Returns which lines of a log are asked for, and whether it is followed.
-fn wanted(asked: &LogQuery, headers: &HeaderMap) -> Result<(usize, Follow), ApiRefused> {
-    let lines = asked.tail.unwrap_or(TAIL);
-    if lines > MAX_TAIL {
-        return Err(ApiRefused::Value {
-            name: "tail",
-            allowed: "0 to 100000",
-        });
-    }
-    let follow = if wants_events(headers) && !asked.download.unwrap_or_default() {
-        Follow::Yes
-    } else {
-        Follow::No
+/// Tells what ends a log or events: the caller's login or role, and where it is a member's
+/// workspace that it isn't theirs any more; administrators see them whosever they are.
+fn until(api: &Api, caller: &Caller, overseen: Option<&Oversight>) -> Until {
+    let tenure = match (caller.user.role, overseen) {
+        (Role::Member, Some(overseen)) => api.workspaces.tenure(overseen.workspace()),
+        (Role::Member | Role::Admin, _) => CancellationToken::new(),
     };
-    Ok((usize::try_from(lines).unwrap_or(usize::MAX), follow))
+    Until {
+        signed_in: api.sessions.changed(caller),
+        tenure,
+    }
 }
 
-/// Answers with a log: as events, as text, or as a file of that name.
-fn written(
-    api: &Api,
-    caller: &Caller,
-    logs: Logs,
-    (follow, asked, name): (Follow, &LogQuery, &str),
-) -> Response {
-    if follow == Follow::Yes {
-        let events = split(logs).map(|line| Ok(sse::Event::default().event("log").data(line)));
-        return live(api, caller, events);
+/// What is wanted of a log.
+struct Wanted {
+    /// Its last lines, so many.
+    lines: usize,
+    /// How it is followed, where it is.
+    way: Option<Way>,
+    /// Whether it is to be kept as a file.
+    download: Download,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Download {
+    Yes,
+    No,
+}
+
+impl Wanted {
+    fn of(asked: &LogQuery, way: Option<Way>) -> Result<Self, ApiRefused> {
+        let lines = asked.tail.unwrap_or(TAIL);
+        if lines > MAX_TAIL {
+            return Err(ApiRefused::Value {
+                name: "tail",
+                allowed: "0 to 100000",
+            });
+        }
+        let (download, way) = match asked.download {
+            Some(true) => (Download::Yes, None),
+            Some(false) | None => (Download::No, way),
+        };
+        Ok(Self {
+            lines: usize::try_from(lines).unwrap_or(usize::MAX),
+            way,
+            download,
+        })
     }
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    let mut response = (kind, Body::from_stream(logs)).into_response();
-    if asked.download.unwrap_or_default() {
-        let text = format!("attachment; filename=\"{name}\"");
-        if let Ok(value) = HeaderValue::try_from(text) {
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_DISPOSITION, value);
+
+    fn follow(&self) -> Follow {
+        match self.way {
+            Some(_) => Follow::Yes,
+            None => Follow::No,
         }
     }
-    response
+
+    /// Answers with a log: as it is written, as text, or as a file of that name.
+    fn answer(self, api: &Api, logs: Logs, until: Until, name: &str) -> Result<Response, Problem> {
+        if let Some(way) = self.way {
+            let events = split(logs).map(|line| LiveEvent {
+                event: "log".into(),
+                id: None,
+                data: Value::String(line),
+            });
+            return Ok(api.live.answer(way, until, events)?);
+        }
+        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        let logs = logs.take_until(until.tenure.cancelled_owned());
+        let mut response = (kind, Body::from_stream(logs)).into_response();
+        if self.download == Download::Yes {
+            let text = format!("attachment; filename=\"{name}\"");
+            if let Ok(value) = HeaderValue::try_from(text) {
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_DISPOSITION, value);
+            }
+        }
+        Ok(response)
+    }
 }
 
 /// `GET /events`
@@ -166,19 +191,20 @@ pub(super) async fn events(
     State(api): State<Api>,
     Signed(caller): Signed,
     Asked(asked): Asked<EventQuery>,
+    live::Asked(way): live::Asked,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let most = limit(asked.limit)?;
     let seen = headers.get("last-event-id");
-    let seen = seen.map(|value| id_of(value.to_str().unwrap_or_default()));
-    let seen = seen.transpose()?;
-    if wants_events(&headers) {
+    let seen = seen.map(|value| value.to_str().unwrap_or_default());
+    let seen = seen.or(asked.since.as_deref()).map(id_of).transpose()?;
+    if let Some(way) = way {
         let seen = match seen {
             Some(seen) => seen,
             None => api.store.last_event().await?,
         };
         let events = follow(api.clone(), caller.user.clone(), seen);
-        return Ok(live(&api, &caller, events));
+        return Ok(api.live.answer(way, until(&api, &caller, None), events)?);
     }
     let before = asked.cursor.as_deref().map_or(Ok(i64::MAX), id_of)?;
     let events = api
@@ -198,25 +224,6 @@ pub(super) fn id_of(text: &str) -> Result<i64, ApiRefused> {
     id.ok_or(ApiRefused::Cursor)
 }
 
-/// Sends events until the gateway ends, or whatever signs the caller in, or their role is
-/// another one.
-fn live(
-    api: &Api,
-    caller: &Caller,
-    events: impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static,
-) -> Response {
-    let ended: CancellationToken = api.sessions.changed(caller);
-    let events = events
-        .take_until(ended.cancelled_owned())
-        .take_until(api.stop.clone().cancelled_owned());
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
-    // nginx holds answers back unless it is told not to.
-    let headers = response.headers_mut();
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
 /// Where a listener stands.
 struct Listener {
     api: Api,
@@ -227,11 +234,7 @@ struct Listener {
 }
 
 /// Reads what a user may see of what happens after `seen`, for ever.
-fn follow(
-    api: Api,
-    user: User,
-    seen: i64,
-) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send {
+fn follow(api: Api, user: User, seen: i64) -> impl Stream<Item = LiveEvent> + Send {
     let written = api.events.subscribe();
     let listener = Listener {
         api,
@@ -242,19 +245,22 @@ fn follow(
     };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
-        Some((Ok(event), listener))
+        Some((event, listener))
     })
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<sse::Event> {
+    async fn next(&mut self) -> Option<LiveEvent> {
         loop {
             if let Some(event) = self.waiting.next() {
                 self.seen = event.id;
                 let shown = shown(event);
-                let data = serde_json::to_string(&shown).ok()?;
-                let event = sse::Event::default().id(shown.id).event(shown.kind);
-                return Some(event.data(data));
+                let data = serde_json::to_value(&shown).ok()?;
+                return Some(LiveEvent {
+                    event: shown.kind.into(),
+                    id: Some(shown.id),
+                    data,
+                });
             }
             // Before the records are read, so that nothing is slept through.
             self.written.mark_unchanged();

@@ -25,8 +25,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tokio_util::sync::CancellationToken;
 
+use super::live::Live;
 use super::problem::Problem;
 use super::proxy::{AtStop, Client, Cut, Proxy, ProxyError, Target, Upstream};
 use super::serve::PeerInfo;
@@ -60,8 +60,8 @@ pub struct Inside {
     pub workspaces: Workspaces,
     /// What carries the requests.
     pub proxy: Proxy,
-    /// Ends what would go on for ever: ports that are followed.
-    pub stop: CancellationToken,
+    /// Ports that are followed.
+    pub live: Live,
 }
 
 /// Why the agent isn't asked.
@@ -105,6 +105,8 @@ enum Errand {
     Look,
     /// A program works with what is in the workspace: that wakes it, and keeps it awake.
     Work,
+    /// It is told what there is and says nothing, over a WebSocket neither.
+    Listen,
 }
 
 /// Returns the routes, to be merged with others.
@@ -262,7 +264,9 @@ impl Inside {
                 let own = self.site.dashboard().to_string();
                 return Err(InsideRefused::ForeignOrigin(own).into());
             }
-            Via::Token(_) if acts(head) && caller.scope < Scope::Write => {
+            Via::Token(_)
+                if errand != Errand::Listen && acts(head) && caller.scope < Scope::Write =>
+            {
                 return Err(InsideRefused::ScopeTooSmall.into());
             }
             Via::Login(_) | Via::Token(_) => {}

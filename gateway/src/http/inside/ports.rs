@@ -1,45 +1,40 @@
 //! `GET /api/v1/workspaces/{id}/ports`: what listens in a workspace, joined with who may
-//! open it; as Server-Sent Events where that is asked for.
+//! open it; live where that is asked for.
 
 mod agent;
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, HeaderValue, header};
+use futures_util::stream;
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
 use super::{Errand, Inside, InsideRefused, harden, split};
+use crate::http::api::wire::LiveEvent;
 use crate::http::apps::{self, Opens};
+use crate::http::live::{Asked, EVENTS, Until};
 use crate::http::problem::Problem;
 use crate::http::proxy::Cut;
 use crate::http::serve::PeerInfo;
 use crate::identity::Grant;
 use crate::store::{OpenPort, Visibility};
 use crate::workspaces::{State as Life, Workspace};
-use agent::{EVENTS, Events, Listening, hear, question, read};
+use agent::{Events, Listening, hear, question, read};
 
 /// How long an agent may take to say what listens: it looks at a few files.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the records are asked who may open what.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How often a word goes out where nothing happens, so that proxies keep the
-/// connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A port of a workspace: something listens on it, others may open it, or its template
 /// names it.
@@ -71,30 +66,23 @@ struct Ports {
 pub(super) async fn list(
     State(inside): State<Arc<Inside>>,
     Extension(peer): Extension<PeerInfo>,
+    Asked(way): Asked,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
     let (caller, asked) = inside
-        .caller(peer.address.ip(), &head, Errand::Look)
+        .caller(peer.address.ip(), &head, Errand::Listen)
         .await?;
     let grant = inside.grant(&caller, split(&head.uri).0).await?;
-    if wants_events(&head.headers) {
-        let ended = inside.sessions.revoked(&caller.via);
-        let tenure = inside.workspaces.tenure(grant.workspace());
-        let stop = inside.stop.clone();
+    if let Some(way) = way {
+        let until = Until {
+            signed_in: inside.sessions.changed(&caller),
+            tenure: inside.workspaces.tenure(grant.workspace()),
+        };
+        let live = inside.live.clone();
         let feed = Feed::new(inside, grant, asked.client);
         let events = stream::unfold(feed, async |mut feed| Some((feed.next().await, feed)));
-        let ends = async move {
-            tokio::select! {
-                () = ended.cancelled() => {}
-                () = tenure.cancelled() => {}
-                () = stop.cancelled() => {}
-            }
-        };
-        let body = Body::from_stream(events.map(Ok::<_, Infallible>).take_until(Box::pin(ends)));
-        let mut response = body.into_response();
-        let kind = HeaderValue::from_static(EVENTS);
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let mut response = live.answer(way, until, events)?;
         harden(&mut response);
         return Ok(response);
     }
@@ -118,8 +106,7 @@ struct Feed {
     agent: Option<Events>,
     listening: Vec<Listening>,
     shares: Vec<OpenPort>,
-    sent: Option<String>,
-    last: Instant,
+    sent: Option<Value>,
     ticks: Interval,
 }
 
@@ -135,13 +122,12 @@ impl Feed {
             listening: Vec::new(),
             shares: Vec::new(),
             sent: None,
-            last: Instant::now(),
             ticks,
         }
     }
 
     /// Returns the next event, once there is one.
-    async fn next(&mut self) -> Bytes {
+    async fn next(&mut self) -> LiveEvent {
         loop {
             // The first tick comes at once.
             tokio::select! {
@@ -158,18 +144,16 @@ impl Feed {
                 .inside
                 .join(workspace, self.listening.clone(), &self.shares);
             let list = Ports { items, next: None };
-            let Ok(text) = serde_json::to_string(&list) else {
+            let Ok(data) = serde_json::to_value(&list) else {
                 continue;
             };
-            if self.sent.as_deref() != Some(text.as_str()) {
-                let event = format!("event: ports\ndata: {text}\n\n");
-                self.sent = Some(text);
-                self.last = Instant::now();
-                return event.into();
-            }
-            if self.last.elapsed() >= KEEP_ALIVE {
-                self.last = Instant::now();
-                return Bytes::from_static(b":\n\n");
+            if self.sent.as_ref() != Some(&data) {
+                self.sent = Some(data.clone());
+                return LiveEvent {
+                    event: "ports".into(),
+                    id: None,
+                    data,
+                };
             }
         }
     }
@@ -218,13 +202,6 @@ impl Feed {
             Err(_) => debug!("an agent takes too long to report its ports"),
         }
     }
-}
-
-fn wants_events(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT);
-    accept
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains(EVENTS))
 }
 
 impl Inside {

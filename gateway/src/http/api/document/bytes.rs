@@ -9,7 +9,8 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 
-use super::Operation;
+use super::{EVENTS, Operation};
+use crate::http::api::wire::LiveEvent;
 
 /// Media type of bytes that mean nothing here.
 pub(in crate::http::api) const BYTES: &str = "application/octet-stream";
@@ -52,6 +53,13 @@ impl Operation {
         self.schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(&mut self.schemas);
         self
+    }
+
+    /// Goes on where that is asked for: as Server-Sent Events, or over a WebSocket.
+    pub(in crate::http::api) fn goes_on(self, about: &str) -> Self {
+        self.answers_plainly(StatusCode::OK, &[EVENTS], about)
+            .answers_plainly(StatusCode::SWITCHING_PROTOCOLS, &[], "a WebSocket")
+            .speaks::<LiveEvent>()
     }
 
     /// Answers with JSON documents, one a line, each of them a `T`.

@@ -5,7 +5,7 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Post};
 
 use super::super::document::Operation;
 use super::super::wire::{
-    CloneWorkspace, Clones, Event, EventQuery, PullSnapshot, PushSnapshot, RestoreSnapshot,
+    CloneWorkspace, Clones, Event, HistoryQuery, PullSnapshot, PushSnapshot, RestoreSnapshot,
     Snapshot, SnapshotQuery, TakeSnapshot, WaitQuery, Workspace,
 };
 use crate::names::{SnapshotId, WorkspaceId};
@@ -128,7 +128,7 @@ fn of_workspaces() -> Vec<Operation> {
         )
         .about("The newest first. Events `workspace-command` tell who asked for what.")
         .parameter::<WorkspaceId>("id", "the workspace's id")
-        .query::<EventQuery>()
+        .query::<HistoryQuery>()
         .answers_page::<Event>("what happened")
         .errors(&[404]),
     ]

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Put};
 
-use crate::http::api::document::{EVENTS, Operation, TEXT};
+use crate::http::api::document::{Operation, TEXT};
 use crate::http::api::wire::{LogQuery, SecretEntry, SecretQuery, SetSecret, Startup};
 use crate::names::WorkspaceId;
 use crate::secrets::SecretName;
@@ -19,11 +19,11 @@ pub(super) fn all() -> Vec<Operation> {
         )
         .about(
             "With `Accept: text/event-stream` it comes at once and with each change: events \
-             named `startup`.",
+             named `startup`; over a WebSocket each is a `LiveEvent`.",
         )
         .parameter::<WorkspaceId>("id", "the workspace's id")
         .answers::<Startup>(StatusCode::OK, "how far it is")
-        .answers_plainly(StatusCode::OK, &[EVENTS], "how far it is"),
+        .goes_on("how far it is"),
         Operation::new(
             Get,
             "/workspaces/{id}/startup/log",
@@ -32,11 +32,12 @@ pub(super) fn all() -> Vec<Operation> {
         )
         .about(
             "With `Accept: text/event-stream` what is written later follows: events named \
-             `log`, each with one line.",
+             `log`, each with one line; over a WebSocket each is a `LiveEvent`.",
         )
         .parameter::<WorkspaceId>("id", "the workspace's id")
         .query::<LogQuery>()
-        .answers_plainly(StatusCode::OK, &[TEXT, EVENTS], "the lines")
+        .answers_plainly(StatusCode::OK, &[TEXT], "the lines")
+        .goes_on("the lines")
         .errors(&[409]),
     ]
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
 
-use crate::http::api::document::{EVENTS, Operation, TEXT};
+use crate::http::api::document::{Operation, TEXT};
 use crate::http::api::wire::{
     ChangeWorkspace, CreateWorkspace, DeleteQuery, LimitsQuery, LogQuery, RebuildWorkspace,
     RestoreWorkspace, WaitQuery, Workspace, WorkspaceQuery,
@@ -89,11 +89,12 @@ pub(super) fn all() -> Vec<Operation> {
         )
         .about(
             "With `Accept: text/event-stream` what is written later follows: events named \
-                 `log`, each with one line.",
+                 `log`, each with one line; over a WebSocket each is a `LiveEvent`.",
         )
         .parameter::<WorkspaceId>("id", "the workspace's id")
         .query::<LogQuery>()
-        .answers_plainly(StatusCode::OK, &[TEXT, EVENTS], "the lines"),
+        .answers_plainly(StatusCode::OK, &[TEXT], "the lines")
+        .goes_on("the lines"),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The server, how to connect to it, and what happens on it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
@@ -109,6 +111,33 @@ pub struct EventWorkspace {
     pub name: WorkspaceName,
 }
 
+/// What a WebSocket says of one event, as a text message.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LiveEvent {
+    /// The name that it has among Server-Sent Events.
+    pub event: Cow<'static, str>,
+    /// Its id, where it has one: what to go on after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it says: a line of a log as a string, all else as it is.
+    pub data: serde_json::Value,
+}
+
+/// Which page of what happened to a workspace.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// Most entries of the page.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<u32>,
+    /// `next` of the page before; pages go from the newest to the oldest.
+    #[serde(default)]
+    #[param(max_length = 20, pattern = "^[0-9]{1,18}$")]
+    pub cursor: Option<String>,
+}
+
 /// Which events.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -122,4 +151,9 @@ pub struct EventQuery {
     #[serde(default)]
     #[param(max_length = 20, pattern = "^[0-9]{1,18}$")]
     pub cursor: Option<String>,
+    /// Where what happens is followed: what happened after the event of this id, unless
+    /// `Last-Event-ID` says another; default: what happens from now on.
+    #[serde(default)]
+    #[param(max_length = 20, pattern = "^[0-9]{1,18}$")]
+    pub since: Option<String>,
 }

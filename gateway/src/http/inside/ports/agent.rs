@@ -13,9 +13,6 @@ use crate::http::proxy::gather;
 /// Largest list of an agent, in bytes: some thousand ports.
 const MAX_LIST: usize = 1024 * 1024;
 
-/// The media type of Server-Sent Events.
-pub(super) const EVENTS: &str = "text/event-stream";
-
 /// A port that something listens on, as the agent tells it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Listening {
