@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bollard::models::ContainerConfig;
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
+use super::doings::Doing;
 use super::files::{self, Files};
 use super::volumes::Volume;
 use super::{DockerDriver, DockerOptions, DockerReach, agent, agent_config, identity, spec};
@@ -39,16 +41,26 @@ impl DockerDriver {
         workspace: &Workspace,
         source: &Source,
         image: (&str, &str),
+        doing: &Doing<'_>,
     ) -> Result<(), DriverError> {
         let engine = self.containers.engine();
         let installation = self.containers.installation();
         let options = self.options.of(&workspace.blueprint, installation);
         let nothing = pack_nothing(&options, source.shares_agent).map_err(not_packed)?;
         nothing.upload(engine, &source.name).await?;
+        let still = source.runs.then(|| {
+            let text = "saving what the container changed: the workspace stands still meanwhile";
+            doing.tell(text.to_owned());
+            (self.containers.pauses.still(&workspace.id), Instant::now())
+        });
         let committed = self
             .containers
             .commit(&source.name, image, ContainerConfig::default());
         let committed = committed.await;
+        if let Some((told, since)) = still {
+            drop(told);
+            info!(workspace = %workspace.id, elapsed = ?since.elapsed(), "the container goes on");
+        }
         // A start puts them in anyway.
         if source.runs
             && let Err(error) = self.put_back(workspace, source, options).await

@@ -20,6 +20,7 @@ use super::doings::Doing;
 use super::files::Files;
 use super::{DockerDriver, spec, transfer, volumes};
 use crate::drivers::DriverError;
+use crate::workspaces::Workspace;
 
 /// How often a home is copied while programs may write to it. The engine gives up where a file
 /// becomes shorter while it is read.
@@ -33,6 +34,9 @@ pub(super) const KEPT: &str = "/.devgate-kept";
 /// The folder that had the home in it before.
 const KEPT_BEFORE: &str = "/.devgate/kept";
 
+/// What is told while it is copied.
+const COPYING: &str = "copying the home";
+
 /// What the home is called in there.
 const HOME: &str = "home";
 
@@ -41,7 +45,7 @@ impl DockerDriver {
     /// made of. Returns labels that say where they are in there.
     pub(super) async fn keep_home(
         &self,
-        source: &Source,
+        (workspace, source): (&Workspace, &Source),
         (base, helper): (String, &str),
         doing: &Doing<'_>,
     ) -> Result<HashMap<String, String>, DriverError> {
@@ -54,25 +58,27 @@ impl DockerDriver {
         let body = volumes::holder(containers.installation(), base, all);
         containers.make_helper(&from, body).await?;
         let engine = containers.engine();
-        let copy = async || {
-            doing.tell("copying the home".to_owned());
+        let copy = async |what: &str| {
+            doing.tell(what.to_owned());
             // What an earlier snapshot or try has put there goes.
             let empty = empty().map_err(not_packed)?;
             empty.upload(engine, helper).await?;
-            transfer::copy_folder(engine, (&from, helper), (KEPT, "/"), doing).await
+            transfer::copy_folder(engine, (&from, helper), (KEPT, "/"), (doing, what)).await
         };
         let mut tries = 1;
-        let mut copied = copy().await;
+        let mut copied = copy(COPYING).await;
         while let Err(DriverError::Engine { detail, .. }) = &copied
             && source.runs
             && tries <= TRIES
         {
             info!(tries, detail, "a home that is written to is copied again");
             copied = if tries < TRIES {
-                copy().await
+                copy(COPYING).await
             } else {
                 // Programs that never rest are held up, where nothing else helps.
-                containers.still(&source.name, copy()).await?
+                let _told = containers.pauses.still(&workspace.id);
+                let copy = copy("copying the home: the workspace stands still meanwhile");
+                containers.still(&source.name, copy).await?
             };
             tries += 1;
         }

@@ -27,20 +27,22 @@ impl DockerDriver {
         let containers = &self.containers;
         let doing = containers
             .doings
-            .begin(id.as_str(), "copying what the container changed");
+            .begin(id.as_str(), "saving what the container changed");
         // Whoever looks for what nothing needs leaves this to us from here on.
         self.remove_one(id).await?;
         let _ours = containers.pauses.copying(&workspace.id);
         let source = Box::pin(self.container_of(workspace)).await?;
         let repository = spec::snapshots(containers.installation());
         let base = base(id);
-        self.commit_without_ours(workspace, &source, (&repository, &base))
+        self.commit_without_ours(workspace, &source, (&repository, &base), &doing)
             .await?;
         let helper = spec::helper(containers.installation(), id.as_str());
         let body = helper_body(containers, format!("{repository}:{base}"));
         containers.make_helper(&helper, body).await?;
         let base = format!("{repository}:{base}");
-        let kept = self.keep_home(&source, (base, &helper), &doing).await?;
+        let kept = self
+            .keep_home((workspace, &source), (base, &helper), &doing)
+            .await?;
         doing.tell("writing the image".to_owned());
         let labels = labels(id, label, kept);
         self.finish(id, &helper, labels, source.image.as_deref(), &doing)

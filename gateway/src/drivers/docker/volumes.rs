@@ -227,7 +227,13 @@ impl Containers {
             .await?;
         let names = (from.as_str(), to.as_str());
         let doing = self.doings.begin(&to, "keeping the volumes");
-        transfer::copy_folder(&self.engine, names, (KEPT, "/"), &doing).await?;
+        transfer::copy_folder(
+            &self.engine,
+            names,
+            (KEPT, "/"),
+            (&doing, "keeping the volumes"),
+        )
+        .await?;
         self.remove_helpers(id).await?;
         info!(workspace = %id, "the container's volumes are the workspace's own now");
         Ok(())

@@ -41,7 +41,7 @@ export function StateMark({ workspace }: { workspace: Workspace }) {
           start-up failed
         </span>
       )}
-      {busy && workspace.doing && (
+      {(busy || workspace.state === "running") && workspace.doing && (
         <span className={classes.doing} title={workspace.doing}>
           {workspace.doing}
         </span>

@@ -216,6 +216,42 @@ async fn a_home_that_is_written_to_all_the_time_is_kept_and_goes_on() {
 }
 
 #[tokio::test]
+async fn people_are_told_while_a_workspace_stands_still_for_its_snapshot() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let large = vec![7; 32 << 20];
+    std::fs::write(format!("/proc/{pid}/root/installed"), large).unwrap();
+    let id = SnapshotId::random();
+    let label = label();
+    let mut taking = std::pin::pin!(driver.take(&workspace, &id, &label));
+    // The engine is asked for all of that after it is told.
+    let told = loop {
+        tokio::select! {
+            taken = &mut taking => panic!("nothing was told: {taken:?}"),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+        if let Some(told) = driver.doing(&workspace.id) {
+            break told;
+        }
+    };
+    assert!(told.contains("stands still"), "{told}");
+    let far = driver.snapshot_progress(&id).unwrap();
+    assert!(far.contains("stands still"), "{far}");
+    taking.await.unwrap();
+    assert_eq!(driver.doing(&workspace.id), None);
+    // Nothing stands still in what doesn't run.
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    let mut taking = std::pin::pin!(driver.take(&workspace, &id, &label));
+    while futures_util::poll!(&mut taking).is_pending() {
+        assert_eq!(driver.doing(&workspace.id), None);
+        let far = driver.snapshot_progress(&id).unwrap_or_default();
+        assert!(!far.contains("stands still"), "{far}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_restored_workspace_keeps_its_own_volumes_from_start_to_start() {
     let it = real_containers();
     let (driver, mut workspace) = (it.docker_driver(), workspace());
