@@ -8,6 +8,7 @@ mod check;
 mod docker;
 mod limits;
 mod load;
+mod mounts;
 mod network;
 mod sleep;
 mod startup;
@@ -16,7 +17,8 @@ mod units;
 /// Rules for values that are written in other files than the configuration's, too.
 pub(crate) mod rules {
     pub(crate) use super::check::{sleep_after, sleep_warn, startup_timeout, variable};
-    pub(crate) use super::docker::{is_image, is_mount_point, is_name, is_user};
+    pub(crate) use super::docker::{is_image, is_name, is_user};
+    pub(crate) use super::mounts::is_mount_point;
 }
 
 use std::collections::BTreeMap;
@@ -25,11 +27,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use docker::{
-    BindMount, Cpus, DEFAULT_SHELL, DockerConfig, DockerHostConfig, DockerValueError, EngineUrl,
-    ExtraHost, Gpus,
+    Cpus, DEFAULT_SHELL, DockerConfig, DockerHostConfig, DockerValueError, EngineUrl, ExtraHost,
+    Gpus,
 };
 pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
+pub use mounts::BindMount;
 pub use network::{InvalidNetwork, Network};
 pub use sleep::SleepConfig;
 pub use startup::StartupConfig;

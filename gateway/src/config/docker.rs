@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::units::{by_text, quoted};
-use super::{Listen, Size};
+use super::{BindMount, Listen, Size};
 
 /// Shell of a user that an image doesn't list.
 pub const DEFAULT_SHELL: &str = "/bin/sh";
@@ -128,15 +128,6 @@ pub enum DockerValueError {
 #[serde(try_from = "String", into = "String")]
 pub struct Cpus(u32);
 
-/// Something that is mounted into every workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BindMount {
-    source: String,
-    target: String,
-    read_only: bool,
-}
-
 /// A line for `/etc/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -145,7 +136,7 @@ pub struct ExtraHost(String);
 /// What the engine replaces with the host's own address.
 const HOST_GATEWAY: &str = "host-gateway";
 
-by_text!(DockerValueError; Cpus, BindMount, ExtraHost, EngineUrl);
+by_text!(DockerValueError; Cpus, ExtraHost, EngineUrl);
 
 impl Default for DockerConfig {
     fn default() -> Self {
@@ -176,23 +167,6 @@ impl Cpus {
     }
 }
 
-impl BindMount {
-    /// Returns the folder on the host, or the volume's name.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Returns where it is in a workspace.
-    pub fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// Tells whether workspaces can't change it.
-    pub fn is_read_only(&self) -> bool {
-        self.read_only
-    }
-}
-
 impl FromStr for Cpus {
     type Err = DockerValueError;
 
@@ -200,14 +174,6 @@ impl FromStr for Cpus {
         cpus(text.trim())
             .map(Self)
             .ok_or_else(|| DockerValueError::Cpus(quoted(text)))
-    }
-}
-
-impl FromStr for BindMount {
-    type Err = DockerValueError;
-
-    fn from_str(text: &str) -> Result<Self, DockerValueError> {
-        mount(text).ok_or_else(|| DockerValueError::Mount(quoted(text)))
     }
 }
 
@@ -262,13 +228,6 @@ impl fmt::Display for Cpus {
     }
 }
 
-impl fmt::Display for BindMount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = if self.read_only { ":ro" } else { "" };
-        write!(f, "{}:{}{end}", self.source, self.target)
-    }
-}
-
 impl fmt::Display for ExtraHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -284,39 +243,6 @@ fn cpus(text: &str) -> Option<u32> {
     let whole: u32 = whole.parse().ok()?;
     let all = whole.checked_mul(1000)?.checked_add(part)?;
     (all > 0).then_some(all)
-}
-
-fn mount(text: &str) -> Option<BindMount> {
-    let parts: Vec<_> = text.split(':').collect();
-    let (source, target, read_only) = match parts.as_slice() {
-        [source, target] | [source, target, "rw"] => (*source, *target, false),
-        [source, target, "ro"] => (*source, *target, true),
-        _ => return None,
-    };
-    let is_folder = source.starts_with('/');
-    if !(is_folder || is_name(source)) || !is_mount_point(Path::new(target)) {
-        return None;
-    }
-    Some(BindMount {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        read_only,
-    })
-}
-
-/// Tells whether something can be mounted at a path of a workspace.
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    use std::path::Component;
-    let mut parts = path.components();
-    let rest_is_plain = parts.next() == Some(Component::RootDir)
-        && parts.all(|part| matches!(part, Component::Normal(_)));
-    let taken = ["/proc", "/sys", "/dev", "/.devgate"];
-    rest_is_plain
-        && path != Path::new("/")
-        && path
-            .to_str()
-            .is_some_and(|text| !text.contains(char::is_control))
-        && !taken.iter().any(|taken| path.starts_with(taken))
 }
 
 /// Tells whether a text can name a host, a volume or a network.
@@ -365,33 +291,6 @@ mod tests {
             "", "0", "-1", "1.", ".5", "1.2345", "two", "5000000", "1e3", "0.0",
         ] {
             assert!(bad.parse::<Cpus>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_mount_has_a_source_and_an_absolute_target() {
-        let mount: BindMount = "/srv/data:/data:ro".parse().unwrap();
-        assert_eq!((mount.source(), mount.target()), ("/srv/data", "/data"));
-        assert!(mount.is_read_only());
-        assert_eq!(mount.to_string(), "/srv/data:/data:ro");
-        assert!(
-            !"cache:/var/cache"
-                .parse::<BindMount>()
-                .unwrap()
-                .is_read_only()
-        );
-        for bad in [
-            "",
-            "/data",
-            "/a:b",
-            "../a:/b",
-            "/a:/",
-            "/a:/b:x",
-            "/a:/proc/x",
-            "/a:/b/../c",
-            "/a:/.devgate/run",
-        ] {
-            assert!(bad.parse::<BindMount>().is_err(), "{bad}");
         }
     }
 

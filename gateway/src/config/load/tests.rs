@@ -172,7 +172,15 @@ fn what_containers_need_is_checked_before_any_is_made() {
         ),
         ("memory = \"1KiB\"", "docker.memory: 1KiB is out of range"),
         ("pids = 1", "docker.pids: 1 is out of range"),
+        ("home = \"/tmp\"", "docker.home: write an absolute path"),
         ("mounts = [\"/a\"]", "\"/a\" is not a mount"),
+        ("mounts = [\"/a:/home/dev/\"]", "home is at /home/dev"),
+        (
+            "mounts = [\"/a:/b\", \"/a:/tmp\"]",
+            "/a:/tmp: each workspace",
+        ),
+        ("mounts = [\"/a:/.devgate/run\"]", "is not a mount"),
+        ("mounts = [\"/a:/b\", \"c:/b:ro\"]", "mounted at /b already"),
         ("extra-hosts = [\"db\"]", "\"db\" is not a host"),
         (
             "gpus = \"some\"",
