@@ -16,7 +16,10 @@ from conftest import ENTRY, Asked, Server
 from devgate import AsyncDevgate, ConnectionFailed, Devgate, NotFound, Retry
 from devgate._async.files import AsyncFiles
 from devgate._async.lines import lines, server_events
+from devgate._async.watch import AsyncWatch
 from devgate._sync.files import Files
+from devgate._sync.watch import Watch
+from devgate.models import Entry
 
 Serving = Callable[[Callable[[Asked], None]], Server]
 
@@ -310,3 +313,66 @@ def test_a_search_tells_how_it_ended_and_one_without_an_end_is_an_error(serving:
         whole = False
         with pytest.raises(ConnectionFailed):
             list(files.grep("", "x"))
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_what_is_no_utf_8_is_moved_copied_made_and_watched_too(serving: Serving, kind: str) -> None:
+    raw = {"path": "/\ufffd+", "raw_path": "/%FF%2B"}
+    upload = {"id": "u", "path": "/\ufffd+", "size": 1, "offset": 1}
+    watch = {"id": "v", "recursive": True, "include": [], "exclude": [], "sequence": 0}
+    watch.update({"created": "2026-01-01T00:00:00Z", "listeners": 0, "keep_seconds": 1})
+    bodies: list[Any] = []
+    stats: list[str] = []
+
+    def answer(asked: Asked) -> None:
+        if asked.command == "GET":
+            stats.append(asked.path.partition("?")[2])
+            asked.refuse(404, "no-file")
+            return
+        said = json.loads(asked.body)
+        bodies.append((asked.path.rpartition("/")[2], said))
+        if asked.path.endswith("/uploads"):
+            asked.say(201, {**upload, "expires_at": "2026-01-01T00:00:00Z"})
+        elif asked.path.endswith("/watches"):
+            asked.say(201, {**watch, "path": "/\ufffd+", "incomplete": False})
+        else:
+            asked.say(200, ENTRY)
+
+    entry = Entry.model_validate({**ENTRY, **raw})
+
+    async def main(url: str) -> None:
+        async with AsyncDevgate(url, "t") as devgate:
+            files = AsyncFiles(devgate._transport, "w")
+            await files.move(entry, "plain")
+            await files.copy("plain", b"/\xff+", overwrite=True)
+            await files.set_mode(entry, "0600")
+            await files.make_folder(b"/\xff+", parents=True)
+            await files.link(entry, "target")
+            await files.upload(b"/\xff+", b"x")
+            await AsyncWatch(devgate._transport, "w", entry)._begin()
+
+    server = serving(answer)
+    if kind == "async":
+        asyncio.run(main(server.url))
+    else:
+        with Devgate(server.url, "t") as devgate:
+            files = Files(devgate._transport, "w")
+            files.move(entry, "plain")
+            files.copy("plain", b"/\xff+", overwrite=True)
+            files.set_mode(entry, "0600")
+            files.make_folder(b"/\xff+", parents=True)
+            files.link(entry, "target")
+            files.upload(b"/\xff+", b"x")
+            Watch(devgate._transport, "w", entry)._begin()
+    to = {"to": "/\ufffd+", "raw_to": "/%FF%2B"}
+    source = {"from": raw["path"], "raw_from": raw["raw_path"]}
+    assert [body for body in bodies if body[0] != "complete"] == [
+        ("move", {**source, "to": "plain", "overwrite": False}),
+        ("copy", {"from": "plain", **to, "overwrite": True}),
+        ("mode", {**raw, "mode": "0600", "recursive": False}),
+        ("folder", {**raw, "parents": True}),
+        ("link", {**raw, "target": "target"}),
+        ("uploads", {**raw, "size": 1, "parents": False}),
+        ("watches", {**raw, "recursive": True}),
+    ]
+    assert stats == ["path=/%FF%2B"]

@@ -18,7 +18,7 @@ import type {
   Search,
   WriteOptions,
 } from "./options.js";
-import { asked, shown, type FilePath } from "./path.js";
+import { asked, named, shown, type FilePath } from "./path.js";
 import type { Body, Sending, Transport } from "./transport.js";
 import type {
   CallOptions,
@@ -32,13 +32,11 @@ import type {
 } from "./types.js";
 import { upload, type UploadOptions, type UploadSource } from "./upload.js";
 
-const BASE = "/api/v1/workspaces/{id}/files" as const;
-
 type EntryPage = components["schemas"]["EntryPage"];
 
 /**
- * The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
- * takes also what tells of a file, and bytes: not every name is UTF-8.
+ * The files of one workspace. Relative paths begin at the home. A path is also what tells of a
+ * file, or bytes: not every name is UTF-8.
  */
 export class Files {
   readonly #api: Api;
@@ -156,52 +154,54 @@ export class Files {
    * Copies a file of this machine, or bytes, in pieces. What breaks off goes on from where the
    * server has it; the whole is compared by its SHA-256.
    */
-  async upload(path: string, source: UploadSource, options: UploadOptions = {}): Promise<Entry> {
+  async upload(path: FilePath, source: UploadSource, options: UploadOptions = {}): Promise<Entry> {
     return upload(this.#transport, this.#path(""), path, source, options);
   }
 
   /** Makes a folder. With `parents` also those above it, and one that is there is fine. */
   async makeFolder(
-    path: string,
+    path: FilePath,
     options: CallOptions & { mode?: string; parents?: boolean } = {},
   ): Promise<Entry> {
     const { signal, mode, parents } = options;
-    const body = { path, mode, parents };
-    return answered(await this.#api.POST(`${BASE}/folder`, this.#says(body, signal)));
+    return this.#change("/folder", { ...named(path), mode, parents }, signal);
   }
 
   /** Moves or renames. `to` is the thing's own new path. */
   async move(
-    from: string,
-    to: string,
+    from: FilePath,
+    to: FilePath,
     options: CallOptions & { overwrite?: boolean } = {},
   ): Promise<Entry> {
     // To another file system it is a copy.
-    return this.#long("/move", { from, to, overwrite: options.overwrite }, options.signal);
+    return this.#long("/move", fromTo(from, to, options), options.signal);
   }
 
   /** Copies, folders with all that is in them. */
   async copy(
-    from: string,
-    to: string,
+    from: FilePath,
+    to: FilePath,
     options: CallOptions & { overwrite?: boolean } = {},
   ): Promise<Entry> {
-    return this.#long("/copy", { from, to, overwrite: options.overwrite }, options.signal);
+    return this.#long("/copy", fromTo(from, to, options), options.signal);
   }
 
   /** Sets permissions: `0755`. */
   async setMode(
-    path: string,
+    path: FilePath,
     mode: string,
     options: CallOptions & { recursive?: boolean } = {},
   ): Promise<Entry> {
-    return this.#long("/mode", { path, mode, recursive: options.recursive }, options.signal);
+    return this.#long(
+      "/mode",
+      { ...named(path), mode, recursive: options.recursive },
+      options.signal,
+    );
   }
 
   /** Makes a symbolic link. */
-  async link(path: string, target: string, options: CallOptions = {}): Promise<Entry> {
-    const body = { path, target };
-    return answered(await this.#api.POST(`${BASE}/link`, this.#says(body, options.signal)));
+  async link(path: FilePath, target: string, options: CallOptions = {}): Promise<Entry> {
+    return this.#change("/link", { ...named(path), target }, options.signal);
   }
 
   /** Deletes; a folder that has something in it with `recursive` only. */
@@ -361,13 +361,17 @@ export class Files {
 
   /** Asks for what takes as long as there are files: a limit here wouldn't end it there. */
   async #long(path: string, body: object, signal?: AbortSignal): Promise<Entry> {
+    return this.#change(path, body, signal, null);
+  }
+
+  async #change(path: string, body: object, signal?: AbortSignal, timeout?: null): Promise<Entry> {
     return this.#transport.json<Entry>({
       method: "POST",
       path: this.#path(path),
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
       signal,
-      timeout: null,
+      timeout,
     });
   }
 
@@ -378,8 +382,8 @@ export class Files {
   #asks<Q>(query: Q, signal?: AbortSignal) {
     return { params: { path: { id: this.#id }, query }, signal };
   }
+}
 
-  #says<B>(body: B, signal?: AbortSignal) {
-    return { params: { path: { id: this.#id } }, body, signal };
-  }
+function fromTo(from: FilePath, to: FilePath, { overwrite }: { overwrite?: boolean }): object {
+  return { ...named(from, "from"), ...named(to, "to"), overwrite };
 }

@@ -23,6 +23,14 @@ export function shown(path: FilePath): string {
   return typeof path === "string" ? path : path.path;
 }
 
+/** Returns a path as a body has it, called `name` there. */
+export function named(path: FilePath, name = "path"): Record<string, string> {
+  const wanted = asked(path);
+  return typeof wanted === "string"
+    ? { [name]: wanted }
+    : { [name]: shown(wanted), [`raw_${name}`]: encoded(wanted) };
+}
+
 /** Percent-encodes bytes for a query. */
 export function encoded(bytes: Uint8Array): string {
   const one = (byte: number): string => {

@@ -5,6 +5,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Conflict, ConnectionFailed, Denied, NotFound, TimedOut, Unavailable } from "./errors.js";
+import { asked, named, type FilePath } from "./path.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, Entry, UploadState } from "./types.js";
 
@@ -37,7 +38,7 @@ const PAUSE = 200;
 export async function upload(
   transport: Transport,
   files: string,
-  path: string,
+  path: FilePath,
   source: UploadSource,
   options: UploadOptions,
 ): Promise<Entry> {
@@ -51,7 +52,7 @@ export async function upload(
             method: "POST",
             path: base,
             headers: { "content-type": "application/json" },
-            body: JSON.stringify({ path, size: reading.size, mode, parents }),
+            body: JSON.stringify({ ...named(path), size: reading.size, mode, parents }),
             signal,
             // One that nobody goes on with is given up by the server.
             again: true,
@@ -78,7 +79,9 @@ export async function upload(
       options.onProgress?.({ id: state.id, sent: at, size: reading.size });
     }
     const ending = JSON.stringify({ sha256: reading.digest(), durable });
-    return await complete(transport, files, state, ending, signal);
+    // What the server says of a path is text, and so less than what isn't UTF-8.
+    const place = typeof asked(path) === "string" ? state.path : path;
+    return await complete(transport, files, [state, place], ending, signal);
   } finally {
     await reading.close();
   }
@@ -88,7 +91,7 @@ export async function upload(
 async function complete(
   transport: Transport,
   files: string,
-  { id, path, size }: UploadState,
+  [{ id, size }, path]: [UploadState, FilePath],
   body: string,
   signal?: AbortSignal,
 ): Promise<Entry> {
@@ -126,11 +129,11 @@ function lost(error: unknown): boolean {
 async function there(
   transport: Transport,
   files: string,
-  path: string,
+  path: FilePath,
   signal?: AbortSignal,
 ): Promise<Entry | undefined> {
   try {
-    const query = { path };
+    const query = { path: asked(path) };
     return await transport.json<Entry>({ method: "GET", path: `${files}/stat`, query, signal });
   } catch (error) {
     if (error instanceof NotFound || error instanceof Denied) {

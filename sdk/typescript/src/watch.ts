@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable } from "./errors.js";
 import { bodyOf, gone, jsonOf } from "./answers.js";
 import { followed } from "./lines.js";
+import { named, type FilePath } from "./path.js";
 import type { Transport } from "./transport.js";
 import type { CallOptions, WatchEvent, WatchState } from "./types.js";
 
@@ -37,7 +38,7 @@ const LONGEST_PAUSE = 10_000;
 export class Watch implements AsyncIterable<WatchEvent> {
   readonly #transport: Transport;
   readonly #base: string;
-  readonly #path: string;
+  readonly #path: FilePath;
   readonly #options: WatchOptions;
   readonly #ending = new AbortController();
   #state: WatchState;
@@ -46,7 +47,7 @@ export class Watch implements AsyncIterable<WatchEvent> {
   private constructor(
     transport: Transport,
     base: string,
-    path: string,
+    path: FilePath,
     options: WatchOptions,
     state: WatchState,
   ) {
@@ -62,7 +63,7 @@ export class Watch implements AsyncIterable<WatchEvent> {
   static async begin(
     transport: Transport,
     workspace: string,
-    path: string,
+    path: FilePath,
     options: WatchOptions,
   ): Promise<Watch> {
     const base = `/api/v1/workspaces/${encodeURIComponent(workspace)}/watches`;
@@ -188,7 +189,7 @@ export class Watch implements AsyncIterable<WatchEvent> {
 async function create(
   transport: Transport,
   base: string,
-  path: string,
+  path: FilePath,
   options: WatchOptions,
   signal?: AbortSignal,
 ): Promise<WatchState> {
@@ -197,7 +198,13 @@ async function create(
     method: "POST",
     path: base,
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ path, recursive, include, exclude, keep_seconds: keepSeconds }),
+    body: JSON.stringify({
+      ...named(path),
+      recursive,
+      include,
+      exclude,
+      keep_seconds: keepSeconds,
+    }),
     signal,
   });
 }

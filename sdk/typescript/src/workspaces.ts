@@ -6,6 +6,7 @@ import { answered, type Api } from "./api.js";
 import { Failed, NotFound, TimedOut, without } from "./errors.js";
 import { gone } from "./answers.js";
 import { Files } from "./files.js";
+import type { FilePath } from "./path.js";
 import { Ports } from "./ports.js";
 import { Processes } from "./processes.js";
 import { Snapshots } from "./snapshots.js";
@@ -231,7 +232,7 @@ export class Workspace {
   }
 
   /** Watches a folder or a file from now on. Relative paths begin at the home. */
-  async watch(path: string, options: WatchOptions = {}): Promise<Watch> {
+  async watch(path: FilePath, options: WatchOptions = {}): Promise<Watch> {
     return Watch.begin(this.#transport, this.id, path, options);
   }
 

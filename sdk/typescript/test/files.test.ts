@@ -305,3 +305,48 @@ test("what a list tells of can be read, shown and deleted, whatever bytes its na
     "GET /stat?path=/%FF",
   ]);
 });
+
+test("what is no UTF-8 is moved, copied, made and watched, too", async () => {
+  const raw = { path: "/\u{fffd}+", raw_path: "/%FF%2B" };
+  const bytes = Buffer.from([0x2f, 0xff, 0x2b]);
+  const bodies: unknown[] = [];
+  const stats: string[] = [];
+  await using fixture = await Fixture.of(
+    inside((request, response, body) => {
+      const { method = "", url = "" } = request;
+      if (method === "DELETE") {
+        response.writeHead(204).end();
+      } else if (method === "GET") {
+        stats.push(url.split("?")[1] ?? "");
+        problem(response, 404, "no-file");
+      } else {
+        const what = url.split("/").at(-1);
+        if (what !== "complete") {
+          bodies.push([what, JSON.parse(body.toString("utf8"))]);
+        }
+        json(response, 200, { id: "u", path: raw.path, size: 1, offset: 1, sequence: 0 });
+      }
+    }),
+  );
+  const workspace = await fixture.devgate.workspaces.get("w");
+  const { files } = workspace;
+  await files.move(raw, "plain");
+  await files.copy("plain", bytes, { overwrite: true });
+  await files.setMode(raw, "0600");
+  await files.makeFolder(bytes, { parents: true });
+  await files.link(raw, "target");
+  await files.upload(bytes, new Uint8Array(1));
+  const watch = await workspace.watch(raw);
+  await watch.close();
+  const to = { to: raw.path, raw_to: raw.raw_path };
+  assert.deepEqual(bodies, [
+    ["move", { from: raw.path, raw_from: raw.raw_path, to: "plain" }],
+    ["copy", { from: "plain", ...to, overwrite: true }],
+    ["mode", { ...raw, mode: "0600" }],
+    ["folder", { ...raw, parents: true }],
+    ["link", { ...raw, target: "target" }],
+    ["uploads", { ...raw, size: 1 }],
+    ["watches", raw],
+  ]);
+  assert.deepEqual(stats, ["path=/%FF%2B"]);
+});

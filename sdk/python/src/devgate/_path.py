@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Optional, Protocol, Union
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 
 class Told(Protocol):
@@ -36,3 +36,11 @@ def shown(path: FilePath) -> str:
     if isinstance(path, bytes):
         return path.decode(errors="replace")
     return path if isinstance(path, str) else path.path
+
+
+def named(path: FilePath, name: str = "path") -> dict[str, str]:
+    """Returns a path as a body has it, called ``name`` there."""
+    wanted = asked(path)
+    if isinstance(wanted, str):
+        return {name: wanted}
+    return {name: shown(wanted), f"raw_{name}": quote(wanted)}

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from .._io_async import Content, in_thread
 from .._parsing import parsed
-from .._path import FilePath, asked, shown
+from .._path import FilePath, asked, named, shown
 from ..errors import ConnectionFailed, Failed, NotFound
 from ..models import Entry, FileLine, GitStatus, ProcessResult, SearchEnd, Unpacked
 from .lines import lines
@@ -35,8 +35,8 @@ class AsyncSearch:
 
 
 class AsyncFiles:
-    """The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
-    takes also what tells of a file, and bytes: not every name is UTF-8."""
+    """The files of one workspace. Relative paths begin at the home. A path is also what tells of a
+    file, or bytes: not every name is UTF-8."""
 
     def __init__(self, transport: AsyncTransport, id: str) -> None:
         self._transport = transport
@@ -145,7 +145,7 @@ class AsyncFiles:
 
     async def upload(
         self,
-        path: str,
+        path: FilePath,
         source: Union[bytes, bytearray, memoryview, Local],
         *,
         mode: Optional[str] = None,
@@ -162,7 +162,8 @@ class AsyncFiles:
             self._transport,
             self._base,
             Path(source) if isinstance(source, (str, os.PathLike)) else bytes(source),
-            {"path": path, "mode": mode, "parents": parents},
+            path,
+            {"mode": mode, "parents": parents},
             durable,
             piece_size,
             resume,
@@ -170,29 +171,29 @@ class AsyncFiles:
         )
 
     async def make_folder(
-        self, path: str, *, mode: Optional[str] = None, parents: bool = False
+        self, path: FilePath, *, mode: Optional[str] = None, parents: bool = False
     ) -> Entry:
         """Makes a folder. With ``parents`` also those above it, and one that is there is fine."""
-        return await self._change("folder", {"path": path, "mode": mode, "parents": parents})
+        return await self._change("folder", {**named(path), "mode": mode, "parents": parents})
 
-    async def move(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
+    async def move(self, source: FilePath, to: FilePath, *, overwrite: bool = False) -> Entry:
         """Moves or renames. ``to`` is the thing's own new path."""
-        body = {"from": source, "to": to, "overwrite": overwrite}
+        body = {**named(source, "from"), **named(to, "to"), "overwrite": overwrite}
         return await self._change("move", body, timeout=None)
 
-    async def copy(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
+    async def copy(self, source: FilePath, to: FilePath, *, overwrite: bool = False) -> Entry:
         """Copies, folders with all that is in them."""
-        body = {"from": source, "to": to, "overwrite": overwrite}
+        body = {**named(source, "from"), **named(to, "to"), "overwrite": overwrite}
         return await self._change("copy", body, timeout=None)
 
-    async def set_mode(self, path: str, mode: str, *, recursive: bool = False) -> Entry:
+    async def set_mode(self, path: FilePath, mode: str, *, recursive: bool = False) -> Entry:
         """Sets permissions: ``0755``."""
-        body = {"path": path, "mode": mode, "recursive": recursive}
+        body = {**named(path), "mode": mode, "recursive": recursive}
         return await self._change("mode", body, timeout=None)
 
-    async def link(self, path: str, target: str) -> Entry:
+    async def link(self, path: FilePath, target: str) -> Entry:
         """Makes a symbolic link."""
-        return await self._change("link", {"path": path, "target": target})
+        return await self._change("link", {**named(path), "target": target})
 
     async def delete(self, path: FilePath, *, recursive: bool = False) -> None:
         """Deletes; a folder that has something in it with ``recursive`` only."""

@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._io_async import in_thread, pause
+from .._path import FilePath, asked, named
 from ..errors import Conflict, ConnectionFailed, Denied, NotFound, TimedOut, Unavailable
 from ..models import Entry, Upload
 from .transport import AsyncTransport
@@ -71,7 +72,8 @@ async def upload(
     transport: AsyncTransport,
     files: str,
     source: Union[bytes, Path],
-    asked: Mapping[str, Any],
+    path: FilePath,
+    wanted: Mapping[str, Any],
     durable: bool,
     piece_size: int,
     resume: Optional[str],
@@ -82,8 +84,8 @@ async def upload(
     reading = _Reading(source)
     try:
         if resume is None:
-            body = {name: value for name, value in asked.items() if value is not None}
-            body["size"] = reading.size
+            body = {name: value for name, value in wanted.items() if value is not None}
+            body = {**body, **named(path), "size": reading.size}
             # One that nobody goes on with is given up by the server.
             said = await transport.json("POST", base, json=body, again=True)
         else:
@@ -105,18 +107,24 @@ async def upload(
         if on_progress is not None:
             on_progress(Progress(state.id, at, reading.size))
         ending = {"sha256": reading.digest(), "durable": durable}
-        return await _complete(transport, files, state, ending)
+        # What the server says of a path is text, and so less than what isn't UTF-8.
+        place = state.path if isinstance(asked(path), str) else path
+        return await _complete(transport, files, (state, place), ending)
     finally:
         reading.close()
 
 
 async def _complete(
-    transport: AsyncTransport, files: str, state: Upload, ending: Mapping[str, Any]
+    transport: AsyncTransport,
+    files: str,
+    uploaded: tuple[Upload, FilePath],
+    ending: Mapping[str, Any],
 ) -> Entry:
     """Gives an upload its name. Where the answer to that is lost, the file says whether it has
     it."""
+    state, path = uploaded
     where = f"{files}/uploads/{quote(state.id, safe='')}/complete"
-    before = await _there(transport, files, state.path)
+    before = await _there(transport, files, path)
     try:
         said = await transport.json("POST", where, json=ending, timeout=None, again=True)
         return Entry.model_validate(said)
@@ -124,7 +132,7 @@ async def _complete(
         lost = error.attempts > 1 and error.code == "no-upload"
         if not lost and error.code != "cut-off":
             raise
-        now = await _there(transport, files, state.path)
+        now = await _there(transport, files, path)
         if now is None or now.kind != "file" or now.size != state.size:
             raise
         if before is not None and before.etag == now.etag:
@@ -132,10 +140,10 @@ async def _complete(
         return now
 
 
-async def _there(transport: AsyncTransport, files: str, path: str) -> Optional[Entry]:
+async def _there(transport: AsyncTransport, files: str, path: FilePath) -> Optional[Entry]:
     """Shows what is at a path, if something is and the token may see it."""
     try:
-        said = await transport.json("GET", f"{files}/stat", query={"path": path})
+        said = await transport.json("GET", f"{files}/stat", query={"path": asked(path)})
     except (NotFound, Denied):
         return None
     return Entry.model_validate(said)

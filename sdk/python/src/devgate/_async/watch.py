@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from .._io_async import pause
 from .._parsing import parsed
+from .._path import FilePath, named
 from .._settings import IDLE
 from ..errors import ConnectionFailed, DevgateError, NotFound, TimedOut, Unavailable
 from ..models import Watch as WatchState
@@ -41,7 +42,7 @@ class AsyncWatch:
         self,
         transport: AsyncTransport,
         workspace: str,
-        path: str,
+        path: FilePath,
         *,
         recursive: bool = True,
         include: Sequence[str] = (),
@@ -51,7 +52,7 @@ class AsyncWatch:
     ) -> None:
         self._transport = transport
         self._base = f"/api/v1/workspaces/{quote(workspace, safe='')}/watches"
-        self._asked: dict[str, Any] = {"path": path, "recursive": recursive}
+        self._asked: dict[str, Any] = {**named(path), "recursive": recursive}
         if include:
             self._asked["include"] = [*include]
         if exclude:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from .._io_sync import Content, in_thread
 from .._parsing import parsed
-from .._path import FilePath, asked, shown
+from .._path import FilePath, asked, named, shown
 from ..errors import ConnectionFailed, Failed, NotFound
 from ..models import Entry, FileLine, GitStatus, ProcessResult, SearchEnd, Unpacked
 from .lines import lines
@@ -35,8 +35,8 @@ class Search:
 
 
 class Files:
-    """The files of one workspace. Relative paths begin at the home. What reads, writes or deletes
-    takes also what tells of a file, and bytes: not every name is UTF-8."""
+    """The files of one workspace. Relative paths begin at the home. A path is also what tells of a
+    file, or bytes: not every name is UTF-8."""
 
     def __init__(self, transport: Transport, id: str) -> None:
         self._transport = transport
@@ -145,7 +145,7 @@ class Files:
 
     def upload(
         self,
-        path: str,
+        path: FilePath,
         source: Union[bytes, bytearray, memoryview, Local],
         *,
         mode: Optional[str] = None,
@@ -162,35 +162,38 @@ class Files:
             self._transport,
             self._base,
             Path(source) if isinstance(source, (str, os.PathLike)) else bytes(source),
-            {"path": path, "mode": mode, "parents": parents},
+            path,
+            {"mode": mode, "parents": parents},
             durable,
             piece_size,
             resume,
             on_progress,
         )
 
-    def make_folder(self, path: str, *, mode: Optional[str] = None, parents: bool = False) -> Entry:
+    def make_folder(
+        self, path: FilePath, *, mode: Optional[str] = None, parents: bool = False
+    ) -> Entry:
         """Makes a folder. With ``parents`` also those above it, and one that is there is fine."""
-        return self._change("folder", {"path": path, "mode": mode, "parents": parents})
+        return self._change("folder", {**named(path), "mode": mode, "parents": parents})
 
-    def move(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
+    def move(self, source: FilePath, to: FilePath, *, overwrite: bool = False) -> Entry:
         """Moves or renames. ``to`` is the thing's own new path."""
-        body = {"from": source, "to": to, "overwrite": overwrite}
+        body = {**named(source, "from"), **named(to, "to"), "overwrite": overwrite}
         return self._change("move", body, timeout=None)
 
-    def copy(self, source: str, to: str, *, overwrite: bool = False) -> Entry:
+    def copy(self, source: FilePath, to: FilePath, *, overwrite: bool = False) -> Entry:
         """Copies, folders with all that is in them."""
-        body = {"from": source, "to": to, "overwrite": overwrite}
+        body = {**named(source, "from"), **named(to, "to"), "overwrite": overwrite}
         return self._change("copy", body, timeout=None)
 
-    def set_mode(self, path: str, mode: str, *, recursive: bool = False) -> Entry:
+    def set_mode(self, path: FilePath, mode: str, *, recursive: bool = False) -> Entry:
         """Sets permissions: ``0755``."""
-        body = {"path": path, "mode": mode, "recursive": recursive}
+        body = {**named(path), "mode": mode, "recursive": recursive}
         return self._change("mode", body, timeout=None)
 
-    def link(self, path: str, target: str) -> Entry:
+    def link(self, path: FilePath, target: str) -> Entry:
         """Makes a symbolic link."""
-        return self._change("link", {"path": path, "target": target})
+        return self._change("link", {**named(path), "target": target})
 
     def delete(self, path: FilePath, *, recursive: bool = False) -> None:
         """Deletes; a folder that has something in it with ``recursive`` only."""

@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .._io_sync import in_thread, pause
+from .._path import FilePath, asked, named
 from ..errors import Conflict, ConnectionFailed, Denied, NotFound, TimedOut, Unavailable
 from ..models import Entry, Upload
 from .transport import Transport
@@ -71,7 +72,8 @@ def upload(
     transport: Transport,
     files: str,
     source: Union[bytes, Path],
-    asked: Mapping[str, Any],
+    path: FilePath,
+    wanted: Mapping[str, Any],
     durable: bool,
     piece_size: int,
     resume: Optional[str],
@@ -82,8 +84,8 @@ def upload(
     reading = _Reading(source)
     try:
         if resume is None:
-            body = {name: value for name, value in asked.items() if value is not None}
-            body["size"] = reading.size
+            body = {name: value for name, value in wanted.items() if value is not None}
+            body = {**body, **named(path), "size": reading.size}
             # One that nobody goes on with is given up by the server.
             said = transport.json("POST", base, json=body, again=True)
         else:
@@ -105,16 +107,24 @@ def upload(
         if on_progress is not None:
             on_progress(Progress(state.id, at, reading.size))
         ending = {"sha256": reading.digest(), "durable": durable}
-        return _complete(transport, files, state, ending)
+        # What the server says of a path is text, and so less than what isn't UTF-8.
+        place = state.path if isinstance(asked(path), str) else path
+        return _complete(transport, files, (state, place), ending)
     finally:
         reading.close()
 
 
-def _complete(transport: Transport, files: str, state: Upload, ending: Mapping[str, Any]) -> Entry:
+def _complete(
+    transport: Transport,
+    files: str,
+    uploaded: tuple[Upload, FilePath],
+    ending: Mapping[str, Any],
+) -> Entry:
     """Gives an upload its name. Where the answer to that is lost, the file says whether it has
     it."""
+    state, path = uploaded
     where = f"{files}/uploads/{quote(state.id, safe='')}/complete"
-    before = _there(transport, files, state.path)
+    before = _there(transport, files, path)
     try:
         said = transport.json("POST", where, json=ending, timeout=None, again=True)
         return Entry.model_validate(said)
@@ -122,7 +132,7 @@ def _complete(transport: Transport, files: str, state: Upload, ending: Mapping[s
         lost = error.attempts > 1 and error.code == "no-upload"
         if not lost and error.code != "cut-off":
             raise
-        now = _there(transport, files, state.path)
+        now = _there(transport, files, path)
         if now is None or now.kind != "file" or now.size != state.size:
             raise
         if before is not None and before.etag == now.etag:
@@ -130,10 +140,10 @@ def _complete(transport: Transport, files: str, state: Upload, ending: Mapping[s
         return now
 
 
-def _there(transport: Transport, files: str, path: str) -> Optional[Entry]:
+def _there(transport: Transport, files: str, path: FilePath) -> Optional[Entry]:
     """Shows what is at a path, if something is and the token may see it."""
     try:
-        said = transport.json("GET", f"{files}/stat", query={"path": path})
+        said = transport.json("GET", f"{files}/stat", query={"path": asked(path)})
     except (NotFound, Denied):
         return None
     return Entry.model_validate(said)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
+from .._path import FilePath
 from ..errors import DevgateError, Failed, NotFound, TimedOut
 from ..models import Health, Snapshot, Statistics
 from ..models import Workspace as WorkspaceInfo
@@ -208,7 +209,7 @@ class Workspace:
 
     def watch(
         self,
-        path: str,
+        path: FilePath,
         *,
         recursive: bool = True,
         include: Sequence[str] = (),
