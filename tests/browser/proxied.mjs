@@ -40,6 +40,13 @@ async function application(ada, owner, port) {
   await ada.go(`/workspaces/${owner}/default`);
   const row = ada.page.locator(`[data-port="${port}"]`);
   await row.waitFor();
+  // The page hears of what is changed elsewhere.
+  const { body: list } = await ada.ask("GET", "/workspaces");
+  const shared = `/workspaces/${list.items.find((one) => one.name === "default").id}/ports/${port}`;
+  await ada.ask("PUT", shared, { visibility: "members" });
+  await row.getByRole("button", { name: /Members/ }).waitFor();
+  await ada.ask("DELETE", shared);
+  await row.getByRole("button", { name: /Private/ }).waitFor();
   const [page] = await Promise.all([
     ada.context.waitForEvent("page"),
     row.getByRole("link", { name: `Open port ${port}` }).click(),

@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * List what happened
-         * @description What the caller may see of it, the newest first. With `Accept: text/event-stream` what happens from now on follows, or what happened after `Last-Event-ID`: events named by their kind.
+         * @description What the caller may see of it, the newest first. With `Accept: text/event-stream` what happens from now on follows, or what happened after `Last-Event-ID` or `since`: events named by their kind; over a WebSocket each is a `LiveEvent`.
          */
         get: operations["listEvents"];
         put?: never;
@@ -1414,7 +1414,7 @@ export interface paths {
         };
         /**
          * Read what the agent logged
-         * @description With `Accept: text/event-stream` what is written later follows: events named `log`, each with one line.
+         * @description With `Accept: text/event-stream` what is written later follows: events named `log`, each with one line; over a WebSocket each is a `LiveEvent`.
          */
         get: operations["readLogs"];
         put?: never;
@@ -1434,7 +1434,7 @@ export interface paths {
         };
         /**
          * List a workspace's ports
-         * @description Those that something listens on, that others may open, or that the template names. With `Accept: text/event-stream` the whole list comes at once and with each change: events named `ports`.
+         * @description Those that something listens on, that others may open, or that the template names. With `Accept: text/event-stream` the whole list comes at once and with each change: events named `ports`; over a WebSocket each is a `LiveEvent`.
          */
         get: operations["listPorts"];
         put?: never;
@@ -1783,7 +1783,7 @@ export interface paths {
         };
         /**
          * Show how far the start-up is
-         * @description With `Accept: text/event-stream` it comes at once and with each change: events named `startup`.
+         * @description With `Accept: text/event-stream` it comes at once and with each change: events named `startup`; over a WebSocket each is a `LiveEvent`.
          */
         get: operations["showStartup"];
         put?: never;
@@ -1803,7 +1803,7 @@ export interface paths {
         };
         /**
          * Read what the start-up wrote
-         * @description With `Accept: text/event-stream` what is written later follows: events named `log`, each with one line.
+         * @description With `Accept: text/event-stream` what is written later follows: events named `log`, each with one line; over a WebSocket each is a `LiveEvent`.
          */
         get: operations["readStartupLog"];
         put?: never;
@@ -2673,6 +2673,15 @@ export interface components {
             total: components["schemas"]["Allotment"] | null;
             /** @description Whose they are. */
             user: components["schemas"]["UserName"];
+        };
+        /** @description What a WebSocket says of one event, as a text message. */
+        LiveEvent: {
+            /** @description What it says: a line of a log as a string, all else as it is. */
+            data: unknown;
+            /** @description The name that it has among Server-Sent Events. */
+            event: string;
+            /** @description Its id, where it has one: what to go on after. */
+            id?: string | null;
         };
         /** @description A login: a browser that is signed in. */
         Login: {
@@ -4268,6 +4277,11 @@ export interface operations {
                 limit?: number;
                 /** @description `next` of the page before; pages go from the newest to the oldest. */
                 cursor?: string;
+                /**
+                 * @description Where what happens is followed: what happened after the event of this id, unless
+                 *     `Last-Event-ID` says another; default: what happens from now on.
+                 */
+                since?: string;
             };
             header?: {
                 /** @description id of the last event that was seen */
@@ -4278,6 +4292,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description a WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description what happened */
             200: {
                 headers: {
@@ -14071,6 +14092,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description a WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description the lines */
             200: {
                 headers: {
@@ -14149,6 +14177,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description a WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description the ports, in order */
             200: {
                 headers: {
@@ -16827,6 +16862,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description a WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description how far it is */
             200: {
                 headers: {
@@ -16914,6 +16956,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description a WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description the lines */
             200: {
                 headers: {

@@ -134,6 +134,12 @@ fn web_applications_appear_and_open_on_addresses_of_their_own() {
 }
 
 #[test]
+fn every_window_of_a_browser_is_told_what_happens() {
+    program("python3");
+    flow("windows", &[]);
+}
+
+#[test]
 fn the_editor_opens_saves_and_runs_commands() {
     // As an image has it: a program in the PATH.
     let folder = TempDir::new().unwrap();

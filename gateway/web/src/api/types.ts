@@ -14,6 +14,7 @@ export type Editor = Schemas["Editor"];
 export type Event = Schemas["Event"];
 export type Key = Schemas["Key"];
 export type Lease = Schemas["Lease"];
+export type LiveEvent = Schemas["LiveEvent"];
 export type Login = Schemas["Login"];
 export type Me = Schemas["Me"];
 export type Narrowing = Schemas["Narrowing"];

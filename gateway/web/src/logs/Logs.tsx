@@ -39,8 +39,9 @@ function useLog(workspace: string): { lines: string[]; link: Link } {
     const stop = follow({
       url: address("/workspaces/{id}/logs", { path: { id: workspace }, query: { tail: TAIL } }),
       events: ["log"],
-      receive: (_, data) => {
-        waiting.push(data);
+      receive: (_, line) => {
+        if (typeof line !== "string") return;
+        waiting.push(line);
         frame ??= requestAnimationFrame(show);
       },
       opened: () => {

@@ -6,7 +6,8 @@ import { IconPlus, IconTerminal2, IconX } from "@tabler/icons-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { Link, Navigate, useNavigate, useParams } from "react-router";
 
-import { explain, Problem, request } from "../api/client";
+import { address, explain, Problem, request } from "../api/client";
+import { socketAddress } from "../api/live";
 import { terminals } from "../api/queries";
 import type { Terminal } from "../api/types";
 import { Empty } from "../parts/Empty";
@@ -180,9 +181,9 @@ function One({ terminal, id, leave }: { terminal: Terminal; id: string; leave: (
   );
   const url = useCallback(
     (columns: number, rows: number) => {
-      const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-      const size = `columns=${columns}&rows=${rows}`;
-      return `${scheme}//${location.host}/api/v1/workspaces/${id}/terminals/${terminal.id}/attach?${size}`;
+      const path = { id, terminal: terminal.id };
+      const attach = "/workspaces/{id}/terminals/{terminal}/attach";
+      return socketAddress(address(attach, { path, query: { columns, rows } }));
     },
     [id, terminal.id],
   );

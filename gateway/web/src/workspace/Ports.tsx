@@ -35,21 +35,13 @@ function useLivePorts(workspace: string, running: boolean): void {
       url: address("/workspaces/{id}/ports", { path: { id: workspace } }),
       events: ["ports"],
       receive: (_, data) => {
-        const items: unknown = object(data)?.items ?? parseList(data);
+        const items = object(data)?.items;
         if (isPorts(items)) queries.setQueryData(ports(workspace).queryKey, items);
         else refetch();
       },
       opened: refetch,
     });
   }, [queries, workspace, running]);
-}
-
-function parseList(data: string): unknown {
-  try {
-    return JSON.parse(data) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 export function Ports() {

@@ -110,7 +110,9 @@ function Log({ id }: { id: string }) {
       follow({
         url: address("/workspaces/{id}/startup/log", { path: { id }, query: { tail: TAIL } }),
         events: ["log"],
-        receive: (_, data) => setLines((before) => append(before ?? [], [data])),
+        receive: (_, line) => {
+          if (typeof line === "string") setLines((before) => append(before ?? [], [line]));
+        },
         // A stream that comes back begins with the past lines again.
         opened: () => setLines([]),
       }),

@@ -403,6 +403,25 @@ class KilledProgram(Model):
     """
 
 
+class LiveEvent(Model):
+    """
+    What a WebSocket says of one event, as a text message.
+    """
+
+    data: Any
+    """
+    What it says: a line of a log as a string, all else as it is.
+    """
+    event: str
+    """
+    The name that it has among Server-Sent Events.
+    """
+    id: Optional[str] = None
+    """
+    Its id, where it has one: what to go on after.
+    """
+
+
 class MakeFolder(Model):
     """
     A folder to make.
