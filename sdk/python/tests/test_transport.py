@@ -230,10 +230,27 @@ def test_what_is_not_given_comes_from_the_environment(monkeypatch: pytest.Monkey
         Devgate()
     monkeypatch.setenv("DEVGATE_TOKEN", "t")
     monkeypatch.setenv("DEVGATE_CA", "/nowhere/ca.pem")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="/nowhere/ca"):
+        Devgate()
+    monkeypatch.setenv("DEVGATE_CA", "/dev/null")
+    with pytest.raises(ValueError, match="/dev/null is no authority"):
         Devgate()
     monkeypatch.delenv("DEVGATE_CA")
     Devgate().close()
+
+
+@pytest.mark.parametrize("token", ["dgt_a\nb", "dgt_a b", "dgt_\u00e9"])
+def test_a_token_that_can_not_be_one_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="the token has characters") as caught:
+        Devgate("https://dev.example.com", token)
+    assert "dgt_" not in str(caught.value)
+
+
+def test_a_token_is_taken_as_a_file_has_it(serving: Serving) -> None:
+    server = serving(lambda asked: asked.say(200, WORKSPACE))
+    with Devgate(server.url, "dgt_secret\n") as devgate:
+        devgate.workspaces.get("w")
+    assert server.asked[0].headers["authorization"] == "Bearer dgt_secret"
 
 
 def test_a_newer_server_is_understood(serving: Serving) -> None:

@@ -95,14 +95,18 @@ export class Transport {
     if (url === undefined) {
       throw new TypeError("no server is named: give `url`, or set DEVGATE_URL");
     }
-    const token = given(options.token, "DEVGATE_TOKEN");
-    if (token === undefined) {
+    // What is read from a file ends in a newline.
+    const token = given(options.token, "DEVGATE_TOKEN")?.trim() ?? "";
+    if (token === "") {
       throw new TypeError("no token is given: give `token`, or set DEVGATE_TOKEN");
+    }
+    if (!/^[!-~]+$/.test(token)) {
+      throw new TypeError("the token has characters that none can have");
     }
     this.origin = originOf(url);
     this.#token = token;
     const ca = given(options.ca, "DEVGATE_CA");
-    this.#ca = ca === undefined || ca.includes("-----BEGIN") ? ca : readFileSync(ca, "utf8");
+    this.#ca = ca === undefined ? undefined : authorityOf(ca);
     this.#timeout = options.timeout ?? 60_000;
     this.#retry = new Retry(options.retry);
     this.#agent = new Agent({
@@ -309,6 +313,16 @@ async function* inPieces(body: Uint8Array, taken: () => void): AsyncGenerator<Ui
     yield body.subarray(at, at + PIECE);
     taken();
   }
+}
+
+/** Returns an authority's certificate: PEM, or what a file has. */
+function authorityOf(ca: string): string {
+  const isText = ca.includes("-----BEGIN");
+  const pem = isText ? ca : readFileSync(ca, "utf8");
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new TypeError(`${isText ? "what `ca` says" : ca} is no authority's certificate, PEM`);
+  }
+  return pem;
 }
 
 function given(option: string | undefined, variable: string): string | undefined {

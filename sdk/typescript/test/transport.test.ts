@@ -238,6 +238,18 @@ test("the token goes to nobody but the server, and is shown nowhere", async () =
   assert.throws(plain, /https only/);
 });
 
+test("a token is taken as a file has it; one that can't be one is refused and not shown", async () => {
+  for (const token of ["dgt_a\nb", "dgt_a b", "dgt_\u00e9"]) {
+    const making = (): unknown => new Devgate({ url: "https://dev.example.com", token });
+    assert.throws(making, (error: Error) => !error.message.includes("dgt_"));
+  }
+  await using fixture = await Fixture.of((_, response) => json(response, 200, workspace()), {
+    token: "dgt_secret\n",
+  });
+  await fixture.devgate.workspaces.get("w");
+  assert.equal(fixture.asked[0]?.headers.authorization, "Bearer dgt_secret");
+});
+
 test("what isn't given comes from the environment", () => {
   delete process.env["DEVGATE_URL"];
   process.env["DEVGATE_TOKEN"] = "";
@@ -246,7 +258,9 @@ test("what isn't given comes from the environment", () => {
   assert.throws(() => new Devgate(), /DEVGATE_TOKEN/);
   process.env["DEVGATE_TOKEN"] = "t";
   process.env["DEVGATE_CA"] = "/nowhere/ca.pem";
-  assert.throws(() => new Devgate(), /ENOENT/);
+  assert.throws(() => new Devgate(), /ENOENT.*nowhere/);
+  process.env["DEVGATE_CA"] = "/dev/null";
+  assert.throws(() => new Devgate(), /dev\/null is no authority/);
   delete process.env["DEVGATE_CA"];
   assert.ok(new Devgate());
   delete process.env["DEVGATE_URL"];

@@ -35,9 +35,12 @@ class Settings:
         url = url or os.environ.get("DEVGATE_URL")
         if not url:
             raise ValueError("no server is named: give `url`, or set DEVGATE_URL")
-        token = token or os.environ.get("DEVGATE_TOKEN")
+        # What is read from a file ends in a newline.
+        token = (token or os.environ.get("DEVGATE_TOKEN") or "").strip()
         if not token:
             raise ValueError("no token is given: give `token`, or set DEVGATE_TOKEN")
+        if not all("!" <= character <= "~" for character in token):
+            raise ValueError("the token has characters that none can have")
         try:
             parts = httpx.URL(url)
         except httpx.InvalidURL as error:
@@ -67,9 +70,15 @@ def _is_here(host: str) -> bool:
 def _tls(ca: Union[str, Path, None]) -> ssl.SSLContext:
     if not ca:
         return ssl.create_default_context()
-    if isinstance(ca, str) and "-----BEGIN" in ca:
-        return ssl.create_default_context(cadata=ca)
-    return ssl.create_default_context(cafile=str(ca))
+    is_text = isinstance(ca, str) and "-----BEGIN" in ca
+    text = str(ca) if is_text else Path(ca).read_text()
+    refusal = f"{'what `ca` says' if is_text else ca} is no authority's certificate, PEM"
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError(refusal)
+    try:
+        return ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"{refusal}: {error}") from error
 
 
 def break_off(answer: httpx.Response) -> None:
