@@ -6,13 +6,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use http::header;
+use http::{HeaderValue, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::oneshot;
@@ -34,20 +36,34 @@ where
     if request.body().is_end_stream() {
         return answer(request).await;
     }
-    // A body that is expected isn't sent before somebody asks for it.
-    let comes = !request.headers().contains_key(header::EXPECT);
+    let asked = Arc::new(AtomicBool::new(!is_held_back(&request)));
     let (back, mut rest) = oneshot::channel();
     let lend = |body| Lent {
         body: Some(body),
         back: Some(back),
-        comes,
+        asked: Arc::clone(&asked),
     };
-    let answered = answer(request.map(|body| Body::new(lend(body)))).await;
+    let mut answered = answer(request.map(|body| Body::new(lend(body)))).await;
+    if !asked.load(Ordering::Relaxed) {
+        // Whether the body comes now is the client's to choose: what came next might be it,
+        // or another request (RFC 9110 §10.1.1).
+        let close = HeaderValue::from_static("close");
+        answered.headers_mut().insert(header::CONNECTION, close);
+    }
     if let Ok(rest) = rest.try_recv() {
         // The answer goes out in any case.
         discard(rest).await;
     }
     answered
+}
+
+/// Whether a client sends a request's body only once it is asked for it. hyper sees to that in
+/// the same way.
+pub(super) fn is_held_back(request: &Request) -> bool {
+    let expected = request.headers().get_all(header::EXPECT).iter().last();
+    expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && request.version() > Version::HTTP_10
+        && !request.body().is_end_stream()
 }
 
 /// Reads what is left of a body, as far as it is no nuisance.
@@ -68,8 +84,8 @@ pub(super) async fn discard(mut body: Body) {
 struct Lent {
     body: Option<Body>,
     back: Option<oneshot::Sender<Body>>,
-    /// Whether the client sends it.
-    comes: bool,
+    /// Whether it was looked for, so that the client sends it.
+    asked: Arc<AtomicBool>,
 }
 
 impl HttpBody for Lent {
@@ -80,7 +96,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.comes = true;
+        self.asked.store(true, Ordering::Relaxed);
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
@@ -102,7 +118,7 @@ impl HttpBody for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
-            && self.comes
+            && self.asked.load(Ordering::Relaxed)
             && !body.is_end_stream()
         {
             // Nobody waits for it where the connection has ended.

@@ -92,6 +92,8 @@ impl Refusal for ProxyError {
         match self {
             Self::Open(error) => error.row(),
             Self::Broken(_) => row(Status::BAD_GATEWAY, "application-broken", ConnectFailed),
+            Self::Body(_) => row(Status::BAD_REQUEST, "bad-request", Prohibited),
+            Self::Coding => row(Status::NOT_IMPLEMENTED, "unknown-coding", Prohibited),
             Self::Unasked => row(Status::BAD_GATEWAY, "unasked-upgrade", ConnectFailed),
             Self::Cut => row(Status::UNAUTHORIZED, "signed-out", Prohibited),
             Self::Loop => row(Status::LOOP_DETECTED, "request-loop", Prohibited),
@@ -102,9 +104,13 @@ impl Refusal for ProxyError {
     fn text(&self) -> String {
         match self {
             Self::Open(error) => error.text(),
-            Self::Broken(_) | Self::Unasked | Self::Cut | Self::Loop | Self::Connect => {
-                self.to_string()
-            }
+            Self::Broken(_)
+            | Self::Body(_)
+            | Self::Coding
+            | Self::Unasked
+            | Self::Cut
+            | Self::Loop
+            | Self::Connect => self.to_string(),
         }
     }
 }

@@ -11,6 +11,12 @@ pub enum ProxyError {
     /// It closed the connection, or doesn't speak HTTP/1.1.
     #[error("{}", why_broken(.0))]
     Broken(#[source] hyper::Error),
+    /// The client's body ended before its end, or isn't framed as it says.
+    #[error("the request's body broke off, or isn't what its headers say: send it whole")]
+    Body(#[source] hyper::Error),
+    /// The client's body is in a form that isn't undone here.
+    #[error("no Transfer-Encoding but chunked is known here: send the body without it")]
+    Coding,
     /// It switched protocols without being asked to.
     #[error("the application switched to another protocol, which wasn't asked for")]
     Unasked,
@@ -30,7 +36,11 @@ pub enum ProxyError {
 
 impl From<hyper::Error> for ProxyError {
     fn from(error: hyper::Error) -> Self {
-        Self::Broken(error)
+        if error.is_user() {
+            Self::Body(error)
+        } else {
+            Self::Broken(error)
+        }
     }
 }
 

@@ -1,7 +1,4 @@
-//! Headers that concern one hop only, and those that tell an application who asks.
-
-use std::borrow::Cow;
-use std::net::IpAddr;
+//! Headers that concern one hop only, and those that frame a message.
 
 use axum::body::Body;
 use http::header::{self, HeaderName};
@@ -9,12 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use hyper::body::Body as _;
 
 use super::ProxyError;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+use crate::http::leftover;
 
 /// Headers of one hop (RFC 9110 §7.6.1), whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 5] = [
@@ -25,90 +17,11 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// Headers by which a proxy speaks for a client: where it came from, and who it is.
-/// A client's own are not believed.
-const CLAIMS: [&str; 15] = [
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "forwarded",
-    "proxy",
-    "remote-addr",
-    "remote-user",
-    "true-client-ip",
-    "x-authenticated-user",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-real-ip",
-    "x-remote-user",
-    "x-rewrite-url",
-    "x-webauth-user",
-    "x-forwarded",
-];
-
-/// What others of them begin with.
-const CLAIM_STARTS: [&str; 3] = ["x-forwarded-", "x-auth-request-", "x-original-"];
-
 /// Names the gateways that a request went through (RFC 8586).
 pub(super) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
 /// Longest `Connection` header that is looked at, in names.
 const MAX_CONNECTION_OPTIONS: usize = 32;
-
-/// Who asks, and by which address: what an application is told.
-///
-/// `Host` is the one that the client sent, so that an application makes links and
-/// compares origins as if no gateway was there.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// The client's address.
-    pub address: IpAddr,
-    /// `https`, or `http`.
-    pub scheme: &'static str,
-    /// The host, with its port where it isn't the scheme's own.
-    pub host: HeaderValue,
-    /// What stands before the application's own paths.
-    pub prefix: Option<HeaderValue>,
-}
-
-impl Client {
-    /// Tells an application who asks, in place of what the client claimed.
-    pub(super) fn announce(&self, headers: &mut HeaderMap) {
-        let claims: Vec<_> = headers
-            .keys()
-            .filter(|name| is_claim(name))
-            .cloned()
-            .collect();
-        for name in claims {
-            headers.remove(name);
-        }
-        let address = self.address.to_canonical().to_string();
-        if let Ok(address) = HeaderValue::try_from(address) {
-            headers.insert(X_REAL_IP, address.clone());
-            headers.insert(X_FORWARDED_FOR, address);
-        }
-        let scheme = HeaderValue::from_static(self.scheme);
-        headers.insert(X_FORWARDED_PROTO, scheme);
-        headers.insert(X_FORWARDED_HOST, self.host.clone());
-        headers.insert(header::HOST, self.host.clone());
-        if let Some(prefix) = &self.prefix {
-            headers.insert(X_FORWARDED_PREFIX, prefix.clone());
-        }
-        // No `Forwarded`: applications that read it, code-server for one, don't know the
-        // quotes that a port asks for (RFC 7239 §4), and refuse their own pages.
-    }
-}
-
-/// Whether an application might take a header for the word of a proxy. Many read
-/// underscores and hyphens as one (RFC 3875 §4.1.18).
-fn is_claim(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let spelt = if name.contains('_') {
-        Cow::Owned(name.replace('_', "-"))
-    } else {
-        Cow::Borrowed(name)
-    };
-    CLAIMS.contains(&&*spelt) || CLAIM_STARTS.iter().any(|start| spelt.starts_with(start))
-}
 
 /// Adds this gateway's id to those that a request went through.
 ///
@@ -136,10 +49,26 @@ pub(super) fn prepare(request: &mut Request<Body>) -> Result<Option<HeaderValue>
     let headers = request.headers();
     let upgrade = asked_upgrade(request);
     let trailers = has_token(headers, &header::TE, "trailers");
+    if is_coded(headers) {
+        return Err(ProxyError::Coding);
+    }
+    let expected = leftover::is_held_back(request);
+    let unknown_length = request.body().size_hint().exact().is_none()
+        && !headers.contains_key(header::CONTENT_LENGTH);
     let headers = request.headers_mut();
     strip(headers);
-    // hyper answers it itself, once the application's side takes the body.
+    // In the one spelling, as what reads another might wait for another body.
     headers.remove(header::EXPECT);
+    if expected {
+        headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+    }
+    if unknown_length {
+        // hyper sends no body with GET and the like where nothing says that there is one.
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -156,6 +85,14 @@ pub(super) fn prepare(request: &mut Request<Body>) -> Result<Option<HeaderValue>
         (None, false) => {}
     }
     Ok(upgrade)
+}
+
+/// Whether a body is in a form that isn't undone here. Whoever is next wouldn't learn of it.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let said = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut codings = said.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let known = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|coding| !known(coding)) || codings.next().is_some()
 }
 
 /// Returns the protocol that a request asks to switch to, where that can be: HTTP/2
@@ -177,7 +114,33 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
+    settle_length(headers);
     strip(headers);
+}
+
+/// Says a length once: not every client reads one that is said again (RFC 9112 §6.3).
+fn settle_length(headers: &mut HeaderMap) {
+    let mut said = headers.get_all(header::CONTENT_LENGTH).iter();
+    let mut lengths = said
+        .by_ref()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let Some(length) = lengths.next() else {
+        return;
+    };
+    let (mut again, mut same) = (false, true);
+    for other in lengths {
+        again = true;
+        same &= other == length;
+    }
+    if !again {
+        return;
+    }
+    match HeaderValue::from_bytes(length) {
+        Ok(length) if same => headers.insert(header::CONTENT_LENGTH, length),
+        // Of an answer without a body: of another one it was refused.
+        _ => headers.remove(header::CONTENT_LENGTH),
+    };
 }
 
 /// Whether an answer is Server-Sent Events, which go on until somebody ends them.
@@ -278,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_more_than_chunked_is_refused() {
+        for (coding, refused) in [("Chunked", false), ("gzip, chunked", true), ("gzip", true)] {
+            let prepared = prepare(&mut request(&[("transfer-encoding", coding)]));
+            assert_eq!(matches!(prepared, Err(ProxyError::Coding)), refused);
+        }
+    }
+
+    #[test]
     fn an_upgrade_is_asked_for_beside_other_options() {
         let mut request = request(&[
             ("connection", "keep-alive, Upgrade"),
@@ -310,41 +281,5 @@ mod tests {
         let mut joined = request(&[("cdn-loop", "other,devgate-1;hops=2")]);
         let again = mark(joined.headers_mut(), &id);
         assert!(matches!(again, Err(ProxyError::Loop)));
-    }
-
-    #[test]
-    fn what_a_client_claims_of_itself_is_replaced() {
-        let mut request = request(&[
-            ("host", "x"),
-            ("x-forwarded-for", "6.6.6.6"),
-            ("x-forwarded-port", "1"),
-            ("x-forwarded-prefix", "/evil"),
-            ("x-forwarded-user", "admin"),
-            ("forwarded", "for=6.6.6.6"),
-            ("x_forwarded_for", "6.6.6.6"),
-            ("X-Forwarded_Proto", "http"),
-            ("remote_user", "admin"),
-            ("x-auth-request-email", "admin@a.example"),
-            ("x-original-url", "/admin"),
-            ("api_key", "mine"),
-            ("x-forward", "mine"),
-        ]);
-        let client = Client {
-            address: "::ffff:10.0.0.7".parse().unwrap(),
-            scheme: "https",
-            host: HeaderValue::from_static("a.example:8443"),
-            prefix: None,
-        };
-        client.announce(request.headers_mut());
-        let headers = request.headers();
-        assert_eq!(headers["x-forwarded-for"], "10.0.0.7");
-        assert_eq!(headers["x-forwarded-proto"], "https");
-        assert_eq!(headers["x-forwarded-host"], "a.example:8443");
-        assert_eq!(headers["host"], "a.example:8443");
-        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        let ours = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
-        let all = [&["api_key", "host", "x-forward"][..], &ours, &["x-real-ip"]].concat();
-        assert_eq!(names, all);
     }
 }

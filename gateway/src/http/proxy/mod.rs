@@ -10,10 +10,12 @@
 //! connections that were upgraded ([`splice`]).
 
 mod body;
+mod client;
 mod connection;
 mod cookies;
 mod cut;
 mod error;
+mod expected;
 mod goodbye;
 mod headers;
 mod one_sided;
@@ -33,7 +35,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
@@ -41,15 +43,16 @@ use tracing::debug;
 use crate::activity::Visit;
 use crate::workspaces::OpenError;
 pub(crate) use body::gather;
-use body::{RequestBody, ResponseBody};
+use body::{Progress, RequestBody, ResponseBody};
 use connection::{Connection, Failed};
+use expected::Asked;
 
+pub use client::Client;
 pub(crate) use cookies::{is_below, keep_to_host, keep_to_path, strip_cookies};
 pub use cut::{AtStop, Cut};
 pub use error::ProxyError;
 pub(crate) use goodbye::GATEWAY_ENDS;
 use goodbye::Goodbye;
-pub use headers::Client;
 pub(crate) use headers::has_token;
 pub(super) use headers::media_type;
 pub use pool::{Pools, Target, Upstream};
@@ -69,6 +72,8 @@ pub struct Proxy {
     stop: CancellationToken,
     /// Ends what went on after `stop`.
     end: CancellationToken,
+    /// How long an application has to ask for a body that is held back.
+    patience: Duration,
     /// Its name in requests that it has sent on; of this process alone.
     id: HeaderValue,
 }
@@ -82,10 +87,17 @@ impl Proxy {
             tasks: TaskTracker::new(),
             stop,
             end: CancellationToken::new(),
+            patience: expected::PATIENCE,
             // Hexadecimal digits are visible characters.
             id: HeaderValue::try_from(format!("devgate-{:016x}", rand::random::<u64>()))
                 .unwrap_or(HeaderValue::from_static("devgate")),
         }
+    }
+
+    /// Gives an application so long to ask for a body that its client holds back.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Returns the connections that are kept.
@@ -146,7 +158,13 @@ impl Proxy {
         client.announce(request.headers_mut());
         let switching = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         *request.version_mut() = Version::HTTP_11;
-        let (body, progress) = RequestBody::track(std::mem::take(request.body_mut()));
+        let expected = request.headers().contains_key(header::EXPECT);
+        let asked = expected.then(Asked::default);
+        if let Some(asked) = &asked {
+            asked.listen(&mut request);
+        }
+        let asked = asked.map(|asked| (asked, self.patience));
+        let (body, progress) = RequestBody::track(std::mem::take(request.body_mut()), asked);
         let mut request = request.map(|_| body);
         let repeat = Repeat::of(&request);
         let mut attempt = 0;
@@ -175,7 +193,7 @@ impl Proxy {
                         // A server may close a connection that it kept at any moment.
                         match unsent.or(spare) {
                             Some(again) if kept && attempt < ATTEMPTS => request = again,
-                            _ => return Err(ProxyError::Broken(error)),
+                            _ => return Err(ProxyError::from(error)),
                         }
                     }
                 }
@@ -197,25 +215,54 @@ impl Proxy {
         headers::strip_response(response.headers_mut());
         // Events would hold up the gateway's end, and come again by themselves.
         let end = headers::are_events(response.headers()).then(|| self.stop.clone());
-        let connection = if progress.is_complete() {
-            Some(connection)
+        let (connection, over) = if progress.is_complete() {
+            (Some(connection), None)
         } else {
-            // The answer must not hold up what it doesn't wait for.
-            let end = end.clone();
-            self.tasks.spawn(async move {
-                let end = end.unwrap_or_default();
-                end.run_until_cancelled(connection.finish()).await;
-                // Were the client's connection closed while it still sends, the answer
-                // would be lost.
-                progress.discard_rest().await;
-            });
-            None
+            let over = self.finish(connection, progress, (response.status(), end.as_ref()));
+            (None, over)
         };
         let upstream = Arc::clone(upstream);
         Ok(response.map(|incoming| {
-            let body = ResponseBody::new(incoming, connection, upstream, (cut, visit), end);
-            Body::new(body)
+            let ends = (end, over);
+            Body::new(ResponseBody::new(
+                incoming,
+                connection,
+                upstream,
+                (cut, visit),
+                ends,
+            ))
         }))
+    }
+
+    /// Drives a connection that answered before it took all of the request: the answer must
+    /// not hold up what it doesn't wait for. Returns what is to be held until the answer's end
+    /// where nothing else tells the connection's.
+    fn finish(
+        &self,
+        connection: Connection,
+        progress: Progress,
+        (status, end): (StatusCode, Option<&CancellationToken>),
+    ) -> Option<DropGuard> {
+        let end = end.map(CancellationToken::child_token).unwrap_or_default();
+        if status.is_success()
+            && let Some(asked) = progress.held_back()
+        {
+            // It takes the body while it answers: who doesn't want it says so by the status.
+            asked.ask();
+        }
+        let over = progress.held_back().map(|_| end.clone().drop_guard());
+        let refused = over.is_some();
+        self.tasks.spawn(async move {
+            end.run_until_cancelled(connection.finish()).await;
+            if refused {
+                // To look for the body before the answer is there would ask for it.
+                end.cancelled().await;
+            }
+            // Were the client's connection closed while it still sends, the answer
+            // would be lost.
+            progress.discard_rest().await;
+        });
+        over
     }
 
     /// Joins both connections after an upgrade.
