@@ -93,7 +93,9 @@ impl RequestBody {
         if body.is_end_stream() {
             return (Self::Empty, Progress(None));
         }
-        let wait = asked.as_ref().map(|(asked, patience)| asked.wait(*patience));
+        let wait = asked
+            .as_ref()
+            .map(|(asked, patience)| asked.wait(*patience));
         let sending = Sending {
             asked: asked.map(|(asked, _)| asked),
             ..Sending::default()
@@ -197,6 +199,8 @@ pub(super) struct ResponseBody {
     due: Option<Due>,
     /// Ends in good order what would go on for ever.
     end: Option<Due>,
+    /// Why it broke off, once that is known.
+    broken: Option<hyper::Error>,
     /// Tells that it is over, whoever drives the connection.
     _over: Option<DropGuard>,
 }
@@ -219,6 +223,7 @@ impl ResponseBody {
             cut,
             due: None,
             end: end.map(|end| -> Due { Box::pin(end.cancelled_owned()) }),
+            broken: None,
             _over: over,
         };
         if body.incoming.is_end_stream() {
@@ -254,6 +259,9 @@ impl hyper::body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(BodyError::Broken(error))));
+        }
         // A reader that is slower than the application never comes to wait.
         if this.cut.is_due() {
             this.connection = None;
@@ -282,7 +290,11 @@ impl hyper::body::Body for ResponseBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 this.connection = None;
-                Poll::Ready(Some(Err(BodyError::Broken(error))))
+                this.broken = Some(error);
+                // hyper drops what it hasn't sent once it hears of it, the head too: it sends
+                // that while it waits.
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 this.give_back();
