@@ -114,7 +114,7 @@ impl Inside {
     }
 
     /// Returns what is at a path; a link itself.
-    pub(in crate::cli) async fn stat_itself(&mut self, path: &str) -> Done<Option<Entry>> {
+    pub(in crate::cli) async fn stat_itself(&mut self, path: &[u8]) -> Done<Option<Entry>> {
         let path = format!("files/stat?path={}&follow=false", encoded(path));
         missing(self.json(&Method::GET, &path, None).await)
     }
@@ -143,7 +143,7 @@ impl Inside {
     }
 
     /// Writes a small file.
-    pub(in crate::cli) async fn put(&mut self, path: &str, mode: u32, body: Bytes) -> Done<()> {
+    pub(in crate::cli) async fn put(&mut self, path: &[u8], mode: u32, body: Bytes) -> Done<()> {
         let path = format!("files/content?path={}&mode={mode:04o}", encoded(path));
         let headers = [(CONTENT_DIGEST, digest(&body))];
         let answer = self
@@ -153,8 +153,9 @@ impl Inside {
     }
 
     /// Makes a folder, or takes the one that is there.
-    pub(in crate::cli) async fn make_folder(&mut self, path: &str, mode: u32) -> Done<Made> {
-        let body = json!({ "path": path, "mode": format!("{mode:04o}"), "parents": true });
+    pub(in crate::cli) async fn make_folder(&mut self, path: &[u8], mode: u32) -> Done<Made> {
+        let rest = json!({ "mode": format!("{mode:04o}"), "parents": true });
+        let body = named(rest, "path", path);
         let asked = self.ask(&Method::POST, "files/folder", Some(&body), Wait::Usual);
         let problem = match asked.await {
             Ok((StatusCode::CREATED, _)) => return Ok(Made::New),
@@ -170,6 +171,7 @@ impl Inside {
         match there {
             Some(there) if there.kind == EntryKind::Folder => Ok(Made::ThereAlready),
             Some(_) => {
+                let path = String::from_utf8_lossy(path);
                 let message = format!("{path} is in the way of a folder: move it");
                 Err(Failure::new(Kind::Failed, message).into())
             }
@@ -178,28 +180,28 @@ impl Inside {
     }
 
     /// Makes a symbolic link.
-    pub(in crate::cli) async fn make_link(&mut self, path: &str, target: &str) -> Done<()> {
-        let body = json!({ "path": path, "target": target });
+    pub(in crate::cli) async fn make_link(&mut self, path: &[u8], target: &str) -> Done<()> {
+        let body = named(json!({ "target": target }), "path", path);
         let _: Value = self.json(&Method::POST, "files/link", Some(&body)).await?;
         Ok(())
     }
 
     /// Sets permissions.
-    pub(in crate::cli) async fn set_mode(&mut self, path: &str, mode: u32) -> Done<()> {
-        let body = json!({ "path": path, "mode": format!("{mode:04o}") });
+    pub(in crate::cli) async fn set_mode(&mut self, path: &[u8], mode: u32) -> Done<()> {
+        let body = named(json!({ "mode": format!("{mode:04o}") }), "path", path);
         let _: Value = self.json(&Method::POST, "files/mode", Some(&body)).await?;
         Ok(())
     }
 
     /// Copies something to another place in the workspace, which may take any time.
-    pub(in crate::cli) async fn copy(&mut self, from: &str, to: &str, over: Over) -> Done<()> {
-        let overwrite = over == Over::Files;
-        let body = json!({ "from": from, "to": to, "overwrite": overwrite });
+    pub(in crate::cli) async fn copy(&mut self, from: &[u8], to: &[u8], over: Over) -> Done<()> {
+        let rest = json!({ "overwrite": over == Over::Files });
+        let body = named(named(rest, "from", from), "to", to);
         self.work("files/copy", &body).await
     }
 
     /// Removes a file or a link.
-    pub(in crate::cli) async fn remove(&mut self, path: &str) -> Done<()> {
+    pub(in crate::cli) async fn remove(&mut self, path: &[u8]) -> Done<()> {
         let path = format!("files?path={}", encoded(path));
         let answer = self
             .raw(&Method::DELETE, &path, &[], Bytes::new(), Wait::Usual)
@@ -210,11 +212,12 @@ impl Inside {
     /// Begins an upload.
     pub(in crate::cli) async fn create_upload(
         &mut self,
-        path: &str,
+        path: &[u8],
         size: u64,
         mode: u32,
     ) -> Done<Upload> {
-        let body = json!({ "path": path, "size": size, "mode": format!("{mode:04o}") });
+        let rest = json!({ "size": size, "mode": format!("{mode:04o}") });
+        let body = named(rest, "path", path);
         self.json(&Method::POST, "files/uploads", Some(&body)).await
     }
 
@@ -299,6 +302,18 @@ fn missing<T>(answer: Done<T>) -> Done<Option<T>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Adds a path to a body, byte for byte.
+fn named(mut body: Value, name: &str, path: &[u8]) -> Value {
+    if let Value::Object(members) = &mut body {
+        if std::str::from_utf8(path).is_err() {
+            members.insert(format!("raw_{name}"), encoded(path).into());
+        }
+        let shown = String::from_utf8_lossy(path);
+        members.insert(name.to_owned(), shown.into());
+    }
+    body
 }
 
 /// Returns a path as a query has it, byte for byte.

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::local::{Local, NewFolders, umask};
 use super::outcome::{Copied, Trouble};
 use super::part::{Origin, Part};
-use super::place::{below_bytes, name};
+use super::place::{below, name, shown};
 use super::resume::Patience;
 use super::{Folders, Job, Progress, needs_recursive, no_file};
 use crate::cli::client::{Content, Entry, EntryKind, Inside, Made, Unanswered};
@@ -24,21 +24,21 @@ const CHANGES: usize = 5;
 /// Copies one file or folder to where it was said; `several` go into a folder.
 pub(super) async fn copy(
     mut inside: Inside,
-    (from, to, several): (&str, &Path, bool),
+    (from, to, several): (&[u8], &Path, bool),
     (folders, progress, copied): Job<'_>,
 ) -> Result<(), Trouble> {
     let found = inside.stat(from).await;
-    let found = found.map_err(|error| Trouble::there(&inside, error, from))?;
+    let found = found.map_err(|error| Trouble::there(&inside, error, &shown(from)))?;
     let found = found.ok_or_else(|| {
-        let message = format!("there is no {from} in the workspace");
+        let message = format!("there is no {} in the workspace", shown(from));
         Failure::new(Kind::NotFound, message)
     })?;
     if found.kind == EntryKind::Folder && folders == Folders::Refused {
-        return Err(needs_recursive(from).into());
+        return Err(needs_recursive(&shown(from)).into());
     }
     let typed = Local::typed(to.to_owned());
     let to = match (to.is_dir(), name(from)) {
-        (true, Some(own)) => typed.join(own.as_bytes()),
+        (true, Some(own)) => typed.join(own),
         (false, _) if several || ends_with_slash(to) && found.kind != EntryKind::Folder => {
             let message = format!("{} is no folder: make it first", to.display());
             return Err(Failure::new(Kind::NotFound, message).into());
@@ -53,12 +53,12 @@ pub(super) async fn copy(
         umask: umask(),
     };
     match found.kind {
-        EntryKind::Folder => down.tree(from.as_bytes().to_vec(), to, found).await,
+        EntryKind::Folder => down.tree(from.to_vec(), to, found).await,
         EntryKind::File => {
             progress.found(found.size);
-            down.file(from.as_bytes(), &to, found).await
+            down.file(from, &to, found).await
         }
-        EntryKind::Symlink | EntryKind::Other => Err(no_file(from).into()),
+        EntryKind::Symlink | EntryKind::Other => Err(no_file(&shown(from)).into()),
     }
 }
 
@@ -123,7 +123,7 @@ impl Down<'_> {
         open: &mut Vec<Item>,
     ) -> Result<(), Trouble> {
         let own = entry.name();
-        let from = below_bytes(from, &own);
+        let from = below(from, &own);
         if !is_safe(&own) {
             let message = format!(
                 "the workspace has a file {:?}, which can't be one here",
@@ -320,11 +320,6 @@ enum Fetched {
 enum Poured {
     To(Fetched),
     Cut(Unanswered),
-}
-
-/// Returns a path as a text.
-fn shown(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
 }
 
 /// Tells whether a name leads nowhere else.

@@ -20,6 +20,7 @@ mod within;
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::client::{Client, Inside};
 use super::failure::{Failure, Kind};
@@ -41,13 +42,18 @@ pub(super) struct Cp {
     #[arg(long, short)]
     recursive: bool,
     /// What to copy: paths here, or WORKSPACE:PATH, relative ones from the home
-    #[arg(required = true, value_name = "SRC")]
+    #[arg(required = true, value_name = "SRC", value_parser = place())]
     places: Vec<Place>,
     /// Where to: a path of the other kind
-    #[arg(value_name = "DST")]
+    #[arg(value_name = "DST", value_parser = place())]
     place: Place,
     #[command(flatten)]
     format: Format,
+}
+
+/// Takes a place whatever bytes its name has.
+fn place() -> impl TypedValueParser<Value = Place> {
+    OsStringValueParser::new().map(Place::from)
 }
 
 /// Whether folders are copied.

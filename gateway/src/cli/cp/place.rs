@@ -1,9 +1,9 @@
 //! Where something is: here, or in a workspace.
 
-use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use crate::identity::Target;
 
@@ -13,25 +13,26 @@ pub(super) enum Place {
     Here(PathBuf),
     There {
         workspace: Target,
-        /// A relative one begins at the home, an empty one is the home.
-        path: String,
+        /// Bytes, as names are. A relative one begins at the home, an empty one is the home.
+        path: Vec<u8>,
     },
 }
 
-impl FromStr for Place {
-    type Err = Infallible;
-
+impl From<OsString> for Place {
     /// `./a:b` is a file here, as its colon comes after a slash.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        if let Some((workspace, path)) = text.split_once(':')
+    fn from(text: OsString) -> Self {
+        let bytes = text.into_vec();
+        let mut parts = bytes.splitn(2, |byte| *byte == b':');
+        if let (Some(workspace), Some(path)) = (parts.next(), parts.next())
+            && let Ok(workspace) = std::str::from_utf8(workspace)
             && let Ok(workspace) = workspace.parse()
         {
-            let path = path.strip_prefix("~/").unwrap_or(path);
-            let path = if path == "~" { "" } else { path };
+            let path = path.strip_prefix(b"~/").unwrap_or(path);
+            let path: &[u8] = if path == b"~" { b"" } else { path };
             let path = path.to_owned();
-            return Ok(Self::There { workspace, path });
+            return Self::There { workspace, path };
         }
-        Ok(Self::Here(text.into()))
+        Self::Here(OsString::from_vec(bytes).into())
     }
 }
 
@@ -39,32 +40,36 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Here(path) => path.display().fmt(f),
-            Self::There { workspace, path } => write!(f, "{workspace}:{path}"),
+            Self::There { workspace, path } => write!(f, "{workspace}:{}", shown(path)),
         }
     }
 }
 
 /// Returns the last part of a path in a workspace.
-pub(super) fn name(path: &str) -> Option<&str> {
-    let name = path.trim_end_matches('/').rsplit('/').next();
-    name.filter(|name| !matches!(*name, "" | "." | ".."))
+pub(super) fn name(path: &[u8]) -> Option<&[u8]> {
+    let name = without_slashes(path).rsplit(|byte| *byte == b'/').next();
+    name.filter(|name| !matches!(*name, b"" | b"." | b".."))
 }
 
 /// Returns a path of something in a folder of a workspace.
-pub(super) fn below(folder: &str, name: &str) -> String {
+pub(super) fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
     match folder {
-        "" => name.to_owned(),
-        folder => format!("{}/{name}", folder.trim_end_matches('/')),
+        b"" => name.to_vec(),
+        folder => [without_slashes(folder), b"/", name].concat(),
     }
 }
 
-/// Returns a path of something in a folder of a workspace, whatever their names are.
-pub(super) fn below_bytes(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    match folder {
-        b"" => name.to_vec(),
-        [before @ .., b'/'] => [before, b"/", name].concat(),
-        folder => [folder, b"/", name].concat(),
+/// Returns a path without slashes at its end.
+pub(super) fn without_slashes(mut path: &[u8]) -> &[u8] {
+    while let [before @ .., b'/'] = path {
+        path = before;
     }
+    path
+}
+
+/// Returns a path as a text.
+pub(super) fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }
 
 #[cfg(test)]
@@ -75,7 +80,7 @@ mod tests {
     fn a_colon_after_a_name_means_a_workspace() {
         let there = |workspace: &str, path: &str| Place::There {
             workspace: workspace.parse().unwrap(),
-            path: path.to_owned(),
+            path: path.as_bytes().to_owned(),
         };
         for (text, place) in [
             ("api:src/main.rs", there("api", "src/main.rs")),
@@ -87,16 +92,17 @@ mod tests {
             ("A B:c", Place::Here("A B:c".into())),
             ("plain", Place::Here("plain".into())),
         ] {
-            assert_eq!(text.parse::<Place>().unwrap(), place, "{text}");
+            assert_eq!(Place::from(OsString::from(text)), place, "{text}");
         }
-        assert_eq!(name("/a/b/"), Some("b"));
-        assert_eq!((name("."), name("/"), name("a/..")), (None, None, None));
-        assert_eq!(below("", "a"), "a");
-        assert_eq!(below("/", "a"), "/a");
-        assert_eq!(below("b/", "a"), "b/a");
-        for folder in ["", "/", "b", "b/"] {
-            let bytes = below_bytes(folder.as_bytes(), b"a");
-            assert_eq!(bytes, below(folder, "a").into_bytes());
-        }
+        let odd = Place::There {
+            workspace: "api".parse().unwrap(),
+            path: b"a\xff".to_vec(),
+        };
+        assert_eq!(Place::from(OsString::from_vec(b"api:a\xff".to_vec())), odd);
+        assert_eq!(name(b"/a/b/"), Some(&b"b"[..]));
+        assert_eq!((name(b"."), name(b"/"), name(b"a/..")), (None, None, None));
+        assert_eq!(below(b"", b"a"), b"a");
+        assert_eq!(below(b"/", b"a"), b"/a");
+        assert_eq!(below(b"b/", b"a"), b"b/a");
     }
 }

@@ -72,7 +72,7 @@ fn listed(entries: &[Value]) -> Response {
 async fn down(inside: Inside, from: &str, to: &Path) -> (Result<(), Failure>, Copied) {
     let mut copied = Copied::default();
     let job = (Folders::Copied, &Progress::start(), &mut copied);
-    let done = down::copy(inside, (from, to, false), job).await;
+    let done = down::copy(inside, (from.as_bytes(), to, false), job).await;
     (done.map_err(Failure::from), copied)
 }
 
@@ -85,7 +85,7 @@ async fn up(inside: Inside) -> Result<(), Failure> {
     let writing = tokio::task::spawn_blocking(move || fs::write(own, vec![7; SENT]).unwrap());
     let mut copied = Copied::default();
     let job = (Folders::Refused, &Progress::start(), &mut copied);
-    let done = up::copy(inside, (&pipe, "there", false), job).await;
+    let done = up::copy(inside, (&pipe, b"there", false), job).await;
     writing.await.unwrap();
     done.map_err(Failure::from)
 }

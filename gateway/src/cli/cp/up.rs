@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::outcome::{Copied, Trouble};
-use super::place::{below, name};
+use super::place::{below, name, shown, without_slashes};
 use super::resume::{Patience, Remembered, key};
 use super::{Folders, Job, Progress, needs_recursive};
 use crate::cli::client::{EntryKind, Inside, Made, Unanswered};
@@ -22,7 +22,7 @@ use source::{Content, Source};
 /// Copies one file or folder to where it was said; `several` go into a folder.
 pub(super) async fn copy(
     mut inside: Inside,
-    (from, to, several): (&Path, &str, bool),
+    (from, to, several): (&Path, &[u8], bool),
     (folders, progress, copied): Job<'_>,
 ) -> Result<(), Trouble> {
     let found = fs::metadata(from).map_err(|error| Trouble::here("read", from, &error))?;
@@ -30,18 +30,17 @@ pub(super) async fn copy(
         return Err(needs_recursive(&from.display().to_string()).into());
     }
     let there = inside.stat(to).await;
-    let there = there.map_err(|error| Trouble::there(&inside, error, to))?;
+    let there = there.map_err(|error| Trouble::there(&inside, error, &shown(to)))?;
     let folder = there.is_some_and(|entry| entry.kind == EntryKind::Folder);
-    let whole = from.to_str().ok_or_else(|| not_text(from))?;
-    let to = match (folder, name(whole)) {
+    let to = match (folder, name(from.as_os_str().as_bytes())) {
         (true, Some(own)) => below(to, own),
         // What is in `.` or `/`.
         (true, None) => to.to_owned(),
-        (false, _) if several || (to.ends_with('/') && !found.is_dir()) => {
-            let message = format!("{to} is no folder in the workspace: make it first");
+        (false, _) if several || (to.ends_with(b"/") && !found.is_dir()) => {
+            let message = format!("{} is no folder in the workspace: make it first", shown(to));
             return Err(Failure::new(Kind::NotFound, message).into());
         }
-        (false, _) => to.trim_end_matches('/').to_owned(),
+        (false, _) => without_slashes(to).to_owned(),
     };
     let mut up = Up {
         inside,
@@ -63,11 +62,11 @@ struct Up<'a> {
 }
 
 /// A folder that is to be copied: its path here, and the one there.
-type Folder = (PathBuf, String);
+type Folder = (PathBuf, Vec<u8>);
 
 impl Up<'_> {
     /// Copies a folder with all that is in it.
-    async fn tree(&mut self, from: PathBuf, to: String) -> Result<(), Trouble> {
+    async fn tree(&mut self, from: PathBuf, to: Vec<u8>) -> Result<(), Trouble> {
         let mut open = vec![(from, to)];
         // What may not be written to is so only once everything is in it.
         let mut closed = Vec::new();
@@ -98,8 +97,8 @@ impl Up<'_> {
     async fn enter(
         &mut self,
         from: &Path,
-        to: &str,
-        closed: &mut Vec<(String, u32)>,
+        to: &[u8],
+        closed: &mut Vec<(Vec<u8>, u32)>,
     ) -> Result<Vec<PathBuf>, Trouble> {
         let failed = |error| Trouble::here("read", from, &error);
         let mode = fs::metadata(from).map_err(failed)?.permissions().mode() & 0o777;
@@ -125,14 +124,13 @@ impl Up<'_> {
     async fn entry(
         &mut self,
         path: &Path,
-        to: &str,
+        to: &[u8],
         open: &mut Vec<Folder>,
     ) -> Result<(), Trouble> {
         let found = path.symlink_metadata();
         let found = found.map_err(|error| Trouble::here("read", path, &error))?;
-        let own = path.file_name().and_then(|name| name.to_str());
-        let own = own.ok_or_else(|| not_text(path))?;
-        let to = below(to, own);
+        let own = path.file_name().unwrap_or_default();
+        let to = below(to, own.as_bytes());
         if found.is_dir() {
             open.push((path.to_owned(), to));
         } else if found.is_symlink() {
@@ -145,7 +143,7 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn folder(&mut self, to: &str, mode: u32) -> Result<Made, Trouble> {
+    async fn folder(&mut self, to: &[u8], mode: u32) -> Result<Made, Trouble> {
         let mut patience = Patience::new();
         let outcome = loop {
             match self.inside.make_folder(to, mode).await {
@@ -157,7 +155,7 @@ impl Up<'_> {
         Ok(outcome)
     }
 
-    async fn link(&mut self, from: &Path, to: &str) -> Result<(), Trouble> {
+    async fn link(&mut self, from: &Path, to: &[u8]) -> Result<(), Trouble> {
         let target = fs::read_link(from).map_err(|error| Trouble::here("read", from, &error))?;
         let target = target.to_str().ok_or_else(|| {
             let message = format!(
@@ -181,19 +179,22 @@ impl Up<'_> {
     }
 
     /// Removes what a link takes the place of, as a file does; but no folder.
-    async fn give_way(&mut self, to: &str) -> Result<(), Trouble> {
+    async fn give_way(&mut self, to: &[u8]) -> Result<(), Trouble> {
         let there = self.inside.stat_itself(to).await;
         let there = there.map_err(|error| self.trouble(error, to))?;
         if there.is_some_and(|there| there.kind == EntryKind::Folder) {
-            let message = format!("{to} is a folder, and in the way of a link: move it");
+            let message = format!(
+                "{} is a folder, and in the way of a link: move it",
+                shown(to)
+            );
             return Err(Failure::new(Kind::Failed, message).into());
         }
         let removed = self.inside.remove(to).await;
         removed.map_err(|error| self.trouble(error, to))
     }
 
-    async fn file(&mut self, from: &Path, to: &str) -> Result<(), Trouble> {
-        self.progress.doing(name(to).unwrap_or(to));
+    async fn file(&mut self, from: &Path, to: &[u8]) -> Result<(), Trouble> {
+        self.progress.doing(&shown(name(to).unwrap_or(to)));
         let Source { mode, content } = Source::open(from).await?;
         let size = match content {
             Content::Small(bytes) => {
@@ -205,7 +206,7 @@ impl Up<'_> {
                 let remembered = tag.map_or_else(Remembered::nothing, |tag| {
                     let from = from.as_os_str().as_bytes();
                     let workspace = self.inside.id().as_bytes();
-                    Remembered::upload(&key(&[workspace, to.as_bytes(), from, tag.as_bytes()]))
+                    Remembered::upload(&key(&[workspace, to, from, tag.as_bytes()]))
                 });
                 let mut large = Large::new((from, to), (file, size), mode);
                 self.large(&mut large, &remembered).await?;
@@ -217,7 +218,7 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn small(&mut self, bytes: Bytes, to: &str, mode: u32) -> Result<(), Trouble> {
+    async fn small(&mut self, bytes: Bytes, to: &[u8], mode: u32) -> Result<(), Trouble> {
         let mut patience = Patience::new();
         loop {
             match self.inside.put(to, mode, bytes.clone()).await {
@@ -234,19 +235,13 @@ impl Up<'_> {
         &self,
         patience: &mut Patience,
         error: Unanswered,
-        to: &str,
+        to: &[u8],
     ) -> Result<(), Trouble> {
         let again = patience.after(error).await;
         again.map_err(|error| self.trouble(error, to))
     }
 
-    fn trouble(&self, error: Unanswered, to: &str) -> Trouble {
-        Trouble::there(&self.inside, error, to)
+    fn trouble(&self, error: Unanswered, to: &[u8]) -> Trouble {
+        Trouble::there(&self.inside, error, &shown(to))
     }
-}
-
-/// Says that the workspace can't be told of a name, as that goes as text.
-fn not_text(path: &Path) -> Failure {
-    let message = format!("{} has a name that is no UTF-8: rename it", path.display());
-    Failure::new(Kind::Failed, message)
 }

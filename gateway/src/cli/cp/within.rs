@@ -1,7 +1,7 @@
 //! From one place in a workspace to another.
 
 use super::outcome::{Copied, Trouble};
-use super::place::{below, name};
+use super::place::{below, name, shown, without_slashes};
 use super::{Folders, Job, needs_recursive, no_file};
 use crate::cli::client::{Entry, EntryKind, Inside, Made, Over, Unanswered};
 use crate::cli::failure::{Failure, Kind};
@@ -9,18 +9,18 @@ use crate::cli::failure::{Failure, Kind};
 /// Copies one file or folder; the workspace does it by itself.
 pub(super) async fn copy(
     inside: Inside,
-    (from, to, several): (&str, &str, bool),
+    (from, to, several): (&[u8], &[u8], bool),
     (folders, progress, copied): Job<'_>,
 ) -> Result<(), Trouble> {
     let mut within = Within { inside, copied };
     let found = within.stat_itself(from).await?.ok_or_else(|| {
-        let message = format!("there is no {from} in the workspace");
+        let message = format!("there is no {} in the workspace", shown(from));
         Failure::new(Kind::NotFound, message)
     })?;
     if found.kind == EntryKind::Folder && folders == Folders::Refused {
-        return Err(needs_recursive(from).into());
+        return Err(needs_recursive(&shown(from)).into());
     }
-    progress.doing(from);
+    progress.doing(&shown(from));
     let there = within.inside.stat(to).await;
     let there = there.map_err(|error| within.trouble(error, to))?;
     let folder = there.is_some_and(|entry| entry.kind == EntryKind::Folder);
@@ -28,21 +28,21 @@ pub(super) async fn copy(
         (true, Some(own)) => below(to, own),
         // What is in `.` or `/`.
         (true, None) => to.to_owned(),
-        (false, _) if several || to.ends_with('/') && found.kind != EntryKind::Folder => {
-            let message = format!("{to} is no folder in the workspace: make it first");
+        (false, _) if several || to.ends_with(b"/") && found.kind != EntryKind::Folder => {
+            let message = format!("{} is no folder in the workspace: make it first", shown(to));
             return Err(Failure::new(Kind::NotFound, message).into());
         }
-        (false, _) => to.trim_end_matches('/').to_owned(),
+        (false, _) => without_slashes(to).to_owned(),
     };
     if let Some(there) = within.stat_itself(&to).await?
         && there.etag == found.etag
     {
-        let message = format!("{from} and {to} are the same");
+        let message = format!("{} and {} are the same", shown(from), shown(&to));
         return Err(Failure::new(Kind::Usage, message).into());
     }
     match found.kind {
         EntryKind::Folder => within.tree(from.to_owned(), to, &found).await,
-        EntryKind::Other => Err(no_file(from).into()),
+        EntryKind::Other => Err(no_file(&shown(from)).into()),
         _ => within.file(from, &to, &found).await,
     }
 }
@@ -54,14 +54,14 @@ struct Within<'a> {
 
 /// A folder whose copy can't be made at once, as something is there, or in it can't be read.
 struct Apart {
-    from: String,
-    to: String,
+    from: Vec<u8>,
+    to: Vec<u8>,
     mode: u32,
 }
 
 impl Within<'_> {
     /// Copies a folder with all that is in it, into the one that is there.
-    async fn tree(&mut self, from: String, to: String, found: &Entry) -> Result<(), Trouble> {
+    async fn tree(&mut self, from: Vec<u8>, to: Vec<u8>, found: &Entry) -> Result<(), Trouble> {
         let mut open = Vec::new();
         open.extend(self.folder(from, to, found).await?);
         // What may not be written to is so only once everything is in it.
@@ -73,7 +73,7 @@ impl Within<'_> {
                         self.entry(&apart, &entry, &mut open).await?;
                     }
                 }
-                Err(trouble) => self.copied.note(apart.from, Err(trouble))?,
+                Err(trouble) => self.copied.note(shown(&apart.from), Err(trouble))?,
             }
         }
         // The innermost first.
@@ -88,7 +88,7 @@ impl Within<'_> {
     async fn enter(
         &mut self,
         Apart { from, to, mode }: &Apart,
-        closed: &mut Vec<(String, u32)>,
+        closed: &mut Vec<(Vec<u8>, u32)>,
     ) -> Result<Vec<Entry>, Trouble> {
         let outcome = self.inside.make_folder(to, mode | 0o700).await;
         let outcome = outcome.map_err(|error| self.trouble(error, to))?;
@@ -107,11 +107,7 @@ impl Within<'_> {
         entry: &Entry,
         open: &mut Vec<Apart>,
     ) -> Result<(), Trouble> {
-        let Ok(own) = String::from_utf8(entry.name()) else {
-            let failure = Failure::new(Kind::Failed, "its name is no UTF-8: rename it");
-            self.copied.miss(below(from, entry.shown()), &failure);
-            return Ok(());
-        };
+        let own = entry.name();
         let (from, to) = (below(from, &own), below(to, &own));
         let outcome = match entry.kind {
             EntryKind::Folder => {
@@ -120,14 +116,14 @@ impl Within<'_> {
             }
             _ => self.file(&from, &to, entry).await,
         };
-        self.copied.note(from, outcome)
+        self.copied.note(shown(&from), outcome)
     }
 
     /// Copies a folder at once, or returns it where that can't be.
     async fn folder(
         &mut self,
-        from: String,
-        to: String,
+        from: Vec<u8>,
+        to: Vec<u8>,
         found: &Entry,
     ) -> Result<Option<Apart>, Trouble> {
         let error = match self.inside.copy(&from, &to, Over::Nothing).await {
@@ -152,9 +148,9 @@ impl Within<'_> {
         Ok(Some(Apart { from, to, mode }))
     }
 
-    async fn file(&mut self, from: &str, to: &str, found: &Entry) -> Result<(), Trouble> {
+    async fn file(&mut self, from: &[u8], to: &[u8], found: &Entry) -> Result<(), Trouble> {
         if found.kind == EntryKind::Other {
-            self.copied.skipped.push(from.to_owned());
+            self.copied.skipped.push(shown(from));
             return Ok(());
         }
         let done = self.inside.copy(from, to, Over::Files).await;
@@ -168,12 +164,12 @@ impl Within<'_> {
         Ok(())
     }
 
-    async fn stat_itself(&mut self, path: &str) -> Result<Option<Entry>, Trouble> {
+    async fn stat_itself(&mut self, path: &[u8]) -> Result<Option<Entry>, Trouble> {
         let found = self.inside.stat_itself(path).await;
         found.map_err(|error| self.trouble(error, path))
     }
 
-    fn trouble(&self, error: Unanswered, what: &str) -> Trouble {
-        Trouble::there(&self.inside, error, what)
+    fn trouble(&self, error: Unanswered, what: &[u8]) -> Trouble {
+        Trouble::there(&self.inside, error, &shown(what))
     }
 }

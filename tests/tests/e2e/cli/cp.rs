@@ -5,12 +5,16 @@ mod interrupted;
 mod up;
 mod within;
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
-use e2e::process::Running;
+use e2e::component::program;
+use e2e::process::{Running, run};
 use e2e::proxy::Proxy;
 use e2e::tmux::Terminal;
 use e2e::wait::{SOON, until};
@@ -224,4 +228,35 @@ fn on_a_terminal_it_shows_how_far_it_is() {
     terminal.wait("bar", |screen| screen.contains("/48.00 MiB"));
     terminal.wait_for_line("1 file copied, 48.00 MiB");
     assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
+fn names_that_are_no_utf_8_are_copied_in_all_directions() {
+    let machine = Machine::start();
+    let odd = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let tree = machine.folder().join(odd(b"tree\xff"));
+    fs::create_dir_all(tree.join(odd(b"in\xfe"))).unwrap();
+    noise(&tree.join(odd(b"in\xfe/small\xfd%41")), 1000);
+    noise(&tree.join(odd(b"in\xfe/large\xfc")), 3 << 20);
+    symlink("target", tree.join(odd(b"link\xfb"))).unwrap();
+    let home = machine.target.gateway().home();
+    let copy = |from: OsString, to: OsString| {
+        let mut cp = machine.command(&["cp", "-r"]);
+        let _ = run(cp.arg(from).arg(to), b"", LIMIT).ok();
+    };
+    let same = |one: &Path, other: &Path| {
+        let mut diff = Command::new(program("diff"));
+        diff.args(["-r", "--no-dereference"]).arg(one).arg(other);
+        let _ = run(&mut diff, b"", LIMIT).ok();
+    };
+    copy(tree.clone().into(), "default:".into());
+    same(&tree, &home.join(odd(b"tree\xff")));
+    copy(odd(b"default:tree\xff"), odd(b"default:other\xfa"));
+    same(&tree, &home.join(odd(b"other\xfa")));
+    // Once more, over what is there.
+    copy(odd(b"default:tree\xff/."), odd(b"default:other\xfa"));
+    same(&tree, &home.join(odd(b"other\xfa")));
+    let back = machine.folder().join(odd(b"back\xf9"));
+    copy(odd(b"default:other\xfa"), back.clone().into());
+    same(&tree, &back);
 }

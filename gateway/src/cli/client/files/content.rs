@@ -90,7 +90,7 @@ impl Inside {
     }
 
     /// Counts what is in a folder.
-    pub(in crate::cli) async fn count(&mut self, path: &str) -> Done<Count> {
+    pub(in crate::cli) async fn count(&mut self, path: &[u8]) -> Done<Count> {
         let path = format!(
             "files/find?path={}&hidden=true&ignored=true&limit={MAX_ENTRIES}",
             encoded(path)

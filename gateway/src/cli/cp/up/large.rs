@@ -12,6 +12,7 @@ use tokio::task::yield_now;
 use super::Up;
 use crate::cli::client::{Entry, EntryKind, Unanswered};
 use crate::cli::cp::outcome::Trouble;
+use crate::cli::cp::place::shown;
 use crate::cli::cp::resume::{Patience, Remembered};
 use crate::cli::failure::{Failure, Kind};
 
@@ -27,7 +28,7 @@ const SETBACKS: u32 = 4;
 pub(super) struct Large<'a> {
     file: File,
     from: &'a Path,
-    to: &'a str,
+    to: &'a [u8],
     size: u64,
     mode: u32,
     hash: Sha256,
@@ -75,7 +76,7 @@ impl Up<'_> {
             } else if now < offset || !broke_off {
                 setbacks += 1;
                 if setbacks > SETBACKS || !patience.pause().await {
-                    let message = format!("{}: the workspace loses what is sent", large.to);
+                    let message = format!("{}: the workspace loses what is sent", shown(large.to));
                     return Err(Failure::new(Kind::Failed, message).into());
                 }
             }
@@ -164,7 +165,7 @@ impl Up<'_> {
         Ok(())
     }
 
-    async fn there(&mut self, to: &str) -> Result<Option<Entry>, Trouble> {
+    async fn there(&mut self, to: &[u8]) -> Result<Option<Entry>, Trouble> {
         let mut patience = Patience::new();
         loop {
             match self.inside.stat(to).await {
@@ -191,14 +192,14 @@ fn lost(large: &Large<'_>, remembered: &Remembered) -> Trouble {
     remembered.forget();
     let message = format!(
         "{}: the workspace forgot the upload: run this again",
-        large.to
+        shown(large.to)
     );
     Failure::new(Kind::Failed, message).into()
 }
 
 impl<'a> Large<'a> {
     pub(super) fn new(
-        (from, to): (&'a Path, &'a str),
+        (from, to): (&'a Path, &'a [u8]),
         (file, size): (File, u64),
         mode: u32,
     ) -> Self {
