@@ -18,6 +18,7 @@ use devgate_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
+use toml::Table;
 
 use super::client::{Remote, Trust};
 use super::failure::{Failure, Kind};
@@ -39,8 +40,8 @@ const MAX_FILE: usize = 256 * 1024;
 pub(super) struct ContextName(String);
 
 /// One server elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct Context {
     /// Its address.
     pub(super) url: String,
@@ -64,11 +65,12 @@ pub(super) struct Context {
     /// whoever this machine trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ca: Option<String>,
+    #[serde(flatten)]
+    pub(super) later: Later,
 }
 
 /// All of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Contexts {
     /// Which one commands mean; absent: the data folder here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +78,19 @@ pub(super) struct Contexts {
     /// By name.
     #[serde(default)]
     pub(super) contexts: BTreeMap<ContextName, Context>,
+    #[serde(flatten)]
+    later: Later,
+}
+
+/// What a later version of this program keeps there: it stays, and may be a secret.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Later(Table);
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl ContextName {
@@ -203,7 +218,9 @@ impl Contexts {
             Failure::new(Kind::Failed, message)
         };
         let _lock = lock(&folder).map_err(failed)?;
+        // Who keeps it elsewhere has a link here, which stays.
         let path = file(&folder);
+        let path = path.canonicalize().unwrap_or(path);
         let mut contexts = Self::read_from(&path)?;
         let changed = change(&mut contexts)?;
         let text = toml::to_string(&contexts);
@@ -321,14 +338,24 @@ mod tests {
             url: "https://dev.example.com".to_owned(),
             user: None,
             token: Some(Secret::new("dgt_x".to_owned())),
-            token_id: None,
-            expires: None,
-            ca: None,
+            ..Context::default()
         };
         assert!(!format!("{context:?}").contains("dgt_x"));
         let mut contexts = Contexts::default();
         contexts.contexts.insert("dev".parse().unwrap(), context);
         let text = toml::to_string(&contexts).unwrap();
         assert_eq!(toml::from_str::<Contexts>(&text).unwrap(), contexts);
+    }
+
+    #[test]
+    fn what_a_later_version_keeps_there_stays_and_is_not_printed() {
+        let text = "current = \"a\"\nsince = 2\n\n[contexts.a]\nurl = \"https://a\"\n\n\
+                    [contexts.a.refresh]\nsecret = \"dgr_x\"\n\n[more]\nat = 1.5\n";
+        let contexts: Contexts = toml::from_str(text).unwrap();
+        assert_eq!(contexts.contexts.len(), 1);
+        assert!(!format!("{contexts:?}").contains("dgr_x"));
+        let written = toml::to_string(&contexts).unwrap();
+        let table = |text: &str| text.parse::<Table>().unwrap();
+        assert_eq!(table(&written), table(text));
     }
 }

@@ -166,6 +166,7 @@ pub(super) async fn login(source: &Source, mut command: Login) -> Result<(), Fai
         token_id: token.id,
         expires: token.expires,
         ca,
+        ..Context::default()
     };
     let replaced = match Contexts::change(|contexts| put(contexts, &name, &context)) {
         Ok(replaced) => replaced,
@@ -378,11 +379,8 @@ mod tests {
         let name: ContextName = "work".parse().unwrap();
         let context = |url: &str, token: &str| Context {
             url: url.to_owned(),
-            user: None,
             token: Some(Secret::new(token.to_owned())),
-            token_id: None,
-            expires: None,
-            ca: None,
+            ..Context::default()
         };
         let mut contexts = Contexts::default();
         let first = context("https://a", "one");

@@ -10,7 +10,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(80);
@@ -67,8 +67,14 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
 /// Writes text to stdout.
 pub(super) fn write(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(printable_lines(text).as_bytes())?;
-    Ok(out.flush()?)
+    let written = out.write_all(printable_lines(text).as_bytes());
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let message = format!("cannot write to stdout: {error}");
+            Err(Failure::new(Kind::Failed, message))
+        }
+        written => Ok(written?),
+    }
 }
 
 /// Writes a line to stderr for the person who watches.

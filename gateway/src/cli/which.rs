@@ -125,10 +125,9 @@ fn of_environment(
     let ca = ca.map(|path| read_authority(&path));
     Ok(Which::Environment(Context {
         url,
-        user: None,
-        token: Some(Secret::new(token)),
-        token_id: None,
-        expires: None,
+        // What is read from a file ends in a newline.
+        token: Some(Secret::new(token.trim().to_owned())),
         ca: ca.transpose()?,
+        ..Context::default()
     }))
 }

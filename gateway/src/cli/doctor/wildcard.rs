@@ -212,11 +212,8 @@ mod tests {
     async fn there(url: &str, ca: Option<String>, found: Vec<SocketAddr>) -> Findings {
         let context = Context {
             url: url.to_owned(),
-            user: None,
-            token: None,
-            token_id: None,
-            expires: None,
             ca,
+            ..Context::default()
         };
         let mut findings = Findings::default();
         let host = host(None, DOMAIN);

@@ -12,6 +12,7 @@ mod packed;
 mod port_forward;
 mod proxied;
 mod shells;
+mod surroundings;
 mod templates;
 mod terminal;
 

@@ -36,7 +36,10 @@ impl Pieces {
     pub(in crate::cli) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| {
-                Failure::new(Kind::Unreachable, format!("the log broke off: {error}"))
+                let message = format!(
+                    "the log broke off ({error}): see whether the server runs, and follow it again"
+                );
+                Failure::new(Kind::Unreachable, message)
             })?;
             let Ok(data) = frame.into_data() else {
                 continue;
