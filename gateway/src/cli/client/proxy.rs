@@ -148,10 +148,10 @@ impl Proxy {
         let (mut sender, connection) = shaken.map_err(broken)?;
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.method_mut() = Method::CONNECT;
-        let authority = origin.authority();
-        *request.uri_mut() = authority.parse().map_err(|_| self.refuses(origin, None))?;
+        let server = place_of(origin);
+        *request.uri_mut() = server.parse().map_err(|_| self.refuses(origin, None))?;
         let headers = request.headers_mut();
-        if let Ok(host) = HeaderValue::try_from(&authority) {
+        if let Ok(host) = HeaderValue::try_from(&server) {
             headers.insert(header::HOST, host);
         }
         if let Some(authorization) = &self.authorization {
@@ -172,7 +172,7 @@ impl Proxy {
     }
 
     fn refuses(&self, origin: &Origin, status: Option<StatusCode>) -> Stopped {
-        let (authority, variable) = (origin.authority(), self.variable);
+        let (server, variable) = (place_of(origin), self.variable);
         let said = status.map_or_else(String::new, |status| format!(" ({status})"));
         let (detail, remedy) = match status {
             Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) if self.authorization.is_some() => (
@@ -187,13 +187,13 @@ impl Proxy {
                 ),
             ),
             Some(status) if status.is_server_error() => (
-                format!("{self} can't reach {authority}{said}"),
+                format!("{self} can't reach {server}{said}"),
                 "check the address, and that the server runs; where this machine reaches it \
                  directly, name it in NO_PROXY"
                     .to_owned(),
             ),
             _ => (
-                format!("{self} doesn't let devgate through to {authority}{said}"),
+                format!("{self} doesn't let devgate through to {server}{said}"),
                 "have whoever runs it let CONNECT to there through (many allow port 443 alone), \
                  or name the server in NO_PROXY where this machine reaches it directly"
                     .to_owned(),
@@ -211,6 +211,11 @@ impl Proxy {
         let host = bare(self.uri.host().unwrap_or_default());
         (host, self.uri.port_u16().unwrap_or(usual))
     }
+}
+
+/// Returns where a server is, with its port, as `CONNECT` has it whatever that is.
+fn place_of(origin: &Origin) -> String {
+    format!("{}:{}", origin.host(), origin.port())
 }
 
 #[cfg(test)]
@@ -266,6 +271,17 @@ mod tests {
                 through,
                 "{server} {except}"
             );
+        }
+    }
+
+    #[test]
+    fn a_server_is_asked_for_with_its_port() {
+        for (server, place) in [
+            ("https://dev.example.com", "dev.example.com:443"),
+            ("https://dev.example.com:8443", "dev.example.com:8443"),
+            ("https://[fd00::1]", "[fd00::1]:443"),
+        ] {
+            assert_eq!(place_of(&server.parse().unwrap()), place);
         }
     }
 

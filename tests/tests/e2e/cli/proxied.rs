@@ -73,7 +73,10 @@ fn everything_goes_through_the_proxy_that_the_environment_names() {
     proxied.sign_in();
     assert!(proxied.run(&["list"], b"").ok().out().contains("default"));
     // WebSockets, in both directions.
-    let said = proxied.run(&["exec", "default", "--", "tr", "a-z", "A-Z"], b"through\n");
+    let said = proxied.run(
+        &["exec", "-i", "default", "--", "tr", "a-z", "A-Z"],
+        b"through\n",
+    );
     assert_eq!(said.ok().out(), "THROUGH\n");
     let file = proxied.machine.folder().join("file");
     let bytes = noise(&file, 3 << 20);
@@ -144,6 +147,9 @@ fn a_proxy_that_leads_nowhere_is_named_with_what_to_do() {
     elsewhere.env("DEVGATE_URL", "https://other.example.com");
     elsewhere.env("DEVGATE_TOKEN", "dgt_x");
     says(elsewhere, 4, &["other.example.com:443", "403", "NO_PROXY"]);
+    let asked = proxied.proxy.asked();
+    let last = asked.last().map(String::as_str);
+    assert_eq!(last, Some("CONNECT other.example.com:443 HTTP/1.1"));
     let mut nobody = proxied.machine.command(&["list"]);
     nobody.env("HTTPS_PROXY", format!("127.0.0.1:{}", ports::free()));
     says(
