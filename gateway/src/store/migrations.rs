@@ -47,6 +47,10 @@ pub(super) fn all() -> Migrator {
             "SSH user certificates",
             include_str!("../../migrations/0010_ssh_certificates.sql"),
         ),
+        (
+            "agents that ended by themselves",
+            include_str!("../../migrations/0011_crashes.sql"),
+        ),
     ];
     let migrations = (1..).zip(steps).map(|(number, (name, sql))| {
         let sql = sql.into_sql_str();

@@ -8,6 +8,7 @@
 //! connect, what its errors mean) is in that engine's file.
 
 mod certificates;
+mod crashes;
 mod events;
 mod keys;
 mod logins;

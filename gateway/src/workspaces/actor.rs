@@ -83,7 +83,7 @@ impl Actor {
     /// Takes a workspace up where its record says that it was left.
     pub(super) fn new(
         shared: Arc<Shared>,
-        record: Record,
+        (record, crash): (Record, Option<Crash>),
         (mailbox, activity): (mpsc::Receiver<Command>, Arc<Activity>),
     ) -> (Self, Seen) {
         let state = match (record.intent, record.state) {
@@ -96,7 +96,7 @@ impl Actor {
         };
         let (state, seen_state) = watch::channel(state);
         let (startup, seen_startup) = watch::channel(None);
-        let (crash, seen_crash) = watch::channel(None);
+        let (crash, seen_crash) = watch::channel(crash);
         let seen = Seen {
             state: seen_state,
             startup: seen_startup,

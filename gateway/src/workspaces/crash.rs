@@ -12,11 +12,11 @@ const TOLD: time::Duration = time::Duration::DAY;
 
 /// The last end of an agent that nobody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Crash {
+pub(crate) struct Crash {
     /// When it was noticed.
-    pub(super) at: OffsetDateTime,
+    pub(crate) at: OffsetDateTime,
     /// How the agent ended.
-    pub(super) exit: Exit,
+    pub(crate) exit: Exit,
 }
 
 impl Crash {

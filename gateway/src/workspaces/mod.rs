@@ -56,7 +56,6 @@ use crate::store::{Store, StoreError};
 use crate::tunnel::Tunnels;
 
 use actor::Actor;
-use crash::Crash;
 use decide::Verb;
 use limits::Ledger;
 use snapshots::Going;
@@ -67,6 +66,7 @@ pub use blueprint::{
     TemplateUse,
 };
 pub use error::{CommandError, OpenError, SnapshotError};
+pub(crate) use crash::Crash;
 pub use failure::FailureReason;
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
@@ -248,6 +248,7 @@ impl Workspaces {
         let killed = victims::of_events(store.last_events_of(Kind::OutOfMemory).await?);
         let starts = Semaphore::new(options.concurrent_starts.max(1));
         let shared = Arc::new(Shared {
+        let mut crashes = store.crashes().await?;
             events: Events::new(store.clone()),
             ledger: Arc::new(Ledger::new(options.limits)),
             store,
@@ -271,7 +272,8 @@ impl Workspaces {
         let left = workspaces.left_snapshots().await?;
         for record in records {
             workspaces.inner.shared.ledger.adopt(&record);
-            workspaces.adopt(record);
+            let crash = crashes.remove(&record.workspace.id);
+            workspaces.adopt(record, crash);
         }
         workspaces.go_on_with(left);
         let release = orphans::release(Arc::clone(&workspaces.inner.shared));
@@ -379,12 +381,12 @@ impl Workspaces {
         }
     }
 
-    /// Gives a workspace its task.
-    fn adopt(&self, record: Record) {
+    /// Gives a workspace its task, and the crash that is still told of.
+    fn adopt(&self, record: Record, crash: Option<Crash>) {
         let (commands, mailbox) = mpsc::channel(MAILBOX);
         let activity = Arc::new(Activity::default());
         let shared = Arc::clone(&self.inner.shared);
-        let (actor, seen) = Actor::new(shared, record, (mailbox, Arc::clone(&activity)));
+        let (actor, seen) = Actor::new(shared, (record, crash), (mailbox, Arc::clone(&activity)));
         let owner = actor.owner();
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);

@@ -78,7 +78,7 @@ impl Workspaces {
         }
         self.inner.shared.events.record(about);
         // It is there, whatever became of its ports.
-        self.adopt(record.clone());
+        self.adopt(record.clone(), None);
         opened
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{Actor, Lifecycle};
+use crate::chain::chain;
 use crate::drivers::Exit;
 use crate::workspaces::crash::Crash;
 use crate::workspaces::failure::FailureReason;
@@ -29,7 +30,7 @@ impl Actor {
         warn!(%exit, crashes, "agent ended");
         if crashes >= self.shared.options.crash_limit {
             self.crashes.clear();
-            self.crash.send_replace(None);
+            self.note_crash(None).await;
             let last = exit;
             return self.fail(FailureReason::CrashLoop { crashes, last }).await;
         }
@@ -37,7 +38,7 @@ impl Actor {
             at: OffsetDateTime::now_utc(),
             exit,
         };
-        self.crash.send_replace(Some(crash));
+        self.note_crash(Some(crash)).await;
         let why = crash.to_string();
         self.enter_saying(State::Starting, Some(why)).await;
         let after = match crashes.checked_sub(2) {
@@ -45,5 +46,16 @@ impl Actor {
             Some(further) => (FIRST_BACKOFF * 2_u32.pow(further.min(16))).min(LAST_BACKOFF),
         };
         Lifecycle::Starting { after }
+    }
+
+    /// Has a crash be told from now on, by later gateways too; or none any more.
+    pub(super) async fn note_crash(&mut self, crash: Option<Crash>) {
+        if self.crash.send_replace(crash) == crash {
+            return;
+        }
+        let recorded = self.shared.store.set_crash(&self.workspace.id, crash).await;
+        if let Err(failure) = recorded {
+            error!(failure = chain(&failure), "a crash is not recorded");
+        }
     }
 }

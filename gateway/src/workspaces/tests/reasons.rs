@@ -63,9 +63,6 @@ async fn how_an_agent_ended_that_was_started_again_is_told_until_somebody_asks_f
         ["signal 9", "an unknown status"].contains(&exit.as_str()),
         "{told}"
     );
-    it.workspaces.restart(&id).await.unwrap();
-    assert_eq!(it.settled(&id).await, Some(State::Running));
-    assert_eq!(it.workspaces.doing(&id), None);
     let events = deleted::events(&it).await;
     let says = |event: &crate::events::Event, name: &str| {
         let text = event.data.get(name).and_then(serde_json::Value::as_str);
@@ -82,4 +79,14 @@ async fn how_an_agent_ended_that_was_started_again_is_told_until_somebody_asks_f
         why.contains(&format!("with {exit}: it is started again")),
         "{why}"
     );
+    // The next gateway tells it as well.
+    let it = it.kill().await;
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.workspaces.doing(&id), Some(told));
+    it.workspaces.restart(&id).await.unwrap();
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.workspaces.doing(&id), None);
+    let it = it.kill().await;
+    assert_eq!(it.settled(&id).await, Some(State::Running));
+    assert_eq!(it.workspaces.doing(&id), None);
 }
