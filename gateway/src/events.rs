@@ -63,7 +63,8 @@ pub enum Kind {
     SnapshotState,
     /// A snapshot was deleted.
     SnapshotDeleted,
-    /// Something that a workspace's repository says isn't done.
+    /// Something that a workspace's repository says isn't done, or that the workspace has as many
+    /// processes as it may.
     WorkspaceNotice,
     /// A user was added.
     UserCreated,

@@ -16,11 +16,14 @@ use crate::awake::Awake;
 use crate::editor::Editor;
 use crate::files::Files;
 use crate::memory::Memory;
+use crate::notices::Notices;
 use crate::outlived::Outlived;
 use crate::ports::Ports;
 use crate::process::{Children, Orphans};
+use crate::process_limit;
 use crate::runs::Runs;
 use crate::secrets::Secrets;
+use crate::session::Passing;
 use crate::startup::Startup;
 use crate::statistics::Statistics;
 use crate::terminals::Terminals;
@@ -51,9 +54,10 @@ pub struct Agent {
     account: Account,
     shell: PathBuf,
     children: Arc<Children>,
-    memory: Arc<Memory>,
+    notices: Notices,
     waiting: Arc<Waiting>,
     outlived: Outlived,
+    passing: Passing,
     terminals: Terminals,
     runs: Runs,
     watches: Watches,
@@ -82,13 +86,15 @@ impl Agent {
         let stop = CancellationToken::new();
         let ending = stop.child_token();
         let tasks = TaskTracker::new();
-        let memory = Arc::new(Memory::new());
+        let notices = Notices::default();
+        let memory = Arc::new(Memory::new(notices.clone()));
         let children = Arc::new(Children::new(orphans, Arc::clone(&memory)));
         let reap = Arc::clone(&children)
             .watch(stop.child_token())
             .map_err(AgentError::Watch)?;
         tasks.spawn(reap);
-        tasks.spawn(Arc::clone(&memory).run(stop.child_token()));
+        tasks.spawn(memory.run(stop.child_token()));
+        tasks.spawn(process_limit::watch(notices.clone(), stop.child_token()));
         // Both do something before they are asked.
         let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
@@ -99,10 +105,11 @@ impl Agent {
             shell: shell.unwrap_or_else(|| account.shell.clone()),
             account,
             children,
-            memory,
+            notices,
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
             runs: Runs::new(tasks.clone(), stop.child_token()),
+            passing: Passing::default(),
             outlived: Outlived::new(tasks.clone(), stop.child_token()),
             watches: Watches::new(tasks.clone(), stop.child_token()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
@@ -165,8 +172,9 @@ impl Agent {
         &self.children
     }
 
-    pub(crate) fn memory(&self) -> &Arc<Memory> {
-        &self.memory
+    /// Returns what it tells a gateway by itself.
+    pub fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// Returns what reads the pipes that nobody else reads any more.
@@ -210,6 +218,11 @@ impl Agent {
     /// Returns what gateways have told for the workspace's programs.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Returns what reaches sessions past their streams.
+    pub fn passing(&self) -> &Passing {
+        &self.passing
     }
 
     pub(crate) fn startup(&self) -> &Startup {

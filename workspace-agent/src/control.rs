@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
-    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_SECRETS,
-    FEATURE_STARTUP, Stream, StreamError, VERSION, WriteHalf, handshake,
+    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_OVERTAKING,
+    FEATURE_SECRETS, FEATURE_STARTUP, Stream, StreamError, VERSION, WriteHalf, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::agent::Agent;
-use crate::memory::Victim;
 
 /// How long a gateway may take to answer the first message.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub(crate) const FEATURES: [&str; 7] = [
+pub(crate) const FEATURES: [&str; 8] = [
     "x11",
     FEATURE_HTTP,
     FEATURE_EDITOR,
@@ -30,6 +29,7 @@ pub(crate) const FEATURES: [&str; 7] = [
     FEATURE_STARTUP,
     FEATURE_SECRETS,
     FEATURE_ACTIVITY,
+    FEATURE_OVERTAKING,
 ];
 
 /// Returns the first message of a control connection.
@@ -80,7 +80,7 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
         let message = loop {
             tokio::select! {
                 message = &mut reading => break message?,
-                victim = agent.memory().next() => tell(agent, victim, &mut writer).await?,
+                notice = agent.notices().next() => tell(agent, notice, &mut writer).await?,
                 () = stopping.cancelled() => break 'connected,
             }
         };
@@ -100,6 +100,9 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
                     .take(environment, (secrets, missing), authority);
                 control::write(&mut writer, &FromAgent::Known { number }).await?;
             }
+            Some(FromGateway::Overtake { session, request }) => {
+                agent.passing().pass(session, request);
+            }
             // The others concern agents that dial; a later version's are ignored.
             Some(_) => {}
             None => break,
@@ -109,19 +112,11 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
     Ok(writer.shutdown().await?)
 }
 
-/// Tells of a program that was killed.
-async fn tell(agent: &Agent, victim: Victim, writer: &mut WriteHalf) -> Result<(), StreamError> {
-    let written = control::write(writer, &message(&victim)).await;
+/// Tells something by itself.
+async fn tell(agent: &Agent, notice: FromAgent, writer: &mut WriteHalf) -> Result<(), StreamError> {
+    let written = control::write(writer, &notice).await;
     if written.is_err() {
-        agent.memory().put_back(victim);
+        agent.notices().put_back(notice);
     }
     Ok(written?)
-}
-
-/// Returns what is told of a program that was killed.
-pub(crate) fn message(victim: &Victim) -> FromAgent {
-    FromAgent::OutOfMemory {
-        program: victim.program.clone(),
-        pid: victim.pid,
-    }
 }

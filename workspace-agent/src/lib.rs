@@ -25,10 +25,12 @@ pub mod init;
 pub mod listen;
 mod log;
 mod memory;
+mod notices;
 mod outlived;
 mod places;
 mod ports;
 mod process;
+mod process_limit;
 mod processes;
 mod runs;
 mod secrets;
@@ -46,9 +48,11 @@ mod watches;
 
 pub use account::Account;
 pub use agent::{Agent, AgentError};
+pub use notices::Notices;
 pub use process::{Orphans, raise_open_files};
 pub use secrets::Secrets;
 pub use serve::{serve, serve_opened};
+pub use session::Passing;
 
 /// The agent's version, as it tells it to gateways.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,18 +5,18 @@
 //! they are reaped; of others the largest is taken that was there a moment before, while
 //! memory was short. Each is logged, and told to one gateway.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::control::FromAgent;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::process::Pid;
-use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::notices::Notices;
 use crate::{init, processes};
 
 /// How often the count is looked at.
@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looks after which a kill that nobody was reaped for was another's child.
 const PATIENCE: u32 = 2;
 
-/// Victims that wait for a gateway; the oldest go first.
-const WAITING: usize = 64;
+/// Most processes that are remembered while memory is short.
+const REMEMBERED: usize = 64;
 
 /// Where a container's control group is, in version 2 and 1: who counts the kills, what is
 /// used, and what may be.
@@ -51,12 +51,12 @@ struct Files {
 }
 
 /// A program that was killed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Victim {
+#[derive(Debug)]
+struct Victim {
     /// Its name, as far as it is known.
-    pub(crate) program: Option<String>,
+    program: Option<String>,
     /// Its process id, as far as it is known.
-    pub(crate) pid: Option<u32>,
+    pid: Option<u32>,
 }
 
 /// Finds out who was killed.
@@ -65,7 +65,7 @@ pub(crate) struct Memory {
     /// Absent outside a container: the counts would be the host's.
     files: Option<Files>,
     state: Mutex<State>,
-    told: Notify,
+    notices: Notices,
 }
 
 #[derive(Debug, Default)]
@@ -78,12 +78,11 @@ struct State {
     waited: u32,
     /// The largest processes while memory was short.
     largest: Vec<(Pid, String)>,
-    victims: VecDeque<Victim>,
 }
 
 impl Memory {
     /// Watches this process's container; outside of one, nothing.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(notices: Notices) -> Self {
         let files = FILES
             .into_iter()
             .filter(|_| init::is_first_process())
@@ -95,7 +94,7 @@ impl Memory {
                 counted: counted.unwrap_or_default(),
                 ..State::default()
             }),
-            told: Notify::new(),
+            notices,
         }
     }
 
@@ -126,25 +125,8 @@ impl Memory {
             program: processes::name(pid),
             pid: u32::try_from(pid.as_raw_nonzero().get()).ok(),
         };
-        self.tell(&mut state, victim);
+        self.tell(victim);
         true
-    }
-
-    /// Waits for a victim that no gateway knows yet. Cancel-safe.
-    pub(crate) async fn next(&self) -> Victim {
-        loop {
-            let told = self.told.notified();
-            if let Some(victim) = self.state().victims.pop_front() {
-                return victim;
-            }
-            told.await;
-        }
-    }
-
-    /// Takes a victim back that couldn't be told.
-    pub(crate) fn put_back(&self, victim: Victim) {
-        self.state().victims.push_front(victim);
-        self.told.notify_one();
     }
 
     fn look(&self, files: Files) {
@@ -156,7 +138,7 @@ impl Memory {
                 while state.open > 0 {
                     state.open -= 1;
                     let victim = state.missing();
-                    self.tell(&mut state, victim);
+                    self.tell(victim);
                 }
                 state.waited = 0;
             }
@@ -169,17 +151,13 @@ impl Memory {
         };
     }
 
-    fn tell(&self, state: &mut State, victim: Victim) {
+    fn tell(&self, victim: Victim) {
+        let Victim { program, pid } = victim;
         warn!(
-            program = victim.program.as_deref().unwrap_or("?"),
-            pid = victim.pid,
-            "the workspace's memory is used up: the kernel killed a program"
+            program = program.as_deref().unwrap_or("?"),
+            pid, "the workspace's memory is used up: the kernel killed a program"
         );
-        if state.victims.len() >= WAITING {
-            state.victims.pop_front();
-        }
-        state.victims.push_back(victim);
-        self.told.notify_one();
+        self.notices.tell(FromAgent::OutOfMemory { program, pid });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -237,7 +215,7 @@ fn largest() -> Vec<(Pid, String)> {
         .filter_map(|pid| Some((resident(pid)?, pid, processes::name(pid)?)))
         .collect();
     found.sort_by_key(|(pages, ..)| std::cmp::Reverse(*pages));
-    let all = found.into_iter().take(WAITING);
+    let all = found.into_iter().take(REMEMBERED);
     all.map(|(_, pid, name)| (pid, name)).collect()
 }
 
@@ -258,26 +236,5 @@ mod tests {
         let one = "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n";
         assert_eq!(parse_kills(one), Some(5));
         assert_eq!(parse_kills("oom_kill_disable 0\n"), None);
-    }
-
-    #[tokio::test]
-    async fn each_victim_is_told_once_and_not_lost_where_it_could_not_be() {
-        let memory = Memory {
-            files: None,
-            state: Mutex::default(),
-            told: Notify::new(),
-        };
-        let victim = |name: &str| Victim {
-            program: Some(name.to_owned()),
-            pid: Some(7),
-        };
-        for name in ["tail", "node"] {
-            memory.tell(&mut memory.state(), victim(name));
-        }
-        let first = memory.next().await;
-        assert_eq!(first, victim("tail"));
-        memory.put_back(first);
-        assert_eq!(memory.next().await, victim("tail"));
-        assert_eq!(memory.next().await, victim("node"));
     }
 }

@@ -69,6 +69,14 @@ fn told(event: &EventView) -> String {
         "snapshot-state" => format!("snapshot {} {}{detail}", say("snapshot"), say("state")),
         "snapshot-deleted" => format!("snapshot {} deleted", say("snapshot")),
         "port-changed" => "a port was shared, or no longer".to_owned(),
-        other => other.to_owned(),
+        "workspace-notice" => say("detail").to_owned(),
+        "out-of-memory" => {
+            let program = match say("program") {
+                "" => "a program",
+                program => program,
+            };
+            format!("{program} was killed: the memory is used up")
+        }
+        other => format!("{other}{detail}"),
     }
 }

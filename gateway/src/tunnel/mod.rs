@@ -16,7 +16,7 @@ mod registry;
 
 pub use control::Liveness;
 pub use local::{Listener, LocalSocket};
-pub use notices::Victim;
+pub use notices::{Notice, Victim};
 pub use registry::{OfferError, Tunnels};
 
 use std::io;

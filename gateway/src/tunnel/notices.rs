@@ -21,11 +21,20 @@ pub struct Victim {
     pub pid: Option<u32>,
 }
 
+/// What an agent tells by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The workspace's memory was used up.
+    OutOfMemory(Victim),
+    /// The workspace has as many processes and threads as it may: that many, where it is known.
+    ProcessLimit(Option<u64>),
+}
+
 /// Takes notices in, and hands them out to one who asks.
 #[derive(Debug)]
 pub(super) struct Notices {
-    queue: mpsc::Sender<(WorkspaceId, Victim)>,
-    waiting: Mutex<Option<mpsc::Receiver<(WorkspaceId, Victim)>>>,
+    queue: mpsc::Sender<(WorkspaceId, Notice)>,
+    waiting: Mutex<Option<mpsc::Receiver<(WorkspaceId, Notice)>>>,
 }
 
 impl Victim {
@@ -53,13 +62,13 @@ impl Default for Notices {
 }
 
 impl Notices {
-    pub(super) fn tell(&self, id: &WorkspaceId, victim: Victim) {
-        if self.queue.try_send((id.clone(), victim)).is_err() {
+    pub(super) fn tell(&self, id: &WorkspaceId, notice: Notice) {
+        if self.queue.try_send((id.clone(), notice)).is_err() {
             warn!(workspace = %id, "an agent's notice is dropped");
         }
     }
 
-    pub(super) fn take(&self) -> Option<mpsc::Receiver<(WorkspaceId, Victim)>> {
+    pub(super) fn take(&self) -> Option<mpsc::Receiver<(WorkspaceId, Notice)>> {
         let mut waiting = self.waiting.lock();
         waiting.take()
     }

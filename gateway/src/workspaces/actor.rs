@@ -372,6 +372,7 @@ impl Actor {
                 shared.handles().remove(&id);
                 shared.ledger.gone(&id);
                 shared.killed().remove(&id);
+                shared.reached.lock().remove(&id);
                 shared.snapshots.look_for_unneeded();
                 if self.workspace.is_pooled() {
                     // There is room for another one.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
@@ -13,7 +14,7 @@ use super::state::{Record, State};
 use super::victims::Killed;
 use super::{Expected, Workspaces, startup};
 use crate::activity::{Activity, Errand, Visit};
-use crate::drivers::Logs;
+use crate::drivers::{Follow, Logs};
 use crate::events::Events;
 use crate::names::{UserId, UserName, WorkspaceId, WorkspaceName};
 use crate::store::StoreError;
@@ -77,10 +78,21 @@ impl Workspaces {
 
     /// Returns a part of the output of a workspace's agent.
     pub async fn logs(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
-        self.handle(id).ok_or(CommandError::Gone)?;
+        let mut state = self.watch(id).ok_or(CommandError::Gone)?;
+        // Nothing is written any more where only a home is left.
+        let follow = match *state.borrow() {
+            State::Deleted => Follow::No,
+            _ => part.follow,
+        };
+        let part = LogPart { follow, ..part };
         let (lines, follow) = part.of_driver();
         let logs = self.inner.shared.driver.logs(id, lines, follow).await?;
-        Ok(part.of(logs))
+        let logs = part.of(logs);
+        if follow == Follow::No {
+            return Ok(logs);
+        }
+        let gone = async move { drop(state.wait_for(|state| *state == State::Deleted).await) };
+        Ok(Box::pin(logs.take_until(gone)))
     }
 
     /// Tells a person who waits what a start that is under way takes its time with, or what
@@ -92,10 +104,17 @@ impl Workspaces {
             let crash = *handle.crash.borrow();
             crash?.text(OffsetDateTime::now_utc())
         };
+        let reached = || {
+            let reached = self.inner.shared.reached.lock().get(id).copied();
+            reached?.text(OffsetDateTime::now_utc())
+        };
         match *handle.state.borrow() {
             State::Starting => {}
             // What keeps it from going on, or what it has come through.
-            State::Running => return self.inner.shared.driver.doing(id).or_else(crashed),
+            State::Running => {
+                let doing = self.inner.shared.driver.doing(id);
+                return doing.or_else(reached).or_else(crashed);
+            }
             _ => return None,
         }
         let startup = handle.startup.borrow();

@@ -25,6 +25,7 @@ mod new;
 mod open;
 mod orphans;
 mod pool;
+mod process_limit;
 mod reached;
 mod renaming;
 mod repository;
@@ -65,8 +66,8 @@ pub use blueprint::{
     Blueprint, Build, Choices, HomeOf, Image, PortRule, ReadinessRule, SleepRule, StartupScript,
     TemplateUse,
 };
-pub use error::{CommandError, OpenError, SnapshotError};
 pub(crate) use crash::Crash;
+pub use error::{CommandError, OpenError, SnapshotError};
 pub use failure::FailureReason;
 pub use limits::{Allowance, Demand, Limits, Usage};
 pub use logs::LogPart;
@@ -161,6 +162,8 @@ struct Shared {
     handles: Mutex<HashMap<WorkspaceId, Handle>>,
     /// The last program of each workspace that was killed for want of memory.
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
+    /// The last time that each workspace had as many processes as it may.
+    reached: Mutex<HashMap<WorkspaceId, process_limit::Reached>>,
     /// The ends of workspaces' lives that people were warned of.
     told_ends: Mutex<HashMap<WorkspaceId, lifetime::Told>>,
     /// How the filling of templates' pools goes.
@@ -245,10 +248,10 @@ impl Workspaces {
     ) -> Result<Self, StoreError> {
         let mut records = store.workspaces().await?;
         records.extend(store.deleted_workspaces().await?);
+        let mut crashes = store.crashes().await?;
         let killed = victims::of_events(store.last_events_of(Kind::OutOfMemory).await?);
         let starts = Semaphore::new(options.concurrent_starts.max(1));
         let shared = Arc::new(Shared {
-        let mut crashes = store.crashes().await?;
             events: Events::new(store.clone()),
             ledger: Arc::new(Ledger::new(options.limits)),
             store,
@@ -259,6 +262,7 @@ impl Workspaces {
             starts,
             handles: Mutex::new(HashMap::new()),
             killed: Mutex::new(killed),
+            reached: Mutex::default(),
             told_ends: Mutex::default(),
             pools: Mutex::default(),
             snapshots: Going::default(),

@@ -1,4 +1,5 @@
-//! Programs that were killed because their workspace's memory was used up.
+//! What agents tell by themselves: programs that were killed because their workspace's memory
+//! was used up, for one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::Shared;
+use super::{Shared, process_limit};
 use crate::chain::chain;
 use crate::events::{Event, Kind, NewEvent};
 use crate::names::WorkspaceId;
-use crate::tunnel::Victim;
+use crate::tunnel::{Notice, Victim};
 
 /// Most that are recorded of a workspace within [`PERIOD`]: what loops there fills no disk
 /// here.
@@ -41,15 +42,18 @@ pub(super) async fn record(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
             notice = notices.recv() => notice,
         };
-        let Some((id, victim)) = notice else { return };
+        let Some((id, notice)) = notice else { return };
         let times = recent.entry(id.clone()).or_default();
         times.retain(|at| at.elapsed() < PERIOD);
         if times.len() >= MOST {
-            debug!(workspace = %id, "too many programs were killed to record each");
+            debug!(workspace = %id, "an agent tells too much to record each");
             continue;
         }
         times.push_back(Instant::now());
-        record_one(&shared, &id, victim).await;
+        match notice {
+            Notice::OutOfMemory(victim) => record_one(&shared, &id, victim).await,
+            Notice::ProcessLimit(limit) => process_limit::record(&shared, &id, limit).await,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::notices::Notices;
 use crate::secrets::Secrets;
+use crate::session::Passing;
 use backoff::Backoff;
 use identity::Identity;
 use tunnel::{End, Tunnel};
@@ -54,6 +56,10 @@ pub struct Dial {
     pub dead_after: Duration,
     /// Takes what the gateway tells for the workspace's programs.
     pub secrets: Secrets,
+    /// Takes what reaches sessions past their streams.
+    pub passing: Passing,
+    /// What the agent tells by itself.
+    pub notices: Notices,
 }
 
 /// Keeps a tunnel to one of the gateways until `stop`, dialling again whenever it

@@ -8,8 +8,8 @@ use devgate_certs::CertsError;
 use devgate_protocol::control::{FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, Side, WebSocket};
 use devgate_protocol::{
-    CONTROL_PATH, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP,
-    OLDEST_VERSION, Open, Stream, VERSION,
+    CONTROL_PATH, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_OVERTAKING,
+    FEATURE_SECRETS, FEATURE_STARTUP, OLDEST_VERSION, Open, Stream, VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -24,7 +24,7 @@ use super::Dial;
 use super::connect::{ConnectError, Protocol, connect};
 use super::identity::Identity;
 use super::spares::Spares;
-use crate::secrets::Secrets;
+use crate::notices::Notices;
 
 /// Optional capabilities of this agent, told to the gateway.
 const FEATURES: &[&str] = &[
@@ -35,6 +35,7 @@ const FEATURES: &[&str] = &[
     FEATURE_STARTUP,
     FEATURE_SECRETS,
     FEATURE_ACTIVITY,
+    FEATURE_OVERTAKING,
 ];
 
 /// Longest wait for the gateway's welcome.
@@ -123,8 +124,8 @@ where
         let spares = Spares::new(self, identity, name);
         let dead_after = self.dial.dead_after;
         let end = tokio::select! {
-            end = listen(&mut reader, (identity, &self.dial.secrets), (&outgoing, &requests), dead_after) => end,
-            end = speak(&mut writer, &mut queued, dead_after) => end,
+            end = listen(&mut reader, (identity, self.dial), (&outgoing, &requests), dead_after) => end,
+            end = speak(&mut writer, (&mut queued, &self.dial.notices), dead_after) => end,
             end = renew(identity, &outgoing) => end,
             end = spares.keep(wanted) => end,
         };
@@ -172,7 +173,7 @@ where
 
 async fn listen(
     reader: &mut SplitStream<WebSocket>,
-    (identity, told): (&Identity<'_>, &Secrets),
+    (identity, dial): (&Identity<'_>, &Dial),
     (outgoing, requests): (&mpsc::Sender<FromAgent>, &mpsc::Sender<u32>),
     dead_after: Duration,
 ) -> End {
@@ -196,11 +197,13 @@ async fn listen(
                 missing,
                 authority,
             } => {
-                told.take(environment, (secrets, missing), authority);
+                dial.secrets
+                    .take(environment, (secrets, missing), authority);
                 if outgoing.send(FromAgent::Known { number }).await.is_err() {
                     return End::Closed;
                 }
             }
+            FromGateway::Overtake { session, request } => dial.passing.pass(session, request),
             FromGateway::Dial { count } => {
                 if requests.send(count).await.is_err() {
                     return End::Closed;
@@ -219,17 +222,28 @@ async fn listen(
 
 async fn speak(
     writer: &mut SplitSink<WebSocket, Message>,
-    queued: &mut mpsc::Receiver<FromAgent>,
+    (queued, notices): (&mut mpsc::Receiver<FromAgent>, &Notices),
     dead_after: Duration,
 ) -> End {
-    while let Some(message) = queued.recv().await {
-        match timeout(dead_after, websocket::write_message(writer, &message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return End::Broken(error.kind()),
-            Err(_) => return End::Silent,
+    loop {
+        let (message, is_notice) = tokio::select! {
+            message = queued.recv() => match message {
+                Some(message) => (message, false),
+                None => return End::Closed,
+            },
+            notice = notices.next() => (notice, true),
+        };
+        let written = timeout(dead_after, websocket::write_message(writer, &message)).await;
+        let end = match written {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => End::Broken(error.kind()),
+            Err(_) => End::Silent,
+        };
+        if is_notice {
+            notices.put_back(message);
         }
+        return end;
     }
-    End::Closed
 }
 
 /// Asks for a new certificate whenever two thirds of the old one's life are over.

@@ -87,7 +87,8 @@ impl Actor {
         self.intent = intent;
         let next = Lifecycle::of(&state);
         if changes {
-            self.crash.send_replace(None);
+            self.note_crash(None).await;
+            self.shared.reached.lock().remove(&self.workspace.id);
             // Only what nobody asked for needs a reason.
             self.publish(state, None);
         }

@@ -73,6 +73,9 @@ fn the_program_that_memory_ran_out_for_is_named_wherever_one_looks() {
     assert!(gateway.log().contains("memory is used up"));
     assert_eq!(it.agent("default"), agent);
 
+    let history = gateway.cli(&["history", "default"]).ok().out();
+    assert!(history.contains("tail was killed"), "{history}");
+
     // One that isn't the agent's child dies in its shell's arms.
     let nested = "sh -c 'tail -n 1 /dev/zero; echo status $?'; true";
     let done = it.target().ssh().run(nested).ok();
@@ -82,6 +85,35 @@ fn the_program_that_memory_ran_out_for_is_named_wherever_one_looks() {
         log.matches("memory is used up").count()
     };
     until(SOON, "the second kill", || events() == 2);
+}
+
+#[test]
+fn a_limit_of_processes_that_is_reached_is_told_wherever_one_looks() {
+    let it = start();
+    let gateway = it.target().gateway();
+    let bomb = "i=0; while [ $i -lt 150 ]; do sleep 30 & i=$((i+1)); done";
+    let _ = it.target().ssh().run(bomb);
+    let said = "100 processes and threads";
+    until(SOON, "the status", || {
+        gateway
+            .cli(&["status", "default"])
+            .ok()
+            .out()
+            .contains(said)
+    });
+    assert!(!gateway.cli(&["status", "second"]).ok().out().contains(said));
+    let log = gateway.cli(&["logs", "default"]).ok().out();
+    assert!(log.contains("as many processes and threads"), "{log}");
+    until(SOON, "the history", || {
+        gateway
+            .cli(&["history", "default"])
+            .ok()
+            .out()
+            .contains(said)
+    });
+    let _ = gateway.cli(&["restart", "default"]).ok();
+    let status = gateway.cli(&["status", "default"]).ok().out();
+    assert!(!status.contains(said), "{status}");
 }
 
 #[test]
