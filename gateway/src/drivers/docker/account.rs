@@ -18,6 +18,12 @@ pub(super) struct Account {
 const NAME: &str = "dev";
 
 impl Account {
+    /// Tells whether finding `user` takes the image's groups.
+    pub(super) fn needs_groups(user: &str) -> bool {
+        let group = user.split_once(':').map(|(_, group)| group);
+        group.is_some_and(|group| group.parse::<u32>().is_err())
+    }
+
     /// Finds `user`, which is `USER[:GROUP]` in names or numbers, in an image's
     /// `/etc/passwd` and `/etc/group` (passwd(5), group(5)), as the engine does.
     pub(super) fn find(user: &str, passwd: &str, group: &str) -> Option<Self> {
@@ -104,6 +110,20 @@ mod tests {
             ("ana:nobody", None),
         ] {
             assert_eq!(find(user), expected, "{user}");
+        }
+    }
+
+    #[test]
+    fn groups_are_needed_for_a_group_with_a_name_alone() {
+        for (user, expected) in [
+            ("ana", false),
+            ("7", false),
+            ("ana:50", false),
+            ("7:staff", true),
+        ] {
+            assert_eq!(Account::needs_groups(user), expected, "{user}");
+            let found = Account::find(user, PASSWD, "");
+            assert_eq!(found.is_some(), !expected, "{user}");
         }
     }
 

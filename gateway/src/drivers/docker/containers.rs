@@ -24,7 +24,7 @@ use super::homes::homes_of;
 use super::image::Images;
 use super::makings::Makings;
 use super::pauses::Pauses;
-use super::{agent, exit, image, spec};
+use super::{agent, exit, image, network, spec};
 use crate::drivers::{DriverError, Exit};
 use crate::names::{InstallationId, WorkspaceId};
 use crate::workspaces::{Build, Workspace};
@@ -60,6 +60,8 @@ pub(super) struct Fresh {
     pub(super) is_new: bool,
     /// Whether it shares the agent's program, and needs none of its own.
     pub(super) shares_agent: bool,
+    /// The network that somebody has taken it out of.
+    pub(super) lost_network: Option<String>,
 }
 
 /// What there is after [`Containers::prepare`].
@@ -189,6 +191,7 @@ impl Containers {
                         name: spec::container(id),
                         is_new: exit::has_never_run(&state),
                         shares_agent: agent::is_shared(&found),
+                        lost_network: network::lost(&found),
                     }));
                 }
                 info!("the container is out of date: it is made anew");
@@ -315,10 +318,14 @@ impl Containers {
         }
     }
 
-    /// Waits until no container of a workspace runs. Cancel-safe.
+    /// Waits until a workspace's container doesn't run, and has it alone meanwhile.
+    /// Cancel-safe.
     pub(super) async fn exited(&self, id: &WorkspaceId) -> Result<Exit, DriverError> {
-        let state = || self.watched_state(id);
-        exit::wait(&self.engine, &spec::container(id), state).await
+        let (name, state) = (spec::container(id), || self.watched_state(id));
+        tokio::select! {
+            exit = exit::wait(&self.engine, &name, state) => exit,
+            never = self.keep_alone(id) => match never {},
+        }
     }
 
     /// Removes a workspace's container, with what the image keeps outside of it.

@@ -149,6 +149,34 @@ pub(super) async fn read(
     Err(unread("is a link that leads nowhere"))
 }
 
+/// Returns where a path of a container leads that may be a link.
+pub(super) async fn place(
+    engine: &Engine,
+    container: &str,
+    path: &Path,
+) -> Result<PathBuf, DriverError> {
+    let failed = |detail: String| DriverError::Engine {
+        action: "look at a file of the container",
+        detail,
+    };
+    let mut at = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Some(archive) = archive_of(engine, container, &at, 0).await? else {
+            return Ok(at);
+        };
+        let found = first(&archive);
+        let found = found.map_err(|error| failed(format!("{}: {error}", at.display())))?;
+        match found.what {
+            What::Link(to) => at = led_to(&at, &to),
+            What::File(_) | What::Other => return Ok(at),
+        }
+    }
+    Err(failed(format!(
+        "{} is a link that leads nowhere",
+        path.display()
+    )))
+}
+
 /// Tells whose something in a container is, and who may do what with it; `None` where it isn't
 /// there.
 pub(super) async fn look(

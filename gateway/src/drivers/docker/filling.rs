@@ -33,10 +33,16 @@ impl DockerDriver {
     ) -> Result<Launch, DriverError> {
         let folder = self.folder(&workspace.id);
         blocking(move || folder.renew()).await?;
-        self.fill(fresh, workspace, options).await?;
-        if self.options.network.is_none() {
-            self.containers.have_network().await?;
-        }
+        let network = async {
+            if self.options.network.is_none() {
+                self.containers.have_network().await?;
+            }
+            match &fresh.lost_network {
+                Some(network) => self.containers.connect(&fresh.name, network).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(self.fill(fresh, workspace, options), network)?;
         self.containers.start(&fresh.name).await
     }
 
@@ -79,10 +85,15 @@ impl DockerDriver {
             let fresh = self.fresh_volumes(&container.name, options, account);
             volumes.extend(fresh.await?);
         }
-        let new = NewContainer {
-            home: needs_owner.then(|| text(&options.home)),
-            volumes,
+        let home = if is_new && needs_owner {
+            // The image may have a link there, which leads to what is mounted.
+            let engine = self.containers.engine();
+            let place = files::place(engine, &container.name, &options.home);
+            Some(text(&place.await?))
+        } else {
+            None
         };
+        let new = NewContainer { home, volumes };
         let new = is_new.then_some(new);
         let listed_home = text(&options.home);
         let packed = blocking(move || {
@@ -121,7 +132,12 @@ impl DockerDriver {
     ) -> Result<Known, DriverError> {
         let (engine, user) = (self.containers.engine(), &options.user);
         let passwd = files::read(engine, container, "/etc/passwd").await?;
-        let group = files::read(engine, container, "/etc/group").await?;
+        // Each such look costs the engine a mount.
+        let group = if Account::needs_groups(user) {
+            files::read(engine, container, "/etc/group").await?
+        } else {
+            None
+        };
         let text = |file: &Option<String>| file.clone().unwrap_or_default();
         let found = Account::find(user, &text(&passwd), &text(&group));
         let account = found.ok_or_else(|| DriverError::UserMissing {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use bollard::models::NetworkCreateRequest;
+use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkCreateRequest};
 use bollard::query_parameters::InspectNetworkOptions;
+
+use tracing::warn;
 
 use super::containers::Containers;
 use super::engine::{is_conflict, is_missing};
@@ -41,6 +43,24 @@ impl Containers {
         }
     }
 
+    /// Puts a container back into its network.
+    pub(super) async fn connect(&self, container: &str, network: &str) -> Result<(), DriverError> {
+        warn!(
+            container,
+            network, "a container lost its network: it gets that back"
+        );
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config: None,
+        };
+        let client = self.engine.client().await?;
+        let connected = client.connect_network(network, request).await;
+        connected.map_err(|error| {
+            self.engine
+                .failed("put the container into its network", error)
+        })
+    }
+
     async fn has_network(&self, name: &str) -> Result<bool, DriverError> {
         let client = self.engine.client().await?;
         match client
@@ -54,4 +74,13 @@ impl Containers {
             Err(error) => Err(self.engine.failed("look for the network", error)),
         }
     }
+}
+
+/// Returns the network that a container was made in, where it isn't in any: it would start
+/// without one.
+pub(super) fn lost(container: &ContainerInspectResponse) -> Option<String> {
+    let settings = container.network_settings.as_ref()?;
+    let is_in_one = settings.networks.as_ref().is_some_and(|it| !it.is_empty());
+    let mode = container.host_config.as_ref()?.network_mode.clone()?;
+    (!is_in_one && mode != "none" && mode != "host").then_some(mode)
 }

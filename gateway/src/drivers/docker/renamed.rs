@@ -4,18 +4,32 @@
 //! of an image of one has the labels alone.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
 
 use bollard::models::ContainerSummaryStateEnum;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, RenameContainerOptionsBuilder, StopContainerOptions,
+    EventsOptionsBuilder, ListContainersOptionsBuilder, RenameContainerOptionsBuilder,
+    StopContainerOptions,
 };
-use tracing::warn;
+use futures_util::StreamExt as _;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
 
 use super::containers::Containers;
 use super::engine::{is_conflict, is_missing};
 use super::spec;
+use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::names::WorkspaceId;
+
+/// How long the engine's word is waited for before it is looked: a connection to another host
+/// may be cut without a word.
+const LOOK: Duration = Duration::from_mins(5);
+
+/// Pause before an engine is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A container of a workspace's with another name than that has.
 struct Renamed {
@@ -59,12 +73,48 @@ impl Containers {
         Ok(())
     }
 
-    async fn renamed(&self, id: &WorkspaceId) -> Result<Vec<Renamed>, DriverError> {
-        let labels = vec![
+    /// Ends what is started beside a workspace's container as soon as that is, for as long as
+    /// it is polled.
+    pub(super) async fn keep_alone(&self, id: &WorkspaceId) -> Infallible {
+        loop {
+            if let Err(error) = self.watch_starts(id).await {
+                debug!(workspace = %id, error = chain(&error), "can't look for a second container");
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Does so until the engine ends its word.
+    async fn watch_starts(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let filters = HashMap::from([
+            ("type", vec!["container".to_owned()]),
+            ("event", vec!["start".to_owned()]),
+            ("label", self.labels(id)),
+        ]);
+        let options = EventsOptionsBuilder::new().filters(&filters).build();
+        let client = self.engine.client().await?;
+        let mut started = pin!(client.events(Some(options)));
+        // What was started before the engine heard of this it doesn't tell.
+        let mut patience = PAUSE;
+        while let Ok(Some(Ok(_))) | Err(_) = timeout(patience, started.next()).await {
+            // A container that was renamed is the workspace's own.
+            self.find(id).await?;
+            self.end_others(id).await?;
+            patience = LOOK;
+        }
+        Ok(())
+    }
+
+    /// Returns the labels that what is a workspace's has in an engine.
+    fn labels(&self, id: &WorkspaceId) -> Vec<String> {
+        vec![
             format!("{}={}", spec::INSTALLATION, self.installation),
             format!("{}={id}", spec::WORKSPACE),
-        ];
-        let filters = HashMap::from([("label", labels)]);
+        ]
+    }
+
+    async fn renamed(&self, id: &WorkspaceId) -> Result<Vec<Renamed>, DriverError> {
+        let filters = HashMap::from([("label", self.labels(id))]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters)

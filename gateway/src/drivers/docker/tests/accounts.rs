@@ -73,6 +73,21 @@ async fn an_image_whose_accounts_are_behind_links_gives_its_user_and_keeps_them(
 }
 
 #[tokio::test]
+async fn a_home_that_is_a_link_in_the_image_is_its_users() {
+    let mut it = real_containers();
+    let links = [("home/dev", "../store/link"), ("store/link", "/homes/dev")];
+    it.options.image = image_with(&it, &[("homes/dev/note", "kept")], &links);
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let pid = up(&driver, &workspace).await;
+    let home = fs::metadata(format!("/proc/{pid}/root/homes/dev")).unwrap();
+    assert_eq!((home.uid(), home.gid()), (1000, 1000));
+    let note = fs::read_to_string(format!("/proc/{pid}/root/homes/dev/note"));
+    assert_eq!(note.unwrap(), "kept");
+    let link = fs::read_link(format!("/proc/{pid}/root/home/dev")).unwrap();
+    assert_eq!(link, Path::new("../store/link"));
+}
+
+#[tokio::test]
 async fn accounts_that_cant_be_read_as_a_whole_are_not_replaced() {
     let mut it = real_containers();
     let long = PASSWD.repeat(1 + (1 << 20) / PASSWD.len());

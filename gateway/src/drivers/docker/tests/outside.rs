@@ -1,6 +1,6 @@
 //! What others do to containers, or an engine does late.
 
-use super::installation::real_containers;
+use super::installation::{Installation, real_containers};
 use super::*;
 
 #[tokio::test]
@@ -95,25 +95,17 @@ async fn a_container_that_was_renamed_gets_its_name_back_and_goes_on() {
     );
 }
 
-#[tokio::test]
-async fn a_second_container_of_a_workspace_is_ended_by_a_start_and_goes_with_it() {
-    let it = real_containers();
-    let (driver, workspace) = (it.docker_driver(), workspace());
-    up(&driver, &workspace).await;
+/// Starts a second container of a workspace's. Returns its name.
+async fn second(it: &Installation, driver: &DockerDriver, workspace: &Workspace) -> String {
     let client = driver.containers.engine().client().await.unwrap();
-    let name = spec::container(&workspace.id);
     // As gateways made them that looked for names alone.
     let other = format!("renamed-{}", workspace.id);
     let options = bollard::query_parameters::CreateContainerOptionsBuilder::new()
         .name(&other)
         .build();
     let shared = driver.folder(&workspace.id).shared();
-    let mut wanted = spec::body(
-        &it.options,
-        driver.containers.installation(),
-        &workspace,
-        &shared,
-    );
+    let installation = driver.containers.installation();
+    let mut wanted = spec::body(&it.options, installation, workspace, &shared);
     let wait = "trap 'exit 0' TERM; while :; do sleep 1; done";
     wanted.entrypoint = Some(["/bin/sh", "-c", wait].map(str::to_owned).to_vec());
     wanted.cmd = None;
@@ -121,20 +113,79 @@ async fn a_second_container_of_a_workspace_is_ended_by_a_start_and_goes_with_it(
         .create_container(Some(options), wanted)
         .await
         .unwrap();
-    let second = client.start_container(
-        &other,
-        None::<bollard::query_parameters::StartContainerOptions>,
-    );
-    second.await.unwrap();
+    let options = None::<bollard::query_parameters::StartContainerOptions>;
+    client.start_container(&other, options).await.unwrap();
+    other
+}
+
+async fn runs(driver: &DockerDriver, name: &str) -> Option<bool> {
+    let client = driver.containers.engine().client().await.unwrap();
+    let found = client.inspect_container(name, None::<InspectContainerOptions>);
+    found.await.unwrap().state.unwrap().running
+}
+
+#[tokio::test]
+async fn a_second_container_of_a_workspace_is_ended_by_a_start_and_goes_with_it() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let name = spec::container(&workspace.id);
+    let other = second(&it, &driver, &workspace).await;
     driver.start(&workspace).await.unwrap();
-    let state = async |name: &str| {
-        let found = client.inspect_container(name, None::<InspectContainerOptions>);
-        found.await.unwrap().state.unwrap().running
-    };
-    assert_eq!(state(&name).await, Some(true));
-    assert_eq!(state(&other).await, Some(false));
+    assert_eq!(runs(&driver, &name).await, Some(true));
+    assert_eq!(runs(&driver, &other).await, Some(false));
     driver.stop(&workspace.id, GRACE).await.unwrap();
     driver.remove(&workspace.id).await.unwrap();
+    let client = driver.containers.engine().client().await.unwrap();
     let gone = client.inspect_container(&other, None::<InspectContainerOptions>);
     gone.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_second_container_of_a_workspace_that_runs_is_ended_as_soon_as_it_is_started() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let ended = async {
+        let other = second(&it, &driver, &workspace).await;
+        while runs(&driver, &other).await == Some(true) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        exit = driver.exited(&workspace.id) => panic!("it runs: {exit:?}"),
+        () = within(ended) => {}
+    }
+    assert_eq!(
+        runs(&driver, &spec::container(&workspace.id)).await,
+        Some(true)
+    );
+    answers(&driver, &workspace).await;
+}
+
+#[tokio::test]
+async fn a_container_that_was_taken_out_of_its_network_is_in_it_after_a_start() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    up(&driver, &workspace).await;
+    let client = driver.containers.engine().client().await.unwrap();
+    let network = spec::network(driver.containers.installation());
+    let networks = async || {
+        let found = inspect(&driver, &workspace).await;
+        let networks = found.network_settings.unwrap().networks.unwrap();
+        networks.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(networks().await, std::slice::from_ref(&network));
+    let first = inspect(&driver, &workspace).await.id;
+    let request = bollard::models::NetworkDisconnectRequest {
+        container: spec::container(&workspace.id),
+        force: Some(true),
+    };
+    client.disconnect_network(&network, request).await.unwrap();
+    client.remove_network(&network).await.unwrap();
+    driver.stop(&workspace.id, GRACE).await.unwrap();
+    up(&driver, &workspace).await;
+    assert_eq!(networks().await, [network]);
+    // What was changed in it is kept.
+    assert_eq!(inspect(&driver, &workspace).await.id, first);
 }
