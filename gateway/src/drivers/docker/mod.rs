@@ -36,6 +36,7 @@ mod options;
 mod pauses;
 mod registry;
 mod renamed;
+mod room;
 mod snapshots;
 mod spec;
 mod transfer;

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::doings::Doing;
 use super::engine::Engine;
+use super::room;
 use crate::drivers::DriverError;
 
 /// How long an archive may go without any progress.
@@ -110,7 +111,11 @@ pub(super) async fn copy_folder(
     let (chunks, carried) = counted(client.download_from_container(from, Some(options)));
     let options = UploadToContainerOptionsBuilder::new().path(into).build();
     let upload = client.upload_to_container(to, Some(options), bollard::body_try_stream(chunks));
-    let uploaded = telling(upload, &carried, doing, what).await;
+    let copied = || carried.bytes.load(Ordering::Relaxed);
+    let uploaded = tokio::select! {
+        uploaded = telling(upload, &carried, doing, what) => uploaded,
+        full = room::lacking(engine, copied) => return Err(full),
+    };
     if let Some(error) = carried.failure() {
         return Err(engine.failed("read the home", error));
     }
