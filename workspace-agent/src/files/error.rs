@@ -12,6 +12,11 @@ pub(crate) enum FileError {
          without links that leave it"
     )]
     Outside(String),
+    #[error(
+        "{0:?} in the archive leads out of the folder that it is unpacked into, by its name or \
+         a link: pack it without, or unpack it into a folder that has both"
+    )]
+    Escaping(String),
     #[error("{0:?} is no regular file: only those are read and written")]
     NotAFile(String),
     #[error("{0:?} can't be put into itself")]

@@ -84,6 +84,12 @@ impl Root {
         })
     }
 
+    /// Returns the folder that has this one's name now; the whole filesystem stays that.
+    pub(crate) fn again(&self) -> Result<Self, FileError> {
+        let folder = self.names.first().filter(|name| !name.is_empty());
+        Self::of(Path::new("/"), folder.map(Vec::as_slice))
+    }
+
     /// Has this module see to it that no path leaves the folder.
     #[cfg(test)]
     pub(super) fn by_steps(self) -> Self {
@@ -129,9 +135,21 @@ impl Root {
     /// Makes the folders that are missing before a path's last name.
     pub(crate) fn make_parents(&self, path: &[u8]) -> Result<(), FileError> {
         let relative = self.relative(path)?;
-        let Some((folder, _)) = split(&relative) else {
-            return Ok(());
-        };
+        match split(&relative) {
+            Some((folder, _)) => self.make_folders(folder, path),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a folder, and those above it, where they are missing.
+    pub(crate) fn make_all(&self, path: &[u8]) -> Result<(), FileError> {
+        let relative = self.relative(path)?;
+        let end = relative.iter().rposition(|byte| *byte != b'/');
+        let (folder, _) = relative.split_at(end.map_or(0, |end| end + 1));
+        self.make_folders(folder, path)
+    }
+
+    fn make_folders(&self, folder: &[u8], path: &[u8]) -> Result<(), FileError> {
         match self.open_relative(folder, FOLDER) {
             Err(Errno::NOENT) => {}
             Ok(_) => return Ok(()),

@@ -89,7 +89,8 @@ fn no_entry_of_an_archive_leads_out_of_its_folder() {
         entry("h", tar::EntryType::Link, Some(&secret)),
     ] {
         let done = tree::unpack(&root, b"in", tree::Format::Tar, archive.as_slice(), &stop);
-        assert!(is_outside(&done), "{done:?}");
+        // What is wrong is the archive, and not what the caller may reach.
+        assert!(matches!(done, Err(FileError::Escaping(_))), "{done:?}");
         let _ = fs::remove_file(home.path("in/l"));
     }
     // A link at a file's own name is replaced, and not written through.
@@ -272,4 +273,97 @@ fn a_zip_archive_has_names_and_links_as_they_are_or_is_refused() {
     fs::remove_file(&odd).unwrap();
     symlink(OsStr::from_bytes(b"\xff"), home.path("in/link")).unwrap();
     assert!(refused(tree::Format::Zip) && !refused(tree::Format::Tar));
+}
+
+/// Packs a file `text` with gzip.
+fn gzipped(home: &Home, text: &str) -> Vec<u8> {
+    fs::create_dir_all(home.path("from")).unwrap();
+    fs::write(home.path("from/text"), text).unwrap();
+    let (mut packed, stop) = (Vec::new(), CancellationToken::new());
+    let source = source(&home.free(), b"from", tree::Format::TarGz).unwrap();
+    tree::pack(source, tree::Format::TarGz, &mut packed, &stop).unwrap();
+    packed
+}
+
+#[test]
+fn a_compressed_archive_is_refused_unless_it_is_whole_to_its_last_byte() {
+    let home = Home::new();
+    let stop = CancellationToken::new();
+    let whole = gzipped(&home, "what it holds");
+    let unpack =
+        |archive: &[u8]| tree::unpack(&home.free(), b"to", tree::Format::TarGz, archive, &stop);
+    let (head, trailer) = whole.split_at(whole.len() - 8);
+    let mut flipped = whole.clone();
+    flipped[head.len()] ^= 1;
+    for (what, archive) in [
+        ("without its length", [head, &trailer[..4]].concat()),
+        ("without its checksum", head.to_vec()),
+        ("with another checksum", flipped),
+        ("with no checksum", [head, &[0; 4], &trailer[4..]].concat()),
+        (
+            "with another length",
+            [head, &trailer[..4], &[9; 4]].concat(),
+        ),
+        ("with junk behind it", [&whole, &b"junk"[..]].concat()),
+        (
+            "with zeros and junk",
+            [&whole, &[0; 512][..], b"junk"].concat(),
+        ),
+        ("with half a member", [&whole, head].concat()),
+    ] {
+        let done = unpack(&archive);
+        assert!(
+            matches!(done, Err(FileError::Archive(_))),
+            "{what}: {done:?}"
+        );
+    }
+    // What GNU tar takes.
+    for (what, archive) in [
+        ("as it is", whole.clone()),
+        ("padded with zeros", [&whole, &[0; 100_000][..]].concat()),
+    ] {
+        assert_eq!(unpack(&archive).unwrap().entries, 1, "{what}");
+    }
+}
+
+#[test]
+fn an_archive_may_be_compressed_in_several_members() {
+    use std::io::Write as _;
+    let home = Home::new();
+    let stop = CancellationToken::new();
+    fs::create_dir(home.path("from")).unwrap();
+    fs::write(home.path("from/text"), vec![b'x'; 100_000]).unwrap();
+    let mut packed = Vec::new();
+    let source = source(&home.free(), b"from", tree::Format::Tar).unwrap();
+    tree::pack(source, tree::Format::Tar, &mut packed, &stop).unwrap();
+    let mut archive = Vec::new();
+    for part in packed.chunks(30_000) {
+        let level = flate2::Compression::default();
+        let mut member = flate2::write::GzEncoder::new(&mut archive, level);
+        member.write_all(part).unwrap();
+        member.finish().unwrap();
+    }
+    let done = tree::unpack(
+        &home.free(),
+        b"to",
+        tree::Format::TarGz,
+        &archive[..],
+        &stop,
+    );
+    assert_eq!(done.unwrap().bytes, 100_000);
+}
+
+#[test]
+fn a_folder_that_cannot_be_unpacked_into_is_named_as_it_was_given() {
+    let home = Home::new();
+    let stop = CancellationToken::new();
+    for to in ["secret", "secret/below"] {
+        let archive = gzipped(&home, "text");
+        let (root, format) = (home.free(), tree::Format::TarGz);
+        let done = tree::unpack(&root, to.as_bytes(), format, &archive[..], &stop);
+        let Err(FileError::System { path, .. }) = done else {
+            panic!("{done:?}");
+        };
+        assert_eq!(path, to);
+    }
 }

@@ -1,6 +1,7 @@
 //! Trees as archives, made and unpacked while they pass.
 
 mod looking;
+mod members;
 mod metered;
 mod pack;
 mod sparse;
@@ -11,7 +12,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use rustix::fs::{OFlags, openat};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use super::error::{At, FileError};
 use super::place::Root;
 use super::walk::{READ, walk};
 use looking::look;
+use members::Members;
 use pack::Packing;
 use unpack::Unpacking;
 
@@ -115,19 +116,34 @@ pub(crate) fn unpack(
 ) -> Result<Unpacked, FileError> {
     let made = [path, &b"/."[..]].concat();
     if !path.is_empty() {
-        root.make_parents(&[path, &b"/x"[..]].concat())?;
+        root.make_all(path)?;
     }
     let within = root.beneath(if path.is_empty() { b"." } else { &made })?;
     let folder = openat(&within, ".", READ, rustix::fs::Mode::empty()).at(path)?;
     let mut unpacking = Unpacking::new(within, folder, stop);
-    match format {
-        Format::Tar => unpacking.tar(&mut from)?,
-        Format::TarGz => unpacking.tar(&mut MultiGzDecoder::new(&mut from))?,
-        Format::Zip => zipped::unzip(&mut unpacking, &mut from)?,
-    }
+    let unpacked = match format {
+        Format::Tar => unpacking.tar(&mut from),
+        Format::TarGz => {
+            let mut members = Members::new(&mut from);
+            let unpacked = unpacking.tar(&mut members);
+            // Whether what came is what was sent is said at the end, behind that of the archive.
+            unpacked.and_then(|()| drain(&mut members))
+        }
+        Format::Zip => zipped::unzip(&mut unpacking, &mut from),
+    };
+    unpacked.map_err(|error| match error {
+        FileError::Outside(path) => FileError::Escaping(path),
+        error => error,
+    })?;
     // What comes after an archive's end is part of the request still.
-    io::copy(&mut from, &mut io::sink()).map_err(|error| broken(&error))?;
+    drain(&mut from)?;
     unpacking.finish()
+}
+
+/// Reads what is left.
+fn drain(from: &mut dyn Read) -> Result<(), FileError> {
+    let drained = io::copy(from, &mut io::sink());
+    drained.map(drop).map_err(|error| broken(&error))
 }
 
 /// Tells an archive that isn't one from a connection that broke.

@@ -1,6 +1,6 @@
 //! Makes tar archives.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -57,7 +57,7 @@ impl<W: Write> Packing<W> {
                     .at(found.path)?;
             }
             FileType::Symlink => {
-                let target = readlinkat(found.folder, found.name, Vec::new()).at(found.path)?;
+                let target = target(found).at(found.path)?;
                 header.set_entry_type(EntryType::Symlink);
                 let target = Path::new(OsStr::from_bytes(target.as_bytes()));
                 self.archive
@@ -98,14 +98,26 @@ fn header(stat: &Stat) -> Header {
     header
 }
 
-/// Opens a file that was found, and nothing that has come in its place.
+/// Opens a file that was found, and nothing that has come in its place: then it is gone.
 pub(super) fn open(found: Found<'_>) -> Result<(File, Stat), Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file: File = openat(found.folder, found.name, flags, Mode::empty())?.into();
+    let file: File = match openat(found.folder, found.name, flags, Mode::empty()) {
+        // A link, a socket or a device.
+        Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(Errno::NOENT),
+        file => file?.into(),
+    };
     let stat = fstat(&file)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok((file, stat)),
         _ => Err(Errno::NOENT),
+    }
+}
+
+/// Reads what a link that was found names; what has come in its place is none.
+pub(super) fn target(found: Found<'_>) -> Result<CString, Errno> {
+    match readlinkat(found.folder, found.name, Vec::new()) {
+        Err(Errno::INVAL) => Err(Errno::NOENT),
+        target => target,
     }
 }
 
@@ -134,5 +146,42 @@ impl Read for Exactly {
         }
         self.left -= u64::try_from(read).unwrap_or(self.left);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_another_thing_came_in_the_place_of_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("file"), "text").unwrap();
+        symlink("file", home.path().join("link")).unwrap();
+        let _socket = UnixListener::bind(home.path().join("socket")).unwrap();
+        let folder = File::open(home.path()).unwrap();
+        let found = |name: &'static str, kind| Found {
+            folder: folder.as_fd(),
+            name: name.as_bytes(),
+            path: name.as_bytes(),
+            kind,
+        };
+        let (file, link) = (FileType::RegularFile, FileType::Symlink);
+        let opened = |name| open(found(name, file)).map(drop);
+        for gone in [
+            target(found("file", link)).map(drop),
+            opened("link"),
+            opened("socket"),
+            opened("never"),
+        ] {
+            let failed = gone.at(b"path").unwrap_err();
+            assert!(Unreadable::Refused.or(failed).is_ok());
+        }
+        assert_eq!(target(found("link", link)).unwrap().as_bytes(), b"file");
+        assert!(opened("file").is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType, Stat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Stat, statat};
 use time::OffsetDateTime;
 use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, StreamWriter};
@@ -13,7 +13,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::looking::text_for_zip;
 use super::metered::Meter;
-use super::pack::{Exactly, open};
+use super::pack::{Exactly, open, target};
 use super::unpack::{Said, Unpacking};
 use super::{PIECE, Unreadable, broken};
 use crate::files::entry::{modified, size};
@@ -73,7 +73,7 @@ impl<W: Write> Zipping<W> {
                 io::copy(&mut Exactly::new(file, size), &mut self.archive).at(found.path)?;
             }
             FileType::Symlink => {
-                let target = readlinkat(found.folder, found.name, Vec::new()).at(found.path)?;
+                let target = target(found).at(found.path)?;
                 let target = text_for_zip(found.path, target.as_bytes())?;
                 self.archive
                     .add_symlink(name, target, options(&stat))

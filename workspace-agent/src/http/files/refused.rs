@@ -10,7 +10,7 @@ impl From<FileError> for Problem {
     fn from(error: FileError) -> Self {
         let (status, code) = match &error {
             FileError::BadPath(..) => (Status::BAD_REQUEST, "bad-path"),
-            FileError::Outside(_) => (Status::FORBIDDEN, "outside"),
+            FileError::Outside(_) | FileError::Escaping(_) => (Status::FORBIDDEN, "outside"),
             FileError::NotAFile(_) => (Status::CONFLICT, "not-a-file"),
             FileError::IntoItself(_) => (Status::CONFLICT, "into-itself"),
             FileError::Precondition(_) => (Status::PRECONDITION_FAILED, "precondition-failed"),
