@@ -991,7 +991,7 @@ export interface paths {
         put?: never;
         /**
          * Append to a file
-         * @description What has come before the request was cut off is in the file.
+         * @description What has come before the request was cut off is in the file, unless a digest is said.
          */
         post: operations["appendFile"];
         delete?: never;
@@ -10125,7 +10125,12 @@ export interface operations {
                 /** @description Whether a folder goes with all that is in it. */
                 recursive?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description deletes only what has one of these tags */
+                "If-Match"?: string;
+                /** @description deletes only what wasn't changed since */
+                "If-Unmodified-Since"?: string;
+            };
             path: {
                 /** @description the workspace's id */
                 id: string;
@@ -10179,6 +10184,15 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10252,7 +10266,16 @@ export interface operations {
                 /** @description Whether to answer only once it would survive a power failure. */
                 durable?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description appends only to a file with one of these tags */
+                "If-Match"?: string;
+                /** @description `*` appends only where there is nothing yet */
+                "If-None-Match"?: string;
+                /** @description appends only to a file that wasn't changed since */
+                "If-Unmodified-Since"?: string;
+                /** @description nothing is appended that has another digest: `sha-256=:…:` */
+                "Content-Digest"?: string;
+            };
             path: {
                 /** @description the workspace's id */
                 id: string;
@@ -10329,6 +10352,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Misdirected Request */
             421: {
                 headers: {
@@ -10394,8 +10426,14 @@ export interface operations {
             header?: {
                 /** @description which bytes, one range (RFC 9110 §14) */
                 Range?: string;
+                /** @description answers 412 where it has none of these tags */
+                "If-Match"?: string;
+                /** @description answers 412 where it was changed since */
+                "If-Unmodified-Since"?: string;
                 /** @description answers 304 where it has one of these tags */
                 "If-None-Match"?: string;
+                /** @description answers 304 where it wasn't changed since */
+                "If-Modified-Since"?: string;
                 /** @description `Range` counts only where it has this tag */
                 "If-Range"?: string;
             };
@@ -10485,6 +10523,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Range Not Satisfiable */
             416: {
                 headers: {
@@ -10567,6 +10614,8 @@ export interface operations {
                 "If-Match"?: string;
                 /** @description `*` writes only where there is nothing yet */
                 "If-None-Match"?: string;
+                /** @description writes only over a file that wasn't changed since */
+                "If-Unmodified-Since"?: string;
                 /** @description what has come must have this digest: `sha-256=:…:` */
                 "Content-Digest"?: string;
             };
@@ -10729,8 +10778,14 @@ export interface operations {
             header?: {
                 /** @description which bytes, one range (RFC 9110 §14) */
                 Range?: string;
+                /** @description answers 412 where it has none of these tags */
+                "If-Match"?: string;
+                /** @description answers 412 where it was changed since */
+                "If-Unmodified-Since"?: string;
                 /** @description answers 304 where it has one of these tags */
                 "If-None-Match"?: string;
+                /** @description answers 304 where it wasn't changed since */
+                "If-Modified-Since"?: string;
                 /** @description `Range` counts only where it has this tag */
                 "If-Range"?: string;
             };
@@ -10807,6 +10862,15 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12332,7 +12396,10 @@ export interface operations {
                 /** @description What kind of archive; a tar unless said. */
                 format?: "tar" | "tar.gz" | "zip";
             };
-            header?: never;
+            header?: {
+                /** @description what has come must have this digest, or is refused once it is unpacked: `sha-256=:…:` */
+                "Content-Digest"?: string;
+            };
             path: {
                 /** @description the workspace's id */
                 id: string;

@@ -13,6 +13,7 @@ use super::error::{At, FileError, shown};
 use super::fresh::{Replace, rename};
 use super::place::{Place, Root};
 use super::walk::{Found, Go, READ, Visitor, walk};
+use super::write::{Condition, check, replacing};
 
 /// Whether what a folder holds is meant, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,14 +164,42 @@ pub(super) fn exchange(
     remove(source, to, Depth::All, stop)
 }
 
-/// Deletes something; what a symbolic link names is left alone.
+/// Deletes something, if it is what it must be; what a symbolic link names is left alone.
 pub(crate) fn delete(
     root: &Root,
     path: &[u8],
     depth: Depth,
+    condition: &Condition,
     stop: &CancellationToken,
 ) -> Result<(), FileError> {
-    remove(&root.place(path)?, path, depth, stop)
+    let place = root.place(path)?;
+    if *condition != Condition::None {
+        // Nobody replaces a file between the look at it and its end.
+        let _replacing = replacing();
+        check(condition, Some(&place.stat().at(path)?), path)?;
+        if unlink(&place, path)? == Unlinked::Gone {
+            return Ok(());
+        }
+    }
+    remove(&place, path, depth, stop)
+}
+
+/// What became of something that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unlinked {
+    Gone,
+    /// It is a folder.
+    IsFolder,
+}
+
+/// Deletes what is no folder.
+fn unlink(place: &Place, path: &[u8]) -> Result<Unlinked, FileError> {
+    match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
+        Err(Errno::ISDIR | Errno::PERM) if place.kind().at(path)? == Some(FileType::Directory) => {
+            Ok(Unlinked::IsFolder)
+        }
+        removed => removed.at(path).map(|()| Unlinked::Gone),
+    }
 }
 
 /// Deletes what is at a place.
@@ -180,9 +209,8 @@ pub(super) fn remove(
     depth: Depth,
     stop: &CancellationToken,
 ) -> Result<(), FileError> {
-    match unlinkat(place.folder(), place.name(), AtFlags::empty()) {
-        Err(Errno::ISDIR | Errno::PERM) if place.kind().at(path)? == Some(FileType::Directory) => {}
-        removed => return removed.at(path),
+    if unlink(place, path)? == Unlinked::Gone {
+        return Ok(());
     }
     if depth == Depth::All {
         let folder = place.open(READ, Mode::empty()).at(path)?;

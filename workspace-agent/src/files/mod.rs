@@ -34,8 +34,8 @@ use tracing::warn;
 
 pub(crate) use change::{Depth, Made, delete, link, make_folder, move_to, set_mode};
 pub(crate) use copy::copy;
-pub(crate) use entry::{Entry, Kind, Names, etag, modified, size, stat, texts};
-pub(crate) use error::FileError;
+pub(crate) use entry::{Entry, Kind, Names, etag, size, stat, texts};
+pub(crate) use error::{At, FileError, shown};
 pub(crate) use folder::{Page, list};
 pub(crate) use fresh::Replace;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Writing files: as a whole, or at their end.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Seek as _, SeekFrom, Write};
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub(crate) enum Condition {
     Present,
     /// It must have one of these tags.
     Tagged(Vec<String>),
+    /// It mustn't have been changed since this second, counted from 1970.
+    UnmodifiedSince(i64),
 }
 
 /// What is to be written, and how.
@@ -141,7 +143,16 @@ pub(crate) enum Replaced {
 pub(crate) struct Appending {
     order: Order,
     place: Place,
-    file: File,
+    to: To,
+}
+
+/// Where what is appended goes while it comes.
+#[derive(Debug)]
+enum To {
+    End(File),
+    /// What must have a digest is put aside until all of it is there: what was written at a
+    /// file's end can't be taken back, as somebody else may have written behind it.
+    Aside(Fresh, Sha256),
 }
 
 impl Appending {
@@ -151,35 +162,69 @@ impl Appending {
             root.make_parents(&order.path)?;
         }
         let place = root.destination(&order.path)?;
-        replaceable(&place, &order.path)?;
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
-        let file = place
-            .open(flags, Mode::from_raw_mode(MODE))
-            .at(&order.path)?;
-        let kind = FileType::from_raw_mode(fstat(&file).at(&order.path)?.st_mode);
-        if kind != FileType::RegularFile {
-            return Err(FileError::NotAFile(shown(&order.path)));
-        }
-        Ok(Self {
-            order,
-            place,
-            file: file.into(),
-        })
+        let to = if order.digest.is_some() {
+            let before = replaceable(&place, &order.path)?;
+            check(&order.condition, before.as_ref(), &order.path)?;
+            let aside = Fresh::beside(place.folder()).at(&order.path)?;
+            To::Aside(aside, Sha256::new())
+        } else {
+            To::End(open_end(&place, &order)?)
+        };
+        Ok(Self { order, place, to })
     }
 
     /// Writes what comes next.
     pub(crate) fn write(&mut self, pieces: &[Bytes]) -> Result<(), FileError> {
-        write_all(&mut self.file, pieces).at(&self.order.path)
+        let file = match &mut self.to {
+            To::End(file) => file,
+            To::Aside(aside, hasher) => {
+                hash(Some(hasher), pieces);
+                &mut aside.file
+            }
+        };
+        write_all(file, pieces).at(&self.order.path)
     }
 
     /// Ends it, all having come.
     pub(crate) fn finish(self, names: &Names) -> Result<Entry, FileError> {
-        if self.order.durable {
-            self.file.sync_all().at(&self.order.path)?;
+        let Self { order, place, to } = self;
+        let path = order.path.as_slice();
+        let file = match to {
+            To::End(file) => file,
+            To::Aside(mut aside, hasher) => {
+                if order
+                    .digest
+                    .is_some_and(|digest| hasher.finalize().as_slice() != digest)
+                {
+                    return Err(FileError::Digest);
+                }
+                aside.file.seek(SeekFrom::Start(0)).at(path)?;
+                let mut file = open_end(&place, &order)?;
+                io::copy(&mut aside.file, &mut file).at(path)?;
+                file
+            }
+        };
+        if order.durable {
+            file.sync_all().at(path)?;
         }
         names.refresh();
-        names.of(&self.place)
+        names.of(&place)
     }
+}
+
+/// Opens a file to write at its end, if it is what it must be; makes one where there is none.
+fn open_end(place: &Place, order: &Order) -> Result<File, FileError> {
+    let path = order.path.as_slice();
+    let _replacing = replacing();
+    let before = replaceable(place, path)?;
+    check(&order.condition, before.as_ref(), path)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK;
+    let file = place.open(flags, Mode::from_raw_mode(MODE)).at(path)?;
+    let kind = FileType::from_raw_mode(fstat(&file).at(path)?.st_mode);
+    if kind != FileType::RegularFile {
+        return Err(FileError::NotAFile(shown(path)));
+    }
+    Ok(file.into())
 }
 
 /// Waits for the turn to replace a file.
@@ -200,11 +245,19 @@ pub(super) fn replaceable(place: &Place, path: &[u8]) -> Result<Option<Stat>, Fi
     }
 }
 
-fn check(condition: &Condition, before: Option<&Stat>, path: &[u8]) -> Result<(), FileError> {
+/// Sees whether what is there is what it must be.
+pub(super) fn check(
+    condition: &Condition,
+    before: Option<&Stat>,
+    path: &[u8],
+) -> Result<(), FileError> {
     let holds = match (condition, before) {
-        (Condition::None, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
+        (Condition::None, _)
+        | (Condition::Absent | Condition::UnmodifiedSince(_), None)
+        | (Condition::Present, Some(_)) => true,
         (Condition::Absent, Some(_)) | (Condition::Present | Condition::Tagged(_), None) => false,
         (Condition::Tagged(tags), Some(before)) => tags.contains(&etag(before)),
+        (Condition::UnmodifiedSince(second), Some(before)) => before.st_mtime <= *second,
     };
     if holds {
         Ok(())

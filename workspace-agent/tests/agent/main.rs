@@ -9,6 +9,7 @@ mod client;
 mod editor;
 mod endings;
 mod exec;
+mod files;
 mod forward;
 mod init;
 mod ports;

@@ -93,12 +93,12 @@ fn things_are_moved_copied_and_deleted_with_all_that_is_in_them() {
     fs::create_dir(at("full")).unwrap();
     fs::write(at("full/x"), "").unwrap();
     symlink("full", at("short")).unwrap();
-    assert!(delete(&root, b"full", Depth::Itself, &stop).is_err());
-    delete(&root, b"short", Depth::All, &stop).unwrap();
+    assert!(delete(&root, b"full", Depth::Itself, &Condition::None, &stop).is_err());
+    delete(&root, b"short", Depth::All, &Condition::None, &stop).unwrap();
     assert!(at("full/x").exists(), "a link goes itself");
-    delete(&root, b"full", Depth::All, &stop).unwrap();
+    delete(&root, b"full", Depth::All, &Condition::None, &stop).unwrap();
     for path in [&b""[..], b".", b"/", b"in/.."] {
-        assert!(delete(&root, path, Depth::All, &stop).is_err());
+        assert!(delete(&root, path, Depth::All, &Condition::None, &stop).is_err());
     }
     let mut names: Vec<_> = fs::read_dir(home.folder.path())
         .unwrap()

@@ -71,7 +71,7 @@ fn nothing_leads_out_of_the_folder_that_one_is_confined_to() {
             );
             assert!(is_outside(&link(&root, names, bytes, b"x")), "{path}");
             assert!(
-                is_outside(&delete(&root, bytes, Depth::All, &stop)),
+                is_outside(&delete(&root, bytes, Depth::All, &Condition::None, &stop)),
                 "{path}"
             );
             let mode = Mode::from_raw_mode(0o600);
@@ -126,7 +126,7 @@ fn nobody_wins_a_race_with_a_link_out_of_the_folder() {
                 let name = format!("d/new{turn}");
                 let _ = write(&root, &home.names, order(&name), "new");
                 let stop = CancellationToken::new();
-                let _ = delete(&root, name.as_bytes(), Depth::All, &stop);
+                let _ = delete(&root, name.as_bytes(), Depth::All, &Condition::None, &stop);
             }
         }
         over.store(true, Ordering::Relaxed);
@@ -156,7 +156,7 @@ fn a_tree_that_is_deleted_or_packed_is_not_left_through_a_link_that_came_meanwhi
         let root = home.confined();
         let stop = CancellationToken::new();
         for _ in 0..500 {
-            let _ = delete(&root, b"tree", Depth::All, &stop);
+            let _ = delete(&root, b"tree", Depth::All, &Condition::None, &stop);
             let mut packed = Vec::new();
             if let Ok(source) = source(&root, b"tree", tree::Format::Tar) {
                 let _ = tree::pack(source, tree::Format::Tar, &mut packed, &stop);

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking;
 use super::call::{self, Call};
+use super::conditions;
 use crate::agent::Agent;
 use crate::files::{self, Depth, Entry, Made, Replace};
 use crate::http::problem::{Body, Problem};
@@ -57,6 +58,7 @@ pub(super) async fn folder(
     Body(asked): Body<Folder>,
 ) -> Result<(StatusCode, Json<Entry>), Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let mode = asked
         .mode
         .map(|mode| call::mode(&mode, 0o777))
@@ -104,6 +106,7 @@ async fn bring(
     bring: Bring,
 ) -> Result<Json<Entry>, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let root = call.root(&agent);
     // A client that goes needs no copy any more.
     let stop = CancellationToken::new();
@@ -126,6 +129,7 @@ pub(super) async fn mode(
     Body(asked): Body<Permissions>,
 ) -> Result<Json<Entry>, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let mode = call::mode(&asked.mode, 0o7777)?;
     let depth = depth(asked.recursive);
     let root = call.root(&agent);
@@ -146,6 +150,7 @@ pub(super) async fn link(
     Body(asked): Body<Link>,
 ) -> Result<(StatusCode, Json<Entry>), Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let root = call.root(&agent);
     let path = call::path(asked.path, asked.raw_path)?;
     let entry = blocking(move || {
@@ -161,13 +166,14 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     call.knows(&["path", "recursive"])?;
     let (path, depth) = (call.path()?, depth(Some(call.flag("recursive", false)?)));
+    let condition = conditions::changing(&call.headers)?;
     let root = call.root(&agent);
     let stop = CancellationToken::new();
     let _gone = stop.clone().drop_guard();
     let place = place(&agent, depth).await?;
     blocking(move || {
         let _place = place;
-        files::delete(&root()?, &path, depth, &stop)
+        files::delete(&root()?, &path, depth, &condition, &stop)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -3,23 +3,26 @@
 mod blocks;
 mod range;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use rustix::io::Errno;
 
 use self::blocks::{BLOCK, Blocks};
 use self::range::{Range, Wanted, wanted};
 use super::call::Call;
+use super::conditions::{self, Reading, Version};
 use super::incoming::Incoming;
 use super::{blocking, saved_as};
 use crate::agent::Agent;
 use crate::files::read::{block, in_order, open};
-use crate::files::{Appending, Condition, Entry, FileError, Order, Replaced, Writing};
-use crate::files::{etag, modified, size};
+use crate::files::{Appending, At as _, Entry, FileError, Order, Replaced, Writing};
+use crate::files::{shown, size};
 use crate::http::problem::Problem;
 
 /// Media type of what a file holds: whatever it is, it is no page.
@@ -30,11 +33,19 @@ const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 struct Begun {
     file: std::fs::File,
     headers: HeaderMap,
+    reading: Reading,
     wanted: Wanted,
     size: u64,
     first: Vec<u8>,
-    /// Whether there is less in it than its size says, or more than none.
-    is_made_up: bool,
+    length: Length,
+}
+
+/// Whether a file's size says how much is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Said,
+    /// The kernel makes it up when it is read (proc, sysfs), and says none, or a page.
+    MadeUp,
 }
 
 pub(super) async fn read(
@@ -50,13 +61,18 @@ pub(super) async fn read(
     let Begun {
         file,
         mut headers,
+        reading,
         wanted,
         size,
         first,
-        is_made_up,
+        length,
     } = begun;
+    if reading == Reading::Known {
+        // Of no length that would be said: the file's isn't 0 (RFC 9110 §8.6).
+        let body = Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>());
+        return Ok((StatusCode::NOT_MODIFIED, headers, body).into_response());
+    }
     let (status, range) = match wanted {
-        Wanted::Nothing => return Ok((StatusCode::NOT_MODIFIED, headers).into_response()),
         Wanted::Impossible => {
             let mut response = Problem::no_range(size).into_response();
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
@@ -78,11 +94,13 @@ pub(super) async fn read(
         }
     };
     headers.insert(header::CONTENT_TYPE, BYTES);
-    let body = if is_made_up {
-        Body::new(Blocks::to_the_end(file, first))
-    } else {
-        headers.insert(header::CONTENT_LENGTH, range.length().into());
-        Body::new(Blocks::new(file, range, first))
+    let body = match length {
+        Length::MadeUp => Body::new(Blocks::to_the_end(file, first)),
+        Length::Said => {
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            headers.insert(header::CONTENT_LENGTH, range.length().into());
+            Body::new(Blocks::new(file, range, first))
+        }
     };
     Ok((status, headers, body).into_response())
 }
@@ -95,45 +113,27 @@ fn begin(
 ) -> Result<Begun, FileError> {
     let (stat, file) = (&opened.stat, &opened.file);
     let size = size(stat);
-    let (tag, changed) = (etag(stat), modified(stat));
-    let changed = httpdate::fmt_http_date(changed.into());
-    let wanted = match wanted(asked, &tag, &changed, size) {
+    let now = Version::of(stat);
+    let reading = conditions::reading(asked, &now);
+    if reading == Reading::Refused {
+        return Err(FileError::Precondition(shown(path)));
+    }
+    let wanted = match wanted(asked, &now.tag, &now.date, size) {
         // Parts are for GET alone (RFC 9110 §14.2).
         Wanted::Part(_) | Wanted::Impossible if *method == Method::HEAD => Wanted::All,
         wanted => wanted,
     };
-    let first = match wanted {
-        _ if *method == Method::HEAD => None,
-        Wanted::All => Some(Range::all(size.max(1))),
-        Wanted::Part(range) => Some(range),
-        Wanted::Nothing | Wanted::Impossible => None,
+    let is_sent = *method != Method::HEAD || size <= u64::try_from(BLOCK).unwrap_or(u64::MAX);
+    let (wanted, first, length) = if reading == Reading::Wanted && is_sent {
+        first(file, size, wanted).at(path)?
+    } else {
+        (wanted, Vec::new(), Length::Said)
     };
-    let first = match first {
-        None => Vec::new(),
-        Some(range) => {
-            if range.length() > u64::try_from(BLOCK).unwrap_or(u64::MAX) {
-                in_order(file);
-            }
-            let length = usize::try_from(range.length()).unwrap_or(BLOCK).min(BLOCK);
-            let length = if size == 0 { BLOCK } else { length };
-            block(file, range.begin, length).map_err(|source| FileError::System {
-                path: String::from_utf8_lossy(path).into_owned(),
-                source,
-            })?
-        }
-    };
-    // What the kernel makes up when it is read (proc, sysfs) is of no size, or of a page.
-    let promised = usize::try_from(size).unwrap_or(BLOCK).min(BLOCK);
-    let is_made_up = *method == Method::GET && wanted == Wanted::All && first.len() != promised;
     let file = file.try_clone().map_err(|_| FileError::Busy)?;
     let mut headers = HeaderMap::new();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     headers.insert(header::CONTENT_DISPOSITION, saved_as(name));
-    for (header, value) in [
-        (header::ETAG, tag),
-        (header::LAST_MODIFIED, changed),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-    ] {
+    for (header, value) in [(header::ETAG, now.tag), (header::LAST_MODIFIED, now.date)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(header, value);
         }
@@ -141,11 +141,47 @@ fn begin(
     Ok(Begun {
         file,
         headers,
+        reading,
         wanted,
         size,
         first,
-        is_made_up,
+        length,
     })
+}
+
+/// Reads the first block of what is wanted. What is smaller than one is read whole: it may
+/// be another length than its size says, and then has no parts.
+fn first(
+    file: &std::fs::File,
+    size: u64,
+    wanted: Wanted,
+) -> Result<(Wanted, Vec<u8>, Length), Errno> {
+    if let Some(small) = usize::try_from(size).ok().filter(|size| *size <= BLOCK) {
+        let all = block(file, 0, if small == 0 { BLOCK } else { small })?;
+        if all.len() != small {
+            return Ok((Wanted::All, all, Length::MadeUp));
+        }
+        let first = match wanted {
+            Wanted::All => all,
+            Wanted::Impossible => Vec::new(),
+            Wanted::Part(Range { begin, end }) => {
+                let range = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
+                let part = range.and_then(|(begin, end)| all.get(begin..end));
+                part.unwrap_or_default().to_vec()
+            }
+        };
+        return Ok((wanted, first, Length::Said));
+    }
+    let range = match wanted {
+        Wanted::All => Range::all(size),
+        Wanted::Part(range) => range,
+        Wanted::Impossible => return Ok((wanted, Vec::new(), Length::Said)),
+    };
+    if range.length() > u64::try_from(BLOCK).unwrap_or(u64::MAX) {
+        in_order(file);
+    }
+    let length = usize::try_from(range.length()).unwrap_or(BLOCK).min(BLOCK);
+    Ok((wanted, block(file, range.begin, length)?, Length::Said))
 }
 
 pub(super) async fn write(
@@ -159,9 +195,10 @@ pub(super) async fn write(
         mode: call.mode()?,
         parents: call.flag("parents", false)?,
         durable: call.flag("durable", false)?,
-        condition: condition(&call.headers)?,
+        condition: conditions::changing(&call.headers)?,
         digest: call.digest()?,
     };
+    conditions::whole(&call.headers)?;
     let root = call.root(&agent);
     let mut incoming = Incoming::new(body);
     let first = incoming.piece().await?;
@@ -222,9 +259,10 @@ pub(super) async fn append(
         mode: None,
         parents: call.flag("parents", false)?,
         durable: call.flag("durable", false)?,
-        condition: Condition::None,
-        digest: None,
+        condition: conditions::changing(&call.headers)?,
+        digest: call.digest()?,
     };
+    conditions::whole(&call.headers)?;
     let root = call.root(&agent);
     let mut incoming = Incoming::new(body);
     let mut next = incoming.piece().await?;
@@ -240,46 +278,4 @@ pub(super) async fn append(
     }
     let entry = blocking(move || appending.finish(agent.files().names())).await?;
     Ok(Json(entry))
-}
-
-/// Reads what a file must be before it is written.
-fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
-    let (known, new) = (header::IF_MATCH, header::IF_NONE_MATCH);
-    match (headers.get(known), headers.get(new)) {
-        (None, None) => Ok(Condition::None),
-        (Some(tags), None) if tags == "*" => Ok(Condition::Present),
-        (Some(tags), None) => {
-            let tags = tags.to_str().unwrap_or_default().split(',');
-            let tags = tags.map(|tag| tag.trim().to_owned()).collect();
-            Ok(Condition::Tagged(tags))
-        }
-        (None, Some(tags)) if tags == "*" => Ok(Condition::Absent),
-        _ => Err(Problem::bad_request(
-            "a file is written with If-Match, or with If-None-Match: *, or with neither",
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_are_read_as_they_are_sent() {
-        let of = |pairs: &[(header::HeaderName, &'static str)]| {
-            let pairs = pairs.iter().cloned();
-            let headers = pairs.map(|(name, value)| (name, HeaderValue::from_static(value)));
-            condition(&headers.collect())
-        };
-        assert_eq!(of(&[]).unwrap(), Condition::None);
-        let tags = Condition::Tagged(vec!["\"a\"".into(), "\"b\"".into()]);
-        assert_eq!(of(&[(header::IF_MATCH, "\"a\", \"b\"")]).unwrap(), tags);
-        assert_eq!(of(&[(header::IF_MATCH, "*")]).unwrap(), Condition::Present);
-        assert_eq!(
-            of(&[(header::IF_NONE_MATCH, "*")]).unwrap(),
-            Condition::Absent
-        );
-        assert!(of(&[(header::IF_NONE_MATCH, "\"a\"")]).is_err());
-        assert!(of(&[(header::IF_MATCH, "*"), (header::IF_NONE_MATCH, "*")]).is_err());
-    }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::files::FileError;
+use crate::files::{Digest, FileError};
 
 /// How much is gathered before it is written, in bytes.
 const PIECE: usize = 1024 * 1024;
@@ -156,6 +157,45 @@ impl Read for Reading {
         let length = self.part.len().min(buffer.len());
         self.part.copy_to_slice(buffer.split_at_mut(length).0);
         Ok(length)
+    }
+}
+
+/// What is read, and has to have a digest where one was said.
+#[derive(Debug)]
+pub(super) struct Digested<R> {
+    from: R,
+    wanted: Option<(Digest, Sha256)>,
+}
+
+impl<R> Digested<R> {
+    pub(super) fn new(from: R, wanted: Option<Digest>) -> Self {
+        let wanted = wanted.map(|wanted| (wanted, Sha256::new()));
+        Self { from, wanted }
+    }
+
+    /// Ends it, all having been read.
+    ///
+    /// # Errors
+    /// Where that has another digest.
+    pub(super) fn finish(self) -> Result<(), FileError> {
+        let Some((wanted, hasher)) = self.wanted else {
+            return Ok(());
+        };
+        if hasher.finalize().as_slice() == wanted {
+            Ok(())
+        } else {
+            Err(FileError::Digest)
+        }
+    }
+}
+
+impl<R: Read> Read for Digested<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        if let Some((_, hasher)) = &mut self.wanted {
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
+        Ok(read)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod call;
 mod change;
+mod conditions;
 mod content;
 mod incoming;
 mod refused;

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::call::Call;
-use super::incoming::{Incoming, reading};
+use super::conditions;
+use super::incoming::{Digested, Incoming, reading};
 use super::{blocking, saved_as};
 use crate::agent::Agent;
 use crate::files::outgoing;
@@ -106,6 +107,9 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<Json<Unpacked>, Problem> {
     call.knows(&["path", "format"])?;
+    conditions::none(&call.headers)?;
+    conditions::whole(&call.headers)?;
+    let wanted = call.digest()?;
     let path = call.path()?;
     let (format, _, _) = format(&call)?;
     let place = agent.files().long()?;
@@ -115,7 +119,10 @@ pub(super) async fn upload(
     let (to, from) = reading();
     let unpacking = blocking(move || {
         let _place = place;
-        unpack(&root()?, &path, format, from, &stop)
+        let mut from = Digested::new(from, wanted);
+        let unpacked = unpack(&root()?, &path, format, &mut from, &stop)?;
+        from.finish()?;
+        Ok(unpacked)
     });
     let mut unpacking = pin!(unpacking);
     let unpacked = tokio::select! {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::blocking;
 use super::call::{self, Call};
+use super::conditions;
 use super::incoming::Incoming;
 use crate::agent::Agent;
 use crate::files::{Ask, Digest, Entry, FileError, Upload};
@@ -43,6 +44,7 @@ pub(super) async fn create(
     Body(asked): Body<Create>,
 ) -> Result<Response, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     if i64::try_from(asked.size).is_err() {
         return Err(Problem::bad_request("no file is as large as size says"));
     }
@@ -79,6 +81,8 @@ pub(super) async fn send(
     body: Pieces,
 ) -> Result<Response, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
+    conditions::whole(&call.headers)?;
     let offset = call.headers.get(UPLOAD_OFFSET);
     let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
     let offset = offset.ok_or_else(|| {
@@ -129,6 +133,7 @@ pub(super) async fn complete(
     Body(asked): Body<Complete>,
 ) -> Result<Json<Entry>, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let sha256 = asked.sha256.as_deref().map(digest).transpose()?;
     let durable = asked.durable.unwrap_or(false);
     let root = call.root(&agent);
@@ -153,6 +158,7 @@ pub(super) async fn cancel(
     call: Call,
 ) -> Result<StatusCode, Problem> {
     call.knows(&[])?;
+    conditions::none(&call.headers)?;
     let root = call.root(&agent);
     let turn = agent.files().uploads().turn(&id).await;
     blocking({

@@ -17,6 +17,9 @@ const ETAG: &str = "^(\\*|(W/)?\"[!#-~]*\"(, *(W/)?\"[!#-~]*\")*)$";
 /// A digest (RFC 9530 §2).
 const DIGEST: &str = "^[a-z0-9-]+=:[A-Za-z0-9+/=]*:(, *[a-z0-9-]+=:[A-Za-z0-9+/=]*:)*$";
 
+/// A date, which counts for nothing where it is none.
+const DATE: &str = "^[!-~ ]{1,200}$";
+
 /// Media types of archives.
 const ARCHIVES: [&str; 3] = ["application/x-tar", "application/gzip", "application/zip"];
 
@@ -71,9 +74,24 @@ fn contents() -> Vec<Operation> {
                 "^[!-~ ]{1,200}$",
             )
             .header(
+                "If-Match",
+                "answers 412 where it has none of these tags",
+                ETAG,
+            )
+            .header(
+                "If-Unmodified-Since",
+                "answers 412 where it was changed since",
+                DATE,
+            )
+            .header(
                 "If-None-Match",
                 "answers 304 where it has one of these tags",
                 ETAG,
+            )
+            .header(
+                "If-Modified-Since",
+                "answers 304 where it wasn't changed since",
+                DATE,
             )
             .header(
                 "If-Range",
@@ -81,7 +99,7 @@ fn contents() -> Vec<Operation> {
                 "^[!-~ ]{1,200}$",
             )
             .answers_plainly(StatusCode::NOT_MODIFIED, &[], "it is the one that is known")
-            .errors(&[416])
+            .errors(&[412, 416])
     };
     let headers = |operation: Operation| {
         operation
@@ -127,6 +145,11 @@ fn contents() -> Vec<Operation> {
             ETAG,
         )
         .header(
+            "If-Unmodified-Since",
+            "writes only over a file that wasn't changed since",
+            DATE,
+        )
+        .header(
             "Content-Digest",
             "what has come must have this digest: `sha-256=:…:`",
             DIGEST,
@@ -141,10 +164,34 @@ fn contents() -> Vec<Operation> {
             "appendFile",
             "Append to a file",
         )
-        .about("What has come before the request was cut off is in the file.")
+        .about(
+            "What has come before the request was cut off is in the file, unless a digest is \
+                 said.",
+        )
         .query::<AppendQuery>()
+        .header(
+            "If-Match",
+            "appends only to a file with one of these tags",
+            ETAG,
+        )
+        .header(
+            "If-None-Match",
+            "`*` appends only where there is nothing yet",
+            ETAG,
+        )
+        .header(
+            "If-Unmodified-Since",
+            "appends only to a file that wasn't changed since",
+            DATE,
+        )
+        .header(
+            "Content-Digest",
+            "nothing is appended that has another digest: `sha-256=:…:`",
+            DIGEST,
+        )
         .bytes(&[BYTES], "what to append")
-        .answers::<Entry>(StatusCode::OK, "appended"),
+        .answers::<Entry>(StatusCode::OK, "appended")
+        .errors(&[412]),
     ]
 }
 
@@ -203,7 +250,14 @@ fn changes() -> Vec<Operation> {
         )
         .about("A symbolic link goes itself, and never what it names.")
         .query::<DeleteFileQuery>()
-        .answers_plainly(StatusCode::NO_CONTENT, &[], "deleted"),
+        .header("If-Match", "deletes only what has one of these tags", ETAG)
+        .header(
+            "If-Unmodified-Since",
+            "deletes only what wasn't changed since",
+            DATE,
+        )
+        .answers_plainly(StatusCode::NO_CONTENT, &[], "deleted")
+        .errors(&[412]),
     ]
 }
 
@@ -239,6 +293,12 @@ fn trees() -> Vec<Operation> {
                  refused with 403, what came before it stays.",
         )
         .query::<TreeQuery>()
+        .header(
+            "Content-Digest",
+            "what has come must have this digest, or is refused once it is unpacked: \
+                 `sha-256=:…:`",
+            DIGEST,
+        )
         .bytes(
             &[ARCHIVES[0], ARCHIVES[1], ARCHIVES[2], BYTES],
             "the archive",
