@@ -1,3 +1,5 @@
+mod roots;
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;

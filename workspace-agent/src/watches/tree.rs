@@ -18,11 +18,15 @@ use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 
+mod renames;
+mod root;
+
 use super::change::{Change, Changes};
 use super::log::Kind;
 use super::pattern::Patterns;
 use super::raw::{Batch, Raw};
-use crate::files::{FileError, Root};
+use crate::files::{FileError, Root, path_of};
+use root::{Above, There};
 
 /// Most folders of one watch.
 const MAX_FOLDERS: usize = 131_072;
@@ -68,6 +72,8 @@ pub(super) struct Tree {
     root: PathBuf,
     /// The kernel's number of the root.
     root_watch: i32,
+    there: There,
+    above: Above,
     /// The one name in the root that is watched, where it is a file.
     only: Option<OsString>,
     depth: Depth,
@@ -115,6 +121,8 @@ impl Tree {
             within,
             root: root.to_owned(),
             root_watch: 0,
+            there: There::Root,
+            above: Above::default(),
             only,
             depth,
             patterns,
@@ -122,6 +130,7 @@ impl Tree {
             remembering: (Vec::new(), Vec::new()),
             is_incomplete: false,
         };
+        tree.look_above();
         tree.root_watch = tree.look(root)?.0;
         tree.look_everywhere()?;
         Ok(tree)
@@ -174,12 +183,12 @@ impl Tree {
             self.folders.remove(&raw.watch);
             return;
         }
+        if self.is_about_root(raw) {
+            self.find_root(changes);
+            return;
+        }
         let is_folder = raw.flags.contains(ReadFlags::ISDIR);
         let Some(path) = self.path(raw) else {
-            let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT;
-            if raw.watch == self.root_watch && raw.name.is_empty() && raw.flags.intersects(gone) {
-                changes.add(Change::new(Kind::Removed, self.root.clone(), true));
-            }
             return;
         };
         let was_fresh = self.folders.get_mut(&raw.watch).is_some_and(|folder| {
@@ -217,75 +226,6 @@ impl Tree {
         (!raw.name.is_empty() && !other).then(|| folder.path.join(&raw.name))
     }
 
-    fn renamed(&mut self, from: &Raw, to: &Raw, changes: &mut Changes) {
-        let is_folder = from.flags.contains(ReadFlags::ISDIR);
-        let (Some(old), Some(new)) = (self.path(from), self.path(to)) else {
-            // One of the two isn't watched.
-            self.one(from, changes);
-            self.one(to, changes);
-            return;
-        };
-        for raw in [from, to] {
-            if let Some(folder) = self.folders.get_mut(&raw.watch) {
-                folder.fresh.remove(&raw.name);
-            }
-        }
-        let told = [&old, &new].map(|path| self.is_told(path));
-        match told {
-            [true, true] => changes.add(Change {
-                to: Some(new.clone()),
-                ..Change::new(Kind::Renamed, old.clone(), is_folder)
-            }),
-            [true, false] => changes.add(Change::new(Kind::Removed, old.clone(), is_folder)),
-            [false, true] => changes.add(Change::new(Kind::Created, new.clone(), is_folder)),
-            [false, false] => {}
-        }
-        if is_folder {
-            self.moved(&old, new, changes);
-        }
-    }
-
-    /// Goes with a folder that has another name. What it is called now is the kernel's to
-    /// say: a later event of the same time may have been seen already by reading.
-    fn moved(&mut self, old: &Path, new: PathBuf, changes: &mut Changes) {
-        if !self.looks_into(&new) {
-            self.leave(old);
-            return;
-        }
-        let watch = self.look(&new).map(|(watch, _)| watch);
-        let label = match watch {
-            Ok(watch) => self.folders.get(&watch).map(|folder| &folder.path),
-            Err(Errno::NOSPC | Errno::NOMEM) => None,
-            // It has yet another name, of which the next event tells.
-            Err(_) => {
-                self.relabel(old, &new);
-                return;
-            }
-        };
-        match label {
-            // Two that changed their names with each other.
-            Some(label) if *label == new => {}
-            Some(label) if label.starts_with(old) => self.relabel(old, &new),
-            // It isn't what was known by the old name: that is another one since.
-            _ => self.watch_all(new, changes),
-        }
-    }
-
-    /// Has what is below one folder be below another one, and the other way round.
-    fn relabel(&mut self, old: &Path, new: &Path) {
-        for folder in self.folders.values_mut() {
-            let moved = |from: &Path, to: &Path| {
-                let rest = folder.path.strip_prefix(from).ok()?;
-                // Joining nothing adds a slash.
-                let is_it = rest.as_os_str().is_empty();
-                Some(if is_it { to.to_owned() } else { to.join(rest) })
-            };
-            if let Some(path) = moved(old, new).or_else(|| moved(new, old)) {
-                folder.path = path;
-            }
-        }
-    }
-
     fn appeared(&mut self, path: PathBuf, is_folder: bool, changes: &mut Changes) {
         self.tell(Kind::Created, path.clone(), is_folder, changes);
         if is_folder && self.looks_into(&path) {
@@ -317,9 +257,19 @@ impl Tree {
                 // It is gone again, or not this user's to look into.
                 Err(_) => continue,
             };
+            if path == self.root {
+                self.root_watch = watch;
+            }
             let mut fresh = HashSet::new();
             // What can't be read any more is gone, and its removal is told.
             for entry in entries.into_iter().flatten().flatten() {
+                if self
+                    .only
+                    .as_ref()
+                    .is_some_and(|only| *only != entry.file_name())
+                {
+                    continue;
+                }
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 let below = path.join(entry.file_name());
                 if found == Found::Told {
@@ -353,6 +303,10 @@ impl Tree {
             return Ok((watch, fs::read_dir(path).ok()));
         };
         let folder = open(within, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        if path == self.root && path_of(&folder) != path {
+            // It is called something else since, and so is all that is in it.
+            return Err(Errno::NOENT);
+        }
         let own = format!("/proc/self/fd/{}", folder.as_raw_fd());
         let watch = inotify::add_watch(&self.kernel, own.as_str(), FLAGS)?;
         Ok((watch, fs::read_dir(own).ok()))
@@ -374,6 +328,7 @@ impl Tree {
     fn missed(&mut self, changes: &mut Changes) {
         changes.missed(self.root.clone());
         let before = take(&mut self.folders);
+        self.find_bearings();
         self.is_incomplete = self.look_everywhere().is_err();
         for watch in before.into_keys() {
             if !self.folders.contains_key(&watch) {
@@ -388,6 +343,9 @@ impl Tree {
     }
 
     fn look_everywhere(&mut self) -> io::Result<()> {
+        if self.there == There::Nothing {
+            return Ok(());
+        }
         self.enter(self.root.clone(), Found::Known, &mut Changes::default())
     }
 
