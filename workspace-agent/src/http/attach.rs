@@ -80,7 +80,9 @@ pub(super) async fn attach(
         .ok_or_else(Problem::no_terminal)?;
     let Query(size) = size.map_err(|error| Problem::bad_request(error.body_text()))?;
     let size = match (size.columns, size.rows) {
-        (Some(columns), Some(rows)) => Some(Cells::new(columns, rows)),
+        (Some(columns), Some(rows)) => {
+            Some(Cells::new(columns, rows).map_err(Problem::bad_request)?)
+        }
         _ => None,
     };
     Ok(upgrade
@@ -166,9 +168,10 @@ async fn receive(mut stream: SplitStream<WebSocket>, attachment: &Attachment, ty
                 attachment.write(bytes).await;
             }
             Message::Text(text) => match serde_json::from_str(&text) {
-                Ok(FromClient::Resize { columns, rows }) => {
-                    attachment.resize(Cells::new(columns, rows));
-                }
+                Ok(FromClient::Resize { columns, rows }) => match Cells::new(columns, rows) {
+                    Ok(size) => attachment.resize(size),
+                    Err(error) => debug!(%error, "a terminal's client has no size"),
+                },
                 Ok(FromClient::Ack { bytes }) => attachment.acknowledge(bytes),
                 Ok(FromClient::Other) => {}
                 Err(error) => debug!(%error, "a terminal's client sent something unreadable"),

@@ -348,7 +348,7 @@ impl From<RunError> for Problem {
             RunError::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, "no-room"),
             RunError::NoProcess => (StatusCode::NOT_FOUND, "no-process"),
             RunError::Ended => (StatusCode::CONFLICT, "process-ended"),
-            RunError::NoStdin => (StatusCode::CONFLICT, "no-stdin"),
+            RunError::NoStdin | RunError::StdinClosed => (StatusCode::CONFLICT, "no-stdin"),
             RunError::NoTerminal => (StatusCode::CONFLICT, "no-terminal"),
         };
         Self::new(status, code, error.to_string())

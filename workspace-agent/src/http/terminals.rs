@@ -61,6 +61,7 @@ impl View {
 
 /// What a new terminal is to be.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Request {
     columns: Option<u16>,
     rows: Option<u16>,
@@ -80,7 +81,8 @@ pub(super) async fn start(
     let size = Cells::new(
         request.columns.unwrap_or(COLUMNS),
         request.rows.unwrap_or(ROWS),
-    );
+    )
+    .map_err(Problem::bad_request)?;
     let terminal = agent
         .terminals()
         .start(&agent, size, request.command)

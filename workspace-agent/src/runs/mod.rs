@@ -11,6 +11,7 @@ mod ring;
 mod run;
 mod signals;
 mod start;
+mod stdin;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -63,9 +64,12 @@ pub(crate) enum RunError {
     /// It has ended.
     #[error("the process has ended")]
     Ended,
-    /// It reads nothing, or no more.
+    /// It reads nothing.
     #[error("the process reads no input: start it with `\"stdin\": \"open\"`")]
     NoStdin,
+    /// It reads no more.
+    #[error("the process reads no more input: its input was ended, or it has closed it itself")]
+    StdinClosed,
     /// It has no terminal.
     #[error("the process has no terminal: start it with `pty`")]
     NoTerminal,

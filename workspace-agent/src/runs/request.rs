@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::RunError;
 use crate::agent::Agent;
 use crate::process::terminal::{COLUMNS, ROWS, TERM};
+use crate::terminals::MAX_CELLS;
 
 /// How much of each output is kept unless something else is asked for, and at most, in
 /// bytes.
@@ -28,9 +29,6 @@ const MAX_PATH: usize = 4096;
 
 /// Longest time that a process may be given, in seconds: a year.
 const MAX_TIME: u64 = 31_536_000;
-
-/// Most columns and rows of a terminal.
-const MAX_CELLS: u16 = 1000;
 
 /// Longest name of a kind of terminal, in bytes.
 const MAX_TERM: usize = 100;

@@ -15,6 +15,7 @@ use super::RunError;
 use super::request::What;
 use super::ring::Ring;
 use super::signals::{by_name, name};
+use super::stdin::Stdin;
 use crate::process::{Child, Exit, terminal};
 
 /// One of a process's outputs.
@@ -103,8 +104,7 @@ struct State {
     outputs: [Ring; 2],
     /// The agent's side of its terminal, until it has ended.
     terminal: Option<Descriptor>,
-    /// Where its input goes, as long as it takes any.
-    stdin: Option<mpsc::Sender<Input>>,
+    stdin: Stdin,
     timed_out: bool,
     /// Nobody may hold it any more: it is to end.
     released: bool,
@@ -156,7 +156,7 @@ impl Run {
             state: Mutex::new(State {
                 outputs: parts.outputs,
                 terminal: parts.terminal,
-                stdin: parts.stdin,
+                stdin: parts.stdin.map_or(Stdin::None, Stdin::Open),
                 timed_out: false,
                 released: false,
                 asked: None,
@@ -237,12 +237,12 @@ impl Run {
             if state.end.is_some() {
                 return Err(RunError::Ended);
             }
-            state.stdin.clone().ok_or(RunError::NoStdin)?
+            state.stdin.sender()?
         };
         let sent = stdin.send(input).await;
         sent.map_err(|_| match self.ended_at() {
             Some(_) => RunError::Ended,
-            None => RunError::NoStdin,
+            None => RunError::StdinClosed,
         })
     }
 
@@ -357,13 +357,13 @@ impl Run {
 
     /// It takes no input any more.
     pub(super) fn close_stdin(&self) {
-        self.lock().stdin = None;
+        self.lock().stdin = Stdin::Closed;
     }
 
     pub(super) fn exited(&self, exit: Exit) {
         let mut state = self.lock();
         state.end = Some((OffsetDateTime::now_utc(), exit));
-        state.stdin = None;
+        state.stdin = Stdin::Closed;
         state.terminal = None;
         state.outputs.iter_mut().for_each(Ring::settle);
         drop(state);

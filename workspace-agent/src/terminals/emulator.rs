@@ -29,6 +29,9 @@ const MAX_TITLE: usize = 1024;
 /// Distance of the usual tab stops.
 const TAB: u16 = 8;
 
+/// Most columns and rows of a terminal; a larger screen would only be memory.
+pub(crate) const MAX_CELLS: u16 = 1000;
+
 /// Size of a terminal, in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cells {
@@ -36,22 +39,22 @@ pub(crate) struct Cells {
     rows: u16,
 }
 
-impl Cells {
-    /// Smallest and largest columns and rows; a larger screen would only be memory.
-    const MIN: Self = Self {
-        columns: 2,
-        rows: 1,
-    };
-    const MAX: Self = Self {
-        columns: 500,
-        rows: 300,
-    };
+/// A terminal can't have this size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a terminal has 1 to {MAX_CELLS} columns and rows")]
+pub(crate) struct NoSize;
 
-    /// Returns the nearest size that a terminal may have.
-    pub(crate) fn new(columns: u16, rows: u16) -> Self {
-        Self {
-            columns: columns.clamp(Self::MIN.columns, Self::MAX.columns),
-            rows: rows.clamp(Self::MIN.rows, Self::MAX.rows),
+impl Cells {
+    /// Returns a size.
+    ///
+    /// # Errors
+    /// Where no terminal has it.
+    pub(crate) fn new(columns: u16, rows: u16) -> Result<Self, NoSize> {
+        let allowed = 1..=MAX_CELLS;
+        if allowed.contains(&columns) && allowed.contains(&rows) {
+            Ok(Self { columns, rows })
+        } else {
+            Err(NoSize)
         }
     }
 
@@ -82,7 +85,8 @@ impl Dimensions for Cells {
     }
 
     fn columns(&self) -> usize {
-        usize::from(self.columns)
+        // The emulator has to have room for a wide character, and else panics.
+        usize::from(self.columns.max(2))
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-pub(crate) use emulator::Cells;
+pub(crate) use emulator::{Cells, MAX_CELLS};
 pub(crate) use screen::Outgoing;
 pub(crate) use terminal::{Attachment, Terminal};
 

@@ -352,3 +352,43 @@ async fn requests_that_make_no_sense_are_refused_with_a_reason() {
         assert!(!problem["detail"].as_str().unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_terminal_has_the_size_that_was_asked_for_or_is_refused() {
+    let workspace = Workspace::start().await;
+    for body in [
+        json!({"columns": 0}),
+        json!({"rows": 0}),
+        json!({"columns": 1001}),
+        json!({"columns": 80, "rows": 5000}),
+        json!({"cwd": "nope"}),
+    ] {
+        let (status, problem) = workspace.http(Method::POST, "/terminals", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    }
+    for (columns, rows) in [(1, 1), (600, 400), (1000, 1000)] {
+        let body = json!({"columns": columns, "rows": rows, "command": SHELL});
+        let id = workspace.terminal(body).await;
+        let shown = workspace.get(&format!("/terminals/{id}")).await;
+        assert_eq!(
+            (&shown["columns"], &shown["rows"]),
+            (&json!(columns), &json!(rows))
+        );
+        let path = format!("/terminals/{id}/attach?columns=0&rows=24");
+        let (_, problem) = workspace.http(Method::GET, &path, Value::Null).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("1 to 1000"), "{detail}");
+        let mut tab = workspace.attach(&id, "").await;
+        tab.say(json!({"type": "resize", "columns": 0, "rows": 0}))
+            .await;
+        tab.say(json!({"type": "resize", "columns": 1, "rows": rows}))
+            .await;
+        // Wide characters that find no room.
+        tab.send("echo '\u{4e2d}\u{6587}'; stty size\r".as_bytes())
+            .await;
+        tab.say(json!({"type": "resize", "columns": 90, "rows": 30}))
+            .await;
+        tab.send(b"stty size\r").await;
+        tab.until("30 90").await;
+    }
+}

@@ -7,7 +7,7 @@ use super::*;
 use crate::terminals::Cells;
 
 fn emulator() -> Emulator {
-    Emulator::new(Cells::new(20, 6), 50)
+    Emulator::new(Cells::new(20, 6).unwrap(), 50)
 }
 
 fn after(output: &[u8]) -> Emulator {
@@ -106,7 +106,7 @@ fn lines_that_were_wrapped_still_are() {
     let mut other = emulator();
     other.advance(&one.repaint());
     for emulator in [&mut one, &mut other] {
-        emulator.resize(Cells::new(40, 6));
+        emulator.resize(Cells::new(40, 6).unwrap());
     }
     same(&one, &other);
     let first: String = (0..40)

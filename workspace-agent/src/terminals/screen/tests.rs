@@ -6,7 +6,7 @@ use super::*;
 const PIECE: usize = 64 * 1024;
 
 fn screen() -> Screen {
-    Screen::new(Cells::new(80, 24), 100)
+    Screen::new(Cells::new(80, 24).unwrap(), 100)
 }
 
 fn attach(screen: &mut Screen) -> ClientId {
@@ -117,7 +117,7 @@ fn who_waits_for_the_program_to_read_does_not_stall_its_output() {
 #[test]
 fn the_size_is_the_smallest_of_all() {
     let mut screen = screen();
-    let size = |columns, rows| Some(Cells::new(columns, rows));
+    let size = |columns, rows| Some(Cells::new(columns, rows).unwrap());
     let (first, resized) = screen.attach(size(120, 40), Arc::default());
     assert_eq!(resized, size(120, 40));
     let (second, resized) = screen.attach(size(100, 50), Arc::default());
@@ -126,7 +126,10 @@ fn the_size_is_the_smallest_of_all() {
     assert_eq!(resized, None);
     assert_eq!(screen.take(third).size, size(100, 40));
     assert_eq!(screen.take(first).size, size(100, 40));
-    assert_eq!(screen.resize(second, Cells::new(90, 30)), size(90, 30));
+    assert_eq!(
+        screen.resize(second, Cells::new(90, 30).unwrap()),
+        size(90, 30)
+    );
     assert_eq!(screen.detach(second), size(120, 40));
     assert_eq!(screen.detach(first), None);
     assert_eq!(Some(screen.size()), size(120, 40));
@@ -135,15 +138,18 @@ fn the_size_is_the_smallest_of_all() {
 #[test]
 fn who_is_resized_is_told_the_size_that_counts() {
     let mut screen = screen();
-    let size = |columns, rows| Some(Cells::new(columns, rows));
+    let size = |columns, rows| Some(Cells::new(columns, rows).unwrap());
     let (large, _) = screen.attach(size(120, 40), Arc::default());
     let (small, _) = screen.attach(size(80, 24), Arc::default());
     screen.take(large);
     screen.take(small);
-    assert_eq!(screen.resize(large, Cells::new(125, 42)), None);
+    assert_eq!(screen.resize(large, Cells::new(125, 42).unwrap()), None);
     assert_eq!(screen.take(large).size, size(80, 24));
     assert_eq!(screen.take(small), Outgoing::default());
-    assert_eq!(screen.resize(small, Cells::new(100, 30)), size(100, 30));
+    assert_eq!(
+        screen.resize(small, Cells::new(100, 30).unwrap()),
+        size(100, 30)
+    );
     assert_eq!(screen.take(large).size, size(100, 30));
     assert_eq!(screen.take(small).size, size(100, 30));
 }
