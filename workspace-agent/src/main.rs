@@ -150,7 +150,6 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
             let dial = Dial {
                 dead_after: DEAD_AFTER,
                 secrets: agent.secrets().clone(),
-                passing: agent.passing().clone(),
                 notices: agent.notices().clone(),
                 workspace: workspace.clone(),
                 gateways,

@@ -22,7 +22,6 @@ use tracing::{debug, info, warn};
 
 use crate::notices::Notices;
 use crate::secrets::Secrets;
-use crate::session::Passing;
 use backoff::Backoff;
 use identity::Identity;
 use tunnel::{End, Tunnel};
@@ -56,8 +55,6 @@ pub struct Dial {
     pub dead_after: Duration,
     /// Takes what the gateway tells for the workspace's programs.
     pub secrets: Secrets,
-    /// Takes what reaches sessions past their streams.
-    pub passing: Passing,
     /// What the agent tells by itself.
     pub notices: Notices,
 }
