@@ -26,6 +26,14 @@ const MAX_REST: usize = 64 * 1024 * 1024;
 /// Longest time for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Longest time for it where what allowed the request has ended: what a token has open ends
+/// within a second.
+const SHORT: Duration = Duration::from_millis(500);
+
+/// Marks the answer to a request that was allowed, and isn't any more; an extension of answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AllowedNoMore;
+
 /// Has a request answered, and returns the answer once the body has been read. Where somebody
 /// still takes the body, as an application does that answers before the end, the answer waits
 /// for nothing.
@@ -51,8 +59,9 @@ where
         answered.headers_mut().insert(header::CONNECTION, close);
     }
     if let Ok(rest) = rest.try_recv() {
+        let is_short = answered.extensions().get::<AllowedNoMore>().is_some();
         // The answer goes out in any case.
-        discard(rest).await;
+        discard_within(if is_short { SHORT } else { PATIENCE }, rest).await;
     }
     answered
 }
@@ -67,7 +76,11 @@ pub(super) fn is_held_back(request: &Request) -> bool {
 }
 
 /// Reads what is left of a body, as far as it is no nuisance.
-pub(super) async fn discard(mut body: Body) {
+pub(super) async fn discard(body: Body) {
+    discard_within(PATIENCE, body).await;
+}
+
+async fn discard_within(patience: Duration, mut body: Body) {
     let reading = async {
         let mut read = 0;
         while read < MAX_REST
@@ -77,7 +90,7 @@ pub(super) async fn discard(mut body: Body) {
         }
     };
     // What is longer, or takes longer, is left.
-    let _ = timeout(PATIENCE, reading).await;
+    let _ = timeout(patience, reading).await;
 }
 
 /// A body that comes back when it is dropped before its end.

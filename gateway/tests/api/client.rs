@@ -161,7 +161,7 @@ impl<'a> Site<'a> {
 }
 
 impl Answer {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head
             .split(' ')

@@ -154,6 +154,28 @@ fn whoever_may_read_is_told_what_happens_and_what_they_missed() {
 }
 
 #[test]
+fn whoever_may_read_follows_a_watch_and_runs_nothing() {
+    let home = Home::new();
+    let site = Site::up(&home);
+    let cookie = site.sign_in();
+    let (token, write) = (site.token(&cookie, "read"), site.token(&cookie, "write"));
+    let id = workspace(&site, &write);
+    let asked = json!({ "path": "" });
+    let made = site.send(
+        &format!("POST /workspaces/{id}/watches"),
+        &[&write],
+        Some(&asked),
+    );
+    assert_eq!(made.status, 201, "{made:?}");
+    let events = format!("/workspaces/{id}/watches/{}/events", made.text("id"));
+    Socket::must(&site, &events, &[&token]);
+    Socket::must(&site, &format!("/workspaces/{id}/watch?path="), &[&token]);
+    let run = format!("/workspaces/{id}/processes/run");
+    let refused = Socket::open(&site, &run, &[&token]).err();
+    assert_eq!(refused, Some((403, "scope-too-small".to_owned())));
+}
+
+#[test]
 fn what_is_followed_ends_with_its_token_and_its_login() {
     let home = Home::new();
     let site = Site::up(&home);

@@ -20,4 +20,5 @@ mod live;
 mod narrowed;
 mod snapshots;
 mod startup;
+mod under_way;
 mod workspaces;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use devgate_protocol::{Open, Stream};
 use http::request::Parts;
@@ -26,6 +26,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::leftover::AllowedNoMore;
 use super::live::Live;
 use super::problem::Problem;
 use super::proxy::{AtStop, Client, Cut, Proxy, ProxyError, Target, Upstream};
@@ -133,10 +134,10 @@ pub fn router(inside: Inside) -> Router {
         ("processes/{rest}/input", post(pass)),
         ("processes/{rest}/signal", post(pass)),
         ("processes/{rest}/resize", post(pass)),
-        ("watch", get(pass)),
+        ("watch", get(listen)),
         ("watches", get(pass).post(pass)),
         ("watches/{rest}", get(pass).delete(pass)),
-        ("watches/{rest}/events", get(pass)),
+        ("watches/{rest}/events", get(listen)),
         ("git/status", get(pass)),
         ("git/clone", post(pass)),
     ] {
@@ -166,6 +167,14 @@ async fn work(
     hand_on(state, peer, request, Errand::Work).await
 }
 
+async fn listen(
+    state: State<Arc<Inside>>,
+    peer: Extension<PeerInfo>,
+    request: Request,
+) -> Result<Response, Problem> {
+    hand_on(state, peer, request, Errand::Listen).await
+}
+
 async fn hand_on(
     State(inside): State<Arc<Inside>>,
     Extension(peer): Extension<PeerInfo>,
@@ -193,14 +202,31 @@ async fn hand_on(
         at_stop: at_stop(request.uri().path()),
         ..Cut::default()
     };
+    let is_head = request.method() == Method::HEAD;
+    let ends = cut.clone();
     let answered = inside.ask(&grant, asked.client, request, cut, errand).await;
     if late.is() {
         return Err(InsideRefused::Stalled.into());
     }
-    let mut response = answered?;
+    let mut response = match answered {
+        Err(refused) if ends.is_due() => {
+            // Who goes on sending keeps nothing open by that.
+            let mut response = refused.into_response();
+            response.extensions_mut().insert(AllowedNoMore);
+            return Ok(response);
+        }
+        answered => answered?,
+    };
+    if is_head && !response.headers().contains_key(header::CONTENT_LENGTH) {
+        // Nothing is there, and its length would be said to be the content's (RFC 9110 §8.6).
+        *response.body_mut() = Body::from_stream(futures_util::stream::empty::<NoPart>());
+    }
     harden(&mut response);
     Ok(response)
 }
+
+/// A part of a body that has none.
+type NoPart = Result<bytes::Bytes, std::convert::Infallible>;
 
 /// Tells what becomes of a WebSocket once the gateway is to end. A process may finish what it
 /// does; terminals and whatever else is followed come back by themselves.
@@ -322,12 +348,15 @@ impl Inside {
         };
         let open = || self.open(grant, wake);
         let upstream = self.agent(grant);
+        let ends = cut.clone();
         let forwarded = self
             .proxy
             .forward(&upstream, request, &client, (cut, None), open)
             .await;
         forwarded.map_err(|error| match error {
             ProxyError::Broken(error) => InsideRefused::Broken(error).into(),
+            // The caller is known still, and the workspace is somebody else's.
+            ProxyError::Cut if ends.is_by_tenure() => InsideRefused::NoWorkspace.into(),
             other => other.into(),
         })
     }

@@ -39,16 +39,19 @@ pub(super) type Due = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Cut {
     /// Whether the exchange must end now.
     pub fn is_due(&self) -> bool {
-        let ended = |token: &Option<CancellationToken>| {
-            token.as_ref().is_some_and(CancellationToken::is_cancelled)
-        };
-        ended(&self.revoked)
-            || ended(&self.tenure)
+        ended(self.revoked.as_ref())
+            || ended(self.tenure.as_ref())
             || self
                 .share
                 .as_ref()
                 .is_some_and(|share| share.is_cancelled())
             || self.deadline.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Whether what ends it is that the workspace belongs to somebody else, and nothing that
+    /// happened to the caller.
+    pub fn is_by_tenure(&self) -> bool {
+        ended(self.tenure.as_ref()) && !ended(self.revoked.as_ref())
     }
 
     /// Whether it may ever end the exchange.
@@ -84,4 +87,8 @@ impl Cut {
             () = deadline => {}
         }
     }
+}
+
+fn ended(token: Option<&CancellationToken>) -> bool {
+    token.is_some_and(CancellationToken::is_cancelled)
 }
