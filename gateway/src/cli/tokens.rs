@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::client::{Client, segment};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::keys::default_user;
 use super::login::{ScopeWord, seconds};
 use super::output::{self, Format, printable, table};
@@ -14,7 +14,7 @@ use crate::config::Period;
 use crate::http::admin::wire::WorkspaceView;
 use crate::http::api::wire::{AddToken, NewToken, Token};
 use crate::identity::{Action, Narrowing};
-use crate::names::{TokenId, UserName};
+use crate::names::{TokenId, UserName, WorkspaceName};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -52,7 +52,7 @@ pub(super) struct Create {
     /// For how long, as in 2h [default: until it is deleted]
     #[arg(long, value_name = "TIME")]
     expires: Option<Period>,
-    /// The one workspace that it reaches
+    /// The one workspace that it reaches: of those of that name, the one of whose token it is
     #[arg(long, value_name = "WORKSPACE")]
     workspace: Option<String>,
     /// What it may do, several separated by commas: view, run, manage, snapshots, files-read,
@@ -100,12 +100,9 @@ pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Fai
 }
 
 async fn create(client: &mut Client, command: Create) -> Result<(), Failure> {
-    let path = path(client, &command.whose).await?;
+    let user = user(client, &command.whose).await?;
     let workspace = match &command.workspace {
-        Some(name) => {
-            let path = format!("/workspaces/{}", segment(name));
-            Some(client.get::<WorkspaceView>(&path).await?.id)
-        }
+        Some(named) => Some(workspace(client, named, &user).await?.id),
         None => None,
     };
     let actions = match (command.actions.is_empty(), &command.folder) {
@@ -129,15 +126,34 @@ async fn create(client: &mut Client, command: Create) -> Result<(), Failure> {
         expires_in_seconds: command.expires.map(|period| seconds(period.get())),
         narrowed_to: (narrowing != Narrowing::default()).then_some(narrowing),
     };
-    let made: NewToken = client.post(&path, &new).await?;
+    let made: NewToken = client.post(&path(&user), &new).await?;
     // Alone, so that a script takes it as it is.
     command
         .format
         .print(&made, |made| format!("{}\n", printable(&made.token)))
 }
 
+/// Finds the workspace that a token is for: a name alone is that of the token's owner, if they
+/// have one of that name.
+async fn workspace(
+    client: &mut Client,
+    named: &str,
+    user: &UserName,
+) -> Result<WorkspaceView, Failure> {
+    let get = |named: &str| format!("/workspaces/{}", segment(named));
+    if named.parse::<WorkspaceName>().is_ok() {
+        let theirs = client.get(&get(&format!("{named}.{user}"))).await;
+        match theirs {
+            // It is an id, or a workspace that somebody shares.
+            Err(failure) if failure.kind() == Kind::NotFound => {}
+            theirs => return theirs,
+        }
+    }
+    client.get(&get(named)).await
+}
+
 async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
-    let path = path(client, &command.whose).await?;
+    let path = path(&user(client, &command.whose).await?);
     let tokens: Vec<Token> = client.get(&path).await?;
     command.format.print(&tokens, |tokens| {
         if tokens.is_empty() {
@@ -163,7 +179,7 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
 }
 
 async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
-    let path = path(client, &command.whose).await?;
+    let path = path(&user(client, &command.whose).await?);
     for id in &command.ids {
         client.delete(&format!("{path}/{id}")).await?;
         command.format.step(&format!("{id} is deleted\n"))?;
@@ -171,12 +187,15 @@ async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
     command.format.done("deleted", &command.ids)
 }
 
-async fn path(client: &mut Client, whose: &Whose) -> Result<String, Failure> {
-    let user = match &whose.user {
-        Some(user) => user.clone(),
-        None => default_user(client, "whose token is it?").await?,
-    };
-    Ok(format!("/users/{}/tokens", segment(user.as_str())))
+async fn user(client: &mut Client, whose: &Whose) -> Result<UserName, Failure> {
+    match &whose.user {
+        Some(user) => Ok(user.clone()),
+        None => default_user(client, "whose token is it?").await,
+    }
+}
+
+fn path(user: &UserName) -> String {
+    format!("/users/{}/tokens", segment(user.as_str()))
 }
 
 /// Says in a cell what a token is narrowed to.

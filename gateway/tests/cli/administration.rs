@@ -157,6 +157,32 @@ fn of_several_with_a_name_ones_own_is_meant_and_else_the_owner_is_asked_for() {
 }
 
 #[test]
+fn a_token_is_for_the_workspace_of_that_name_of_whose_it_is() {
+    let home = Home::new();
+    let _server = home.up(&[]);
+    let own = home.json(&["status", "default"]);
+    let mut theirs = Vec::new();
+    for user in ["bob", "carol"] {
+        assert_eq!(home.run(&["users", "add", user]).code, Some(0));
+        theirs.push(home.json(&["create", "default", "--owner", user, "--no-start"]));
+    }
+    let narrowed = |args: &[&str]| {
+        let all = [&["tokens", "create", "one"], args].concat();
+        home.json(&all)["narrowed_to"]["workspace"].clone()
+    };
+    assert_eq!(
+        narrowed(&["--user", "bob", "--workspace", "default"]),
+        theirs[0]["id"]
+    );
+    let id = theirs[0]["id"].as_str().unwrap();
+    assert_eq!(
+        narrowed(&["--user", "bob", "--workspace", id]),
+        theirs[0]["id"]
+    );
+    assert_eq!(narrowed(&["--workspace", "default"]), own["id"]);
+}
+
+#[test]
 fn a_wait_that_is_too_short_says_what_goes_on() {
     let home = Home::new();
     let _server = home.up(&[]);
