@@ -11,6 +11,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
 
 use sqlx::migrate::MigrateError;
+use tracing::warn;
 
 use super::{Store, StoreError, migrations};
 
@@ -56,6 +57,10 @@ fn make_file(path: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
+/// Connects. A transaction that fails for a full disk SQLite rolls back by itself, of which
+/// sqlx isn't told: it would go on with savepoints, in a transaction that nobody ever commits.
+/// So a connection whose transaction isn't over when it comes back is closed, and a new one
+/// takes its place.
 async fn connect(path: &Path, connections: u32) -> Result<AnyPool, StoreError> {
     let failed = |source| opening_failed(path, source);
     let options: AnyConnectOptions = url(path).parse().map_err(failed)?;
@@ -66,6 +71,19 @@ async fn connect(path: &Path, connections: u32) -> Result<AnyPool, StoreError> {
         .max_lifetime(None)
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(SET_UP).await.map(drop) })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // It answers once the rollback before it is over.
+                connection.ping().await?;
+                let over = !connection.is_in_transaction();
+                if !over {
+                    warn!(
+                        "a transaction failed and couldn't be rolled back: its connection is closed"
+                    );
+                }
+                Ok(over)
+            })
         })
         .connect_with(options)
         .await

@@ -1,3 +1,5 @@
+mod full_disk;
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use sqlx::{AssertSqlSafe, Executor as _};
