@@ -15,6 +15,7 @@ mod host;
 mod lifetimes;
 mod limits;
 mod listen;
+mod other_driver;
 mod pools;
 mod ports;
 mod ready;

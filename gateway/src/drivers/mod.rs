@@ -234,6 +234,12 @@ pub enum DriverError {
         /// Its name.
         volume: String,
     },
+    /// The same of a home that is a folder.
+    #[error("the home {} is missing", path.display())]
+    HomeGone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file or folder can't be handled.
     #[error("can't {action} {}", path.display())]
     File {

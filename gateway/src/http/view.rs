@@ -76,7 +76,7 @@ const fn code(reason: &FailureReason) -> &'static str {
         FailureReason::CrashLoop { .. } => "crash-loop",
         FailureReason::AgentTimeout { .. } => "agent-timeout",
         FailureReason::HomeUnwritable { .. } => "home-unwritable",
-        FailureReason::HomeMissing { .. } => "home-missing",
+        FailureReason::HomeMissing { .. } | FailureReason::HomeGone { .. } => "home-missing",
         FailureReason::StopFailed { .. } => "stop-failed",
         FailureReason::RemoveFailed { .. } => "remove-failed",
         FailureReason::EngineUnreachable { .. } => "engine-unreachable",

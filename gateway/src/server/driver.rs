@@ -9,7 +9,7 @@ use devgate_certs::Authority;
 use devgate_protocol::config::{Credentials as Shown, EditorConfig, TerminalsConfig};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::StartError;
 use super::folder::DataFolder;
@@ -31,7 +31,7 @@ pub(super) async fn new(
     (authority, https): (&Arc<Authority>, &TcpListener),
 ) -> Result<Arc<dyn Driver>, StartError> {
     match config.workspaces.driver {
-        DriverName::Process => process(config, agent, folder, (authority, https)),
+        DriverName::Process => process(config, agent, folder, (authority, https)).await,
         DriverName::Docker => {
             let options = docker_options(config, agent, folder);
             let issue = issue(authority);
@@ -50,7 +50,7 @@ pub(super) async fn new(
     }
 }
 
-fn process(
+async fn process(
     config: &Config,
     agent: PathBuf,
     folder: &DataFolder,
@@ -63,7 +63,7 @@ fn process(
             issue: issue(authority),
         },
     };
-    Ok(Arc::new(ProcessDriver::new(ProcessOptions {
+    let driver = Arc::new(ProcessDriver::new(ProcessOptions {
         folder: folder.join("workspaces"),
         agent,
         shell: config.process.shell.clone(),
@@ -72,7 +72,12 @@ fn process(
         terminals: terminals(config),
         startup: config.startup.for_agents(),
         reach,
-    })))
+    }));
+    let noting = Arc::clone(&driver);
+    if let Err(failure) = spawn_blocking(move || noting.note_homes()).await? {
+        warn!(failure = chain(&failure), "can't take note of all homes");
+    }
+    Ok(driver)
 }
 
 /// Returns what makes the certificates of agents that dial in.

@@ -58,6 +58,16 @@ pub enum FailureReason {
         /// The volume's name.
         volume: String,
     },
+    /// The same of a home that is a folder.
+    #[error(
+        "the workspace's home {} is missing: mount its disk or put it back from a backup, then \
+         start again, or delete the workspace",
+        path.display()
+    )]
+    HomeGone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// What runs in the workspace doesn't end.
     #[error("the workspace can't be stopped ({detail}): see to that, then stop again")]
     StopFailed {
@@ -207,6 +217,7 @@ impl FailureReason {
             DriverError::HomeMissing { volume } => Self::HomeMissing {
                 volume: volume.clone(),
             },
+            DriverError::HomeGone { path } => Self::HomeGone { path: path.clone() },
             DriverError::EngineUnreachable { engine, source } => Self::EngineUnreachable {
                 engine: engine.clone(),
                 detail: source.to_string(),

@@ -1,4 +1,6 @@
-//! The files of one workspace.
+//! The files of one workspace, and a note beside them all that it has a home: where the folder
+//! is on a disk of its own which isn't mounted, or that was restored by half, it tells that from
+//! a workspace that is new.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -17,6 +19,9 @@ use crate::workspaces::Workspace;
 
 /// What the names of folders begin with that are being removed.
 const REMOVED: &str = ".removed-";
+
+/// Name of the folder of the notes, beside that of all workspaces.
+pub(super) const NOTES: &str = "homes";
 
 /// Where the files of one workspace are.
 #[derive(Clone, Debug)]
@@ -65,6 +70,43 @@ impl Folder {
         self.root.join("log").join("agent.log")
     }
 
+    fn note(&self) -> PathBuf {
+        let id = self.root.file_name().unwrap_or_default();
+        self.all.with_file_name(NOTES).join(id)
+    }
+
+    /// Refuses a home that was there and is gone: an empty one would be taken for it. One that is
+    /// restored from elsewhere than the last one was may be missing.
+    pub(super) fn check_home(&self, restoring: &str) -> Result<(), DriverError> {
+        let note = self.note();
+        let noted = match fs::read_to_string(&note) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|source| DriverError::File {
+                action: "read",
+                path: note,
+                source,
+            })?,
+        };
+        let is_another = !restoring.is_empty() && noted != restoring;
+        let home = self.home();
+        if is_another || home.is_dir() {
+            return Ok(());
+        }
+        Err(DriverError::HomeGone { path: home })
+    }
+
+    /// Takes note that the home is there, and from which restoring; empty where from none.
+    pub(super) fn note_home(&self, restoring: &str) -> Result<(), DriverError> {
+        let note = self.note();
+        if fs::read(&note).is_ok_and(|noted| noted == restoring.as_bytes()) {
+            return Ok(());
+        }
+        if let Some(notes) = note.parent() {
+            make_folders(&[notes])?;
+        }
+        write(&note, restoring.as_bytes())
+    }
+
     /// Makes all folders, and checks that the home can be written to.
     pub(super) fn create(&self) -> Result<(), DriverError> {
         make_folders(&[&self.all, &self.root, &self.run(), &self.root.join("log")])?;
@@ -95,7 +137,9 @@ impl Folder {
             Err(source) => return Err(failed(&self.root, source)),
             Ok(()) => {}
         }
-        remove_tree(&removed).map_err(|source| failed(&removed, source))
+        remove_tree(&removed).map_err(|source| failed(&removed, source))?;
+        let note = self.note();
+        remove_tree(&note).map_err(|source| failed(&note, source))
     }
 
     /// Writes what the agent is told when it starts.

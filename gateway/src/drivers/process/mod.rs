@@ -141,6 +141,17 @@ impl ProcessDriver {
         }
     }
 
+    /// Takes note of the homes that are there: those of an earlier version have no note. Blocks.
+    ///
+    /// # Errors
+    /// Where a file can't be read or written; what is there can be used all the same.
+    pub fn note_homes(&self) -> Result<(), DriverError> {
+        for id in folder::kept(&self.options.folder)? {
+            snapshots::note_home(&self.folder(&id))?;
+        }
+        Ok(())
+    }
+
     fn folder(&self, id: &WorkspaceId) -> Folder {
         Folder::new(&self.options.folder, id)
     }
@@ -288,11 +299,20 @@ async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
 impl Driver for ProcessDriver {
     fn create<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<(), DriverError>> {
         let folder = self.folder(&workspace.id);
+        let restoring = workspace.blueprint.restoring().to_owned();
         Box::pin(async move {
+            {
+                let (folder, restoring) = (folder.clone(), restoring.clone());
+                blocking(move || folder.check_home(&restoring)).await?;
+            }
             if let Some(home) = workspace.blueprint.home.clone() {
                 self.restore(&workspace.id, home).await?;
             }
-            blocking(move || folder.create()).await
+            blocking(move || {
+                folder.create()?;
+                folder.note_home(&restoring)
+            })
+            .await
         })
     }
 

@@ -211,6 +211,15 @@ fn home_of(folder: &Folder) -> Result<String, DriverError> {
     }
 }
 
+/// Takes note of a home that is there, unless it is just taking its place.
+pub(super) fn note_home(folder: &Folder) -> Result<(), DriverError> {
+    let restoring = home_of(folder)?;
+    if restoring.ends_with(SWAPPING) || !folder.home().is_dir() {
+        return Ok(());
+    }
+    folder.note_home(&restoring)
+}
+
 fn take(
     folder: &Folder,
     all: &Path,
@@ -223,6 +232,7 @@ fn take(
         clear(left)?;
     }
     if !exists(&folder.home())? {
+        folder.check_home("")?;
         folder.create()?;
     }
     copy(&folder.home(), &making, progress)?;

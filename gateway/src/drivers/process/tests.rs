@@ -7,8 +7,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::drivers::AgentCredentials;
 use crate::drivers::contract::{self, Subject, contract, within, workspace};
+use crate::drivers::{AgentCredentials, Snapshots as _};
 
 contract!(real_agents);
 
@@ -293,4 +293,57 @@ async fn an_agent_that_dials_gets_its_certificate_in_private_files() {
         devgate_protocol::config::Reach::Dial { .. }
     ));
     driver.stop(&workspace.id, Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_home_that_is_gone_is_said_to_be_and_no_empty_one_takes_its_place() {
+    let it = scripts("exec sleep 600");
+    let (driver, workspace) = (it.process_driver(), workspace());
+    driver.create(&workspace).await.unwrap();
+    let home = driver.home(&workspace.id);
+    std::fs::write(home.join("work"), "mine").unwrap();
+    let gone = |error: DriverError| match error {
+        DriverError::HomeGone { path } => assert_eq!(path, home),
+        error => panic!("{error:?}"),
+    };
+
+    let away = it.folder.path().join("away");
+    std::fs::rename(&home, &away).unwrap();
+    gone(driver.create(&workspace).await.unwrap_err());
+    let snapshot = crate::names::SnapshotId::random();
+    let label = crate::drivers::Label::default();
+    let taken = driver.take(&workspace, &snapshot, &label).await;
+    gone(taken.unwrap_err());
+    assert!(!home.exists());
+    std::fs::rename(&away, &home).unwrap();
+    driver.create(&workspace).await.unwrap();
+    assert_eq!(std::fs::read_to_string(home.join("work")).unwrap(), "mine");
+
+    // The disk of all of them.
+    let all = it.options().folder;
+    std::fs::rename(&all, &away).unwrap();
+    std::fs::create_dir(&all).unwrap();
+    // Another gateway's.
+    let driver = it.process_driver();
+    gone(driver.create(&workspace).await.unwrap_err());
+    std::fs::remove_dir(&all).unwrap();
+    std::fs::rename(&away, &all).unwrap();
+    driver.create(&workspace).await.unwrap();
+    assert_eq!(std::fs::read_to_string(home.join("work")).unwrap(), "mine");
+
+    driver.remove(&workspace.id).await.unwrap();
+    driver.create(&workspace).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_home_of_an_earlier_version_is_taken_note_of() {
+    let it = scripts("exec sleep 600");
+    let (driver, workspace) = (it.process_driver(), workspace());
+    driver.create(&workspace).await.unwrap();
+    let notes = it.options().folder.with_file_name(folder::NOTES);
+    std::fs::remove_dir_all(&notes).unwrap();
+    driver.note_homes().unwrap();
+    std::fs::remove_dir(driver.home(&workspace.id)).unwrap();
+    let error = driver.create(&workspace).await.unwrap_err();
+    assert!(matches!(error, DriverError::HomeGone { .. }), "{error:?}");
 }
