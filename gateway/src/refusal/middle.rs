@@ -132,6 +132,7 @@ impl Refusal for DriverError {
             | Self::SpawnFailed { .. }
             | Self::HomeUnwritable { .. }
             | Self::HomeMissing { .. }
+            | Self::HomeGone { .. }
             | Self::File { .. }
             | Self::Process { .. }
             | Self::Unstoppable { .. }
@@ -172,6 +173,7 @@ impl Refusal for VaultError {
             Self::Seal(
                 SealError::File(_)
                 | SealError::Key { .. }
+                | SealError::KeyMissing { .. }
                 | SealError::Damaged { .. }
                 | SealError::Sealing,
             ) => INTERNAL,

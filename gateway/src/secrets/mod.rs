@@ -281,7 +281,7 @@ mod tests {
         let store = Store::open(&folder.join("devgate.db")).await.unwrap();
         let wanted = wanted.iter().map(|name| name.parse().unwrap());
         let wanted = wanted.map(Wanted::as_variable).collect();
-        Vault::new(store, Seal::open(folder).unwrap(), wanted, None)
+        Vault::new(store, Seal::open(folder, 0).unwrap(), wanted, None)
     }
 
     #[tokio::test]

@@ -16,6 +16,9 @@ use super::{Holder, SecretName};
 /// Name of the key's file.
 const FILE: &str = "secrets.key";
 
+/// What the file holds when somebody gives up what was sealed with a key that is lost.
+const GIVEN_UP: &str = "new";
+
 /// Length of the key, in bytes.
 const LENGTH: usize = 32;
 
@@ -30,13 +33,26 @@ pub enum SealError {
     File(#[from] CertsError),
     /// The key's file holds something else.
     #[error(
-        "{} holds no key: put the one from your backup there; without it the secrets are lost, \
-         and once it is moved away new ones can be set",
+        "{} holds no key: put the one from your backup there; without it the secrets are lost, and \
+         `(umask 077; echo new > {0})` has a new one made for new ones",
         path.display()
     )]
     Key {
         /// The file.
         path: PathBuf,
+    },
+    /// There is no key, but what was sealed with one.
+    #[error(
+        "{} is missing, and the secrets in the database can't be read without it ({sealed}): put the \
+         one from your backup there; without it they are lost, and `(umask 077; echo new > {0})` has \
+         a new one made for new ones",
+        path.display()
+    )]
+    KeyMissing {
+        /// The file.
+        path: PathBuf,
+        /// How many secrets there are.
+        sealed: u64,
     },
     /// It was sealed with another key, for another name or holder, or was changed.
     #[error("the secret {name} was sealed with another key or changed: set it again")]
@@ -53,14 +69,19 @@ pub enum SealError {
 pub struct Seal(RandomizedNonceKey);
 
 impl Seal {
-    /// Loads the key from a folder that only the gateway reads, or makes it. Blocks on
-    /// the disk.
+    /// Loads the key from a folder that only the gateway reads, or makes it; `sealed` is how
+    /// many secrets there are that need it. Blocks on the disk.
     ///
     /// # Errors
-    /// `Key` where the file is damaged: a new key would lose all secrets.
-    pub fn open(folder: &Path) -> Result<Self, SealError> {
+    /// `Key` where the file is damaged, and `KeyMissing` where it is gone: a new key would lose
+    /// all secrets.
+    pub fn open(folder: &Path, sealed: u64) -> Result<Self, SealError> {
         let path = folder.join(FILE);
-        let Some(stored) = read_file(&path, Access::Private)? else {
+        let stored = match read_file(&path, Access::Private)? {
+            None if sealed > 0 => return Err(SealError::KeyMissing { path, sealed }),
+            stored => stored.filter(|text| text.trim() != GIVEN_UP),
+        };
+        let Some(stored) = stored else {
             let key: [u8; LENGTH] = rand::random();
             write_file(&path, Access::Private, &STANDARD.encode(key))?;
             return Self::of(&key, path);
@@ -139,14 +160,14 @@ mod tests {
     #[test]
     fn a_secret_opens_for_its_holder_under_its_name_and_unchanged() {
         let folder = tempfile::tempdir().unwrap();
-        let seal = Seal::open(folder.path()).unwrap();
+        let seal = Seal::open(folder.path(), 0).unwrap();
         let holder = Holder::User(UserId::random());
         let name: SecretName = "TOKEN".parse().unwrap();
         let value = Secret::new("the value".to_owned());
         let sealed = seal.seal(&holder, &name, &value).unwrap();
         assert_ne!(sealed, seal.seal(&holder, &name, &value).unwrap());
         // The next gateway's.
-        let seal = Seal::open(folder.path()).unwrap();
+        let seal = Seal::open(folder.path(), 0).unwrap();
         let opened = seal.open_sealed(&holder, &name, &sealed).unwrap();
         assert_eq!(opened.expose(), "the value");
         assert!(
@@ -170,15 +191,38 @@ mod tests {
     #[test]
     fn the_key_is_private_and_never_made_anew_over_a_damaged_one() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Seal::open(folder.path()).unwrap());
+        drop(Seal::open(folder.path(), 0).unwrap());
         let path = folder.path().join(FILE);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(&path, "damaged").unwrap();
         assert!(matches!(
-            Seal::open(folder.path()),
+            Seal::open(folder.path(), 0),
             Err(SealError::Key { .. })
         ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "damaged");
+    }
+
+    #[test]
+    fn a_lost_key_is_made_anew_only_where_nothing_needs_it_or_somebody_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        drop(Seal::open(folder.path(), 0).unwrap());
+        let away = folder.path().join("backup");
+        std::fs::rename(&path, &away).unwrap();
+        let lost = Seal::open(folder.path(), 3).unwrap_err();
+        assert!(matches!(lost, SealError::KeyMissing { sealed: 3, .. }));
+        let said = lost.to_string();
+        assert!(said.contains(&path.display().to_string()), "{said}");
+        assert!(!path.exists());
+        // As the message says.
+        let command = said.split('`').nth(1).unwrap();
+        let mut shell = std::process::Command::new("/bin/sh");
+        assert!(shell.args(["-c", command]).status().unwrap().success());
+        drop(Seal::open(folder.path(), 3).unwrap());
+        let made = std::fs::read_to_string(&path).unwrap();
+        assert_ne!(made, std::fs::read_to_string(&away).unwrap());
+        drop(Seal::open(folder.path(), 3).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
     }
 }

@@ -21,7 +21,7 @@ use super::listen::Port;
 use super::ports::LastPorts;
 use super::{
     Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, lifetimes,
-    pools, web,
+    other_driver, pools, web,
 };
 use crate::config::{Config, OfferChacha20, admin_socket};
 use crate::fingerprint::Fingerprint;
@@ -94,6 +94,8 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let (transport, given) = web::transport(&config, &authority, &site).await?;
     let store = Store::open(&folder.join("devgate.db")).await;
     let store = store.map_err(|error| folder.refused(error))?;
+
+    other_driver::refuse(config.workspaces.driver, &folder, &store).await?;
 
     let tunnels = Tunnels::new(Arc::clone(&authority));
     let address = secrets::Address {
@@ -286,7 +288,8 @@ async fn vault(
     address: secrets::Address,
 ) -> Result<Vault, StartError> {
     let path = folder.join("certs");
-    let seal = spawn_blocking(move || Seal::open(&path)).await??;
+    let sealed = store.sealed_secrets().await?;
+    let seal = spawn_blocking(move || Seal::open(&path, sealed)).await??;
     let names = config.startup.secrets.iter().cloned();
     let wanted = names.map(Wanted::as_variable).collect();
     Ok(Vault::new(store.clone(), seal, wanted, Some(address)))

@@ -144,6 +144,21 @@ pub enum StartError {
     /// What runs the workspaces can't be set up.
     #[error("the workspaces can't be run")]
     Driver(#[source] DriverError),
+    /// There are workspaces of another driver than the one that is configured.
+    #[error(
+        "workspaces.driver is {driver}, but there are workspaces of the driver {other}, which keeps \
+         their homes and what runs in them ({workspaces}): set it back to {other}; to change it, \
+         delete them there for good first (`devgate delete`, then `devgate purge`; those of pools go \
+         once no template has a pool)"
+    )]
+    OtherDriver {
+        /// What is configured.
+        driver: &'static str,
+        /// What the workspaces are of.
+        other: &'static str,
+        /// Some of them, by name.
+        workspaces: String,
+    },
     /// A part of the start failed by itself.
     #[error("the start broke off")]
     Task(#[from] tokio::task::JoinError),

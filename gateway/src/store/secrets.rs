@@ -83,6 +83,14 @@ impl Store {
             .collect()
     }
 
+    /// Returns how many secrets there are, whoever holds them.
+    pub async fn sealed_secrets(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM secrets")
+            .fetch_one(&self.reader)
+            .await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// Returns a sealed secret.
     pub async fn sealed_secret(
         &self,
