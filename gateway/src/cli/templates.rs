@@ -125,6 +125,10 @@ fn pool(template: &TemplateView) -> (String, Option<&str>) {
 async fn show(client: &mut Client, command: Show) -> Result<(), Failure> {
     let path = format!("/templates/{}", segment(command.name.as_str()));
     let template: TemplateView = client.get(&path).await?;
+    if let (Some(problem), Some("")) = (&template.problem, template.text.as_deref()) {
+        let message = format!("the template {}: {}", template.name, problem.detail);
+        return Err(Failure::new(Kind::Failed, message));
+    }
     command.format.print(&template, |template| {
         let text = template.text.clone().unwrap_or_default();
         if text.ends_with('\n') {

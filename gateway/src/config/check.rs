@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::docker::{is_image, is_name, is_user};
 use super::mounts::is_home;
-use super::{Config, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
+use super::{Config, Cpus, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
 use crate::sleep::InvalidSchedule;
 
@@ -189,6 +189,10 @@ fn docker(config: &Config) -> Result<(), Finding> {
             "docker.network",
             format!("{network:?} is not the name of a network"),
         ));
+    }
+    if docker.cpus.is_some_and(|cpus| cpus < Cpus::hundredth()) {
+        let problem = format!("write at least {}", Cpus::hundredth());
+        return Err(("docker.cpus", problem));
     }
     if let Some(memory) = docker.memory {
         size(

@@ -161,6 +161,11 @@ impl Default for DockerConfig {
 }
 
 impl Cpus {
+    /// Returns the hundredth of a processor.
+    pub const fn hundredth() -> Self {
+        Self(10)
+    }
+
     /// Returns the number in thousandths of a processor.
     pub const fn thousandths(self) -> u32 {
         self.0

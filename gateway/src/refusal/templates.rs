@@ -25,6 +25,7 @@ impl Refusal for TemplatesError {
                 Prohibited,
             ),
             Self::TooMuch { .. } => row(Status::UNPROCESSABLE_ENTITY, "too-much", Prohibited),
+            Self::TooLittle { .. } => row(Status::UNPROCESSABLE_ENTITY, "too-little", Prohibited),
             Self::NoChoice { .. } | Self::NoTemplate(_) => {
                 row(Status::UNPROCESSABLE_ENTITY, "no-choice", Prohibited)
             }
@@ -39,6 +40,7 @@ impl Refusal for TemplatesError {
             | Self::TooLong
             | Self::NeedsContainers { .. }
             | Self::TooMuch { .. }
+            | Self::TooLittle { .. }
             | Self::NoChoice { .. }
             | Self::NoTemplate(_) => self.to_string(),
             Self::File { .. } => see_the_log(self),

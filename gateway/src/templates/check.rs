@@ -7,12 +7,21 @@ use devgate_protocol::config::token_server;
 
 use super::template::Template;
 use crate::config::rules::{is_image, is_name, is_user, variable};
-use crate::config::{Period, Size};
+use crate::config::{Cpus, Period, Size};
 use crate::repositories::{address, is_branch};
 use crate::workspaces::{DevcontainerChoice, Repository};
 
 /// Least memory that an engine gives a container, and that an agent needs.
-const MIN_MEMORY: Size = Size::kib(64 << 10);
+pub(super) const MIN_MEMORY: Size = Size::kib(64 << 10);
+
+/// Most that a size says, as in the configuration.
+const MAX_SIZE: Size = Size::kib(1 << 40);
+
+/// Smallest `/tmp`, as in the configuration; to the kernel nothing means no limit.
+const MIN_TMP: Size = Size::kib(1 << 10);
+
+/// Least of a processor that a kernel gives a container.
+pub(super) const MIN_CPUS: Cpus = Cpus::hundredth();
 
 /// Fewest processes that a shell with an agent needs.
 const MIN_PIDS: u32 = 32;
@@ -209,12 +218,21 @@ fn resources(template: &Template) -> Result<(), Finding> {
     let resources = &template.resources;
     let wrong =
         |key: &str, problem: String| Err((vec!["resources".to_owned(), key.to_owned()], problem));
-    for (key, size) in [
-        ("memory", resources.memory),
-        ("max-memory", resources.max_memory),
+    for (key, size, least) in [
+        ("memory", resources.memory, MIN_MEMORY),
+        ("max-memory", resources.max_memory, MIN_MEMORY),
+        ("tmp-size", resources.tmp_size, MIN_TMP),
     ] {
-        if size.is_some_and(|size| size < MIN_MEMORY) {
-            return wrong(key, format!("write at least {MIN_MEMORY}"));
+        if size.is_some_and(|size| size < least) {
+            return wrong(key, format!("write at least {least}"));
+        }
+        if size.is_some_and(|size| size > MAX_SIZE) {
+            return wrong(key, format!("write at most {MAX_SIZE}"));
+        }
+    }
+    for (key, cpus) in [("cpus", resources.cpus), ("max-cpus", resources.max_cpus)] {
+        if cpus.is_some_and(|cpus| cpus < MIN_CPUS) {
+            return wrong(key, format!("write at least {MIN_CPUS}"));
         }
     }
     if resources.pids.is_some_and(|pids| pids < MIN_PIDS) {

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::content::{NoText, content};
 use super::made::version;
 use super::read::{TemplateError, read, refused};
 use super::template::Template;
@@ -23,7 +24,7 @@ impl Inner {
 
     pub(super) fn versions(&self) -> Result<Arc<Versions>, TemplatesError> {
         // Held while they are looked for: who comes meanwhile takes the same.
-        let mut remembered = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.versions.lock();
         if let Some((at, versions)) = &*remembered
             && at.elapsed() < REMEMBERED
         {
@@ -36,7 +37,7 @@ impl Inner {
     }
 
     fn forget_versions(&self) {
-        let mut remembered = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.versions.lock();
         *remembered = None;
     }
 
@@ -74,23 +75,28 @@ impl Inner {
     }
 
     pub(super) fn get(&self, name: &TemplateName) -> Result<Found, TemplatesError> {
-        let text = self.text(name)?;
-        Ok(self.found(name, text))
+        match self.text(name) {
+            Ok(text) => Ok(self.found(name, text)),
+            Err(TemplatesError::Invalid { name, error }) => Ok(Found {
+                name,
+                text: String::new(),
+                template: Err(error),
+                version: version("", None),
+                build: None,
+            }),
+            Err(error) => Err(error),
+        }
     }
 
+    /// Returns what a template's file says: `Invalid` where it holds no text.
     pub(super) fn text(&self, name: &TemplateName) -> Result<String, TemplatesError> {
-        let path = self.path(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(TemplatesError::NoSuchTemplate(name.clone()))
-            }
-            Err(source) => Err(TemplatesError::File {
-                action: "read",
-                path,
-                source,
-            }),
-        }
+        content(&self.path(name)).map_err(|no_text| match no_text {
+            NoText::Gone => TemplatesError::NoSuchTemplate(name.clone()),
+            NoText::Unusable(error) => TemplatesError::Invalid {
+                name: name.clone(),
+                error,
+            },
+        })
     }
 
     /// Refuses a pool whose workspaces would miss something.
@@ -154,7 +160,7 @@ impl Inner {
             return Err(TemplatesError::Invalid { name, error });
         }
         let path = self.path(name);
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.writing.lock();
         let written =
             fs::create_dir_all(&self.folder).and_then(|()| replace(&path, text.as_bytes()));
         written.map_err(|source| TemplatesError::File {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use super::check::{MIN_CPUS, MIN_MEMORY};
 use super::read::{TemplateError, read, without_pool};
 use super::template::BuildRecipe;
 use super::{Inner, TemplatesError};
@@ -96,8 +97,9 @@ impl Inner {
             return Err(TemplatesError::NeedsContainers { name, key });
         }
         let resources = &template.resources;
-        allowed(name, "cpus", choices.cpus, resources.max_cpus)?;
-        allowed(name, "memory", choices.memory, resources.max_memory)?;
+        allowed(name, "cpus", choices.cpus, (MIN_CPUS, resources.max_cpus))?;
+        let memory = (MIN_MEMORY, resources.max_memory);
+        allowed(name, "memory", choices.memory, memory)?;
         let version = version(text, built.as_ref());
         let image = template.image.map(Image::Named);
         Ok(Blueprint {
@@ -133,16 +135,21 @@ impl Inner {
     }
 }
 
-/// Refuses what is more than a template allows.
+/// Refuses what is more than a template allows, and what is less than a workspace takes: to an
+/// engine nothing means no limit.
 fn allowed<T: Copy + PartialOrd + std::fmt::Display>(
     name: &TemplateName,
     what: &'static str,
     chosen: Option<T>,
-    most: Option<T>,
+    (least, most): (T, Option<T>),
 ) -> Result<(), TemplatesError> {
     let name = name.clone();
     match (chosen, most) {
         (Some(_), None) => Err(TemplatesError::NoChoice { name, what }),
+        (Some(chosen), _) if chosen < least => Err(TemplatesError::TooLittle {
+            what,
+            least: least.to_string(),
+        }),
         (Some(chosen), Some(most)) if chosen > most => Err(TemplatesError::TooMuch {
             name,
             what,

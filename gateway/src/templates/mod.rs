@@ -6,6 +6,7 @@
 //! ([`Blueprint`]); the template's version, a digest, tells when that is behind.
 
 mod check;
+mod content;
 mod files;
 mod fresh;
 mod made;
@@ -79,7 +80,7 @@ pub struct AtStart {
 pub struct Found {
     /// Its name.
     pub name: TemplateName,
-    /// Its text.
+    /// Its text; empty where its file holds none.
     pub text: String,
     /// What it says, or what is wrong with it.
     pub template: Result<Template, TemplateError>,
@@ -127,6 +128,14 @@ pub enum TemplatesError {
         what: &'static str,
         /// How much it allows.
         most: String,
+    },
+    /// Less was chosen than a workspace can run with.
+    #[error("a workspace takes at least {least} {what}: choose no less")]
+    TooLittle {
+        /// Of what.
+        what: &'static str,
+        /// How much it takes.
+        least: String,
     },
     /// Something was chosen that it leaves no choice of.
     #[error("the template {name} leaves no choice of {what}: it has no resources.max-{what}")]

@@ -187,6 +187,10 @@ go = ["golang.go"]
             ),
             ("[resources]\ncpus = \"two\"\n", 2, "number of processors"),
             ("[resources]\n\nmemory = \"1MiB\"\n", 3, "at least 64MiB"),
+            ("[resources]\nmemory = \"0B\"\n", 2, "at least 64MiB"),
+            ("[resources]\nmax-memory = \"2097152GiB\"\n", 2, "at most"),
+            ("[resources]\ntmp-size = \"0B\"\n", 2, "at least 1MiB"),
+            ("[resources]\nmax-cpus = \"0.009\"\n", 2, "at least 0.01"),
             (
                 "[resources]\ncpus = \"4\"\nmax-cpus = \"2\"\n",
                 3,

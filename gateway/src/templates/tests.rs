@@ -106,6 +106,84 @@ async fn a_choice_stays_within_what_the_template_allows() {
 }
 
 #[tokio::test]
+async fn nobody_chooses_less_than_a_workspace_takes_nor_nothing_which_is_no_limit() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    let go = name("go");
+    let text = "[resources]\nmax-cpus = \"2\"\nmax-memory = \"1GiB\"\n".to_owned();
+    templates.put(&go, text).await.unwrap();
+    let choose = async |cpus: Option<&str>, memory: Option<&str>| {
+        let choices = Choices {
+            cpus: cpus.map(|text| text.parse().unwrap()),
+            memory: memory.map(|text| text.parse().unwrap()),
+        };
+        templates.blueprint(Some(&go), choices, None).await
+    };
+    for memory in ["0B", "0KiB", "0GiB", "1MiB", "65535KiB"] {
+        let refused = choose(None, Some(memory)).await.unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("at least 64MiB memory"), "{memory}: {text}");
+    }
+    let refused = choose(Some("0.009"), None).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("at least 0.01 cpus"),
+        "{refused}"
+    );
+    let made = choose(Some("0.01"), Some("64MiB")).await.unwrap();
+    assert_eq!(made.memory, Some("64MiB".parse().unwrap()));
+    // One that chose less before can't be rebuilt with that.
+    let before = Blueprint {
+        choices: Choices {
+            memory: Some("0B".parse().unwrap()),
+            cpus: None,
+        },
+        ..made
+    };
+    let refused = templates.anew(&before, None, Choices::default()).await;
+    assert!(matches!(refused, Err(TemplatesError::TooLittle { .. })));
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_listed_with_what_is_wrong_and_hinders_no_other() {
+    let (_folder, templates) = templates(DriverName::Docker);
+    templates.put(&name("go"), GO.to_owned()).await.unwrap();
+    let path = |of: &str| templates.inner.path(&name(of));
+    fs::write(path("latin"), b"# a\n# caf\xe9\n").unwrap();
+    fs::create_dir(path("old")).unwrap();
+    fs::write(path("long"), "#".repeat(MAX_TEXT * 4 + 1)).unwrap();
+    nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink(path("itself"), path("itself")).unwrap();
+    let found = templates.list().await.unwrap();
+    let said = found.iter().map(|it| {
+        let wrong = it.template.as_ref().err().map(ToString::to_string);
+        (it.name.as_str(), wrong.unwrap_or_default())
+    });
+    let said: Vec<_> = said.collect();
+    for ((of, said), (expected, wrong)) in said.iter().zip([
+        ("go", ""),
+        ("itself", "can't be read"),
+        ("latin", "line 2: this is no UTF-8"),
+        ("long", "too long"),
+        ("old", "no file"),
+        ("pipe", "no file"),
+    ]) {
+        assert_eq!(*of, expected);
+        assert!(said.contains(wrong), "{of}: {said}");
+    }
+    assert_eq!(said.len(), 6);
+    let versions = templates.versions().await.unwrap();
+    assert_eq!(versions.keys().collect::<Vec<_>>(), [&name("go")]);
+    assert!(templates.builds().await.unwrap().is_none());
+    for of in ["itself", "latin", "long", "old", "pipe"] {
+        let choices = Choices::default();
+        let refused = templates.blueprint(Some(&name(of)), choices, None).await;
+        assert!(
+            matches!(refused, Err(TemplatesError::Invalid { .. })),
+            "{of}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_pool_is_no_part_of_what_workspaces_are_made_of() {
     let (_folder, templates) = templates(DriverName::Docker);
     let go = name("go");

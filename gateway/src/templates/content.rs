@@ -1,0 +1,61 @@
+//! Reading a template's file, whatever lies there under its name.
+//!
+//! Nothing here waits for anybody: a pipe that nobody writes to is no template.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::MAX_TEXT;
+use super::read::TemplateError;
+
+/// Longest file, in bytes: each character of a text takes four at most.
+const MAX_BYTES: usize = MAX_TEXT * 4;
+
+/// Why a file gives no text.
+pub(super) enum NoText {
+    /// There is none.
+    Gone,
+    /// It can't be a template.
+    Unusable(TemplateError),
+}
+
+/// Returns what a file says.
+pub(super) fn content(path: &Path) -> Result<String, NoText> {
+    let unusable = |line, problem| NoText::Unusable(TemplateError { line, problem });
+    let bytes = bytes(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NoText::Gone,
+        _ => unusable(1, format!("the file can't be read: {error}")),
+    })?;
+    let Some(bytes) = bytes else {
+        let problem = "this is no file: write the template into a regular file of this name";
+        return Err(unusable(1, problem.to_owned()));
+    };
+    if bytes.len() > MAX_BYTES {
+        let problem = format!("the file is too long: write at most {MAX_TEXT} characters");
+        return Err(unusable(1, problem));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(valid);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        unusable(line, "this is no UTF-8: save the file as UTF-8".to_owned())
+    })
+}
+
+/// Returns a file's bytes, or the first of too many; none where it is no regular file.
+fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = OpenOptions::new()
+        .read(true)
+        // Without it a pipe is waited for until somebody writes to it.
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
