@@ -7,8 +7,9 @@ use super::document::{Entry, Value};
 use super::ports::Ports;
 use super::{DevcontainerError, Notes, Purpose};
 use crate::config::rules::{is_image, is_user};
+use crate::names::InstallationId;
 
-/// What the names of images begin with that devgate makes.
+/// What the names of images begin with that devgate makes; its installation's id follows.
 const OURS: &str = "devgate-";
 
 /// Most features.
@@ -85,6 +86,18 @@ pub(super) fn read(
     Ok(said)
 }
 
+/// Tells whether an image is one that an installation made, whichever: several may share an
+/// engine. A registry's name before it may mean the same image.
+fn is_ours(image: &str) -> bool {
+    image.split('/').any(|part| {
+        let id = part.strip_prefix(OURS).map(|rest| {
+            let ends = |c: char| !c.is_ascii_alphanumeric();
+            rest.split(ends).next().unwrap_or_default()
+        });
+        id.is_some_and(|id| id.parse::<InstallationId>().is_ok())
+    })
+}
+
 impl Said {
     /// Reads an entry that a feature doesn't have; tells whether it is one.
     fn own(
@@ -106,7 +119,7 @@ impl Said {
                         format!("{image:?} is not the name of an image, as in \"debian:12\"");
                     return Err(notes.wrong(line, "image", &problem));
                 }
-                if image.starts_with(OURS) {
+                if is_ours(image) {
                     let problem = "images of devgate's own, such as snapshots, are taken by \
                                    `devgate create --snapshot`";
                     return Err(notes.wrong(line, "image", problem));

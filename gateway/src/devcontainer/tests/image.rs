@@ -4,6 +4,7 @@ use std::fs;
 
 use super::Case;
 use crate::config::DriverName;
+use crate::names::InstallationId;
 use crate::workspaces::Image;
 
 #[test]
@@ -26,9 +27,25 @@ fn a_repositorys_image_does_not_say_who_reaches_the_hosts_files() {
 
 #[test]
 fn images_of_devgates_own_are_none_of_a_repositorys() {
-    let case = Case::of(r#"{"image": "devgate-0a1b2c3d/snapshot:e4f5"}"#);
-    let refused = case.read().unwrap_err();
-    assert!(refused.problem.contains("devgate's own"), "{refused}");
+    let id = InstallationId::random();
+    let of = |image: &str| Case::of(&format!(r#"{{"image": "{image}"}}"#));
+    for image in [
+        format!("devgate-{id}/snapshot:e4f5"),
+        format!("devgate-{id}:cafe"),
+        format!("devgate-{id}-for-x"),
+        format!("docker.io/library/devgate-{id}@sha256:cafe"),
+    ] {
+        let refused = of(&image).read().unwrap_err();
+        assert!(
+            refused.problem.contains("devgate's own"),
+            "{image}: {refused}"
+        );
+    }
+    // Others may begin like them.
+    for image in ["devgate-test/debian", "registry.example/devgate-tools:1"] {
+        let (made, _) = of(image).made();
+        assert_eq!(made.image, Some(Image::Named(image.to_owned())));
+    }
 }
 
 #[test]
