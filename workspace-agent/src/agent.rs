@@ -23,6 +23,7 @@ use crate::process::{Children, Orphans};
 use crate::process_limit;
 use crate::runs::Runs;
 use crate::secrets::Secrets;
+use crate::session::Passing;
 use crate::startup::Startup;
 use crate::statistics::Statistics;
 use crate::terminals::Terminals;
@@ -56,6 +57,7 @@ pub struct Agent {
     notices: Notices,
     waiting: Arc<Waiting>,
     outlived: Outlived,
+    passing: Passing,
     terminals: Terminals,
     runs: Runs,
     watches: Watches,
@@ -107,6 +109,7 @@ impl Agent {
             waiting: Arc::default(),
             terminals: Terminals::new(tasks.clone(), ending.clone()),
             runs: Runs::new(tasks.clone(), stop.child_token()),
+            passing: Passing::default(),
             outlived: Outlived::new(tasks.clone(), stop.child_token()),
             watches: Watches::new(tasks.clone(), stop.child_token()),
             ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
@@ -215,6 +218,11 @@ impl Agent {
     /// Returns what gateways have told for the workspace's programs.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Returns what reaches sessions past their streams.
+    pub fn passing(&self) -> &Passing {
+        &self.passing
     }
 
     pub(crate) fn startup(&self) -> &Startup {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use devgate_protocol::control::{self, FromAgent, FromGateway};
 use devgate_protocol::{
-    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_SECRETS,
-    FEATURE_STARTUP, Stream, StreamError, VERSION, WriteHalf, handshake,
+    Answer, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HAND_OVER, FEATURE_HTTP, FEATURE_OVERTAKING,
+    FEATURE_SECRETS, FEATURE_STARTUP, Stream, StreamError, VERSION, WriteHalf, handshake,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use crate::agent::Agent;
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of the optional capabilities of this agent.
-pub(crate) const FEATURES: [&str; 7] = [
+pub(crate) const FEATURES: [&str; 8] = [
     "x11",
     FEATURE_HTTP,
     FEATURE_EDITOR,
@@ -29,6 +29,7 @@ pub(crate) const FEATURES: [&str; 7] = [
     FEATURE_STARTUP,
     FEATURE_SECRETS,
     FEATURE_ACTIVITY,
+    FEATURE_OVERTAKING,
 ];
 
 /// Returns the first message of a control connection.
@@ -98,6 +99,9 @@ pub(crate) async fn serve(agent: &Agent, mut stream: Stream) -> Result<(), Strea
                     .secrets()
                     .take(environment, (secrets, missing), authority);
                 control::write(&mut writer, &FromAgent::Known { number }).await?;
+            }
+            Some(FromGateway::Overtake { session, request }) => {
+                agent.passing().pass(session, request);
             }
             // The others concern agents that dial; a later version's are ignored.
             Some(_) => {}

@@ -52,6 +52,7 @@ pub use notices::Notices;
 pub use process::{Orphans, raise_open_files};
 pub use secrets::Secrets;
 pub use serve::{serve, serve_opened};
+pub use session::Passing;
 
 /// The agent's version, as it tells it to gateways.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -150,6 +150,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
             let dial = Dial {
                 dead_after: DEAD_AFTER,
                 secrets: agent.secrets().clone(),
+                passing: agent.passing().clone(),
                 notices: agent.notices().clone(),
                 workspace: workspace.clone(),
                 gateways,

@@ -5,6 +5,7 @@
 //! write. While the workspace starts, what the client types is kept and a PTY's
 //! Ctrl-C still ends the wait.
 
+mod aside;
 mod asked;
 mod download;
 mod opening;
@@ -15,6 +16,7 @@ mod upload;
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +37,7 @@ use super::incoming::Incoming;
 use super::splice::{self, DRAIN_TIMEOUT};
 use crate::activity::{Notices, Visit};
 use crate::refusal::Refused;
+use aside::Aside;
 use asked::Asked;
 use download::{Download, Ended};
 use opening::{Opening, Unstarted, gather, open};
@@ -108,6 +111,7 @@ async fn serve(
                 tx,
                 terminal,
                 asked: preface.asked,
+                number: opened.number,
                 visit: opened.visit,
                 closed,
             };
@@ -127,6 +131,8 @@ struct Client<'a> {
     tx: &'a ChannelWriteHalf<Msg>,
     terminal: Terminal,
     asked: Asked,
+    /// The session's number, where there is a way past its stream.
+    number: Option<u64>,
     visit: Visit,
     closed: &'a CancellationToken,
 }
@@ -147,6 +153,7 @@ async fn bridge(
         tx,
         terminal,
         asked,
+        number,
         visit,
         closed,
     } = client;
@@ -157,10 +164,12 @@ async fn bridge(
     let (eof_sent, unread) = (AtomicBool::new(false), Notify::new());
     let notified = notify(visit.notices(), (tx, terminal), &eof_sent);
     // Lent, not given: its end would tell the agent that the channel is closed.
-    let up = upload(rx, &mut writer, (&asked, &unread, &visit), feed.take());
+    let ways = (feed.take(), Aside::to(connection, number, &unread));
+    let up = upload(rx, &mut writer, (&asked, &visit), ways);
     let parting = Parting::of(connection);
     let (to, heeded) = ((tx, terminal), (&asked, &parting));
-    let down = Download::new(connection, to, &eof_sent, heeded, stdout).run(reader, &unread);
+    let from = (stdout, &unread);
+    let down = Download::new(connection, to, &eof_sent, heeded, from).run(reader);
     let (drained, gone) = (splice::drained(closed), connection.token());
     let watching = parting.watch();
     tokio::pin!(up, down, notified, drained, watching);
@@ -195,7 +204,7 @@ async fn bridge(
         Ok(Ended::Failed(detail)) => detail,
         Err(error) => {
             debug!(%error, "session stream broke");
-            if closed.is_cancelled() {
+            if closed.is_cancelled() || is_the_clients(&error) {
                 return;
             }
             let refused = parting
@@ -211,6 +220,12 @@ async fn bridge(
     } else {
         tell(tx, terminal, &why, FAILED).await;
     }
+}
+
+/// Whether it is the client's connection that has ended, and no stream.
+fn is_the_clients(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(|cause| cause.is::<russh::Error>())
 }
 
 /// Passes on what people on terminals are told, until EOF was sent: also where a client

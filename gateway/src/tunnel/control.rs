@@ -217,8 +217,11 @@ async fn speak(
     let mut pings = interval_at(Instant::now() + ping_every, ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut number = 0;
+    let mut next = None;
     loop {
         let message = tokio::select! {
+            biased;
+            Some(message) = async { next.take() } => message,
             _ = pings.tick() => {
                 let heard = *heard.lock();
                 if heard.elapsed() >= dead_after {
@@ -228,7 +231,11 @@ async fn speak(
                 FromGateway::Ping { number }
             }
             message = outgoing.recv() => match message {
-                Some(message) => together(message, &mut outgoing),
+                Some(message) => {
+                    let (message, other) = together(message, &mut outgoing);
+                    next = other;
+                    message
+                }
                 None => return "it ends",
             },
         };
@@ -240,18 +247,19 @@ async fn speak(
     }
 }
 
-/// Makes one message of all requests for connections that wait in a row.
-fn together(message: FromGateway, outgoing: &mut mpsc::Receiver<FromGateway>) -> FromGateway {
+/// Makes one message of all requests for connections that wait in a row; and returns what
+/// comes after them.
+fn together(
+    message: FromGateway,
+    outgoing: &mut mpsc::Receiver<FromGateway>,
+) -> (FromGateway, Option<FromGateway>) {
     let FromGateway::Dial { mut count } = message else {
-        return message;
+        return (message, None);
     };
     loop {
         match outgoing.try_recv() {
             Ok(FromGateway::Dial { count: more }) => count = count.saturating_add(more),
-            // Anything else is rarer and worth more than the connections, which
-            // are asked for again where they don't come.
-            Ok(other) => return other,
-            Err(_) => return FromGateway::Dial { count },
+            other => return (FromGateway::Dial { count }, other.ok()),
         }
     }
 }

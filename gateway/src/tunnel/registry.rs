@@ -1,5 +1,7 @@
 //! Which agents are connected.
 
+mod telling;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,9 +30,6 @@ use crate::secrets::Vault;
 
 /// Longest wait for the hello of an agent that dialled in.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest wait until an agent knows what it is told while it is connected.
-const TELL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Messages that wait for a control connection; a sender waits when it is full.
 const OUTGOING: usize = 64;
@@ -225,36 +224,6 @@ impl Tunnels {
             opened = tunnel.open(open) => opened,
             () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
         }
-    }
-
-    /// Tells a workspace's agent anew what it was told when it connected. Once this
-    /// returns, programs that start know it.
-    ///
-    /// # Errors
-    /// Where no agent is connected, or it doesn't say in time that it knows.
-    pub async fn tell(&self, id: &WorkspaceId) -> Result<(), TunnelError> {
-        let tunnel = self.newest(id).ok_or(TunnelError::NotConnected)?;
-        let supply = control::supply(self.vault(), id, &tunnel.info).await;
-        let number = self.0.tellings.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut known = tunnel.known.subscribe();
-        let telling = async {
-            let message = FromGateway::Tell {
-                number,
-                environment: supply.environment,
-                secrets: supply.told,
-                missing: supply.missing,
-                authority: supply.authority,
-            };
-            let sent = tunnel.outgoing.send(message).await;
-            sent.map_err(|_| TunnelError::NotConnected)?;
-            tokio::select! {
-                // The sender is in the tunnel, so it can't be gone.
-                _ = known.wait_for(|known| *known == number) => Ok(()),
-                () = tunnel.stop.cancelled() => Err(TunnelError::NotConnected),
-            }
-        };
-        let told = timeout(TELL_TIMEOUT, telling).await;
-        told.map_err(|_| TunnelError::TimedOut)?
     }
 
     /// Closes all tunnels of a workspace that stops.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use devgate_protocol::control::Overtaking;
 use devgate_protocol::startup::Status;
 use devgate_protocol::{Answer, Open, Stream, StreamError};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -12,6 +13,7 @@ use super::state::State;
 use super::{Handle, Order, Wake, Workspace, Workspaces};
 use crate::activity::Errand;
 use crate::identity::{Grant, Pass};
+use crate::names::WorkspaceId;
 use crate::tunnel::TunnelError;
 
 /// Attempts at a running agent whose connections break before they are answered:
@@ -64,6 +66,21 @@ impl Workspaces {
     pub async fn enter(&self, pass: &Pass, wake: Wake) -> Result<Stream, OpenError> {
         let opened = self.open_in(pass.workspace(), &pass.open(), wake).await;
         opened.map(|(stream, _)| stream)
+    }
+
+    /// Hands a session of a workspace's agent, named by its number, a request past its
+    /// stream.
+    ///
+    /// # Errors
+    /// As of [`Tunnels::overtake`](crate::tunnel::Tunnels::overtake).
+    pub(crate) async fn overtake(
+        &self,
+        id: &WorkspaceId,
+        session: u64,
+        request: Overtaking,
+    ) -> Result<(), TunnelError> {
+        let tunnels = &self.inner.shared.tunnels;
+        tunnels.overtake(id, session, request).await
     }
 
     async fn open_in(

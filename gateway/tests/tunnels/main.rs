@@ -7,6 +7,7 @@
 )]
 
 mod network;
+mod overtaking;
 mod parts;
 mod refused;
 mod streams;

@@ -192,6 +192,7 @@ impl Workspace {
             data,
             dead_after: self.dead_after,
             secrets: self.agent.secrets().clone(),
+            passing: self.agent.passing().clone(),
             notices: self.agent.notices().clone(),
         };
         let agent = Arc::clone(&self.agent);

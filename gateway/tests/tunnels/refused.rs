@@ -36,7 +36,7 @@ async fn client(
 }
 
 /// Opens a control connection as an agent does, up to its hello.
-async fn control(gateway: &Gateway, identity: &AgentIdentity, name: &str) -> WebSocket {
+pub(crate) async fn control(gateway: &Gateway, identity: &AgentIdentity, name: &str) -> WebSocket {
     let mut stream = client(gateway, identity).await.unwrap();
     let request = format!(
         "GET {CONTROL_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -52,7 +52,7 @@ async fn control(gateway: &Gateway, identity: &AgentIdentity, name: &str) -> Web
     websocket::control(stream.into(), Vec::new(), Side::Client).await
 }
 
-fn hello(id: &WorkspaceId, protocol: u8, pid: u32) -> FromAgent {
+pub(crate) fn hello(id: &WorkspaceId, protocol: u8, pid: u32) -> FromAgent {
     FromAgent::Hello {
         protocol,
         version: "1".to_owned(),

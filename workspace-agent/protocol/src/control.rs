@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::Secret;
+use crate::frame::Size;
 
 /// Largest message, in bytes.
 pub const MAX_MESSAGE: usize = 256 * 1024;
@@ -120,6 +121,14 @@ pub enum FromGateway {
         /// Number to answer with.
         number: u64,
     },
+    /// Reaches a session past the data that waits on its stream. For agents that name the
+    /// feature [`crate::FEATURE_OVERTAKING`].
+    Overtake {
+        /// The session's number ([`crate::SessionOpen::number`]).
+        session: u64,
+        /// What it is to do.
+        request: Overtaking,
+    },
     /// Asks the agent to dial that many data connections beyond its spare ones.
     Dial {
         /// How many.
@@ -134,6 +143,27 @@ pub enum FromGateway {
         chain: String,
     },
     /// A type that this version doesn't know; to be ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What means what it means wherever it comes, so that it needn't wait behind data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Overtaking {
+    /// `signal` (RFC 4254 §6.9).
+    Signal {
+        /// Its name without `SIG`.
+        name: String,
+    },
+    /// `window-change` (RFC 4254 §6.7).
+    WindowChange {
+        /// The terminal's new size.
+        size: Size,
+    },
+    /// `eow@openssh.com`: what the program still writes is thrown away.
+    EndOfWrite,
+    /// A request that this version doesn't know; to be ignored.
     #[serde(other)]
     Unknown,
 }

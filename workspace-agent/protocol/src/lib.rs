@@ -82,5 +82,8 @@ pub const FEATURE_STARTUP: &str = "startup";
 
 /// Feature of an agent that takes secrets in its welcome.
 pub const FEATURE_SECRETS: &str = "secrets";
+/// Feature of an agent that passes on [`control::FromGateway::Overtake`].
+pub const FEATURE_OVERTAKING: &str = "overtaking";
+
 /// Feature of an agent that serves [`Open::Activity`].
 pub const FEATURE_ACTIVITY: &str = "activity";

@@ -102,6 +102,11 @@ pub struct SessionOpen {
     /// before it believes an `eof` or an exit.
     #[serde(default)]
     pub pipes: bool,
+    /// A number that the gateway gives no other session. By it the session of an agent with
+    /// the feature [`crate::FEATURE_OVERTAKING`] is reached past its stream
+    /// ([`crate::control::FromGateway::Overtake`]).
+    #[serde(default)]
+    pub number: Option<u64>,
 }
 
 /// Both ends of the client's connection to the gateway, for `SSH_CONNECTION` and

@@ -230,6 +230,18 @@ impl Feed {
         Ok(())
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Throws away what waits.
+    pub fn discard(&mut self) {
+        self.queue.clear();
+        self.queued = 0;
+        self.close_if_done();
+    }
+
     /// Closes stdin once everything is written. A terminal has no half-close: the
     /// program there ends by what is typed.
     pub fn end(&mut self) {

@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::notices::Notices;
 use crate::secrets::Secrets;
+use crate::session::Passing;
 use backoff::Backoff;
 use identity::Identity;
 use tunnel::{End, Tunnel};
@@ -55,6 +56,8 @@ pub struct Dial {
     pub dead_after: Duration,
     /// Takes what the gateway tells for the workspace's programs.
     pub secrets: Secrets,
+    /// Takes what reaches sessions past their streams.
+    pub passing: Passing,
     /// What the agent tells by itself.
     pub notices: Notices,
 }

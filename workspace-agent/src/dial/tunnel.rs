@@ -8,8 +8,8 @@ use devgate_certs::CertsError;
 use devgate_protocol::control::{FromAgent, FromGateway};
 use devgate_protocol::websocket::{self, Side, WebSocket};
 use devgate_protocol::{
-    CONTROL_PATH, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_SECRETS, FEATURE_STARTUP,
-    OLDEST_VERSION, Open, Stream, VERSION,
+    CONTROL_PATH, FEATURE_ACTIVITY, FEATURE_EDITOR, FEATURE_HTTP, FEATURE_OVERTAKING,
+    FEATURE_SECRETS, FEATURE_STARTUP, OLDEST_VERSION, Open, Stream, VERSION,
 };
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -25,7 +25,6 @@ use super::connect::{ConnectError, Protocol, connect};
 use super::identity::Identity;
 use super::spares::Spares;
 use crate::notices::Notices;
-use crate::secrets::Secrets;
 
 /// Optional capabilities of this agent, told to the gateway.
 const FEATURES: &[&str] = &[
@@ -36,6 +35,7 @@ const FEATURES: &[&str] = &[
     FEATURE_STARTUP,
     FEATURE_SECRETS,
     FEATURE_ACTIVITY,
+    FEATURE_OVERTAKING,
 ];
 
 /// Longest wait for the gateway's welcome.
@@ -124,7 +124,7 @@ where
         let spares = Spares::new(self, identity, name);
         let dead_after = self.dial.dead_after;
         let end = tokio::select! {
-            end = listen(&mut reader, (identity, &self.dial.secrets), (&outgoing, &requests), dead_after) => end,
+            end = listen(&mut reader, (identity, self.dial), (&outgoing, &requests), dead_after) => end,
             end = speak(&mut writer, (&mut queued, &self.dial.notices), dead_after) => end,
             end = renew(identity, &outgoing) => end,
             end = spares.keep(wanted) => end,
@@ -173,7 +173,7 @@ where
 
 async fn listen(
     reader: &mut SplitStream<WebSocket>,
-    (identity, told): (&Identity<'_>, &Secrets),
+    (identity, dial): (&Identity<'_>, &Dial),
     (outgoing, requests): (&mpsc::Sender<FromAgent>, &mpsc::Sender<u32>),
     dead_after: Duration,
 ) -> End {
@@ -197,11 +197,13 @@ async fn listen(
                 missing,
                 authority,
             } => {
-                told.take(environment, (secrets, missing), authority);
+                dial.secrets
+                    .take(environment, (secrets, missing), authority);
                 if outgoing.send(FromAgent::Known { number }).await.is_err() {
                     return End::Closed;
                 }
             }
+            FromGateway::Overtake { session, request } => dial.passing.pass(session, request),
             FromGateway::Dial { count } => {
                 if requests.send(count).await.is_err() {
                     return End::Closed;

@@ -9,7 +9,10 @@ use devgate_protocol::frame::{PtyRequest, Size};
 use rustix::fd::AsFd;
 use rustix::process::{Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetpgrp, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Winsize, tcflush, tcgetattr,
+    tcgetpgrp, tcsetattr, tcsetwinsize,
+};
 
 use super::modes;
 
@@ -20,6 +23,9 @@ pub(crate) const ROWS: u16 = 24;
 /// What programs are told that a terminal is whose client says nothing: what browsers'
 /// are like, and the agent's emulator.
 pub(crate) const TERM: &str = "xterm-256color";
+
+/// What stands for no character (`_POSIX_VDISABLE`).
+const DISABLED: u8 = 0;
 
 /// A new terminal: both of its sides.
 #[derive(Debug)]
@@ -63,6 +69,36 @@ pub(crate) fn resize(master: impl AsFd, size: Size) -> io::Result<()> {
         ws_ypixel: clamp(size.height),
     };
     Ok(tcsetwinsize(master, size)?)
+}
+
+/// Returns the characters that signal the terminal's foreground process group and throw
+/// away what was typed before; none where it passes on all that is typed.
+pub(crate) fn interrupts(master: impl AsFd) -> io::Result<Vec<u8>> {
+    let modes = tcgetattr(master)?;
+    if !modes.local_modes.contains(LocalModes::ISIG)
+        || modes.local_modes.contains(LocalModes::NOFLSH)
+    {
+        return Ok(Vec::new());
+    }
+    let characters = [
+        SpecialCodeIndex::VINTR,
+        SpecialCodeIndex::VQUIT,
+        SpecialCodeIndex::VSUSP,
+    ];
+    let characters = characters.map(|index| modes.special_codes[index]);
+    Ok(characters
+        .into_iter()
+        .filter(|&it| it != DISABLED)
+        .collect())
+}
+
+/// Throws away what was typed and isn't read, so that there is room.
+pub(crate) fn discard_typed(master: impl AsFd) -> io::Result<()> {
+    // What the master has written, and then what the terminal has taken of it.
+    tcflush(&master, QueueSelector::OFlush)?;
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let slave = ioctl_tiocgptpeer(&master, flags)?;
+    Ok(tcflush(slave, QueueSelector::IFlush)?)
 }
 
 /// Signals the terminal's foreground process group.

@@ -1,19 +1,21 @@
 //! From the stream to the program.
 //!
 //! A program that doesn't read its stdin stops the reading of the stream, but only
-//! once a small buffer is full: requests that follow, a signal or a new size, are
-//! noticed up to there. Beyond, they wait behind the data, as they would in any order
-//! of the wire; that the gateway is gone is noticed by writing to it.
+//! once a small buffer is full: requests that follow are noticed up to there. Beyond, they
+//! come past the data ([`overtaking`](super::overtaking)), but for those of gateways that
+//! know no such way; that the gateway is gone is noticed by writing to it.
 
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{Frame, FrameReader};
 use devgate_protocol::pipe::{Descriptor, Feed};
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::overtaking::Passed;
 use super::{Notices, signals};
 use crate::process::{Child, terminal};
 
@@ -28,6 +30,7 @@ pub(super) struct Input<'a> {
     child: &'a Child,
     feed: Feed,
     terminal: Option<Descriptor>,
+    passed: &'a Passed,
     notices: &'a Notices,
 }
 
@@ -36,12 +39,13 @@ impl<'a> Input<'a> {
         child: &'a Child,
         feed: Feed,
         terminal: Option<Descriptor>,
-        notices: &'a Notices,
+        (passed, notices): (&'a Passed, &'a Notices),
     ) -> Self {
         Self {
             child,
             feed,
             terminal,
+            passed,
             notices,
         }
     }
@@ -60,6 +64,7 @@ impl<'a> Input<'a> {
                     None => return Ok(()),
                 },
                 flowed = self.feed.flow() => note(flowed),
+                frame = self.passed.next() => self.act(frame),
                 () = sleep(PROBE_INTERVAL), if !room => self.notices.stalled.notify_one(),
                 () = sleep(IDLE), if room && !idle => {
                     reader.shrink();
@@ -77,7 +82,7 @@ impl<'a> Input<'a> {
 
     fn act(&mut self, frame: Frame) {
         match frame {
-            Frame::Data(bytes) => note(self.feed.push(bytes)),
+            Frame::Data(bytes) => self.take(bytes),
             Frame::Eof => self.feed.end(),
             Frame::WindowChange(size) => {
                 if let Some(terminal) = &self.terminal
@@ -93,6 +98,25 @@ impl<'a> Input<'a> {
                 debug!(frame = ?std::mem::discriminant(&other), "a frame that a running program has no use for");
             }
         }
+    }
+
+    /// Gives a program what was sent or typed. An interrupt that is typed throws away what
+    /// was typed before, as it does in a terminal that has room for it.
+    fn take(&mut self, mut bytes: Bytes) {
+        if let Some(terminal) = &self.terminal
+            && let Ok(interrupts) = terminal::interrupts(terminal)
+        {
+            while let Some(at) = bytes.iter().position(|byte| interrupts.contains(byte)) {
+                note(self.feed.push(bytes.split_to(at)));
+                let interrupt = bytes.split_to(1);
+                note(self.feed.push(interrupt.clone()));
+                if !self.feed.is_empty() && terminal::discard_typed(terminal).is_ok() {
+                    self.feed.discard();
+                    note(self.feed.push(interrupt));
+                }
+            }
+        }
+        note(self.feed.push(bytes));
     }
 
     fn signal(&self, name: &str) {

@@ -10,6 +10,7 @@
 mod beside;
 mod input;
 mod output;
+mod overtaking;
 mod relays;
 mod setup;
 mod signals;
@@ -33,6 +34,9 @@ use tracing::debug;
 use crate::agent::Agent;
 use crate::send::{send, send_json};
 use crate::sftp;
+pub use overtaking::Passing;
+
+use overtaking::Passed;
 use setup::{Request, Setup};
 
 /// How long a gateway may take to close a stream whose session ended. Closing it
@@ -52,6 +56,7 @@ pub(crate) async fn serve(
     open: SessionOpen,
 ) -> Result<(), StreamError> {
     let mut setup = Setup::default();
+    let passed = agent.passing().register(open.number);
     if let (true, Stream::Local(socket)) = (open.pipes, &mut stream) {
         handshake::write_answer(socket, &Answer::TakesPipes).await?;
         setup.pipes = Some(take_pipes(socket).await?);
@@ -65,7 +70,7 @@ pub(crate) async fn serve(
         Some(Request::Subsystem(name)) => subsystem(agent, &name, reader, writer).await,
         Some(Request::Program(program)) => {
             let started = start::start(agent, &open, setup, program).await;
-            self::program(agent, started, reader, writer).await
+            self::program(agent, (started, passed), reader, writer).await
         }
     };
     served.map_err(StreamError::Io)
@@ -99,12 +104,12 @@ async fn subsystem(
 /// Serves a program that was started, or says why it wasn't.
 async fn program(
     agent: &Agent,
-    started: Result<start::Session, (RefusalReason, String)>,
+    (started, passed): (Result<start::Session, (RefusalReason, String)>, Passed),
     mut reader: FrameReader<ReadHalf>,
     mut writer: WriteHalf,
 ) -> io::Result<()> {
     let (ran, left) = match started {
-        Ok(session) => run(agent, session, &mut reader, &mut writer).await,
+        Ok(session) => run(agent, (session, passed), &mut reader, &mut writer).await,
         Err((reason, detail)) => (fail(&mut writer, reason, detail).await, None),
     };
     let ended = match ran {
@@ -132,7 +137,7 @@ struct Notices {
 /// output is the gateway's to read, where children of the program still write to it.
 async fn run(
     agent: &Agent,
-    session: start::Session,
+    (session, passed): (start::Session, Passed),
     reader: &mut FrameReader<ReadHalf>,
     writer: &mut WriteHalf,
 ) -> (io::Result<()>, Option<Output>) {
@@ -146,7 +151,7 @@ async fn run(
     } = session;
     let has_pipes = terminal.is_none();
     let notices = Notices::default();
-    let mut input = input::Input::new(&child, feed, terminal, &notices);
+    let mut input = input::Input::new(&child, feed, terminal, (&passed, &notices));
     let mut closed = false;
     let ended = tokio::select! {
         ended = output::run(end, &mut outputs, relays, &notices, writer) => ended,

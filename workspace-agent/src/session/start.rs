@@ -54,9 +54,16 @@ pub(super) async fn start(
             },
         };
         let shell = agent.shell().display();
+        let advice = match error.raw_os_error() {
+            // execve(2), "Limits on size of arguments and environment".
+            Some(nix::libc::E2BIG) => {
+                "; a command or a variable may have 128 KiB: give it on stdin, or as a file"
+            }
+            _ => "",
+        };
         (
             reason,
-            format!("can't run {shell} in the workspace: {error}"),
+            format!("can't run {shell} in the workspace: {error}{advice}"),
         )
     };
     let mut environment = Environment::new(agent, open, setup.variables);

@@ -118,6 +118,7 @@ impl Workspace {
             peer: Some(peer),
             environment: BTreeMap::from([("FROM_GATEWAY".to_owned(), "yes".to_owned())]),
             pipes: false,
+            number: None,
         });
         let (stream, answer) = self.open(&open).await;
         assert_eq!(answer, Answer::Opened);

@@ -1,15 +1,19 @@
 //! From the program to the client.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
 use devgate_protocol::ReadHalf;
 use devgate_protocol::frame::{ExitSignal, Frame, FrameReader};
 use devgate_protocol::pipe::{Aftermath, Output, Sort};
 use russh::ChannelWriteHalf;
 use russh::server::Msg;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::asked::Asked;
@@ -17,6 +21,10 @@ use super::parting::Parting;
 use super::{STDERR, Terminal, say};
 use crate::ssh::connection::{Connection, Listener};
 use crate::ssh::pace::Pace;
+
+/// How long a client that throws away stdout may return no window for what comes to stderr:
+/// one that has thrown away a full window never does.
+const LAST_WINDOW: Duration = Duration::from_secs(1);
 
 /// How a session that the agent served ended.
 pub(super) enum Ended {
@@ -43,6 +51,10 @@ pub(super) struct Download<'a> {
     parting: &'a Parting<'a>,
     stdout: Output,
     pace: Pace<'a>,
+    /// Notified when the client throws away what it gets.
+    unread: &'a Notify,
+    /// Whether it does.
+    is_unread: bool,
     /// Whether the agent has said that it has no more output.
     eof_came: bool,
     exit: Option<Exit>,
@@ -57,7 +69,7 @@ impl<'a> Download<'a> {
         (tx, terminal): (&'a ChannelWriteHalf<Msg>, Terminal),
         eof_sent: &'a AtomicBool,
         (asked, parting): (&'a Asked, &'a Parting<'a>),
-        stdout: Option<Output>,
+        (stdout, unread): (Option<Output>, &'a Notify),
     ) -> Self {
         Self {
             connection,
@@ -68,6 +80,8 @@ impl<'a> Download<'a> {
             parting,
             pace: Pace::new(connection, tx),
             stdout: stdout.unwrap_or_else(|| Output::new(None)),
+            unread,
+            is_unread: false,
             eof_came: false,
             exit: None,
             aftermath: None,
@@ -75,12 +89,12 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Carries everything up to and with the program's exit, but for what it writes to
-    /// a pipe of ours once `unread` is notified.
+    /// Carries everything up to and with the program's exit, but for what it writes once
+    /// the client throws it away.
     ///
     /// # Errors
     /// Where the stream broke, or ended before it said how the program had.
-    pub(super) async fn run(mut self, reader: ReadHalf, unread: &Notify) -> io::Result<Ended> {
+    pub(super) async fn run(mut self, reader: ReadHalf) -> io::Result<Ended> {
         let mut frames = FrameReader::new(reader);
         let mut ended = false;
         while !ended || self.stdout.is_open() {
@@ -98,11 +112,11 @@ impl<'a> Download<'a> {
                 },
                 read = self.stdout.fill() => {
                     if let Some(data) = self.stdout.take(&read) {
-                        self.pace.send(data).await.map_err(io::Error::other)?;
+                        self.send(data).await?;
                     }
                     self.aftermath.iter_mut().for_each(Aftermath::heard);
                 }
-                () = unread.notified() => self.stdout.close(),
+                () = self.unread.notified(), if self.may_discard() => self.discard(),
                 () = over(self.aftermath.as_ref()), if self.stdout.is_open() => self.give_up(),
             }
             self.tell().await?;
@@ -113,20 +127,11 @@ impl<'a> Download<'a> {
     async fn act(&mut self, frame: Frame) -> io::Result<()> {
         match frame {
             // An empty one is the agent's probe; nothing is sent for it.
-            Frame::Data(data) => self.pace.send(data).await,
-            Frame::Stderr(data) => self.tx.extended_data_bytes(STDERR, data).await,
-            Frame::Eof => {
-                self.eof_came = true;
-                Ok(())
-            }
-            Frame::ExitStatus(status) => {
-                self.exited(Exit::Status(status));
-                Ok(())
-            }
-            Frame::ExitSignal(signal) => {
-                self.exited(Exit::Signal(signal));
-                Ok(())
-            }
+            Frame::Data(data) => self.send(data).await?,
+            Frame::Stderr(data) => self.complain(data).await?,
+            Frame::Eof => self.eof_came = true,
+            Frame::ExitStatus(status) => self.exited(Exit::Status(status)),
+            Frame::ExitSignal(signal) => self.exited(Exit::Signal(signal)),
             Frame::Accepted(accepted) => {
                 if self.asked.takes(&accepted.originator) {
                     self.connection.collect(accepted, Listener::Session).await;
@@ -139,11 +144,50 @@ impl<'a> Download<'a> {
                         "refused a connection that the client didn't ask for"
                     );
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
-        .map_err(io::Error::other)
+        Ok(())
+    }
+
+    /// Sends what the program writes to stdout. A client that throws it away may have no
+    /// window any more.
+    async fn send(&mut self, data: Bytes) -> io::Result<()> {
+        if self.is_unread {
+            return Ok(());
+        }
+        tokio::select! {
+            sent = self.pace.send(data) => return sent.map_err(io::Error::other),
+            () = self.unread.notified(), if self.may_discard() => {}
+        }
+        self.discard();
+        Ok(())
+    }
+
+    /// Sends what the program writes to stderr. Where stdout is thrown away there may never
+    /// be a window for it.
+    async fn complain(&mut self, data: Bytes) -> io::Result<()> {
+        let mut sending = pin!(self.tx.extended_data_bytes(STDERR, data));
+        loop {
+            tokio::select! {
+                sent = &mut sending => return sent.map_err(io::Error::other),
+                () = self.unread.notified(), if self.may_discard() => self.discard(),
+                () = sleep(LAST_WINDOW), if self.is_unread => return Ok(()),
+            }
+        }
+    }
+
+    /// Has what the program writes to stdout be thrown away from now on; where it has a
+    /// pipe of ours it learns of that.
+    fn discard(&mut self) {
+        self.is_unread = true;
+        self.stdout.close();
+    }
+
+    /// Whether it matters that the client throws away what it gets: a program that has a
+    /// terminal waits until it is hung up.
+    fn may_discard(&self) -> bool {
+        self.terminal == Terminal::None && !self.is_unread
     }
 
     fn exited(&mut self, exit: Exit) {

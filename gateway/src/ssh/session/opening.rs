@@ -27,6 +27,8 @@ use crate::workspaces::Wake;
 const MAX_PREFACE: usize = 1024 * 1024;
 const MAX_EARLY: usize = 64 * 1024;
 
+const TOO_MUCH: &str = "the client set more environment than a session can hold; send less";
+
 /// How long a person waits for a workspace before being told so, and before each further
 /// word of how far it is.
 const QUIET: Duration = Duration::from_secs(1);
@@ -52,6 +54,8 @@ pub(super) struct Preface {
     errand: Option<u64>,
     /// Whether it ends in a program with pipes.
     has_pipes: bool,
+    /// Names the session of a program to the agent.
+    number: Option<u64>,
     early: Early,
 }
 
@@ -75,6 +79,7 @@ pub(super) async fn gather(
     let mut interrupt = None;
     let mut wake = Wake::Background;
     let mut early = Early::default();
+    let mut is_too_much = false;
     let asked = Asked::within(connection.actions().clone());
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
@@ -109,8 +114,12 @@ pub(super) async fn gather(
             push(&mut frames, message).map_err(Unstarted::Refused)?;
         }
         if frames.len() + early.bytes > MAX_PREFACE {
-            let error = "the client set more environment than a session can hold; send less";
-            return Err(Unstarted::Refused(io::Error::other(error)));
+            (frames, early) = (Vec::new(), Early::default());
+            is_too_much = true;
+        }
+        if starts && is_too_much {
+            // Only now: some clients wait for an answer to this request, whatever comes.
+            return Err(Unstarted::Refused(io::Error::other(TOO_MUCH)));
         }
         if starts {
             return Ok(Preface {
@@ -121,6 +130,7 @@ pub(super) async fn gather(
                 wake,
                 errand,
                 has_pipes: is_program && terminal == Terminal::None,
+                number: is_program.then(rand::random),
                 early,
             });
         }
@@ -143,6 +153,8 @@ pub(super) struct Opened {
     pub(super) visit: Visit,
     /// What leads past it.
     pub(super) pipes: Option<Ends>,
+    /// The session's number, where its data is in the stream.
+    pub(super) number: Option<u64>,
     /// What the client sent before it was there.
     pub(super) early: VecDeque<ChannelMsg>,
 }
@@ -182,6 +194,7 @@ pub(super) async fn open(
     let request = Open::Session(SessionOpen {
         peer: Some(connection.peer.clone()),
         pipes: pipes.is_some(),
+        number: preface.number,
         ..SessionOpen::default()
     });
     let errand = preface.errand.map(|errand| connection.errand(&errand));
@@ -198,7 +211,7 @@ pub(super) async fn open(
     loop {
         let message = tokio::select! {
             result = &mut opening => return match result {
-                Ok(opened) => begin(opened, pipes, early).await,
+                Ok(opened) => begin(opened, pipes, (preface.number, early)).await,
                 Err(refused) => Opening::Refused(refused),
             },
             _ = quiet.tick(), if preface.terminal != Terminal::None => {
@@ -268,7 +281,11 @@ fn program(request: &ChannelMsg) -> u64 {
 }
 
 /// Gives an agent that takes them the program's ends of the pipes.
-async fn begin(opened: connection::Opened, pipes: Option<Pipes>, early: Early) -> Opening {
+async fn begin(
+    opened: connection::Opened,
+    pipes: Option<Pipes>,
+    (number, early): (Option<u64>, Early),
+) -> Opening {
     let connection::Opened {
         stream,
         answer,
@@ -289,6 +306,7 @@ async fn begin(opened: connection::Opened, pipes: Option<Pipes>, early: Early) -
     Opening::Opened(Opened {
         stream,
         visit,
+        number: number.filter(|_| pipes.is_none()),
         pipes,
         early: early.messages,
     })

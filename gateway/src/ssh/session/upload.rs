@@ -1,15 +1,17 @@
 //! From the client to the program.
 
 use std::io;
+use std::pin::pin;
 
+use bytes::Bytes;
 use devgate_protocol::WriteHalf;
 use devgate_protocol::frame::{self, Kind};
 use devgate_protocol::pipe::Feed;
 use russh::ChannelMsg;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
 use tracing::debug;
 
+use super::aside::Aside;
 use super::asked::Asked;
 use super::requests::push;
 use crate::activity::Visit;
@@ -34,15 +36,14 @@ pub(super) enum UploadEnd {
 /// Carries what the client sends: data through `feed` where the program has a pipe, and
 /// everything else in frames.
 ///
-/// `unread` is notified when the client throws away what it gets.
-///
-/// A program that doesn't read its stdin stops the client's data once the feed is full, but
-/// neither signals nor new window sizes. Where data goes in frames they wait behind it.
+/// A program that doesn't read its stdin stops the client's data once the feed or the stream
+/// is full, but neither signals nor new window sizes: where data goes in frames they go past
+/// it, as far as there is a way.
 pub(super) async fn upload(
     mut incoming: Incoming,
     writer: &mut WriteHalf,
-    (asked, unread, visit): (&Asked, &Notify, &Visit),
-    mut feed: Option<Feed>,
+    (asked, visit): (&Asked, &Visit),
+    (mut feed, mut aside): (Option<Feed>, Aside<'_>),
 ) -> UploadEnd {
     let mut eof = ClientEof::default();
     loop {
@@ -76,15 +77,15 @@ pub(super) async fn upload(
                 continue;
             }
             (Some(Came::Data(pieces)), None) => {
-                frame::write_pieces(writer, Kind::Data, &pieces).await
+                write(writer, &pieces, (&mut incoming, &mut aside)).await
             }
             (Some(Came::Message(message)), feed) => {
+                let Some(message) = aside.send(message).await else {
+                    continue;
+                };
                 if matches!(message, ChannelMsg::Eof) {
                     eof = ClientEof::Sent;
                     feed.iter_mut().for_each(Feed::end);
-                }
-                if matches!(message, ChannelMsg::EndOfWrite) {
-                    unread.notify_one();
                 }
                 if !asked.note(&message) {
                     continue;
@@ -106,6 +107,35 @@ pub(super) async fn upload(
             return UploadEnd::Broken;
         }
     }
+}
+
+/// Writes data, and lets pass what overtakes it meanwhile.
+async fn write(
+    writer: &mut WriteHalf,
+    pieces: &[Bytes],
+    (incoming, aside): (&mut Incoming, &mut Aside<'_>),
+) -> io::Result<()> {
+    let left = {
+        let mut writing = pin!(async {
+            frame::write_pieces(writer, Kind::Data, pieces).await?;
+            // TLS keeps what it hasn't sent.
+            writer.flush().await
+        });
+        loop {
+            tokio::select! {
+                written = &mut writing => return written,
+                message = incoming.next_overtaking(), if aside.is_open() => {
+                    if let Some(left) = aside.send(message).await {
+                        writing.await?;
+                        break left;
+                    }
+                }
+            }
+        }
+    };
+    let mut frames = Vec::new();
+    push(&mut frames, left)?;
+    writer.write_all(&frames).await
 }
 
 /// Writes some of what is queued for the program; waits for ever where nothing is.
