@@ -12,7 +12,7 @@ use crate::config::{Config, DriverName, TlsMode};
 use crate::http::admin::wire::{ServerStatus, StateName};
 use crate::http::api::wire::{ApplicationsBy, Connection};
 use crate::identity::Target;
-use crate::server::engines;
+use crate::server::{engines, given as certificate};
 
 /// Looks at it.
 pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mut Findings) {
@@ -23,7 +23,15 @@ pub(super) async fn look(source: &Source, target: Option<&Target>, findings: &mu
             return findings.failed("configuration", failure.to_string(), remedy);
         }
     };
-    findings.ok("configuration", "it can be read");
+    // As `devgate config check` and the start do.
+    match certificate(&config.http) {
+        Ok(_) => findings.ok("configuration", "it can be read"),
+        Err(error) => {
+            let remedy = "put the files that http.certificate and http.key name in order: a server \
+                          that runs keeps the certificate that it has, and doesn't start anew";
+            findings.failed("configuration", crate::chain::chain(&error), remedy);
+        }
+    }
     let mut client = Client::new(&config.data_dir);
     let status: Result<ServerStatus, _> = client.get("/status").await;
     let runs = status.as_ref().ok().and_then(|status| status.driver);
@@ -107,6 +115,12 @@ async fn https(config: &Config, status: &ServerStatus, findings: &mut Findings) 
     };
     findings.ok("port", format!("{address} takes connections"));
     match config.http.tls {
+        TlsMode::OwnCa if status.ca_fingerprint.is_none() => {
+            let detail = "the server's certificate isn't of its own authority, and where it is from \
+                          says its configuration, which isn't this command's: name the server's \
+                          file (`devgate doctor --config FILE`)";
+            return findings.skipped("tls", detail);
+        }
         TlsMode::OwnCa => {}
         TlsMode::Files => return given(config, address, findings).await,
         TlsMode::Off => {
@@ -146,6 +160,7 @@ async fn given(config: &Config, address: SocketAddr, findings: &mut Findings) {
     let domain = bare(&config.http.domain);
     let file = config.http.certificate.as_deref();
     let chain = file.and_then(|file| read_authority(file).ok());
+    let is_there = chain.is_some();
     let mut shaken = Ok(());
     for trust in chain.map(Trust::Pinned).into_iter().chain([Trust::System]) {
         let (Ok(config), Ok(tcp)) = (trust.config(), dial(address).await) else {
@@ -165,7 +180,11 @@ async fn given(config: &Config, address: SocketAddr, findings: &mut Findings) {
         return findings.failed(CHECK, detail, "see the server's log");
     };
     let detail = format!("browsers that look for {domain} don't trust the certificate: {why}");
-    if is_about_issuer(why) {
+    if is_about_issuer(why) && !is_there {
+        let detail = "who issued the certificate that the server shows is told by its file alone, \
+                      which can't be read";
+        findings.skipped(CHECK, detail);
+    } else if is_about_issuer(why) {
         let remedy = "have the file in http.certificate hold the whole chain, unless browsers \
                       know the authority itself";
         findings.warning(CHECK, detail, remedy);

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::component::program;
+use e2e::component::{built, program};
 use e2e::ports;
 use e2e::process::{Running, run};
 use e2e::reach::Reach;
@@ -118,4 +118,36 @@ fn a_certificate_of_one_s_own_that_browsers_do_not_take() {
     with("localhost", "2").is("tls", "ok");
     with("localhost", "0").only("tls", &["http.certificate"]);
     with("dev.example.com", "2").only("tls", &["localhost", "http.domain"]);
+}
+
+#[test]
+fn a_certificate_of_one_s_own_whose_file_is_gone() {
+    let folder = Folder::new();
+    leaf(folder.path(), "localhost", "2");
+    let [leaf, key] = ["leaf.pem", "leaf.key"].map(|file| folder.path().join(file));
+    let settings = [
+        ("DEVGATE_HTTP_TLS", "files"),
+        ("DEVGATE_HTTP_CERTIFICATE", leaf.to_str().unwrap()),
+        ("DEVGATE_HTTP_KEY", key.to_str().unwrap()),
+    ];
+    let target = Target::devgate_with(Reach::Unix, &settings);
+    let gateway = target.gateway();
+    fs::remove_file(&leaf).unwrap();
+    let said = Said::of(&gateway.cli(&["doctor", "--json"]));
+    let path = leaf.to_str().unwrap();
+    said.only("configuration", &[path, "http.certificate"]);
+    said.is("tls", "skipped");
+    assert_eq!(gateway.cli(&["config", "check"]).code(), 2);
+
+    // One that knows the data folder alone.
+    let mut doctor = Command::new(built("devgate"));
+    doctor
+        .args(["doctor", "--json"])
+        .env("HOME", folder.path())
+        .env("DEVGATE_DATA_DIR", gateway.data());
+    let said = Said::of(&run(&mut doctor, b"", LIMIT));
+    said.is("configuration", "ok");
+    said.is("tls", "skipped");
+    let detail = said.finding("tls")["detail"].as_str().unwrap();
+    assert!(detail.contains("--config FILE"), "{detail}");
 }
