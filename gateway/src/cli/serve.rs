@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::warn;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Serve, Source, Up};
@@ -70,7 +70,7 @@ async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> R
         // Nobody has to read it.
         Ok(()) | Err(_) => {}
     }
-    let (asked, at_once) = signals.twice();
+    let (asked, at_once) = signals.twice(config.log.format);
     match running.run(asked, at_once).await {
         Ended::Drained | Ended::CutShort => Ok(()),
         Ended::Failed => Err(Failure::new(
@@ -114,12 +114,18 @@ impl Signals {
         }
     }
 
-    /// Returns what waits for the first and what waits for the second.
-    fn twice(mut self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+    /// Returns what waits for the first, and says so in the log's own form where programs read
+    /// it, and what waits for the second.
+    fn twice(mut self, log: LogFormat) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
         let (first, passed_on) = tokio::sync::oneshot::channel();
         let asked = async move {
             self.next().await;
-            output::note("devgate: waiting for open connections; once more ends at once");
+            match log {
+                LogFormat::Text => {
+                    output::note("devgate: waiting for open connections; once more ends at once");
+                }
+                LogFormat::Json => info!("waiting for open connections; once more ends at once"),
+            }
             // Where nobody waits for the second, the server has ended.
             let _ = first.send(self);
         };

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use e2e::component::built;
 use e2e::over_both_reaches;
-use e2e::process::signal;
+use e2e::process::{Running, signal};
 use e2e::reach::Reach;
+use e2e::survivors::Folder;
 use e2e::target::Target;
 use e2e::wait::{SOON, until};
 
@@ -82,4 +85,28 @@ fn a_gateway_that_drains_sends_its_dialled_agents_away_and_keeps_their_streams()
     open.end_input();
     assert_eq!(open.finish(SOON).code(), 0);
     assert_eq!(target.gateway_mut().ended(), 0);
+}
+
+#[test]
+fn a_log_in_json_is_json_to_the_end() {
+    let folder = Folder::new();
+    let ready = folder.path().join("ready.json");
+    let mut command = Command::new(built("devgate"));
+    command
+        .args(["up", "--ssh-listen", "127.0.0.1:0"])
+        .args(["--http-listen", "127.0.0.1:0", "--ready-file"])
+        .arg(&ready)
+        .env("DEVGATE_DATA_DIR", folder.path().join("data"))
+        .env("DEVGATE_LOG_FORMAT", "json")
+        .env("HOME", folder.path());
+    let gateway = Running::start(&mut command);
+    let is_ready = || ready.metadata().is_ok_and(|file| file.len() > 0);
+    until(Duration::from_mins(1), "devgate's ready file", is_ready);
+    gateway.signal(Signal::SIGTERM);
+    let said = gateway.finish(Duration::from_mins(1)).ok().err();
+    let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+    let other: Vec<_> = said.lines().filter(|line| !is_json(line)).collect();
+    assert_eq!(other, Vec::<&str>::new());
+    let words = "waiting for open connections";
+    assert!(said.lines().any(|line| line.contains(words)), "{said}");
 }
