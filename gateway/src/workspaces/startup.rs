@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use self::ask::Events;
 use super::error::CommandError;
-use super::{Shared, Workspace, Workspaces};
+use super::{LogPart, Shared, Workspace, Workspaces};
 use crate::chain::chain;
 use crate::drivers::{Follow, Logs};
 use crate::events::{Kind, NewEvent};
@@ -30,6 +30,9 @@ const MAX_TEXT: usize = 300;
 
 /// Most steps that are kept.
 const MAX_STEPS: usize = 100;
+
+/// Most lines that an agent gives of its log.
+const MAX_LINES: usize = 100_000;
 
 /// Where the status of one workspace is kept; `None` where nothing is known.
 pub(super) type Told = watch::Sender<Option<Status>>;
@@ -202,16 +205,11 @@ impl Workspaces {
         self.handle(id).map(|handle| handle.startup)
     }
 
-    /// Returns what a workspace's start-up wrote: the last `lines`, then what follows.
+    /// Returns a part of what a workspace's start-up wrote.
     ///
     /// # Errors
     /// `NoAgent` where no agent is there to ask, `OldAgent` where it doesn't know.
-    pub async fn startup_log(
-        &self,
-        id: &WorkspaceId,
-        lines: usize,
-        follow: Follow,
-    ) -> Result<Logs, CommandError> {
+    pub async fn startup_log(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
         self.handle(id).ok_or(CommandError::Gone)?;
         let tunnels = &self.inner.shared.tunnels;
         let agent = tunnels.agent(id).ok_or(CommandError::NoAgent)?;
@@ -222,8 +220,9 @@ impl Workspaces {
             debug!(error = chain(&error), "the start-up's log can't be read");
             CommandError::NoAgent
         };
-        let path = format!("/startup/log?tail={lines}");
-        match follow {
+        let (lines, follow) = part.of_driver();
+        let path = format!("/startup/log?tail={}", lines.min(MAX_LINES));
+        let logs: Logs = match follow {
             Follow::Yes => {
                 let events = Events::open(tunnels, id, &path)
                     .await
@@ -232,14 +231,15 @@ impl Workspaces {
                     let line = plain(&events.next().await?) + "\n";
                     Some((Ok(Bytes::from(line)), events))
                 });
-                Ok(lines.boxed())
+                lines.boxed()
             }
             Follow::No => {
                 let text = ask::text(tunnels, id, &path).await.map_err(unreachable)?;
                 let text = Ok(Bytes::from(plain(&text)));
-                Ok(stream::once(std::future::ready(text)).boxed())
+                stream::once(std::future::ready(text)).boxed()
             }
-        }
+        };
+        Ok(part.of(logs))
     }
 }
 

@@ -29,18 +29,12 @@ pub(super) async fn read(
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
     let record = workspaces::find(&admin, &text).await?;
-    let (lines, follow) = wanted(asked);
-    let part = LogPart {
-        lines,
-        since: asked.since,
-        until: asked.until,
-        follow,
-    };
+    let part = wanted(asked);
     let logs = admin.workspaces.logs(&record.workspace.id, part).await?;
     Ok(answer(&admin, logs))
 }
 
-/// `GET /workspaces/{workspace}/startup/log?lines=N&follow=BOOL`
+/// `GET /workspaces/{workspace}/startup/log?lines=N&follow=BOOL&since=TIME&until=TIME`
 pub(super) async fn startup(
     State(admin): State<Arc<Admin>>,
     Path(text): Path<String>,
@@ -48,19 +42,23 @@ pub(super) async fn startup(
 ) -> Result<Response, Problem> {
     let asked = query(asked)?;
     let record = workspaces::find(&admin, &text).await?;
-    let (lines, follow) = wanted(asked);
+    let part = wanted(asked);
     let id = &record.workspace.id;
-    let logs = admin.workspaces.startup_log(id, lines, follow).await?;
+    let logs = admin.workspaces.startup_log(id, part).await?;
     Ok(answer(&admin, logs))
 }
 
-fn wanted(asked: LogQuery) -> (usize, Follow) {
-    let follow = if asked.follow {
-        Follow::Yes
-    } else {
-        Follow::No
-    };
-    (asked.lines.unwrap_or(LINES).min(MAX_LINES), follow)
+fn wanted(asked: LogQuery) -> LogPart {
+    LogPart {
+        lines: asked.lines.unwrap_or(LINES).min(MAX_LINES),
+        since: asked.since,
+        until: asked.until,
+        follow: if asked.follow {
+            Follow::Yes
+        } else {
+            Follow::No
+        },
+    }
 }
 
 fn answer(admin: &Admin, logs: Logs) -> Response {

@@ -44,13 +44,7 @@ pub(super) async fn logs(
 ) -> Result<Response, Problem> {
     let wanted = Wanted::of(&asked, way)?;
     let overseen = api.identity.oversee(&caller.user, &id).await?;
-    let part = LogPart {
-        lines: wanted.lines,
-        since: asked.since,
-        until: asked.until,
-        follow: wanted.follow(),
-    };
-    let logs = api.workspaces.logs(&id, part).await?;
+    let logs = api.workspaces.logs(&id, wanted.part(&asked)).await?;
     let name = format!("{}.log", overseen.workspace().name);
     let until = until(&api, &caller, Some(&overseen));
     wanted.answer(&api, logs, until, &name)
@@ -66,10 +60,7 @@ pub(super) async fn startup_log(
 ) -> Result<Response, Problem> {
     let wanted = Wanted::of(&asked, way)?;
     let overseen = api.identity.oversee(&caller.user, &id).await?;
-    let logs = api
-        .workspaces
-        .startup_log(&id, wanted.lines, wanted.follow());
-    let logs = logs.await?;
+    let logs = api.workspaces.startup_log(&id, wanted.part(&asked)).await?;
     let name = format!("{}-startup.log", overseen.workspace().name);
     let until = until(&api, &caller, Some(&overseen));
     wanted.answer(&api, logs, until, &name)
@@ -155,10 +146,16 @@ impl Wanted {
         })
     }
 
-    fn follow(&self) -> Follow {
-        match self.way {
-            Some(_) => Follow::Yes,
-            None => Follow::No,
+    /// Returns which part of the log that is.
+    fn part(&self, asked: &LogQuery) -> LogPart {
+        LogPart {
+            lines: self.lines,
+            since: asked.since,
+            until: asked.until,
+            follow: match self.way {
+                Some(_) => Follow::Yes,
+                None => Follow::No,
+            },
         }
     }
 
