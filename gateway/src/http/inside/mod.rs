@@ -138,7 +138,7 @@ pub fn router(inside: Inside) -> Router {
         ("watches", get(pass).post(pass)),
         ("watches/{rest}", get(pass).delete(pass)),
         ("watches/{rest}/events", get(listen)),
-        ("git/status", get(pass)),
+        ("git/status", get(work)),
         ("git/clone", post(pass)),
     ] {
         router = router.route(&format!("/api/v1/workspaces/{{id}}/{path}"), methods);
