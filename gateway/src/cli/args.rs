@@ -15,10 +15,11 @@ use crate::config::{Config, Flags, load};
 use crate::names::WorkspaceName;
 
 /// Variables that are paths, and so needn't be text.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 5] = [
     "DEVGATE_AUTHORIZED_KEY",
     "DEVGATE_CA",
     "DEVGATE_CONFIG",
+    "DEVGATE_KEEP_AWAKE",
     "DEVGATE_READY_FILE",
 ];
 

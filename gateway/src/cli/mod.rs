@@ -19,6 +19,7 @@ mod failure;
 mod forward;
 mod greeting;
 mod history;
+mod inside;
 mod keys;
 mod lifetime;
 mod limits;
@@ -97,7 +98,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             workspaces::act(&mut client(&source)?, workspaces::Action::Sleep, command).await
         }
         Command::Why(command) => sleep::why(&mut client(&source)?, command).await,
-        Command::KeepAwake(command) => sleep::keep_awake(&mut client(&source)?, command).await,
+        Command::KeepAwake(command) => {
+            let command = inside::hand_over(&source, command)?;
+            sleep::keep_awake(&mut client(&source)?, command).await
+        }
         Command::Schedule(command) => sleep::schedule(&mut client(&source)?, command).await,
         Command::Status(command) => status::run(&mut client(&source)?, command).await,
         Command::Limits(command) => limits::run(&mut client(&source)?, command).await,

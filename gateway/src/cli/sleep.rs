@@ -1,5 +1,6 @@
 //! The commands about workspaces' sleep.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -28,16 +29,22 @@ pub(super) struct Why {
 #[command(
     override_usage = "devgate keep-awake [WORKSPACE] TIME [--reason TEXT]\n       \
                             devgate keep-awake [WORKSPACE] --list\n       \
-                            devgate keep-awake [WORKSPACE] --end ID"
+                            devgate keep-awake [WORKSPACE] --end ID\n       \
+                            devgate keep-awake TIME [--reason TEXT] [-- COMMAND...]  (inside a \
+                            workspace)"
 )]
 pub(super) struct Keep {
     /// WORKSPACE or WORKSPACE.OWNER, unless there is only one; and how long, up to 7d:
     /// 30m, 2h, 1d
     #[arg(value_name = "WORKSPACE|TIME", num_args = 0..=2)]
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// What for, as others will see it
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["list", "end"])]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
+    /// Inside a workspace: a command; it is kept awake as long as that runs, and no longer
+    /// than TIME
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["list", "end"])]
+    pub(super) command: Vec<OsString>,
     /// Show what keeps it awake for a time
     #[arg(long, conflicts_with = "end")]
     list: bool,
@@ -67,6 +74,13 @@ pub(super) struct Plan {
     remove: bool,
     #[command(flatten)]
     format: Format,
+}
+
+impl Keep {
+    /// Tells whether a time is all that is said, for people to read.
+    pub(super) fn is_time_alone(&self) -> bool {
+        self.words.len() == 1 && !self.list && self.end.is_none() && !self.format.is_json()
+    }
 }
 
 /// Tells why a workspace runs.

@@ -222,6 +222,8 @@ fn a_misspelt_variable_is_only_told() {
         ("DEVGATE_SSH_LISTN".to_owned(), "x".to_owned()),
         ("DEVGATE_PORT_8443_TCP_ADDR".to_owned(), "x".to_owned()),
         ("DEVGATE_WORKSPACE".to_owned(), "x".to_owned()),
+        // What programs in a workspace find.
+        ("DEVGATE_KEEP_AWAKE".to_owned(), "/x".to_owned()),
     ];
     let loaded = load(None, variables, &Flags::default()).unwrap();
     assert_eq!(

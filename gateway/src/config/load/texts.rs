@@ -11,9 +11,10 @@ const PREFIX: &str = "DEVGATE_";
 
 /// Variables that are flags of a command and no keys of the configuration, and
 /// what else may stand in an environment with our prefix.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: [&str; 6] = [
     "DEVGATE_CONFIG",
     "DEVGATE_AUTHORIZED_KEY",
+    "DEVGATE_KEEP_AWAKE",
     "DEVGATE_WORKSPACE",
     "DEVGATE_READY_FILE",
     "DEVGATE_LOG",
