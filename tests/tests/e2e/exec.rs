@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use e2e::everywhere;
 use e2e::reach::Reach;
 use e2e::target::Target;
-use e2e::wait::{SOON, until};
+use e2e::wait::{SOON, stands_still, until};
 
 /// Bytes that compress badly and differ at every offset, from a fixed seed.
 fn noise(count: usize, seed: u64) -> Vec<u8> {
@@ -76,6 +76,24 @@ everywhere! {
         let done = ssh.finish(SOON);
         assert_eq!(done.code(), 0, "{done:?}");
         assert_eq!(std::fs::read_to_string(file).unwrap(), "141\n");
+    }
+
+    fn a_reader_that_reads_nothing_and_leaves_ends_the_program(target: &Target) {
+        let (output, theirs) = std::io::pipe().unwrap();
+        let (count, end) = (target.path("count"), target.path("end"));
+        let script = format!(
+            "n=0; while head -c 65536 /dev/zero; do n=$((n + 1)); echo $n > {}; done; echo no > {}",
+            count.display(), end.display(),
+        );
+        let ssh = target.ssh().start_between(&script, std::process::Stdio::null(), theirs);
+        // The client takes no more: its window is full.
+        stands_still(SOON, "what the program has written", 10, || {
+            std::fs::read_to_string(&count).ok().and_then(|it| it.trim().parse().ok()).unwrap_or(0)
+        });
+        drop(output);
+        let done = ssh.finish(SOON);
+        assert_eq!(done.code(), 0, "{done:?}");
+        assert_eq!(std::fs::read_to_string(end).unwrap(), "no\n");
     }
 
     fn stderr_is_apart_from_stdout(target: &Target) {

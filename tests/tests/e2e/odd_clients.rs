@@ -11,7 +11,7 @@ use e2e::target::Target;
 use nix::sys::signal::Signal;
 use russh::client::{self, Msg};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
-use russh::{Channel, ChannelMsg, Pty, Sig};
+use russh::{Channel, ChannelMsg, Pty};
 use tokio::runtime;
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A terminal that passes on all that is typed, and shows all that is written, as it is.
-const RAW: [(Pty, u32); 10] = [
+pub(crate) const RAW: [(Pty, u32); 10] = [
     (Pty::ISIG, 0),
     (Pty::ICANON, 0),
     (Pty::IEXTEN, 0),
@@ -32,7 +32,7 @@ const RAW: [(Pty, u32); 10] = [
     (Pty::OPOST, 0),
 ];
 
-struct Client;
+pub(crate) struct Client;
 
 impl client::Handler for Client {
     type Error = russh::Error;
@@ -44,14 +44,14 @@ impl client::Handler for Client {
 
 /// Does what a client does, to its end.
 #[track_caller]
-fn run(work: impl Future<Output = ()>) {
+pub(crate) fn run(work: impl Future<Output = ()>) {
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
     runtime.block_on(async { timeout(LIMIT, work).await.expect("stuck") });
 }
 
 /// Connects russh's own client, which does as it is told.
-async fn connect(target: &Target) -> client::Handle<Client> {
+pub(crate) async fn connect(target: &Target) -> client::Handle<Client> {
     let access = target.access();
     let key = Arc::new(load_secret_key(&access.identity, None).unwrap());
     let key = PrivateKeyWithHashAlg::new(key, None);
@@ -63,7 +63,7 @@ async fn connect(target: &Target) -> client::Handle<Client> {
 }
 
 /// Starts a program, on a terminal where there are modes for it, and waits for no answer.
-async fn start(
+pub(crate) async fn start(
     client: &client::Handle<Client>,
     modes: Option<&[(Pty, u32)]>,
     program: &str,
@@ -78,7 +78,7 @@ async fn start(
 }
 
 /// Waits until the program, or the gateway on its behalf, has said something.
-async fn hear(channel: &mut Channel<Msg>, text: &str) {
+pub(crate) async fn hear(channel: &mut Channel<Msg>, text: &str) {
     let mut heard = Vec::new();
     while !e2e::process::contains(&heard, text.as_bytes()) {
         match channel.wait().await {
@@ -94,7 +94,7 @@ async fn hear(channel: &mut Channel<Msg>, text: &str) {
 }
 
 /// Returns what comes up to the channel's end, but for what is said of its window.
-async fn rest(channel: &mut Channel<Msg>) -> Vec<ChannelMsg> {
+pub(crate) async fn rest(channel: &mut Channel<Msg>) -> Vec<ChannelMsg> {
     let mut all = Vec::new();
     loop {
         match channel.wait().await {
@@ -197,25 +197,38 @@ fn no_warning_follows_the_eof_of_a_terminal() {
 }
 
 #[test]
-fn a_signal_does_not_wait_behind_input_that_nobody_reads() {
+fn a_variable_that_no_program_can_be_given_is_told_with_another_way() {
     let target = Target::devgate(Reach::Unix);
     run(async {
         let client = connect(&target).await;
-        let mut channel = start(&client, None, "exec sleep 600").await;
-        // More than its pipe and the queue before it hold, and less than a window.
-        channel.data_bytes(vec![0; 1_900_000]).await.unwrap();
-        channel.signal(Sig::TERM).await.unwrap();
-        let rest = rest(&mut channel).await;
-        let is_ended = |message: &ChannelMsg| {
-            matches!(
-                message,
-                ChannelMsg::ExitSignal {
-                    signal_name: Sig::TERM,
-                    ..
-                }
-            )
-        };
-        assert!(rest.iter().any(is_ended), "{rest:?}");
+        let mut channel = client.channel_open_session().await.unwrap();
+        let large = "x".repeat(128 * 1024);
+        channel.set_env(false, "LARGE", large).await.unwrap();
+        channel.exec(false, "true").await.unwrap();
+        hear(&mut channel, "give it in a file").await;
+        assert_eq!(result(&mut channel).await.1, Some(255));
+    });
+}
+
+#[test]
+fn whoever_sets_too_much_environment_learns_why_nothing_runs() {
+    let target = Target::devgate(Reach::Unix);
+    run(async {
+        let client = connect(&target).await;
+        let mut channel = client.channel_open_session().await.unwrap();
+        for number in 0..200 {
+            let name = format!("LARGE_{number}");
+            let value = "x".repeat(20_000);
+            channel.set_env(false, name, value).await.unwrap();
+        }
+        channel.exec(true, "true").await.unwrap();
+        // Some clients wait for ever for an answer to their request.
+        let answer = channel.wait().await;
+        assert!(matches!(answer, Some(ChannelMsg::Success)), "{answer:?}");
+        hear(&mut channel, "more environment than a session can hold").await;
+        assert_eq!(result(&mut channel).await.1, Some(255));
+        let mut other = start(&client, None, "echo here").await;
+        assert_eq!(result(&mut other).await, (b"here\n".to_vec(), Some(0)));
     });
 }
 

@@ -138,8 +138,13 @@ impl Descriptor {
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.fd.writable().await?;
-            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
-                return written;
+            match ready.try_io(|fd| Ok(rustix::io::write(fd, bytes)?)) {
+                Ok(written) => return written,
+                // One that is full and has nobody behind it counts as ready for ever.
+                Err(_would_block) if self.is_hung_up() => {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                Err(_would_block) => {}
             }
         }
     }
@@ -166,6 +171,15 @@ impl Descriptor {
         let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
         poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
             && polled.iter().any(|fd| fd.revents().contains(PollFlags::IN))
+    }
+
+    /// Whether every program has closed the terminal.
+    fn is_hung_up(&self) -> bool {
+        let mut polled = [PollFd::new(&self.fd, PollFlags::OUT)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok()
+            && polled
+                .iter()
+                .any(|fd| fd.revents().contains(PollFlags::HUP))
     }
 
     /// Makes a pipe large, because much flows through it.

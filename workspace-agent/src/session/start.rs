@@ -56,9 +56,7 @@ pub(super) async fn start(
         let shell = agent.shell().display();
         let advice = match error.raw_os_error() {
             // execve(2), "Limits on size of arguments and environment".
-            Some(nix::libc::E2BIG) => {
-                "; a command or a variable may have 128 KiB: give it on stdin, or as a file"
-            }
+            Some(nix::libc::E2BIG) => "; a variable may have 128 KiB: give it in a file",
             _ => "",
         };
         (

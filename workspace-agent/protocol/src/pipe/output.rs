@@ -176,7 +176,7 @@ mod tests {
     use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
     use super::*;
-    use crate::pipe::Sort;
+    use crate::pipe::{Feed, Sort};
 
     /// A terminal that changes nothing of what passes: both of its sides.
     fn terminal() -> (OwnedFd, OwnedFd) {
@@ -188,6 +188,18 @@ mod tests {
         modes.make_raw();
         tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
         (master, slave)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_terminal_that_was_hung_up_is_given_up() {
+        let (master, slave) = terminal();
+        let mut feed = Feed::new(Some(Descriptor::new(master, Sort::Terminal).unwrap()));
+        while feed.is_empty() {
+            feed.push(vec![b'x'; 65536].into()).unwrap();
+        }
+        drop(slave);
+        feed.drain().await;
+        assert!(feed.is_empty());
     }
 
     #[tokio::test]
