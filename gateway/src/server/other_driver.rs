@@ -3,48 +3,75 @@
 //! Nothing moves between drivers: the other one would make an empty home for a workspace, and
 //! know nothing of the agent that still runs.
 
+use std::path::{Path, PathBuf};
+
 use tokio::task::spawn_blocking;
 
 use super::StartError;
 use super::folder::DataFolder;
 use crate::config::DriverName;
-use crate::names::UserId;
+use crate::names::{UserId, WorkspaceId};
 use crate::store::Store;
 use crate::workspaces::Record;
 
 /// Most workspaces that an error names.
 const MAX_NAMED: usize = 5;
 
-/// Refuses to start where another driver than `driver` keeps something of a workspace.
+/// Where it shows which driver has a workspace's home.
+struct Homes {
+    /// The folders of workspaces that are processes.
+    workspaces: PathBuf,
+    /// The notes of their homes.
+    notes: PathBuf,
+    /// What of containers is here.
+    docker: PathBuf,
+}
+
+impl Homes {
+    fn has(&self, driver: DriverName, id: &WorkspaceId) -> bool {
+        let in_one = |folder: &Path| folder.join(id.as_str());
+        match driver {
+            DriverName::Process => {
+                in_one(&self.workspaces).join("home").exists() || in_one(&self.notes).exists()
+            }
+            DriverName::Docker => in_one(&self.docker).join("home").exists(),
+        }
+    }
+}
+
+/// Refuses to start with a driver where another one has a workspace's home. Where both have one,
+/// as a change of the driver once left them, the one that is named goes on.
 pub(super) async fn refuse(
     driver: DriverName,
     folder: &DataFolder,
     store: &Store,
 ) -> Result<(), StartError> {
-    let (driver, other, folders) = match driver {
-        DriverName::Process => ("process", "docker", ["docker"].as_slice()),
-        DriverName::Docker => ("docker", "process", ["workspaces", "homes"].as_slice()),
+    let (other, words) = match driver {
+        DriverName::Process => (DriverName::Docker, ("process", "docker")),
+        DriverName::Docker => (DriverName::Process, ("docker", "process")),
     };
-    let folders: Vec<_> = folders.iter().map(|name| folder.join(name)).collect();
+    let homes = Homes {
+        workspaces: folder.join("workspaces"),
+        notes: folder.join("homes"),
+        docker: folder.join("docker"),
+    };
     let mut records = store.workspaces().await?;
     records.extend(store.deleted_workspaces().await?);
-    let is_kept = move |record: &Record| {
-        let id = record.workspace.id.as_str();
-        folders.iter().any(|folder| folder.join(id).exists())
-    };
     let kept = spawn_blocking(move || {
-        records.retain(is_kept);
+        records.retain(|record| {
+            let id = &record.workspace.id;
+            homes.has(other, id) && !homes.has(driver, id)
+        });
         records
     });
     let kept = kept.await?;
     if kept.is_empty() {
         return Ok(());
     }
-    let workspaces = names(&kept);
     Err(StartError::OtherDriver {
-        driver,
-        other,
-        workspaces,
+        driver: words.0,
+        other: words.1,
+        workspaces: names(&kept),
     })
 }
 
