@@ -32,7 +32,6 @@ mod many_channels;
 mod odd_clients;
 mod parting;
 mod refused_starts;
-mod refused_starts;
 mod rekeying;
 mod repositories;
 mod requirements;
