@@ -16,8 +16,25 @@ const UNREAD: usize = 1_900_000;
 /// More than anything on the way holds, in bytes.
 const MORE: usize = 8 * 1024 * 1024;
 
-/// Says when it is interrupted, and reads nothing.
-const DEAF: &str = "trap 'echo int' INT; echo ready; while :; do sleep 600 & wait; done";
+/// Tells of signals as they come, and reads nothing before it is told to: by SIGUSR1 all, and
+/// with an argument a line, once it was interrupted.
+const DEAF: &str = r#"exec python3 -c '
+import os, signal as s, sys
+awaited = {s.SIGINT, s.SIGUSR1, s.SIGWINCH}
+s.pthread_sigmask(s.SIG_BLOCK, awaited)
+print("ready", flush=True)
+while True:
+    came = s.sigwait(awaited)
+    if came == s.SIGWINCH:
+        print(*reversed(os.get_terminal_size()), flush=True)
+    elif came == s.SIGUSR1:
+        print(len(sys.stdin.buffer.read()), flush=True)
+        break
+    else:
+        print("int", flush=True)
+        if sys.argv[1:]:
+            print("got", sys.stdin.readline(), flush=True)
+'"#;
 
 /// Sends input: some at once, and what is returned goes on with more, and its end, for as
 /// long as there is room for it.
@@ -66,8 +83,7 @@ over_both_reaches! {
     fn signals_and_sizes_pass_what_a_program_does_not_read_of_a_raw_terminal(target: &Target) {
         run(async {
             let client = connect(target).await;
-            let deaf = format!("trap 'stty size' WINCH; {DEAF}");
-            let mut channel = start(&client, Some(&RAW), &deaf).await;
+            let mut channel = start(&client, Some(&RAW), DEAF).await;
             hear(&mut channel, "ready").await;
             let _sending = send_much(&channel).await;
             channel.signal(Sig::INT).await.unwrap();
@@ -94,8 +110,7 @@ over_both_reaches! {
     fn input_is_whole_and_ends_where_a_program_reads_it_late(target: &Target) {
         run(async {
             let client = connect(target).await;
-            let late = "trap : USR1; echo ready; sleep 600 & wait; kill $!; wc -c";
-            let mut channel = start(&client, None, late).await;
+            let mut channel = start(&client, None, DEAF).await;
             hear(&mut channel, "ready").await;
             let _sending = send_much(&channel).await;
             channel.signal(Sig::USR1).await.unwrap();
@@ -109,9 +124,9 @@ over_both_reaches! {
     fn an_interrupt_that_is_typed_passes_what_a_program_does_not_read(target: &Target) {
         run(async {
             let client = connect(target).await;
-            let reads_late = "trap 'echo int' INT; echo ready; sleep 600; read -r line; echo \"got $line\"";
+            let reads_late = format!("{DEAF} line");
             let silent = [(Pty::ECHO, 0)];
-            let mut channel = start(&client, Some(&silent), reads_late).await;
+            let mut channel = start(&client, Some(&silent), &reads_late).await;
             hear(&mut channel, "ready").await;
             // More than a terminal holds.
             let typed = "old\n".repeat(16 * 1024) + "\x03";
