@@ -26,7 +26,8 @@ const ARCHIVES: [&str; 3] = ["application/x-tar", "application/gzip", "applicati
 /// Returns the operations.
 pub(super) fn all() -> Vec<Operation> {
     let mut all = looking();
-    all.extend(contents());
+    all.extend(reading());
+    all.extend(writing());
     all.extend(changes());
     all.extend(trees());
     all.extend(uploads());
@@ -64,7 +65,7 @@ fn looking() -> Vec<Operation> {
     ]
 }
 
-fn contents() -> Vec<Operation> {
+fn reading() -> Vec<Operation> {
     let read = |method, id, summary| {
         file(method, "/workspaces/{id}/files/content", id, summary)
             .query::<PathQuery>()
@@ -123,6 +124,11 @@ fn contents() -> Vec<Operation> {
                 .answers_plainly(StatusCode::OK, &[], "its headers")
                 .answers_plainly(StatusCode::PARTIAL_CONTENT, &[], "the range's headers"),
         ),
+    ]
+}
+
+fn writing() -> Vec<Operation> {
+    vec![
         file(
             Put,
             "/workspaces/{id}/files/content",
