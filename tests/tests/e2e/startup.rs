@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
+use e2e::caller::Caller;
 use e2e::docker::{BUSYBOX, Containers};
 use e2e::ports;
 use e2e::reach::Reach;
@@ -178,6 +179,31 @@ fn startup_log_if_there(target: &Target) -> String {
     } else {
         String::new()
     }
+}
+
+#[test]
+fn the_start_ups_log_is_searched_by_time() {
+    let target = Target::devgate_with(Reach::Unix, &[("DEVGATE_STARTUP_SCRIPT", RUNS)]);
+    let whole = || startup_log(&target, "default");
+    until(SOON, "the script's end", || whole().contains("ran in"));
+    let within = |times: &[&str]| {
+        let arguments = [&["logs", "--startup", "default"], times].concat();
+        target.gateway().cli(&arguments).ok().out()
+    };
+    let (past, future) = ("2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
+    assert_eq!(within(&["--until", past]), "");
+    assert_eq!(within(&["--since", future]), "");
+    assert_eq!(within(&["--since", past, "--until", future]), whole());
+    let last = within(&["--since", past, "--lines", "1"]);
+    assert_eq!(last.lines().count(), 1, "{last}");
+    let caller = Caller::of(target.gateway());
+    let within = |times: &str| {
+        let path = format!("/startup/log?{times}");
+        caller.get(&path).expect(200).text()
+    };
+    assert_eq!(within(&format!("until={past}")), "");
+    assert_eq!(within(&format!("since={future}")), "");
+    assert_eq!(within(&format!("since={past}&until={future}")), whole());
 }
 
 #[test]
