@@ -11,7 +11,6 @@ mod application;
 mod bodies;
 mod client;
 mod data_path;
-mod expected;
 mod gateway;
 mod inside;
 mod odd_servers;
