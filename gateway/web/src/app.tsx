@@ -10,6 +10,7 @@ import { pageNonce } from "./page-styles";
 import { Crash } from "./parts/Crash";
 import { Loading } from "./parts/Loading";
 import { Shell } from "./shell/Shell";
+import { Administrators } from "./shell/Administrators";
 import { NotFound } from "./shell/NotFound";
 import { hereAsNext } from "./sign-in/next";
 import { SignIn } from "./sign-in/SignIn";
@@ -36,7 +37,11 @@ const ServerPage = lazy(() => import("./admin/Server"));
 
 const queries = new QueryClient({
   defaultOptions: {
+    // What is clicked while the browser is offline fails at once, and isn't done later, when
+    // nobody expects it any more. Nor is a gateway on this very machine away then.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       staleTime: 5000,
       retry: (count, error) => error instanceof Problem && error.passing && count < 5,
       retryDelay: (count) => Math.min(500 * 2 ** count, 8000),
@@ -82,10 +87,17 @@ const routes: RouteObject[] = [
         ],
       },
       { path: "device", element: later(<Device />) },
-      { path: "admin", element: <Navigate to="/admin/users" replace /> },
-      { path: "admin/users", element: later(<Users />) },
-      { path: "admin/templates", element: later(<Templates />) },
-      { path: "admin/server", element: later(<ServerPage />) },
+      {
+        path: "admin",
+        element: <Administrators />,
+        children: [
+          { index: true, element: <Navigate to="/admin/users" replace /> },
+          { path: "users", element: later(<Users />) },
+          { path: "templates", element: later(<Templates />) },
+          { path: "server", element: later(<ServerPage />) },
+          { path: "*", element: <NotFound /> },
+        ],
+      },
       { path: "*", element: <NotFound /> },
     ],
   },

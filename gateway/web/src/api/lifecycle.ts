@@ -30,15 +30,24 @@ export function useAction() {
       request("POST", `/workspaces/{id}/${action}`, { path: { id: workspace.id } }),
     onMutate: async ({ workspace, action }) => {
       await queries.cancelQueries(workspaces);
+      const hoped = { state: NEXT[action], reason: null, changed: new Date().toISOString() };
+      let before: Workspace | undefined;
+      queries.setQueryData(workspaces.queryKey, (all) =>
+        all?.map((one) => {
+          if (one.id !== workspace.id) return one;
+          before = one;
+          return { ...one, ...hoped };
+        }),
+      );
+      return { before, since: hoped.changed };
+    },
+    onError: (error, { workspace, action }, shown) => {
+      // Where the gateway is away nothing else would say that it goes on as before.
       queries.setQueryData(workspaces.queryKey, (all) =>
         all?.map((one) =>
-          one.id === workspace.id
-            ? { ...one, state: NEXT[action], reason: null, changed: new Date().toISOString() }
-            : one,
+          shown?.before && one.id === workspace.id && one.changed === shown.since ? shown.before : one,
         ),
       );
-    },
-    onError: (error, { workspace, action }) => {
       notifications.show({
         color: "red",
         title: `${workspace.name} didn't ${VERB[action]}`,

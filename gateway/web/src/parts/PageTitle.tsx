@@ -6,7 +6,7 @@ import classes from "./PageTitle.module.css";
 
 interface Props {
   title: string;
-  description?: string;
+  description?: ReactNode;
   children?: ReactNode;
 }
 

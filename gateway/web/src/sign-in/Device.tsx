@@ -1,5 +1,5 @@
 /** Signs a program in that waits in somebody's terminal, or lets its SSH connection in; or refuses to. */
-import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Code, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { IconCheck, IconX } from "@tabler/icons-react";
 import { useState } from "react";
@@ -50,7 +50,12 @@ function Page({ linked, wanted }: { linked: string | null; wanted: string | null
     <>
       <PageTitle
         title="Sign a program in"
-        description="`devgate login` or `ssh` in a terminal, or your editor, shows a code and waits for you here."
+        description={
+          <>
+            <Code>devgate login</Code> or <Code>ssh</Code> in a terminal, or your editor, shows a code and
+            waits for you here.
+          </>
+        }
       />
       {code === null ? (
         <Enter enter={setCode} />

@@ -23,7 +23,8 @@ function useEntry() {
     queries.setQueryData(me.queryKey, who);
     const next = safeNext(parameters.get("next"), location.origin);
     if (isPage(next)) void navigate(next, { replace: true });
-    else location.replace(next);
+    // The fragment goes on with whoever was sent here (RFC 9110 §10.2.2).
+    else location.replace(next.includes("#") ? next : next + location.hash);
   };
 }
 

@@ -63,7 +63,8 @@ export function Chart({ label, points, lines, format, axis: scale, top, range }:
       {
         width: element.clientWidth,
         height: HEIGHT,
-        padding: [8, 8, 0, 0],
+        // At the right there is room for half of the last time.
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: SYNC }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: {

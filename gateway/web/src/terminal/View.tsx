@@ -98,7 +98,7 @@ export function TerminalView(props: Props) {
       // Ctrl+C belongs to the shell.
       if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "c") {
         event.preventDefault();
-        void navigator.clipboard.writeText(terminal.getSelection());
+        if (terminal.hasSelection()) void navigator.clipboard.writeText(terminal.getSelection());
         return false;
       }
       // The browser pastes.

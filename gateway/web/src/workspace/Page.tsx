@@ -3,7 +3,8 @@ import { Alert, Anchor, Button, Group, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { IconAlertTriangle, IconBrandVscode, IconChevronRight, IconPlayerPlay } from "@tabler/icons-react";
-import { Link, NavLink, Outlet, useParams } from "react-router";
+import { useEffect, useRef } from "react";
+import { Link, NavLink, Outlet, useLocation, useParams } from "react-router";
 
 import { useAction, useDeletingAny } from "../api/lifecycle";
 import { me, workspaces } from "../api/queries";
@@ -22,11 +23,15 @@ import classes from "./Page.module.css";
 
 export function WorkspacePage() {
   const { owner, name } = useParams();
+  const { pathname } = useLocation();
+  const tabs = useRef<HTMLElement>(null);
   const who = useQuery(me).data;
   const list = useQuery(workspaces);
   const deleting = useDeletingAny();
   const workspace = list.data?.find((one) => one.owner === owner && one.name === name);
   useDocumentTitle(`${name ?? ""} · devgate`);
+  const there = workspace !== undefined;
+  useEffect(() => showCurrent(tabs.current), [pathname, there]);
   if (list.isPending || !who) return <Loading />;
   if (!list.data) {
     return (
@@ -76,7 +81,7 @@ export function WorkspacePage() {
       {workspace.reason !== null && <Failed workspace={workspace} />}
       <SleepSoon workspace={workspace} />
       <Lifetime workspace={workspace} />
-      <nav className={classes.tabs} aria-label="Workspace">
+      <nav className={classes.tabs} aria-label="Workspace" ref={tabs}>
         <NavLink to={path} end>
           Overview
         </NavLink>
@@ -88,6 +93,12 @@ export function WorkspacePage() {
       <Outlet context={context} />
     </>
   );
+}
+
+/** Brings the current tab into view where not all of them fit. */
+function showCurrent(tabs: HTMLElement | null) {
+  const current = tabs?.querySelector<HTMLElement>('[aria-current="page"]');
+  if (tabs && current) tabs.scrollLeft = current.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
 }
 
 function Failed({ workspace }: { workspace: Workspace }) {

@@ -34,6 +34,8 @@ export function WorkspaceList() {
   const [parameters, setParameters] = useSearchParams();
   const creating = parameters.has("create");
   const setCreating = (on: boolean) => setParameters(on ? { create: "" } : {}, { replace: true });
+  // Asked once for all rows: hundreds that each ask make React think that it never ends.
+  const wide = useMediaQuery("(min-width: 62em)", true);
   const [filter, setFilter] = useState("");
   const [whose, setWhose] = useState<Whose>("mine");
   const field = useRef<HTMLInputElement>(null);
@@ -91,7 +93,7 @@ export function WorkspaceList() {
           {shown.length > 0 ? (
             <ul aria-label="Workspaces">
               {shown.map((one) => (
-                <Row key={one.id} workspace={one} who={who} />
+                <Row key={one.id} workspace={one} who={who} wide={wide} />
               ))}
             </ul>
           ) : filter !== "" ? (
@@ -145,8 +147,7 @@ function Waiting() {
   );
 }
 
-function Row({ workspace, who }: { workspace: Workspace; who: Me }) {
-  const wide = useMediaQuery("(min-width: 62em)", true);
+function Row({ workspace, who, wide }: { workspace: Workspace; who: Me; wide: boolean }) {
   const foreign = workspace.owner !== who.name;
   return (
     <li className={classes.row} data-workspace={workspace.name}>
