@@ -49,6 +49,36 @@ async fn the_owner_enters_by_way_of_the_dashboard_and_others_see_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_form_signed_out_reads_a_page() {
+    let application = Application::start().await;
+    let gateway = Gateway::start().await;
+    let host = gateway.host(application.port);
+    let send = |headers: &[(&str, &str)]| {
+        let mut request = Request::post("/form").header("host", &host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::from("a=b")).unwrap()
+    };
+    let navigates = [
+        PAGE,
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let page = gateway.ask(&host, send(&navigates)).await;
+    assert_eq!(page.status, 401);
+    assert!(page.header("content-type").starts_with("text/html"));
+    // It would come back without the form.
+    assert!(!page.headers.contains_key("refresh"));
+    // A script reads what went wrong.
+    let problem = gateway
+        .ask(&host, send(&[PAGE, ("sec-fetch-mode", "cors")]))
+        .await;
+    assert_eq!(problem.header("content-type"), "application/problem+json");
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_names_a_workspace_by_its_id_lets_in_the_same() {
     let application = Application::start().await;
     let gateway = Gateway::start().await;

@@ -211,14 +211,42 @@ pub(super) fn by_a_person<B>(request: &Request<B>, wants_page: bool) -> bool {
     !safe || headers.contains_key(SEC_FETCH_USER) || (wants_page && silent)
 }
 
-/// Whether a person looks at the answer.
+/// Whether a person opens a page, which may as well be another one in between.
 pub(super) fn wants_page<B>(request: &Request<B>) -> bool {
-    let read = matches!(*request.method(), Method::GET | Method::HEAD);
+    matches!(*request.method(), Method::GET | Method::HEAD) && takes_page(request)
+}
+
+/// Who looks at an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A program.
+    Program,
+    /// A person who opened a page.
+    Opener,
+    /// A person who sent a form (Fetch Metadata, `Sec-Fetch-Mode`): what was sent isn't sent
+    /// again by itself.
+    Sender,
+}
+
+impl Reader {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let mode = request.headers().get(SEC_FETCH_MODE);
+        if wants_page(request) {
+            Self::Opener
+        } else if mode.is_some_and(|mode| mode == "navigate") && takes_page(request) {
+            Self::Sender
+        } else {
+            Self::Program
+        }
+    }
+}
+
+fn takes_page<B>(request: &Request<B>) -> bool {
     let accepts = request.headers().get(header::ACCEPT);
     let html = accepts
         .and_then(|accepts| accepts.to_str().ok())
         .is_some_and(|accepts| accepts.contains("text/html"));
-    read && html && !is_upgrade(request.headers())
+    html && !is_upgrade(request.headers())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::access::Reader;
 use super::codes::Code;
 use super::lookup::{Visitor, cookie_name};
 use super::seal::Sealed;
@@ -53,7 +54,11 @@ impl Apps {
         request: &Request<Body>,
     ) -> Response {
         let Some(own) = self.0.site.application(&place.to_string()) else {
-            return self.refused(&AppRefused::SignInNeeded, true, Some(&place.workspace));
+            return self.refused(
+                &AppRefused::SignInNeeded,
+                Reader::Opener,
+                Some(&place.workspace),
+            );
         };
         let path = request
             .uri()
@@ -82,10 +87,7 @@ impl Apps {
     pub(crate) async fn authorize(&self, asked: &RequestSite, request: &Request<()>) -> Response {
         match self.authorized(asked, request).await {
             Ok(response) => response,
-            Err(refused) => {
-                let wants_page = super::access::wants_page(request);
-                self.refused(&refused, wants_page, None)
-            }
+            Err(refused) => self.refused(&refused, Reader::of(request), None),
         }
     }
 

@@ -41,6 +41,7 @@ use crate::http::site::{NoHost, RequestSite, Site};
 use crate::http::{PeerInfo, health};
 use crate::identity::{Identity, Pass, Sessions, WorkspaceRef};
 use crate::workspaces::Workspaces;
+use access::Reader;
 use carry::{Errand, Way};
 use codes::Codes;
 use lookup::{Doors, Visitor, Visitors};
@@ -197,8 +198,8 @@ impl Apps {
         request: Request<Body>,
     ) -> Response {
         let wants_page = access::wants_page(&request);
-        let refuse =
-            |refused: &AppRefused| self.refused(refused, wants_page, Some(&place.workspace));
+        let reader = Reader::of(&request);
+        let refuse = |refused: &AppRefused| self.refused(refused, reader, Some(&place.workspace));
         if request.uri().path().starts_with(RESERVED) {
             return match self.reserved(place, asked, &request) {
                 Ok(response) => response,
@@ -252,7 +253,7 @@ impl Apps {
             }
             Err(refused) => {
                 let workspace = WorkspaceRef::by_name(opened.door.workspace());
-                self.refused(&refused, wants_page, Some(&workspace))
+                self.refused(&refused, reader, Some(&workspace))
             }
         }
     }
@@ -271,7 +272,7 @@ impl Apps {
     }
 
     fn refuse(&self, refused: &AppRefused, request: &Request<Body>) -> Response {
-        self.refused(refused, access::wants_page(request), None)
+        self.refused(refused, Reader::of(request), None)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 
-use super::access::{self, Ask};
+use super::access::{self, Ask, Reader};
 use super::carry::{Errand, Way};
 use super::host::port_of;
 use super::{AppRefused, Apps, Place, client, lookup::Visitor};
@@ -34,12 +34,12 @@ struct Below<'a> {
 impl Apps {
     /// Answers a request below the dashboard.
     pub(super) async fn at_path(&self, asked: &RequestSite, request: Request<Body>) -> Response {
-        let wants_page = access::wants_page(&request);
+        let (wants_page, reader) = (access::wants_page(&request), Reader::of(&request));
         match self.below(asked, request, wants_page).await {
             Ok(response) => response,
             Err((refused, place)) => {
                 let workspace = place.as_ref().map(|place| &place.workspace);
-                self.refused(&refused, wants_page, workspace)
+                self.refused(&refused, reader, workspace)
             }
         }
     }

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse as _, Response};
 use devgate_protocol::RefusalReason;
 
 use super::Apps;
+use super::access::Reader;
 use super::page::{Again, Page};
 use crate::http::problem::Problem;
 use crate::http::proxy::ProxyError;
@@ -154,11 +155,11 @@ impl Apps {
     pub(super) fn refused(
         &self,
         refused: &AppRefused,
-        wants_page: bool,
+        reader: Reader,
         workspace: Option<&WorkspaceRef>,
     ) -> Response {
         let problem = Problem::of(refused);
-        if !wants_page {
+        if reader == Reader::Program {
             return problem.into_response();
         }
         let row = refused.row();
@@ -176,7 +177,7 @@ impl Apps {
         };
         let (text, quote) = match refused {
             AppRefused::EditorMissing(detail) => (
-                format!("{detail} Put it into the workspace's image, or install it in a terminal:"),
+                format!("{detail}. In the workspace's image, or in a terminal:"),
                 Some(EDITOR_INSTALL.to_owned()),
             ),
             AppRefused::EditorFailed(detail) => (
@@ -191,7 +192,10 @@ impl Apps {
             text,
             quote,
             link: Some(link),
-            again: refused.again(),
+            again: match reader {
+                Reader::Sender => Again::No,
+                Reader::Program | Reader::Opener => refused.again(),
+            },
         }
         .render()
     }
