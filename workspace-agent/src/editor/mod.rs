@@ -16,7 +16,7 @@ mod machine;
 mod process;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use devgate_protocol::{RefusalReason, socket};
@@ -42,11 +42,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Pause before a connection that was refused is tried again: it is just ending.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a person does where there is no editor.
-pub(crate) const HOW_TO_GET: &str = "there is no code-server in this workspace: install it \
-     there (https://coder.com/docs/code-server/install), so that it is found on PATH, or set \
-     the editor's program in the gateway's configuration";
 
 /// What the editor is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -88,19 +83,29 @@ pub(crate) struct Status {
 /// Why there is no connection to the editor.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditorError {
-    /// There is none in the workspace.
-    #[error("{HOW_TO_GET}")]
-    Missing,
+    /// There is none in the workspace by that name or path.
+    #[error("{}", how_to_get(.0))]
+    Missing(PathBuf),
     /// It doesn't run.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Says what a person does where there is no editor by that name or path.
+fn how_to_get(program: &Path) -> String {
+    let program = program.display();
+    format!(
+        "there is no {program} in this workspace: install code-server there \
+         (https://coder.com/docs/code-server/install), so that it is found, or set the editor's \
+         program in the gateway's configuration"
+    )
 }
 
 impl EditorError {
     /// Returns the kind of refusal.
     pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::Missing => RefusalReason::EditorMissing,
+            Self::Missing(_) => RefusalReason::EditorMissing,
             Self::Failed(_) => RefusalReason::EditorFailed,
         }
     }
@@ -223,9 +228,11 @@ impl Editor {
     /// Returns what is known about it.
     pub(crate) fn status(&self, agent: &Agent) -> Status {
         let mut status = self.status.borrow().clone();
-        if matches!(status.state, State::Stopped | State::Failed) && self.program(agent).is_none() {
+        if matches!(status.state, State::Stopped | State::Failed)
+            && let Err(missing) = self.look_for(agent)
+        {
             status.state = State::Missing;
-            HOW_TO_GET.clone_into(&mut status.detail);
+            status.detail = missing.to_string();
         }
         if status.state == State::Running && status.version.is_none() {
             // It says it just after it begins to answer.
@@ -240,7 +247,7 @@ impl Editor {
     /// # Errors
     /// `Missing`.
     pub(crate) async fn start(&self, agent: &Arc<Agent>) -> Result<(), EditorError> {
-        self.program(agent).ok_or(EditorError::Missing)?;
+        self.look_for(agent)?;
         Self::wish(self.supervisor(agent), What::Start).await;
         Ok(())
     }
@@ -250,7 +257,7 @@ impl Editor {
     /// # Errors
     /// `Missing`.
     pub(crate) async fn restart(&self, agent: &Arc<Agent>) -> Result<(), EditorError> {
-        self.program(agent).ok_or(EditorError::Missing)?;
+        self.look_for(agent)?;
         Self::wish(self.supervisor(agent), What::Restart).await;
         Ok(())
     }
@@ -324,8 +331,12 @@ impl Editor {
         }
     }
 
-    fn program(&self, agent: &Agent) -> Option<PathBuf> {
-        self.settings.find(agent)
+    /// Fails where there is no program to start.
+    fn look_for(&self, agent: &Agent) -> Result<(), EditorError> {
+        match self.settings.find(agent) {
+            Some(_) => Ok(()),
+            None => Err(EditorError::Missing(self.settings.program().to_owned())),
+        }
     }
 
     /// Waits until the supervisor has heard a wish.

@@ -67,9 +67,13 @@ impl Settings {
 
     /// Finds the program.
     pub(super) fn find(&self, agent: &Agent) -> Option<PathBuf> {
-        let name = self.config.program.as_deref().unwrap_or(Path::new(PROGRAM));
         let environment = Environment::new(agent, &SessionOpen::default(), Vec::new());
-        environment.find(name)
+        environment.find(self.program())
+    }
+
+    /// Returns the program's path, or its name on `PATH`.
+    pub(super) fn program(&self) -> &Path {
+        self.config.program.as_deref().unwrap_or(Path::new(PROGRAM))
     }
 
     /// Starts the server.

@@ -104,7 +104,7 @@ impl From<StartError> for Problem {
 impl From<EditorError> for Problem {
     fn from(error: EditorError) -> Self {
         let (status, code) = match &error {
-            EditorError::Missing => (StatusCode::NOT_FOUND, "editor-missing"),
+            EditorError::Missing(_) => (StatusCode::NOT_FOUND, "editor-missing"),
             EditorError::Failed(_) => (StatusCode::BAD_GATEWAY, "editor-failed"),
         };
         Self::new(status, code, error.to_string())
