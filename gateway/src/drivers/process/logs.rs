@@ -89,12 +89,8 @@ impl Reader {
                         return Some(Ok(bytes.into()));
                     }
                 }
-                // Not yet there, or no more: where the folder goes, it ends.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if !self.path.parent().is_some_and(Path::is_dir) {
-                        return None;
-                    }
-                }
+                // Not yet there, as before the first start, or no more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     self.follow = Follow::No;
                     return Some(Err(error));
@@ -173,8 +169,22 @@ mod tests {
         let mut log = OpenOptions::new().append(true).open(&path).unwrap();
         log.write_all(b"four\n").unwrap();
         assert_eq!(next(&mut followed).await.unwrap(), "four\n");
-        drop(folder);
-        assert_eq!(next(&mut followed).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_log_whose_folder_does_not_exist_yet_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/agent.log");
+        let mut ended = read(path.clone(), 9, Follow::No).unwrap();
+        assert_eq!(next(&mut ended).await, None);
+        let mut followed = read(path.clone(), 9, Follow::Yes).unwrap();
+        let write = async {
+            tokio::task::yield_now().await;
+            fs::create_dir(folder.path().join("new")).unwrap();
+            fs::write(&path, "one\n").unwrap();
+        };
+        let (read, ()) = tokio::join!(next(&mut followed), write);
+        assert_eq!(read.unwrap(), "one\n");
     }
 
     #[tokio::test]
