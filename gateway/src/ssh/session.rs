@@ -96,6 +96,7 @@ async fn serve(
     };
     match opening {
         Opening::Opened(opened) => {
+            let opened = *opened;
             // Whoever starts a program is there.
             opened.visit.used();
             let (reader, mut writer) = opened.stream.split();
@@ -224,8 +225,7 @@ async fn bridge(
 
 /// Whether it is the client's connection that has ended, and no stream.
 fn is_the_clients(error: &io::Error) -> bool {
-    let cause = error.get_ref();
-    cause.is_some_and(|cause| cause.is::<russh::Error>())
+    matches!(error.get_ref(), Some(cause) if cause.is::<russh::Error>())
 }
 
 /// Passes on what people on terminals are told, until EOF was sent: also where a client

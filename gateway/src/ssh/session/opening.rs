@@ -139,7 +139,7 @@ pub(super) async fn gather(
 
 /// How waiting for a stream ended.
 pub(super) enum Opening {
-    Opened(Opened),
+    Opened(Box<Opened>),
     Refused(Refused),
     /// The person was told of the wait, and didn't want it.
     Interrupted,
@@ -303,13 +303,13 @@ async fn begin(
         }
         _ => None,
     };
-    Opening::Opened(Opened {
+    Opening::Opened(Box::new(Opened {
         stream,
         visit,
         number: number.filter(|_| pipes.is_none()),
         pipes,
         early: early.messages,
-    })
+    }))
 }
 
 #[cfg(test)]
