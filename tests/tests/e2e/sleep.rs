@@ -6,6 +6,8 @@ mod by_the_clock;
 use std::time::{Duration, Instant};
 
 use e2e::browser::Browser;
+use e2e::caller::Caller;
+use e2e::component::built;
 use e2e::process::{Running, run};
 use e2e::reach::Reach;
 use e2e::target::Target;
@@ -230,6 +232,59 @@ fn a_job_holds_a_lease_for_as_long_as_it_runs() {
     let _ = target.ssh().run("devgate keep-awake 1h").ok();
     assert!(kinds(&target).contains(&"lease".to_owned()));
     assert_ne!(target.ssh().run("devgate keep-awake 9d").code(), 0);
+}
+
+#[test]
+fn a_job_holds_a_lease_where_the_servers_own_program_is_found_first() {
+    let target = sleepy(Reach::Unix, &[]);
+    let programs = built("devgate");
+    let programs = programs.parent().expect("a folder").display().to_string();
+    let of_server =
+        format!("PATH={programs}:$PATH; test $(command -v devgate) = {programs}/devgate");
+    let job = "devgate keep-awake 1h --reason=-rehearsal -- sh -c 'echo held; read end; exit 7'";
+    let mut job = target.ssh().start(&format!("{of_server} && {job}"));
+    job.wait_for("held", SOON);
+    until(SOON, "its lease is told", || {
+        why(&target).to_string().contains("-rehearsal")
+    });
+    job.write(b"\n");
+    let job = job.finish(SOON);
+    assert_eq!(job.code(), 7, "the command's own status: {job:?}");
+    assert!(!job.err().contains("warning"), "{job:?}");
+    until(SOON, "its lease has ended", || {
+        !kinds(&target).contains(&"lease".to_owned())
+    });
+    let _ = target
+        .ssh()
+        .run(&format!("{of_server} && devgate keep-awake 1h"))
+        .ok();
+    until(SOON, "the lease for a time is told", || {
+        kinds(&target).contains(&"lease".to_owned())
+    });
+    // Elsewhere there is nothing to keep awake by a command.
+    let refused = target.gateway().cli(&["keep-awake", "1h", "--", "true"]);
+    assert_eq!(refused.code(), 2, "{refused:?}");
+    assert!(
+        refused.err().contains("only a program in a workspace"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn who_asks_for_git_status_wakes_a_workspace_as_who_lists_files_does() {
+    for path in ["/git/status", "/files/list?path=."] {
+        let target = sleepy(Reach::Unix, &[]);
+        let caller = Caller::of(target.gateway());
+        falls_asleep(&target);
+        let answer = caller.get(path);
+        // There is no repository; that it is the workspace's own agent that says so counts.
+        let expected = if path == "/git/status" { 404 } else { 200 };
+        let answer = answer.expect(expected);
+        if expected == 404 {
+            assert_eq!(answer.json()["code"], "no-repository");
+        }
+        assert_eq!(state(&target), "running", "{path}");
+    }
 }
 
 #[test]
