@@ -320,7 +320,10 @@ fn a_compressed_archive_is_refused_unless_it_is_whole_to_its_last_byte() {
     // What GNU tar takes.
     for (what, archive) in [
         ("as it is", whole.clone()),
-        ("padded with zeros", [&whole, &vec![0; 100_000][..]].concat()),
+        (
+            "padded with zeros",
+            [&whole, &vec![0; 100_000][..]].concat(),
+        ),
     ] {
         assert_eq!(unpack(&archive).unwrap().entries, 1, "{what}");
     }
