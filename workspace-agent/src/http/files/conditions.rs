@@ -80,6 +80,11 @@ pub(super) fn changing(headers: &HeaderMap) -> Result<Condition, Problem> {
             if tags == ["*"] {
                 return Ok(Condition::Present);
             }
+            if !tags.iter().all(|tag| is_tag(tag)) {
+                return Err(Problem::bad_request(
+                    "If-Match is `*`, or tags in quotes as they are told",
+                ));
+            }
             Ok(Condition::Tagged(
                 tags.into_iter().map(str::to_owned).collect(),
             ))
@@ -133,6 +138,13 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     values
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .map(str::trim)
+}
+
+/// Whether a text is an entity tag (RFC 9110 §8.8.3).
+fn is_tag(text: &str) -> bool {
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    tag.is_some_and(|tag| !tag.contains('"'))
 }
 
 /// Returns a time in seconds since 1970.
@@ -232,6 +244,9 @@ mod tests {
         ];
         assert_eq!(of(&both).unwrap(), tagged(&["\"a\""]));
         assert!(of(&[(header::IF_NONE_MATCH, "\"a\"")]).is_err());
+        for none in ["a", "", "\"a\", b", "\"a", "*, \"a\"", "\""] {
+            assert!(of(&[(header::IF_MATCH, none)]).is_err(), "{none}");
+        }
         assert!(of(&[(header::IF_MATCH, "*"), (header::IF_NONE_MATCH, "*")]).is_err());
     }
 
