@@ -242,7 +242,7 @@ fn a_job_holds_a_lease_where_the_servers_own_program_is_found_first() {
     let of_server =
         format!("PATH={programs}:$PATH; test $(command -v devgate) = {programs}/devgate");
     let job = "devgate keep-awake 1h --reason=-rehearsal -- sh -c 'echo held; read end; exit 7'";
-    let mut job = target.ssh().start(&format!("{of_server} && {job}"));
+    let mut job = target.ssh().start(format!("{of_server} && {job}"));
     job.wait_for("held", SOON);
     until(SOON, "its lease is told", || {
         why(&target).to_string().contains("-rehearsal")
@@ -256,7 +256,7 @@ fn a_job_holds_a_lease_where_the_servers_own_program_is_found_first() {
     });
     let _ = target
         .ssh()
-        .run(&format!("{of_server} && devgate keep-awake 1h"))
+        .run(format!("{of_server} && devgate keep-awake 1h"))
         .ok();
     until(SOON, "the lease for a time is told", || {
         kinds(&target).contains(&"lease".to_owned())
