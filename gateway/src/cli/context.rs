@@ -92,7 +92,7 @@ fn list(source: &Source, command: &List) -> Result<(), Failure> {
         expires: None,
         current: is_current(LOCAL),
     }];
-    for (name, context) in &contexts.contexts {
+    for (name, context) in &contexts.named {
         let signed_in = context.token.is_some();
         let user = context.user.as_ref().filter(|_| signed_in);
         shown.push(Shown {
@@ -153,7 +153,7 @@ fn remove(command: &Remove) -> Result<(), Failure> {
     let was_current = Contexts::change(|contexts| {
         let mut was_current = false;
         for name in &command.names {
-            contexts.contexts.remove(name);
+            contexts.named.remove(name);
             let current = contexts.current.take_if(|current| current == name);
             was_current |= current.is_some();
         }

@@ -76,8 +76,8 @@ pub(super) struct Contexts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) current: Option<ContextName>,
     /// By name.
-    #[serde(default)]
-    pub(super) contexts: BTreeMap<ContextName, Context>,
+    #[serde(default, rename = "contexts")]
+    pub(super) named: BTreeMap<ContextName, Context>,
     #[serde(flatten)]
     later: Later,
 }
@@ -236,7 +236,7 @@ impl Contexts {
 
     /// Returns the context of that name.
     pub(super) fn named(&self, name: &ContextName) -> Result<&Context, Failure> {
-        self.contexts.get(name).ok_or_else(|| {
+        self.named.get(name).ok_or_else(|| {
             let message = format!(
                 "there is no context {name}: `devgate context list` shows all, `devgate login` \
                  makes one"
@@ -342,7 +342,7 @@ mod tests {
         };
         assert!(!format!("{context:?}").contains("dgt_x"));
         let mut contexts = Contexts::default();
-        contexts.contexts.insert("dev".parse().unwrap(), context);
+        contexts.named.insert("dev".parse().unwrap(), context);
         let text = toml::to_string(&contexts).unwrap();
         assert_eq!(toml::from_str::<Contexts>(&text).unwrap(), contexts);
     }
@@ -352,7 +352,7 @@ mod tests {
         let text = "current = \"a\"\nsince = 2\n\n[contexts.a]\nurl = \"https://a\"\n\n\
                     [contexts.a.refresh]\nsecret = \"dgr_x\"\n\n[more]\nat = 1.5\n";
         let contexts: Contexts = toml::from_str(text).unwrap();
-        assert_eq!(contexts.contexts.len(), 1);
+        assert_eq!(contexts.named.len(), 1);
         assert!(!format!("{contexts:?}").contains("dgr_x"));
         let written = toml::to_string(&contexts).unwrap();
         let table = |text: &str| text.parse::<Table>().unwrap();

@@ -231,7 +231,7 @@ fn name(command: &Login, contexts: &Contexts) -> Result<ContextName, Failure> {
 
 /// Sees that a name isn't taken from another server.
 fn free(contexts: &Contexts, name: &ContextName, url: &str) -> Result<(), Failure> {
-    match contexts.contexts.get(name) {
+    match contexts.named.get(name) {
         Some(other) if other.url != url => {
             let message = format!(
                 "{name} is {} already: choose another name with --name",
@@ -250,8 +250,8 @@ fn known<'a>(
     name: &ContextName,
 ) -> Option<(&'a ContextName, &'a Context)> {
     let url = command.url.to_string();
-    let named = contexts.contexts.get_key_value(name);
-    named.or_else(|| contexts.contexts.iter().find(|(_, other)| other.url == url))
+    let named = contexts.named.get_key_value(name);
+    named.or_else(|| contexts.named.iter().find(|(_, other)| other.url == url))
 }
 
 /// Puts a server in its place, and returns what stood there. Whoever signed in meanwhile
@@ -263,7 +263,7 @@ fn put(
 ) -> Result<Option<Context>, Failure> {
     free(contexts, name, &context.url)?;
     contexts.current = Some(name.clone());
-    Ok(contexts.contexts.insert(name.clone(), context.clone()))
+    Ok(contexts.named.insert(name.clone(), context.clone()))
 }
 
 /// Takes a token from stdin.
@@ -316,7 +316,7 @@ pub(super) async fn logout(source: &Source, command: Logout) -> Result<(), Failu
     Contexts::change(|contexts| {
         // Who signed in anew meanwhile stays so.
         let same = |found: &&mut Context| found.token == context.token;
-        if let Some(found) = contexts.contexts.get_mut(&name).filter(same) {
+        if let Some(found) = contexts.named.get_mut(&name).filter(same) {
             found.token = None;
             found.token_id = None;
             found.expires = None;

@@ -69,7 +69,7 @@ where
 /// Whether a client sends a request's body only once it is asked for it. hyper sees to that in
 /// the same way.
 pub(super) fn is_held_back(request: &Request) -> bool {
-    let expected = request.headers().get_all(header::EXPECT).iter().last();
+    let expected = request.headers().get_all(header::EXPECT).iter().next_back();
     expected.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         && request.version() > Version::HTTP_10
         && !request.body().is_end_stream()

@@ -2,7 +2,7 @@
 //! WebSocket, where each event is a text message.
 //!
 //! Browsers keep six connections of HTTP/1.1 to a host for all their pages together, and a
-//! stream of Server-Sent Events holds one of them; WebSockets aren't counted among the six.
+//! stream of Server-Sent Events holds one of them; `WebSockets` aren't counted among the six.
 //!
 //! Nothing is queued for a client: an event is asked for once the one before was taken.
 
@@ -126,7 +126,7 @@ impl End {
 /// The streams that are open. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// Counts WebSockets, which outlive their requests.
+    /// Counts `WebSockets`, which outlive their requests.
     sockets: TaskTracker,
     stop: CancellationToken,
     keep_alive: Duration,
@@ -142,7 +142,7 @@ impl Live {
         }
     }
 
-    /// Returns after the stop, once all WebSockets are closed.
+    /// Returns after the stop, once all `WebSockets` are closed.
     pub async fn run(self) {
         self.stop.cancelled().await;
         self.sockets.close();

@@ -1,4 +1,4 @@
-//! What goes on, over WebSockets: who may follow it, what is said, and when it ends.
+//! What goes on, over `WebSockets`: who may follow it, what is said, and when it ends.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};

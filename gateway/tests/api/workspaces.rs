@@ -1,13 +1,10 @@
 //! The life of workspaces, their logs, ports and events.
 
-use std::fs;
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::Shutdown;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 
 use crate::client::Site;
@@ -158,14 +155,16 @@ fn a_request_is_carried_out_and_remembered_though_who_sent_it_has_gone() {
     let site = Site::up(&home);
     let token = site.token(&site.sign_in(), "write");
     let key = "Idempotency-Key: one";
-    let new = json!({ "name": "api", "start": false, "template": "slow" });
-    // Whoever reads the template waits for as long as this is open.
-    let templates = home.data().join("templates");
-    fs::create_dir_all(&templates).unwrap();
-    let template = templates.join("slow.toml");
-    mkfifo(&template, Mode::S_IRWXU).unwrap();
-    let open = fs::File::options().read(true).write(true).open(&template);
-    let held = open.unwrap();
+    let new = json!({ "name": "api", "start": false });
+    // Each new workspace takes the records a while, in which its sender goes.
+    let database = home.data().join("devgate.db");
+    let count =
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000000)";
+    let slow = format!(
+        "CREATE TRIGGER slow BEFORE INSERT ON workspaces BEGIN \
+         SELECT MAX(x) FROM ({count} SELECT x FROM n); END"
+    );
+    ask_records(&database, &slow);
 
     let body = new.to_string();
     let request = format!(
@@ -177,14 +176,12 @@ fn a_request_is_carried_out_and_remembered_though_who_sent_it_has_gone() {
     let mut stream = site.connect();
     stream.write_all(request.as_bytes()).unwrap();
     let begun = Instant::now();
-    while requests(&home.data().join("devgate.db")) == 0 {
+    while ask_records(&database, "SELECT COUNT(*) FROM requests") != Some(1) {
         assert!(begun.elapsed() < PATIENCE, "it isn't begun");
     }
     // Once the server closes, too, nothing waits for the answer any more.
     stream.shutdown(Shutdown::Write).unwrap();
     let _ = stream.read_to_end(&mut Vec::new());
-    fs::remove_file(&template).unwrap();
-    drop(held);
 
     let again = loop {
         let again = site.send("POST /workspaces", &[&token, key], Some(&new));
@@ -199,18 +196,18 @@ fn a_request_is_carried_out_and_remembered_though_who_sent_it_has_gone() {
     assert_eq!(found.json()["items"][0]["id"], again.text("id"));
 }
 
-/// Returns how many requests with keys are recorded.
-fn requests(database: &Path) -> i64 {
+/// Asks a server's records, and returns the first number of the answer.
+fn ask_records(database: &Path, statement: &str) -> Option<i64> {
     use sqlx::Connection as _;
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let counted = async {
-        let address = format!("sqlite:{}?mode=ro", database.display());
+    let asked = async {
+        let address = format!("sqlite:{}", database.display());
         let mut connection = sqlx::SqliteConnection::connect(&address).await?;
-        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM requests");
-        count.fetch_one(&mut connection).await
+        let answer = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(statement));
+        answer.fetch_optional(&mut connection).await
     };
-    let counted: Result<i64, sqlx::Error> = runtime.block_on(counted);
-    counted.unwrap()
+    let answer: Result<_, sqlx::Error> = runtime.block_on(asked);
+    answer.unwrap()
 }
 
 #[test]

@@ -76,6 +76,58 @@ async fn bodies_of_any_length_come_through_whole_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_unknown_length_comes_through_with_any_method() {
+    const BODY: &str = "4\r\nbody\r\n0\r\n\r\n";
+    let application = Raw::start(async |mut stream, _| {
+        let head = read_head(&mut stream).await.unwrap();
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        let mut body = vec![0; BODY.len()];
+        stream.read_exact(&mut body).await.unwrap();
+        assert_eq!(body, BODY.as_bytes());
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    })
+    .await;
+    let gateway = Gateway::public(application.port).await;
+    let host = gateway.host(application.port);
+    for method in ["GET", "HEAD", "DELETE", "POST", "REPORT"] {
+        let mut tls = gateway.connect(&host).await;
+        let request = format!(
+            "{method} / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n{BODY}"
+        );
+        soon(tls.write_all(request.as_bytes())).await.unwrap();
+        let mut answer = String::new();
+        soon(tls.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204"), "{method}: {answer}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cant_be_handed_on_is_the_clients_to_mend() {
+    let application = Application::start().await;
+    let gateway = Gateway::public(application.port).await;
+    let host = gateway.host(application.port);
+    for (coding, body, status) in [
+        ("chunked", "x\r\nbody\r\n0\r\n\r\n", 400),
+        ("gzip, chunked", "4\r\nbody\r\n0\r\n\r\n", 501),
+    ] {
+        let mut tls = gateway.connect(&host).await;
+        let request = format!(
+            "POST /sink HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: {coding}\r\n\r\n{body}"
+        );
+        soon(tls.write_all(request.as_bytes())).await.unwrap();
+        let mut answer = String::new();
+        soon(tls.read_to_string(&mut answer)).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains("problem+json"),
+            "{coding}: {answer}"
+        );
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_holds_the_application_back() {
     let application = Application::start().await;
     let gateway = Gateway::public(application.port).await;

@@ -5,6 +5,7 @@ use std::env;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use axum::Router;
 use devgate::config::{Applications, DriverName, HttpConfig};
@@ -13,7 +14,7 @@ use devgate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
 use devgate::http::apps::{self, Apps, Place, Seal};
 use devgate::http::inside::{self, Inside};
 use devgate::http::proxy::Proxy;
-use devgate::http::{Limits, Routes, Site, serve};
+use devgate::http::{Limits, Live, Routes, Site, serve};
 use devgate::identity::{Identity, Role, Secret, Sessions, TokenWish, User, Via};
 use devgate::names::{LoginId, WorkspaceId};
 use devgate::repositories::{Repositories, RepositoryOptions};
@@ -57,6 +58,23 @@ impl Gateway {
     }
 
     pub(crate) async fn start_as(config: HttpConfig, limits: Limits) -> Self {
+        Self::start_by(config, limits, |proxy| proxy).await
+    }
+
+    /// Starts one whose applications ask for a body that a client holds back whenever they
+    /// come to it, and where everybody may open the port.
+    pub(crate) async fn patient(port: u16) -> Self {
+        let patient = |proxy: Proxy| proxy.with_patience(Duration::from_mins(10));
+        let gateway = Self::start_by(HttpConfig::default(), Limits::default(), patient).await;
+        gateway.share(port, Visibility::Public).await;
+        gateway
+    }
+
+    async fn start_by(
+        config: HttpConfig,
+        limits: Limits,
+        prepare: impl FnOnce(Proxy) -> Proxy,
+    ) -> Self {
         show_log();
         let folder = tempfile::tempdir().unwrap();
         let certs = folder.path().join("certs");
@@ -113,7 +131,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(sessions.clone().run(stop.clone()));
-        let proxy = Proxy::new(stop.clone());
+        let proxy = prepare(Proxy::new(stop.clone()));
         tasks.spawn(proxy.clone().run());
         let identity = Identity::new(store.clone());
         let apps = Apps::new(apps::Parts {
@@ -132,7 +150,7 @@ impl Gateway {
             store: store.clone(),
             workspaces: workspaces.clone(),
             proxy,
-            stop: stop.clone(),
+            live: Live::new(stop.clone()),
         };
         let router: Router = apps::router(apps.clone()).merge(inside::router(inside));
         let wanted: Wanted = Arc::new(move |host| {

@@ -11,6 +11,7 @@ mod application;
 mod bodies;
 mod client;
 mod data_path;
+mod expected;
 mod gateway;
 mod inside;
 mod odd_servers;

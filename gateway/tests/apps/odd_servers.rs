@@ -55,6 +55,50 @@ async fn heads_that_browsers_take_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_is_said_twice_is_said_once() {
+    let lengths = "Content-Length: 4, 4\r\nContent-Length: 4\r\n";
+    let application = canned(format!("HTTP/1.1 200 OK\r\n{lengths}\r\nbody")).await;
+    let gateway = Gateway::public(application.port).await;
+    let host = gateway.host(application.port);
+    let mut tls = gateway.connect(&host).await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    soon(tls.write_all(request.as_bytes())).await.unwrap();
+    let answer = read_answer(&mut tls, "body").await;
+    assert_eq!(answer.matches("content-length").count(), 1, "{answer}");
+    assert!(answer.contains("content-length: 4\r\n"), "{answer}");
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_an_answer_that_breaks_off_is_handed_on() {
+    let gateway = Gateway::start().await;
+    for (answer, seen) in [
+        ("Content-Length: 10\r\n\r\nhello", "hello"),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx", "hello"),
+        ("Content-Length: 10\r\n\r\n", "\r\n\r\n"),
+    ] {
+        let application = canned(format!("HTTP/1.1 201 Created\r\n{answer}")).await;
+        let port = application.port;
+        gateway
+            .share(port, devgate::store::Visibility::Public)
+            .await;
+        let host = gateway.host(port);
+        let mut tls = gateway.connect(&host).await;
+        let request = format!("POST / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        soon(tls.write_all(request.as_bytes())).await.unwrap();
+        let mut read = Vec::new();
+        let _ = soon(tls.read_to_end(&mut read)).await;
+        let read = String::from_utf8(read).unwrap();
+        assert!(read.starts_with("HTTP/1.1 201"), "{answer}: {read}");
+        assert!(
+            read.trim_end_matches("\r\n").ends_with(seen.trim_end()),
+            "{answer}: {read}"
+        );
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_told_from_what_was_not() {
     let gateway = Gateway::start().await;
     let many = "Set-Cookie: a=1\r\n".repeat(600);

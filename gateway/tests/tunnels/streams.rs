@@ -73,7 +73,7 @@ async fn an_agent_knows_what_it_is_told_anew_over_every_kind_of_tunnel() {
     let wanted = vec![Wanted::as_variable(token.clone())];
     let vault = Vault::new(
         store.clone(),
-        Seal::open(root.path()).unwrap(),
+        Seal::open(root.path(), 0).unwrap(),
         wanted,
         None,
     );

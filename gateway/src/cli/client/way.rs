@@ -81,16 +81,13 @@ impl Way {
 
     async fn dial(&self) -> Result<Box<dyn Stream>, Unanswered> {
         let host = bare(self.origin.host());
-        let stream: Box<dyn Stream> = match &self.proxy {
-            Some(proxy) => {
-                let stream = proxy.reach().await.map_err(Failure::from)?;
-                let stream = proxy.through(stream, &self.origin).await;
-                stream.map_err(Failure::from)?
-            }
-            None => {
-                let tcp = tcp(host, self.origin.port()).await;
-                Box::new(tcp.map_err(|error| self.unreachable(&error))?)
-            }
+        let stream: Box<dyn Stream> = if let Some(proxy) = &self.proxy {
+            let stream = proxy.reach().await.map_err(Failure::from)?;
+            let stream = proxy.through(stream, &self.origin).await;
+            stream.map_err(Failure::from)?
+        } else {
+            let tcp = tcp(host, self.origin.port()).await;
+            Box::new(tcp.map_err(|error| self.unreachable(&error))?)
         };
         match &self.tls {
             Some(tls) => {

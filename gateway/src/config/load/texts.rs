@@ -11,11 +11,13 @@ const PREFIX: &str = "DEVGATE_";
 
 /// Variables that are flags of a command and no keys of the configuration, and
 /// what else may stand in an environment with our prefix.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 8] = [
     "DEVGATE_CONFIG",
     "DEVGATE_AUTHORIZED_KEY",
     "DEVGATE_KEEP_AWAKE",
+    "DEVGATE_OWNER",
     "DEVGATE_WORKSPACE",
+    "DEVGATE_WORKSPACE_ID",
     "DEVGATE_READY_FILE",
     "DEVGATE_LOG",
 ];

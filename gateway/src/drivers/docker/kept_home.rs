@@ -78,7 +78,7 @@ impl DockerDriver {
                 // Programs that never rest are held up, where nothing else helps.
                 let _told = containers.pauses.still(&workspace.id);
                 let copy = copy("copying the home: the workspace stands still meanwhile");
-                containers.still(&source.name, copy).await?
+                Box::pin(containers.still(&source.name, copy)).await?
             };
             tries += 1;
         }

@@ -40,9 +40,8 @@ impl DockerDriver {
         let body = helper_body(containers, format!("{repository}:{base}"));
         containers.make_helper(&helper, body).await?;
         let base = format!("{repository}:{base}");
-        let kept = self
-            .keep_home((workspace, &source), (base, &helper), &doing)
-            .await?;
+        let kept = self.keep_home((workspace, &source), (base, &helper), &doing);
+        let kept = Box::pin(kept).await?;
         doing.tell("writing the image".to_owned());
         let labels = labels(id, label, kept);
         self.finish(id, &helper, labels, source.image.as_deref(), &doing)

@@ -47,7 +47,7 @@ impl Served {
         );
         let handler = async move |Asked(way): Asked| {
             let (live, signed_in, tenure, asked) = given;
-            let event = move |_| {
+            let event = move |()| {
                 let id = asked.fetch_add(1, Ordering::SeqCst);
                 LiveEvent {
                     event: "told".into(),
@@ -172,7 +172,7 @@ async fn the_gateway_ends_after_its_sockets_and_opens_none_any_more() {
     let live = served.live.clone();
     let ending = live.clone().run();
     live.stop.cancel();
-    let (_, (code, _)) = tokio::join!(ending, served.end());
+    let ((), (code, _)) = tokio::join!(ending, served.end());
     assert_eq!(code, 1001);
     let until = Until {
         signed_in: CancellationToken::new(),

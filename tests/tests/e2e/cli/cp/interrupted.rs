@@ -41,7 +41,7 @@ fn whole(root: &Path, bytes: &[u8]) -> usize {
                 fs::read(&path).unwrap() == bytes,
                 "{} is half",
                 path.display()
-            )
+            );
         })
         .count()
 }
