@@ -135,7 +135,8 @@ async fn an_application_that_answers_while_it_takes_the_body_is_sent_it() {
     let gateway = Gateway::patient(application.port).await;
     let host = gateway.host(application.port);
     let mut tls = announce(&gateway, &host, "Content-Length: 4").await;
-    read_until(&mut tls, "early\r\n").await;
+    let begins = read_until(&mut tls, "early\r\n").await;
+    assert!(begins.starts_with("HTTP/1.1 100 "), "{begins}");
     soon(tls.write_all(b"body")).await.unwrap();
     assert_eq!(
         read_until(&mut tls, "0\r\n\r\n").await,

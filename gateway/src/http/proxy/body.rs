@@ -72,6 +72,13 @@ impl Progress {
         }
     }
 
+    fn begin(&self) {
+        let asked = self.0.as_ref().and_then(|sending| sending.asked.as_ref());
+        if let Some(asked) = asked {
+            asked.begin();
+        }
+    }
+
     fn complete(&self) {
         if let Some(sending) = &self.0 {
             sending.complete.store(true, Ordering::Release);
@@ -143,9 +150,11 @@ impl hyper::body::Body for RequestBody {
         };
         if let Some(asked) = wait {
             ready!(asked.poll(cx));
-            *wait = None;
         }
         let polled = Pin::new(&mut *body).poll_frame(cx);
+        if wait.take().is_some() {
+            progress.begin();
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) if body.is_end_stream() => progress.complete(),
             Poll::Ready(None) => progress.complete(),

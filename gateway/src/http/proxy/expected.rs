@@ -19,7 +19,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether a body is asked for. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asked(CancellationToken);
+pub(super) struct Asked {
+    asked: CancellationToken,
+    /// Once the client was.
+    begun: CancellationToken,
+}
 
 /// What a body waits for.
 pub(super) struct Wait(Pin<Box<dyn Future<Output = ()> + Send>>);
@@ -27,12 +31,22 @@ pub(super) struct Wait(Pin<Box<dyn Future<Output = ()> + Send>>);
 impl Asked {
     /// Asks for the body.
     pub(super) fn ask(&self) {
-        self.0.cancel();
+        self.asked.cancel();
     }
 
     /// Whether it was asked for.
     pub(super) fn is_asked(&self) -> bool {
-        self.0.is_cancelled()
+        self.asked.is_cancelled()
+    }
+
+    /// Notes that the client is asked.
+    pub(super) fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    /// Waits until the client is asked, so that it reads that before an answer.
+    pub(super) async fn has_begun(&self) {
+        let _ = timeout(PATIENCE, self.begun.cancelled()).await;
     }
 
     /// Has the application ask for a request's body.
@@ -50,7 +64,7 @@ impl Asked {
     pub(super) fn wait(&self, patience: Duration) -> Wait {
         let asked = self.clone();
         Wait(Box::pin(async move {
-            let _ = timeout(patience, asked.0.cancelled()).await;
+            let _ = timeout(patience, asked.asked.cancelled()).await;
             asked.ask();
         }))
     }

@@ -218,7 +218,15 @@ impl Proxy {
         let (connection, over) = if progress.is_complete() {
             (Some(connection), None)
         } else {
-            let over = self.finish(connection, progress, (response.status(), end.as_ref()));
+            let status = response.status();
+            let asked = progress
+                .held_back()
+                .filter(|_| status.is_success())
+                .cloned();
+            let over = self.finish(connection, progress, (status, end.as_ref()));
+            if let Some(asked) = asked {
+                asked.has_begun().await;
+            }
             (None, over)
         };
         let upstream = Arc::clone(upstream);
