@@ -192,9 +192,10 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let most = limit(asked.limit)?;
+    let since = asked.since.as_deref().map(id_of).transpose()?;
     let seen = headers.get("last-event-id");
-    let seen = seen.map(|value| value.to_str().unwrap_or_default());
-    let seen = seen.or(asked.since.as_deref()).map(id_of).transpose()?;
+    let seen = seen.map(|value| id_of(value.to_str().unwrap_or_default()));
+    let seen = seen.transpose()?.or(since);
     if let Some(way) = way {
         let seen = match seen {
             Some(seen) => seen,
