@@ -1,9 +1,9 @@
-//! How files are written that a crash must not leave half written, and how whole
-//! folders are removed.
+//! How files are written that a crash must not leave half written, how others' are read, and
+//! how whole folders are removed.
 
 use std::ffi::CStr;
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -11,6 +11,23 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
+
+/// Returns the first bytes of a file that somebody else made; `None` where it is no regular
+/// one. Waits for nobody.
+pub(crate) fn read_regular(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = OpenOptions::new()
+        .read(true)
+        // Without it a pipe is waited for until somebody writes to it.
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(most).unwrap_or(u64::MAX))
+        .read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
 
 /// Replaces a file as a whole, with mode 0600. Nobody else may write it at the same
 /// time.

@@ -35,7 +35,7 @@ for kind in container volume network image; do
     docker $kind ls -q $all --filter "label=devgate.installation=$1" |
         xargs -r docker $kind rm $force
 done
-docker image ls -q --filter "label=devgate.installation=$1" | sort -u | xargs -r docker image rm -f
+docker image ls -q --filter "label=devgate.installation=$1" | awk '!seen[$0]++' | xargs -r docker image rm -f
 "#;
 
 /// A gateway whose workspaces are containers. Dropping it removes them, and so does the

@@ -257,7 +257,11 @@ pub(crate) async fn logs_are_there_whether_the_agent_runs_or_not(subject: &impl 
         let chunk = within(chunk).await.unwrap().unwrap();
         assert!(!chunk.is_empty());
     }
+    let file = driver.home_file(&workspace.id, "nowhere/to/be/found");
+    assert_eq!(within(file).await.unwrap(), None);
     driver.remove(&workspace.id).await.unwrap();
+    let file = driver.home_file(&workspace.id, "file");
+    assert_eq!(within(file).await.unwrap(), None);
 }
 
 pub(crate) async fn what_is_kept_is_told(subject: &impl Subject) {

@@ -44,8 +44,8 @@ pub type Logs = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 /// - Every method is idempotent: called again, or after the gateway was killed in
 ///   the middle of it, it finishes what is left to do.
 /// - Calls for one workspace come one after another, except that `inspect`,
-///   `exited`, `reach`, `home`, `sizes` and `logs` come at any time; calls for different workspaces
-///   run side by side.
+///   `exited`, `reach`, `home`, `sizes`, `logs` and `home_file` come at any time; calls for
+///   different workspaces run side by side.
 /// - Dropping a method's future leaves the workspace in one of the states that
 ///   `inspect` tells, and nothing half-made that a later call can't finish.
 /// - Agents survive their gateway, however it ends. A driver made anew finds them
@@ -107,7 +107,18 @@ pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
         lines: usize,
         follow: Follow,
     ) -> Pending<'a, Result<Logs, DriverError>>;
+
+    /// Returns a file of the home of a workspace whose agent doesn't run, as text, up to
+    /// [`MAX_FILE`]; `path` is from the home on. `None` where it or the home isn't there.
+    fn home_file<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        path: &'a str,
+    ) -> Pending<'a, Result<Option<String>, DriverError>>;
 }
+
+/// Longest file of a home that a driver reads, in bytes.
+pub const MAX_FILE: usize = 2 * 1024 * 1024;
 
 /// Makes the certificate of a workspace's agent.
 pub type Issue = Arc<

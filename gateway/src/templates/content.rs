@@ -2,13 +2,12 @@
 //!
 //! Nothing here waits for anybody: a pipe that nobody writes to is no template.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
 use super::MAX_TEXT;
 use super::read::TemplateError;
+use crate::files::read_regular;
 
 /// Longest file, in bytes: each character of a text takes four at most.
 const MAX_BYTES: usize = MAX_TEXT * 4;
@@ -24,7 +23,7 @@ pub(super) enum NoText {
 /// Returns what a file says.
 pub(super) fn content(path: &Path) -> Result<String, NoText> {
     let unusable = |line, problem| NoText::Unusable(TemplateError { line, problem });
-    let bytes = bytes(path).map_err(|error| match error.kind() {
+    let bytes = read_regular(path, MAX_BYTES + 1).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => NoText::Gone,
         _ => unusable(1, format!("the file can't be read: {error}")),
     })?;
@@ -42,20 +41,4 @@ pub(super) fn content(path: &Path) -> Result<String, NoText> {
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
         unusable(line, "this is no UTF-8: save the file as UTF-8".to_owned())
     })
-}
-
-/// Returns a file's bytes, or the first of too many; none where it is no regular file.
-fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = OpenOptions::new()
-        .read(true)
-        // Without it a pipe is waited for until somebody writes to it.
-        .custom_flags(nix::libc::O_NONBLOCK)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    let most = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use devgate_protocol::FEATURE_STARTUP;
-use devgate_protocol::startup::{State, Status};
+use devgate_protocol::startup::{LOG, State, Status};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -210,9 +210,15 @@ impl Workspaces {
     /// # Errors
     /// `NoAgent` where no agent is there to ask, `OldAgent` where it doesn't know.
     pub async fn startup_log(&self, id: &WorkspaceId, part: LogPart) -> Result<Logs, CommandError> {
-        self.handle(id).ok_or(CommandError::Gone)?;
+        let state = self.watch(id).ok_or(CommandError::Gone)?;
         let tunnels = &self.inner.shared.tunnels;
-        let agent = tunnels.agent(id).ok_or(CommandError::NoAgent)?;
+        let Some(agent) = tunnels.agent(id) else {
+            let rests = state.borrow().is_settled();
+            return match part.of_driver() {
+                (lines, Follow::No) if rests => Ok(part.of(self.last_startup(id, lines).await?)),
+                _ => Err(CommandError::NoAgent),
+            };
+        };
         if !agent.features.iter().any(|name| name == FEATURE_STARTUP) {
             return Err(CommandError::OldAgent);
         }
@@ -240,6 +246,16 @@ impl Workspaces {
             }
         };
         Ok(part.of(logs))
+    }
+
+    /// Returns the last lines of what the start-up of a workspace wrote that doesn't run.
+    async fn last_startup(&self, id: &WorkspaceId, lines: usize) -> Result<Logs, CommandError> {
+        let driver = &self.inner.shared.driver;
+        let text = driver.home_file(id, LOG).await?;
+        let text = plain(&text.ok_or(CommandError::NoAgent)?);
+        let skipped = text.lines().count().saturating_sub(lines);
+        let last: String = text.split_inclusive('\n').skip(skipped).collect();
+        Ok(stream::once(std::future::ready(Ok(last.into()))).boxed())
     }
 }
 

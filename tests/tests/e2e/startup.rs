@@ -207,6 +207,24 @@ fn the_start_ups_log_is_searched_by_time() {
 }
 
 #[test]
+fn the_start_ups_log_can_be_read_while_the_workspace_is_stopped() {
+    let target = Target::devgate_with(Reach::Unix, &[("DEVGATE_STARTUP_SCRIPT", RUNS)]);
+    let whole = || startup_log(&target, "default");
+    until(SOON, "the script's end", || whole().contains("ran in"));
+    let running = whole();
+    let _ = target.gateway().cli(&["stop", "default"]).ok();
+    assert_eq!(whole(), running);
+    let last = ["logs", "--startup", "default", "--lines", "1"];
+    let last = target.gateway().cli(&last).ok().out();
+    assert_eq!(last.lines().count(), 1, "{last}");
+    assert!(running.ends_with(&last), "{last}");
+    // What nobody writes isn't followed.
+    let follow = ["logs", "--startup", "-f", "default"];
+    let refused = target.gateway().cli(&follow);
+    assert!(refused.err().contains("doesn't run"), "{}", refused.err());
+}
+
+#[test]
 fn a_followed_log_goes_on() {
     let script = "until test -e go; do sleep 0.05; done; echo the end";
     let target = target(Reach::Unix, script, &[]);

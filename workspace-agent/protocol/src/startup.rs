@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where the agent writes what a start-up does, from the home on: it can be read without the
+/// agent, too.
+pub const LOG: &str = ".local/state/devgate/startup.log";
+
 /// How far the start-up is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

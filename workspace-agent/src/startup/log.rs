@@ -4,15 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use devgate_protocol::startup::LOG;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::warn;
 
 use crate::log::LogFile;
-use crate::state_folder::STATE_FOLDER;
-
-/// Name of the log.
-const NAME: &str = "startup.log";
 
 /// The start-up's log. Clones share it.
 #[derive(Clone, Debug)]
@@ -25,7 +22,7 @@ pub(crate) struct Log {
 impl Log {
     pub(super) fn new(home: &Path) -> Self {
         Self {
-            file: LogFile::new(home.join(STATE_FOLDER).join(NAME)),
+            file: LogFile::new(home.join(LOG)),
             told: Arc::default(),
         }
     }
@@ -101,8 +98,8 @@ mod tests {
         }
         let numbers = read.iter().map(|line| line.split(' ').nth(2).unwrap());
         assert!(numbers.eq((0..3000).map(|number| number.to_string())));
-        let folder = home.path().join(STATE_FOLDER);
-        let sizes = fs::read_dir(folder)
+        let log = home.path().join(LOG);
+        let sizes = fs::read_dir(log.parent().unwrap())
             .unwrap()
             .map(|entry| entry.unwrap().metadata().unwrap().len());
         let sizes: Vec<_> = sizes.collect();

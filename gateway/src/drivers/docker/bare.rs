@@ -80,7 +80,8 @@ impl DockerDriver {
     ) -> Result<(), DriverError> {
         let name = spec::container(&workspace.id);
         for path in identity::files(options) {
-            let found = files::read(self.containers.engine(), &name, &path).await?;
+            let found =
+                files::read(self.containers.engine(), &name, &path, files::MAX_OF_IMAGE).await?;
             if found.is_none_or(|text| text.is_empty()) {
                 warn!("what the agent dials in with is missing: it is put back");
                 let source = Source {

@@ -14,8 +14,8 @@ use tar::{Archive, Builder, EntryType, Header};
 use super::engine::{Engine, is_missing};
 use crate::drivers::DriverError;
 
-/// Longest archive of a file that is read from an image, in bytes.
-const MAX_ARCHIVE: usize = 1024 * 1024;
+/// Longest file that is read from an image, in bytes.
+pub(super) const MAX_OF_IMAGE: usize = 1024 * 1024;
 
 /// What tells what an archive is of, with what extends that, in bytes.
 const MAX_HEADERS: usize = 8 * 1024;
@@ -118,7 +118,7 @@ enum What {
 }
 
 /// Returns a file of a container as text, also one that links lead to; `None` where there is
-/// none.
+/// none. It has `most` bytes at most.
 ///
 /// # Errors
 /// Where it can't be read as a whole: nothing is to be written in its place.
@@ -126,18 +126,20 @@ pub(super) async fn read(
     engine: &Engine,
     container: &str,
     path: &str,
+    most: usize,
 ) -> Result<Option<String>, DriverError> {
+    let most = most + MAX_HEADERS;
     let unread = |problem: &str| DriverError::Engine {
         action: "read a file of the container",
         detail: format!("{path} {problem}"),
     };
     let mut at = PathBuf::from(path);
     for _ in 0..MAX_LINKS {
-        let Some(archive) = archive_of(engine, container, &at, MAX_ARCHIVE).await? else {
+        let Some(archive) = archive_of(engine, container, &at, most).await? else {
             return Ok(None);
         };
-        if archive.len() > MAX_ARCHIVE {
-            return Err(unread("is longer than 1 MiB"));
+        if archive.len() > most {
+            return Err(unread(&format!("is longer than {} MiB", most >> 20)));
         }
         let found = first(&archive).map_err(|error| unread(&error.to_string()))?;
         match found.what {

@@ -131,10 +131,10 @@ impl DockerDriver {
         options: &DockerOptions,
     ) -> Result<Known, DriverError> {
         let (engine, user) = (self.containers.engine(), &options.user);
-        let passwd = files::read(engine, container, "/etc/passwd").await?;
+        let passwd = files::read(engine, container, "/etc/passwd", files::MAX_OF_IMAGE).await?;
         // Each such look costs the engine a mount.
         let group = if Account::needs_groups(user) {
-            files::read(engine, container, "/etc/group").await?
+            files::read(engine, container, "/etc/group", files::MAX_OF_IMAGE).await?
         } else {
             None
         };

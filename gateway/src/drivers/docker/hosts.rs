@@ -281,6 +281,19 @@ impl Driver for DockerHosts {
             }
         })
     }
+
+    fn home_file<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        path: &'a str,
+    ) -> Pending<'a, Result<Option<String>, DriverError>> {
+        Box::pin(async move {
+            match self.of(id).await? {
+                Some(host) => host.driver.home_file(id, path).await,
+                None => Ok(None),
+            }
+        })
+    }
 }
 
 #[cfg(test)]

@@ -62,8 +62,8 @@ pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
 pub use self::options::{DockerOptions, DockerReach};
 use super::{
-    Driver, DriverError, Exit, Follow, HomeSize, Kept, Logs, Pending, Presence, Reach, Started,
-    blocking, startup,
+    Driver, DriverError, Exit, Follow, HomeSize, Kept, Logs, MAX_FILE, Pending, Presence, Reach,
+    Started, blocking, startup,
 };
 use crate::chain::chain;
 use crate::config::Size;
@@ -262,6 +262,16 @@ impl Driver for DockerDriver {
     ) -> Pending<'a, Result<Logs, DriverError>> {
         let containers = Arc::clone(&self.containers);
         Box::pin(logs::read(containers, id, lines, follow))
+    }
+
+    fn home_file<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        path: &'a str,
+    ) -> Pending<'a, Result<Option<String>, DriverError>> {
+        let (engine, container) = (self.containers.engine(), spec::container(id));
+        let path = text(&self.options.home.join(path));
+        Box::pin(async move { files::read(engine, &container, &path, MAX_FILE).await })
     }
 }
 

@@ -12,8 +12,8 @@ use devgate_protocol::config::{AgentConfig, DataTransport, Reach, Startup};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::devcontainer::with_container;
-use crate::drivers::{DriverError, startup};
-use crate::files::{remove_tree, replace};
+use crate::drivers::{DriverError, MAX_FILE, startup};
+use crate::files::{read_regular, remove_tree, replace};
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
 
@@ -279,5 +279,17 @@ fn make_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result,
+    }
+}
+/// Returns a file as text; `None` where there is none.
+pub(super) fn text(path: PathBuf) -> Result<Option<String>, DriverError> {
+    match read_regular(&path, MAX_FILE) {
+        Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DriverError::File {
+            action: "read",
+            path,
+            source,
+        }),
     }
 }

@@ -446,6 +446,15 @@ impl Driver for ProcessDriver {
             })
         }))
     }
+
+    fn home_file<'a>(
+        &'a self,
+        id: &'a WorkspaceId,
+        path: &'a str,
+    ) -> Pending<'a, Result<Option<String>, DriverError>> {
+        let path = self.folder(id).home().join(path);
+        Box::pin(blocking(move || folder::text(path)))
+    }
 }
 
 #[cfg(test)]

@@ -496,4 +496,12 @@ impl Driver for Scripted {
     ) -> Pending<'a, Result<Logs, DriverError>> {
         Box::pin(async { Ok(Box::pin(futures_util::stream::empty()) as Logs) })
     }
+
+    fn home_file<'a>(
+        &'a self,
+        _id: &'a WorkspaceId,
+        _path: &'a str,
+    ) -> Pending<'a, Result<Option<String>, DriverError>> {
+        Box::pin(async { Ok(None) })
+    }
 }

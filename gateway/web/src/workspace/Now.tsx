@@ -19,7 +19,7 @@ export function Now() {
   const { workspace } = useWorkspace();
   const running = workspace.state === "running";
   const { data } = useQuery({ ...statistics(workspace.id, "hour"), enabled: running });
-  if (!running || data?.samples.length === 0) return null;
+  if (!running) return null;
   return (
     <Panel
       title="Now"
@@ -29,7 +29,8 @@ export function Now() {
         </Anchor>
       }
     >
-      {data ? <Numbers all={data} /> : <Skeleton className={classes.waiting} />}
+      {/* The first numbers come ten seconds after a start. */}
+      {data && data.samples.length > 0 ? <Numbers all={data} /> : <Skeleton className={classes.waiting} />}
     </Panel>
   );
 }

@@ -13,13 +13,14 @@ use crate::drivers::Driver;
 use crate::drivers::contract::{self, Subject};
 use crate::drivers::docker::{DockerDriver, DockerOptions, DockerReach, Endpoint, folder};
 
-/// Removes everything of an installation once the test is over, or its process is gone.
+/// Removes everything of an installation, images before those that they are made of, which
+/// are older, once the test is over, or its process is gone.
 const CLEAN: &str = "
     read nothing
     docker ps -aq --filter label=devgate.installation=$1 | xargs -r docker rm -fv
     docker volume ls -q --filter label=devgate.installation=$1 | xargs -r docker volume rm
     docker network ls -q --filter label=devgate.installation=$1 | xargs -r docker network rm
-    docker image ls -q --filter label=devgate.installation=$1 | sort -u | xargs -r docker image rm -f";
+    docker image ls -q --filter label=devgate.installation=$1 | awk '!seen[$0]++' | xargs -r docker image rm -f";
 
 /// An installation of a test's own, whose containers and homes go with it.
 pub(in crate::drivers::docker) struct Installation {
