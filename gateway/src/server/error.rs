@@ -147,9 +147,9 @@ pub enum StartError {
     /// There are workspaces of another driver than the one that is configured.
     #[error(
         "workspaces.driver is {driver}, but there are workspaces of the driver {other}, which keeps \
-         their homes and what runs in them ({workspaces}): set it back to {other}; to change it, \
-         delete them there for good first (`devgate delete`, then `devgate purge`; those of pools go \
-         once no template has a pool)"
+         their homes and what runs in them ({workspaces}): set it back to {other}, or \
+         take another data folder (--data-dir); to change it, delete them there for good first \
+         (`devgate delete`, then `devgate purge`; those of pools go once no template has a pool)"
     )]
     OtherDriver {
         /// What is configured.
