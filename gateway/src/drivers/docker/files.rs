@@ -128,21 +128,23 @@ pub(super) async fn read(
     path: &str,
     most: usize,
 ) -> Result<Option<String>, DriverError> {
-    let most = most + MAX_HEADERS;
+    let enough = most + MAX_HEADERS;
     let unread = |problem: &str| DriverError::Engine {
         action: "read a file of the container",
         detail: format!("{path} {problem}"),
     };
     let mut at = PathBuf::from(path);
     for _ in 0..MAX_LINKS {
-        let Some(archive) = archive_of(engine, container, &at, most).await? else {
+        let Some(archive) = archive_of(engine, container, &at, enough).await? else {
             return Ok(None);
         };
-        if archive.len() > most {
-            return Err(unread(&format!("is longer than {} MiB", most >> 20)));
+        let too_long = || unread(&format!("is longer than {} MiB", most >> 20));
+        if archive.len() > enough {
+            return Err(too_long());
         }
         let found = first(&archive).map_err(|error| unread(&error.to_string()))?;
         match found.what {
+            What::File(bytes) if bytes.len() > most => return Err(too_long()),
             What::File(bytes) => return Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             What::Link(to) => at = led_to(&at, &to),
             What::Other => return Err(unread("is no file")),
