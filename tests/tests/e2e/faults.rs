@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use e2e::memory::pss_kib;
+use e2e::memory::anonymous_kib;
 use e2e::process::{is_running, signal, wait_until_gone};
 use e2e::proxy::Proxy;
 use e2e::target::Target;
@@ -119,7 +119,7 @@ over_both_reaches! {
     fn a_client_that_stops_reading_fills_no_memory(target: &Target) {
         let _ = target.ssh().run("true").ok();
         let carriers = target.carriers();
-        let before: Vec<_> = carriers.iter().map(|&process| pss_kib(process)).collect();
+        let before: Vec<_> = carriers.iter().map(|&process| anonymous_kib(process)).collect();
         let (reader, writer) = std::io::pipe().unwrap();
         let ssh = target.ssh().start_between("exec cat /dev/zero", Stdio::null(), writer);
         // Nobody reads the pipe: the client stops reading once it is full.
@@ -135,7 +135,7 @@ over_both_reaches! {
     fn a_program_that_stops_reading_fills_no_memory(target: &Target) {
         let _ = target.ssh().run("true").ok();
         let carriers = target.carriers();
-        let before: Vec<_> = carriers.iter().map(|&process| pss_kib(process)).collect();
+        let before: Vec<_> = carriers.iter().map(|&process| anonymous_kib(process)).collect();
         let mut ssh = target.ssh().start_between(
             "echo up; exec sleep 600", File::open("/dev/zero").unwrap(), Stdio::piped(),
         );
@@ -150,7 +150,7 @@ over_both_reaches! {
         let ssh = target.ssh().args(["-D", &format!("127.0.0.1:{proxy}")]).start("echo up; cat");
         ssh.wait_for("up", SOON);
         let carriers = target.carriers();
-        let before: Vec<_> = carriers.iter().map(|&process| pss_kib(process)).collect();
+        let before: Vec<_> = carriers.iter().map(|&process| anonymous_kib(process)).collect();
         let mut stalled: Vec<_> = (0..8).map(|_| socks::connect(proxy, "127.0.0.1", pourer.port()).unwrap()).collect();
         for stream in &mut stalled {
             stream.read_exact(&mut [0; 1]).unwrap();
@@ -211,7 +211,7 @@ fn assert_flat(processes: &[u32], before: &[u64]) {
     let deadline = Instant::now() + WATCHED;
     while Instant::now() < deadline {
         for (&process, &before) in processes.iter().zip(before) {
-            let now = pss_kib(process);
+            let now = anonymous_kib(process);
             assert!(
                 now < before + GROWTH_KIB,
                 "process {process} grew from {before} to {now} KiB"

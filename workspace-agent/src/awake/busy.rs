@@ -204,7 +204,10 @@ fn milliseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process_group};
 
     /// A shell that does something for as long as it is held.
     struct Doing(Child);
@@ -215,6 +218,7 @@ mod tests {
                 .args(["-c", script])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
+                .process_group(0)
                 .spawn();
             Self(child.unwrap())
         }
@@ -222,7 +226,8 @@ mod tests {
 
     impl Drop for Doing {
         fn drop(&mut self) {
-            self.0.kill().unwrap();
+            let group = Pid::from_child(&self.0);
+            kill_process_group(group, Signal::KILL).unwrap();
             self.0.wait().unwrap();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use e2e::api::Api;
 use e2e::component::program;
-use e2e::memory::pss_kib;
+use e2e::memory::anonymous_kib;
 use e2e::over_both_reaches;
 use e2e::process::Running;
 use e2e::target::Target;
@@ -53,11 +53,11 @@ fn a_large_file_goes_both_ways_in_little_memory(target: &Target) {
     // What the first requests need isn't counted.
     let _ = api.send("PUT", "/files/content?path=small", &vec![7; 1_000_000]).json(201);
     assert_eq!(api.file("/files/content?path=small", &[]).body.len(), 1_000_000);
-    let before = (pss_kib(gateway), pss_kib(agent));
+    let before = (anonymous_kib(gateway), anonymous_kib(agent));
     let mut most = before;
     let mut measure = |mut running: Running| {
         until(LIMIT, "the file's way", || {
-            most = (most.0.max(pss_kib(gateway)), most.1.max(pss_kib(agent)));
+            most = (most.0.max(anonymous_kib(gateway)), most.1.max(anonymous_kib(agent)));
             running.ended().is_some()
         });
         running.finish(LIMIT).ok().out()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::caller::{Caller, Said, Socket};
 use e2e::docker::{BUSYBOX, Containers};
-use e2e::memory::pss_kib;
+use e2e::memory::anonymous_kib;
 use e2e::process::is_running;
 use e2e::reach::Reach;
 use e2e::target::Target;
@@ -137,7 +137,7 @@ fn a_client_that_does_not_read_stops_the_program_and_costs_no_memory() {
     let client = caller.client();
     let progress = target.gateway().home().join("progress");
     let agent = target.gateway().agent();
-    let before = pss_kib(agent);
+    let before = anonymous_kib(agent);
     let script = format!(
         "i=0; while [ $i -lt {PIECES} ]; do head -c {PIECE} /dev/zero; i=$((i+1)); \
          echo $i > progress; done"
@@ -163,7 +163,7 @@ fn a_client_that_does_not_read_stops_the_program_and_costs_no_memory() {
         (now > 0 && since.elapsed() > Duration::from_secs(2)).then_some(now)
     });
     assert!(stopped < PIECES / 2, "{stopped}");
-    let grown = pss_kib(agent).saturating_sub(before);
+    let grown = anonymous_kib(agent).saturating_sub(before);
     assert!(grown < GROWTH, "{grown} KiB");
     let (outputs, ended) = caller.run(socket.rest());
     assert_eq!(outputs[0].len(), PIECES * PIECE);
