@@ -139,11 +139,17 @@ impl<'a> Site<'a> {
 
     /// Makes a token and returns its header.
     pub(crate) fn token(&self, cookie: &str, scope: &str) -> String {
+        self.token_and_id(cookie, scope).0
+    }
+
+    /// Makes a token, and returns its header and its id.
+    pub(crate) fn token_and_id(&self, cookie: &str, scope: &str) -> (String, String) {
         let asked = serde_json::json!({ "name": "test", "scope": scope });
         let origin = format!("Origin: {}", self.origin());
         let made = self.send("POST /me/tokens", &[cookie, &origin], Some(&asked));
         assert_eq!(made.status, 201, "{made:?}");
-        format!("Authorization: Bearer {}", made.text("token"))
+        let header = format!("Authorization: Bearer {}", made.text("token"));
+        (header, made.text("id"))
     }
 
     /// Adds a member, signs them in and returns a token's header with all scopes.

@@ -183,9 +183,7 @@ fn what_is_followed_ends_with_its_token_and_its_login() {
     let cookie = site.sign_in();
     let own = format!("Origin: {}", site.origin());
     let id = workspace(&site, &site.token(&cookie, "write"));
-    let asked = json!({ "name": "short", "scope": "read" });
-    let made = site.send("POST /me/tokens", &[&cookie, &own], Some(&asked));
-    let token = format!("Authorization: Bearer {}", made.text("token"));
+    let (token, token_id) = site.token_and_id(&cookie, "read");
     let follow = |headers: &[&str]| {
         let mut paths = of_workspace(&id).to_vec();
         paths.push("/events".to_owned());
@@ -201,7 +199,7 @@ fn what_is_followed_ends_with_its_token_and_its_login() {
 
     let by_token = follow(&[&token]);
     let by_cookie = follow(&[&cookie, &own]);
-    let line = format!("DELETE /me/tokens/{}", made.text("id"));
+    let line = format!("DELETE /me/tokens/{token_id}");
     assert_eq!(site.send(&line, &[&cookie, &own], None).status, 204);
     ended(by_token, Instant::now());
     assert_eq!(

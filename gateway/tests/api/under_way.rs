@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::{Answer, Site};
 use crate::home::Home;
@@ -72,11 +72,9 @@ fn an_upload_ends_with_its_token_whether_its_rest_comes_or_not() {
     let cookie = site.sign_in();
     let own = format!("Origin: {}", site.origin());
     let id = workspace(&site, &site.token(&cookie, "write"));
-    let asked: Value = json!({ "name": "short", "scope": "write" });
-    let made = site.send("POST /me/tokens", &[&cookie, &own], Some(&asked));
-    let token = format!("Authorization: Bearer {}", made.text("token"));
+    let (token, token_id) = site.token_and_id(&cookie, "write");
     let upload = begin(&site, &id, &token);
-    let line = format!("DELETE /me/tokens/{}", made.text("id"));
+    let line = format!("DELETE /me/tokens/{token_id}");
     assert_eq!(site.send(&line, &[&cookie, &own], None).status, 204);
     let since = Instant::now();
     answer(upload).refused(401, "signed-out");

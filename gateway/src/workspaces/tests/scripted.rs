@@ -1,5 +1,6 @@
 //! A driver whose agents run in the test and go wrong on demand.
 
+mod agent;
 mod snapshots;
 
 use std::collections::HashMap;
@@ -7,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use devgate_protocol::control::{self, FromAgent};
-use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake, socket};
+use devgate_protocol::{Open, socket};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use agent::serve;
 
 use crate::drivers::{
     Credentials, Driver, DriverError, Exit, Follow, HomeSize, Kept, Label, Logs, Pending, Presence,
@@ -333,45 +334,6 @@ fn away() -> DriverError {
     DriverError::EngineUnreachable {
         engine: "/nowhere".to_owned(),
         source: "it is away".into(),
-    }
-}
-
-async fn serve(listener: UnixListener, id: WorkspaceId) {
-    let mut streams = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let id = id.clone();
-        streams.spawn(async move {
-            let mut stream = Stream::from(stream);
-            let Ok(open) = handshake::read_open(&mut stream).await else {
-                return;
-            };
-            let answer = match open {
-                Open::Control | ECHO => Answer::Opened,
-                _ => Answer::Refused(Refusal {
-                    reason: RefusalReason::ConnectFailed,
-                    detail: "connection refused".into(),
-                }),
-            };
-            let _ = handshake::write_answer(&mut stream, &answer).await;
-            if open == Open::Control {
-                let hello = FromAgent::Hello {
-                    protocol: devgate_protocol::VERSION,
-                    version: env!("CARGO_PKG_VERSION").into(),
-                    workspace: id.to_string(),
-                    pid: 1,
-                    features: Vec::new(),
-                };
-                let _ = control::write(&mut stream, &hello).await;
-                while let Ok(Some(message)) = control::read(&mut stream).await {
-                    let answer = match message {
-                        control::FromGateway::Ping { number } => FromAgent::Pong { number },
-                        control::FromGateway::Tell { number, .. } => FromAgent::Known { number },
-                        _ => continue,
-                    };
-                    let _ = control::write(&mut stream, &answer).await;
-                }
-            }
-        });
     }
 }
 
