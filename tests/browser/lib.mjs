@@ -210,6 +210,18 @@ export class Shell {
     await this.page.keyboard.press("Enter");
   }
 
+  /** Ends the program in the foreground by Ctrl+C. */
+  async interrupt() {
+    await this.page.locator(".xterm-helper-textarea").focus();
+    await this.page.keyboard.press("Control+c");
+    await this.prompts();
+  }
+
+  /** Waits until the shell waits for a command. */
+  async prompts() {
+    await this.shows(/[#$]\s*$/);
+  }
+
   async text() {
     const rows = await this.screen.locator("> div").allTextContents();
     return rows.map((row) => row.replaceAll("\u00a0", " ").trimEnd()).join("\n");
