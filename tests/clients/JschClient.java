@@ -203,7 +203,8 @@ final class JschClient {
     private static int statusOf(Channel channel) throws InterruptedException {
         long deadline = System.nanoTime() + LIMIT * 1_000_000L;
         while (!channel.isClosed()) {
-            check(System.nanoTime() < deadline, "the channel isn't closed");
+            String seen = "status " + channel.getExitStatus() + ", EOF " + channel.isEOF();
+            check(System.nanoTime() < deadline, "the channel isn't closed: " + seen);
             Thread.sleep(1);
         }
         channel.disconnect();
