@@ -1,15 +1,16 @@
 //! What the types can't say: ranges and forms.
 
-use std::fmt::Display;
-use std::time::Duration;
+mod containers;
+mod range;
 
 use tracing_subscriber::EnvFilter;
 
-use super::docker::{is_image, is_name, is_user};
-use super::mounts::is_home;
-use super::{Config, Cpus, DriverName, EngineUrl, Period, ReachBy, Size, TlsMode};
+use super::{Config, Period, ReachBy, Size, TlsMode};
 use crate::http::Origin;
 use crate::sleep::InvalidSchedule;
+pub(super) use containers::warnings;
+use containers::{docker, limits};
+use range::{count, period, size, within};
 
 const DAY: u64 = 24 * 3600;
 
@@ -136,147 +137,6 @@ fn sleep(config: &Config) -> Result<(), Finding> {
     })
 }
 
-fn docker(config: &Config) -> Result<(), Finding> {
-    let docker = &config.docker;
-    let finding = |key, problem: &str| Err((key, problem.to_owned()));
-    match &docker.image {
-        None if config.workspaces.driver == DriverName::Docker => {
-            return finding(
-                "workspaces.driver",
-                "\"docker\" needs an image: name one with docker.image (--image), as in \
-                 \"debian:12\"",
-            );
-        }
-        Some(image) if !is_image(image) => {
-            let problem = format!("{image:?} is not the name of an image, as in \"debian:12\"");
-            return Err(("docker.image", problem));
-        }
-        _ => {}
-    }
-    if !is_user(&docker.user) {
-        let problem = format!(
-            "{:?} is not a user: write USER or USER:GROUP, names of the image's or numbers, as \
-             in \"1000:1000\"",
-            docker.user
-        );
-        return Err(("docker.user", problem));
-    }
-    if !is_home(&docker.home) {
-        return finding(
-            "docker.home",
-            "write an absolute path where a volume can be mounted, as in \"/home/dev\"",
-        );
-    }
-    for (number, mount) in docker.mounts.iter().enumerate() {
-        let before = docker.mounts.get(..number).unwrap_or_default();
-        if let Some(problem) = mount.taken(before, &docker.home) {
-            return Err(("docker.mounts", format!("{mount}: {problem}")));
-        }
-    }
-    for (key, path) in [
-        ("docker.socket", Some(&docker.socket)),
-        ("docker.shell", docker.shell.as_ref()),
-    ] {
-        if path.is_some_and(|path| !path.is_absolute()) {
-            return finding(key, "write an absolute path");
-        }
-    }
-    hosts(config)?;
-    if let Some(network) = &docker.network
-        && !is_name(network)
-    {
-        return Err((
-            "docker.network",
-            format!("{network:?} is not the name of a network"),
-        ));
-    }
-    if docker.cpus.is_some_and(|cpus| cpus < Cpus::hundredth()) {
-        let problem = format!("write at least {}", Cpus::hundredth());
-        return Err(("docker.cpus", problem));
-    }
-    if let Some(memory) = docker.memory {
-        size(
-            "docker.memory",
-            memory,
-            Size::kib(64 << 10),
-            Size::kib(1 << 40),
-        )?;
-    }
-    size(
-        "docker.tmp-size",
-        docker.tmp_size,
-        Size::kib(1 << 10),
-        Size::kib(1 << 40),
-    )?;
-    if !(32..=4_000_000).contains(&docker.pids) {
-        return out_of_range("docker.pids", docker.pids, 32, 4_000_000);
-    }
-    Ok(())
-}
-
-fn limits(config: &Config) -> Result<(), Finding> {
-    period("limits.disk-interval", config.limits.disk_interval, 1, DAY)?;
-    if config.workspaces.driver != DriverName::Docker {
-        return Ok(());
-    }
-    // What takes all that there is can't be counted.
-    for (key, limited, given) in [
-        (
-            "limits.user.cpus",
-            config.limits.user.cpus.is_some(),
-            config.docker.cpus.is_some(),
-        ),
-        (
-            "limits.total.cpus",
-            config.limits.total.cpus.is_some(),
-            config.docker.cpus.is_some(),
-        ),
-        (
-            "limits.user.memory",
-            config.limits.user.memory.is_some(),
-            config.docker.memory.is_some(),
-        ),
-        (
-            "limits.total.memory",
-            config.limits.total.memory.is_some(),
-            config.docker.memory.is_some(),
-        ),
-    ] {
-        if limited && !given {
-            let each = key.replace("limits.user", "docker");
-            let each = each.replace("limits.total", "docker");
-            let problem = format!(
-                "it needs {each}, what one workspace may use: without that each may use all \
-                 that there is"
-            );
-            return Err((key, problem));
-        }
-    }
-    Ok(())
-}
-
-/// Returns what is worth telling of a configuration that can be used.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
-    if config.workspaces.driver == DriverName::Docker {
-        return Vec::new();
-    }
-    let limits = &config.limits;
-    let set = [
-        ("limits.user.cpus", limits.user.cpus.is_some()),
-        ("limits.total.cpus", limits.total.cpus.is_some()),
-        ("limits.user.memory", limits.user.memory.is_some()),
-        ("limits.total.memory", limits.total.memory.is_some()),
-    ];
-    let set = set.into_iter().filter(|(_, set)| *set);
-    set.map(|(key, _)| {
-        format!(
-            "{key} limits nothing with driver = \"process\": what processes use is limited in \
-             containers alone (driver = \"docker\")"
-        )
-    })
-    .collect()
-}
-
 fn http(config: &Config) -> Result<(), Finding> {
     let http = &config.http;
     if http.listen.collides_with(&config.ssh.listen) {
@@ -333,48 +193,6 @@ fn http(config: &Config) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Checks the Docker hosts.
-fn hosts(config: &Config) -> Result<(), Finding> {
-    let wrong = |problem: String| Err(("docker.hosts", problem));
-    let hosts = &config.docker.hosts;
-    for (number, host) in hosts.iter().enumerate() {
-        let name = &host.name;
-        if !is_name(name) {
-            return wrong(format!("{name:?} can't be the name of a host"));
-        }
-        if hosts.iter().take(number).any(|other| other.name == *name) {
-            return wrong(format!("there are two hosts named {name}"));
-        }
-        let label = host.labels.iter().find(|label| !is_name(label));
-        if let Some(label) = label {
-            return wrong(format!("{name}: {label:?} can't be a label"));
-        }
-        let needed = [
-            ("ca", host.ca.is_some()),
-            ("certificate", host.certificate.is_some()),
-            ("key", host.key.is_some()),
-            ("gateway", host.gateway.is_some()),
-        ];
-        for (key, is_there) in needed {
-            let is_far = matches!(host.url, EngineUrl::Tcp(_));
-            if is_far && !is_there {
-                return wrong(format!("{name}: a tcp:// engine needs {key}, too"));
-            }
-            if !is_far && is_there {
-                return wrong(format!("{name}: {key} is for tcp:// engines only"));
-            }
-        }
-    }
-    let far = hosts
-        .iter()
-        .any(|host| matches!(host.url, EngineUrl::Tcp(_)));
-    if far && config.http.tls == TlsMode::Off {
-        let problem = "their agents dial in by TLS, so http.tls = \"off\" leaves them outside";
-        return wrong(problem.to_owned());
-    }
-    Ok(())
-}
-
 /// Longest variable, name and value, in bytes; Linux starts no program with one
 /// beyond 128 KiB.
 const MAX_VARIABLE: usize = 64 * 1024;
@@ -414,40 +232,6 @@ pub(crate) fn sleep_warn(value: Period) -> Result<(), String> {
 /// Tells what is wrong with the time that a step of a start may take; 0 is for ever.
 pub(crate) fn startup_timeout(value: Period) -> Result<(), String> {
     within(value, 0, DAY)
-}
-
-fn within(value: Period, least: u64, most: u64) -> Result<(), String> {
-    if (Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value.get()) {
-        return Ok(());
-    }
-    let (least, most) = (Period::seconds(least), Period::seconds(most));
-    Err(range(value, least, most))
-}
-
-fn period(key: &'static str, value: Period, least: u64, most: u64) -> Result<(), Finding> {
-    within(value, least, most).map_err(|problem| (key, problem))
-}
-
-fn size(key: &'static str, value: Size, least: Size, most: Size) -> Result<(), Finding> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    out_of_range(key, value, least, most)
-}
-
-fn count(key: &'static str, value: u32, most: u32) -> Result<(), Finding> {
-    if (1..=most).contains(&value) {
-        return Ok(());
-    }
-    out_of_range(key, value, 1, most)
-}
-
-fn out_of_range<T: Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Finding> {
-    Err((key, range(value, least, most)))
-}
-
-fn range<T: Display>(value: T, least: T, most: T) -> String {
-    format!("{value} is out of range: {least} to {most} are allowed")
 }
 
 #[cfg(test)]

@@ -229,7 +229,7 @@ fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<Stri
     for (name, value) in &workspace.blueprint.remote_environment {
         // The environment of an agent is all that a container's would be.
         let own = |name: &str| {
-            super::INHERITED
+            super::slot::INHERITED
                 .contains(&name)
                 .then(|| std::env::var(name).ok())
         };

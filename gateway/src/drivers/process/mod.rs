@@ -13,19 +13,18 @@ mod folder;
 mod logs;
 mod pidfd;
 mod size;
+mod slot;
 mod snapshots;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::config::{EditorConfig, Startup, TerminalsConfig};
-use parking_lot::{Mutex, MutexGuard};
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use parking_lot::Mutex;
+use rustix::process::Signal;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -36,27 +35,11 @@ use super::{
     Started, blocking,
 };
 use crate::names::WorkspaceId;
-use crate::open_files;
 use crate::workspaces::Workspace;
 use folder::Folder;
 use pidfd::Process;
+use slot::Slot;
 use snapshots::Copies;
-
-/// What an agent inherits from the gateway's environment. Nothing else: that may
-/// hold the gateway's own secrets.
-const INHERITED: [&str; 11] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TMPDIR",
-    "DEVGATE_AGENT_LOG",
-];
 
 /// How often the logs' sizes are looked at.
 const ROTATION: Duration = Duration::from_secs(30);
@@ -107,12 +90,6 @@ pub struct ProcessDriver {
 }
 
 type Agents = Arc<Mutex<HashMap<WorkspaceId, Arc<Slot>>>>;
-
-/// The last known agent of a workspace. Held while one is looked for or started,
-/// so that even a start whose caller has gone comes to its end first. Locked on
-/// threads that may block only.
-#[derive(Debug, Default)]
-struct Slot(Mutex<Option<Arc<Process>>>);
 
 impl fmt::Debug for ProcessReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,113 +142,6 @@ impl ProcessDriver {
     async fn agent(&self, id: &WorkspaceId) -> Result<Result<Arc<Process>, Exit>, DriverError> {
         let (slot, folder) = (self.slot(id), self.folder(id));
         blocking(move || slot.find(&folder)).await
-    }
-}
-
-impl Slot {
-    fn held(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
-        self.0.lock()
-    }
-
-    fn find(&self, folder: &Folder) -> Result<Result<Arc<Process>, Exit>, DriverError> {
-        find_in(&mut self.held(), folder)
-    }
-
-    fn start(
-        &self,
-        folder: &Folder,
-        options: &ProcessOptions,
-        workspace: &Workspace,
-    ) -> Result<Started, DriverError> {
-        let mut held = self.held();
-        if let Ok(agent) = find_in(&mut held, folder)? {
-            return Ok(Started::Found(agent.pid()));
-        }
-        if !options.agent.is_file() {
-            return Err(DriverError::AgentMissing {
-                path: options.agent.clone(),
-            });
-        }
-        folder.write_config(options, workspace)?;
-        if let Err(error) = logs::rotate(&folder.log()) {
-            warn!(%error, "can't set a full log aside");
-        }
-        let agent = Arc::new(spawn(folder, options, &workspace.id)?);
-        let pid = agent.pid();
-        *held = Some(Arc::clone(&agent));
-        find::record(folder, &agent)?;
-        Ok(Started::New(pid))
-    }
-}
-
-fn find_in(
-    held: &mut Option<Arc<Process>>,
-    folder: &Folder,
-) -> Result<Result<Arc<Process>, Exit>, DriverError> {
-    if let Some(agent) = held {
-        if !agent.has_ended() {
-            return Ok(Ok(Arc::clone(agent)));
-        }
-        agent.reap();
-    }
-    // It may have ended while another one, which nobody recorded, lives.
-    match find::agent(folder)? {
-        Some(agent) => Ok(Ok(Arc::clone(held.insert(Arc::new(agent))))),
-        None => Ok(Err(held
-            .as_ref()
-            .map_or(Exit::Unseen, |agent| agent.reap()))),
-    }
-}
-
-/// Starts an agent in a session of its own, with the limit of open files that the
-/// gateway was given.
-fn spawn(
-    folder: &Folder,
-    options: &ProcessOptions,
-    id: &WorkspaceId,
-) -> Result<Process, DriverError> {
-    let log = folder::open_log(&folder.log())?;
-    let failed = |source| DriverError::SpawnFailed {
-        path: options.agent.clone(),
-        source,
-    };
-    let errors = log.try_clone().map_err(failed)?;
-    let mut command = Command::new(&options.agent);
-    command
-        .arg("--config")
-        .arg(folder.config())
-        .current_dir(folder.root())
-        .env_clear()
-        .envs(
-            INHERITED
-                .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        )
-        .env(find::MARKER, id.as_str())
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors);
-    prepare(&mut command);
-    let child = command.spawn().map_err(failed)?;
-    // The child isn't waited for here: its pidfd is, by whoever asks for its end.
-    Process::hold(child.id()).map_err(failed)
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the only way to make calls between fork and exec; these are async-signal-safe"
-)]
-fn prepare(command: &mut Command) {
-    let open_files = open_files::before();
-    // SAFETY: the closure makes two system calls and touches no memory but its own.
-    unsafe {
-        command.pre_exec(move || {
-            if let Some(limit) = &open_files {
-                let (current, maximum) = (limit.current, limit.maximum);
-                setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
-            }
-            Ok(rustix::process::setsid().map(drop)?)
-        });
     }
 }
 
