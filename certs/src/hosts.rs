@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -77,7 +77,7 @@ impl Authority {
 impl Hosts {
     fn of(&self, host: &str) -> Result<Arc<CertifiedKey>, CertsError> {
         let now = self.authority.now();
-        if let Some(certified) = self.kept().get(host, now) {
+        if let Some(certified) = self.kept.lock().get(host, now) {
             return Ok(certified);
         }
         // Others needn't wait for the signature. Two that ask for a new host at the same
@@ -89,13 +89,8 @@ impl Hosts {
         let chain = vec![certificate.der().clone()];
         let certified = Arc::new(CertifiedKey::new(chain, Arc::clone(&self.signing)));
         debug!(host, "issued a host's certificate");
-        self.kept().put(host, Arc::clone(&certified), validity);
+        self.kept.lock().put(host, Arc::clone(&certified), validity);
         Ok(certified)
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // It is whole after every method: a panic elsewhere breaks nothing.
-        self.kept.lock()
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::workspaces::State;
@@ -127,7 +127,7 @@ impl Activity {
     /// came.
     pub(crate) fn comes_again(&self, errand: Errand) -> bool {
         let now = Instant::now();
-        let mut errands = self.errands();
+        let mut errands = self.errands.lock();
         if errands.len() >= MAX_ERRANDS {
             errands.retain(|_, at| now.duration_since(*at) < AGAIN);
         }
@@ -141,7 +141,7 @@ impl Activity {
     /// Tells whether somebody comes again for what they had; takes note only then, so
     /// that a loop stays one.
     pub(crate) fn retries(&self, errand: Errand) -> bool {
-        let mut errands = self.errands();
+        let mut errands = self.errands.lock();
         let Some(at) = errands.get_mut(&errand) else {
             return false;
         };
@@ -159,11 +159,6 @@ impl Activity {
 
     pub(crate) fn set_waking(&self, waking: bool) {
         self.waking.store(waking, Ordering::Relaxed);
-    }
-
-    fn errands(&self) -> MutexGuard<'_, HashMap<Errand, Instant>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.errands.lock()
     }
 }
 
@@ -303,6 +298,6 @@ mod tests {
         for number in 0..3 * MAX_ERRANDS {
             assert!(!activity.asked(Errand::of(&number)));
         }
-        assert!(activity.errands().len() <= MAX_ERRANDS);
+        assert!(activity.errands.lock().len() <= MAX_ERRANDS);
     }
 }

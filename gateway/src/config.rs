@@ -6,11 +6,13 @@
 
 mod check;
 mod docker;
+mod http;
 mod limits;
 mod load;
 mod mounts;
 mod network;
 mod sleep;
+mod ssh;
 mod startup;
 mod units;
 
@@ -30,11 +32,13 @@ pub use docker::{
     Cpus, DEFAULT_SHELL, DockerConfig, DockerHostConfig, DockerValueError, EngineUrl, ExtraHost,
     Gpus,
 };
+pub use http::{Applications, ForwardedHeaders, HttpConfig, TlsMode};
 pub use limits::{AllowanceConfig, LimitsConfig};
 pub use load::{ConfigError, Flags, Loaded, load};
 pub use mounts::BindMount;
 pub use network::{InvalidNetwork, Network};
 pub use sleep::SleepConfig;
+pub use ssh::{OfferChacha20, SshConfig};
 pub use startup::StartupConfig;
 pub use units::{Listen, Period, Size, UnitError};
 
@@ -92,126 +96,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for collectors.
     Json,
-}
-
-/// The SSH listener.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SshConfig {
-    /// Where it listens, `HOST:PORT`; port 0 takes a free one, the last
-    /// one again if it can. Default:
-    /// `127.0.0.1:2222`.
-    pub listen: Listen,
-    /// Time from the first byte to the end of user authentication. Default: 60 s.
-    pub login_grace: Period,
-    /// Most connections at once that haven't authenticated. Default: 200.
-    pub max_unauthenticated: u32,
-    /// Window of a channel (RFC 4254 §5.2), in bytes: what a stalled channel may
-    /// hold in memory, and what a long path may have in flight. Default: 2 MiB.
-    pub window: Size,
-    /// Silence after which the peer is asked for a sign of life. Default: 15 s.
-    pub keepalive_interval: Period,
-    /// Unanswered signs of life after which the peer is dead. Default: 6.
-    pub keepalive_count: u32,
-    /// Data after which keys are exchanged anew, each way, in bytes. Default: 1 GiB.
-    pub rekey_after: Size,
-    /// Time after which they are. Default: 1 h.
-    pub rekey_interval: Period,
-    /// When the cipher `chacha20-poly1305@openssh.com` is offered. Default:
-    /// without AES hardware.
-    pub chacha20: OfferChacha20,
-    /// Whether a client without a known key may be let in by somebody who approves it in a
-    /// browser. Default: true.
-    pub browser_sign_in: bool,
-    /// How long that may take. Default: 3 min.
-    pub approval_timeout: Period,
-    /// How long an approval lets in further connections from the same address with the
-    /// same login name; 0: each asks for itself, those that wait at once included.
-    /// Default: 5 min.
-    pub approval_window: Period,
-}
-
-/// When the cipher `chacha20-poly1305@openssh.com` is offered. Where the processor
-/// has instructions for AES it is half as fast as AES-GCM, and OpenSSH chooses it
-/// wherever it is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OfferChacha20 {
-    /// Where the processor has no instructions for AES.
-    WithoutAesHardware,
-    /// Always.
-    Always,
-}
-
-/// The HTTPS listener.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct HttpConfig {
-    /// Where it listens, `HOST:PORT`; port 0 takes a free one, the last
-    /// one again if it can. Default:
-    /// `127.0.0.1:8443`.
-    pub listen: Listen,
-    /// Names and addresses that the certificate is made for, beside `localhost`,
-    /// the loopback addresses, the host's name and where it listens. The dashboard
-    /// answers under them, too. Default: none.
-    pub names: Vec<String>,
-    /// Which certificate is shown, if any. Default: own-ca.
-    pub tls: TlsMode,
-    /// File with the certificate and those that lead to its issuer, in PEM; for
-    /// `tls = "files"`.
-    pub certificate: Option<PathBuf>,
-    /// File with its private key, in PEM; for `tls = "files"`.
-    pub key: Option<PathBuf>,
-    /// Reverse proxies whose word about a request's client, scheme and host is
-    /// believed. Default: none.
-    pub trusted_proxies: Vec<Network>,
-    /// By which headers they tell of it; the others aren't read. Default: x-forwarded.
-    pub forwarded_headers: ForwardedHeaders,
-    /// Name of the dashboard; applications have theirs below it. Default:
-    /// `localhost`.
-    pub domain: String,
-    /// Where people find the dashboard. Absent: `https://DOMAIN:PORT`, and with
-    /// `tls = "off"` `http://DOMAIN:PORT`.
-    pub url: Option<String>,
-    /// Where applications are found. Default: subdomain.
-    pub applications: Applications,
-    /// Most connections at once, `WebSockets` included and agents not. Default: 8192.
-    pub max_connections: u32,
-    /// Most of them from one address, unless it is a trusted proxy's. Default: 2048.
-    pub max_connections_per_address: u32,
-}
-
-/// By which headers a reverse proxy tells of the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ForwardedHeaders {
-    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
-    XForwarded,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
-}
-
-/// Which certificate the HTTPS listener shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsMode {
-    /// One of the gateway's own CA.
-    OwnCa,
-    /// One from files.
-    Files,
-    /// None: plain HTTP, behind a reverse proxy that has one.
-    Off,
-}
-
-/// Where applications are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Applications {
-    /// Each on a host of its own, `PORT--WORKSPACE--OWNER.DOMAIN`.
-    Subdomain,
-    /// Below the dashboard, `/@OWNER/WORKSPACE/apps/PORT/`, where there is no wildcard
-    /// DNS.
-    Path,
 }
 
 /// How guessing is stopped.
@@ -335,46 +219,6 @@ impl Default for LogConfig {
         Self {
             filter: "info".to_owned(),
             format: LogFormat::Text,
-        }
-    }
-}
-
-impl Default for SshConfig {
-    fn default() -> Self {
-        Self {
-            listen: Listen::new("127.0.0.1", 2222),
-            login_grace: Period::seconds(60),
-            max_unauthenticated: 200,
-            window: Size::kib(2048),
-            keepalive_interval: Period::seconds(15),
-            // 6 × 15 s: a network that is gone for a minute is survived.
-            keepalive_count: 6,
-            // What RFC 4253 §9 recommends.
-            rekey_after: Size::kib(1 << 20),
-            rekey_interval: Period::seconds(3600),
-            chacha20: OfferChacha20::WithoutAesHardware,
-            browser_sign_in: true,
-            approval_timeout: Period::seconds(180),
-            approval_window: Period::seconds(300),
-        }
-    }
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            listen: Listen::new("127.0.0.1", 8443),
-            names: Vec::new(),
-            tls: TlsMode::OwnCa,
-            certificate: None,
-            key: None,
-            trusted_proxies: Vec::new(),
-            forwarded_headers: ForwardedHeaders::XForwarded,
-            domain: "localhost".to_owned(),
-            url: None,
-            applications: Applications::Subdomain,
-            max_connections: 8192,
-            max_connections_per_address: 2048,
         }
     }
 }

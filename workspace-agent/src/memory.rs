@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::control::FromAgent;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +114,7 @@ impl Memory {
         let Some(files) = self.files else {
             return false;
         };
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.count(files);
         if state.open == 0 {
             return false;
@@ -130,7 +130,7 @@ impl Memory {
     }
 
     fn look(&self, files: Files) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.count(files);
         if state.open > 0 {
             state.waited += 1;
@@ -158,10 +158,6 @@ impl Memory {
             pid, "the workspace's memory is used up: the kernel killed a program"
         );
         self.notices.tell(FromAgent::OutOfMemory { program, pid });
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

@@ -274,7 +274,6 @@ impl Approvals {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The maps are whole after every statement: a panic elsewhere breaks nothing.
         self.0.lock()
     }
 }

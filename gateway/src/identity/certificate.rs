@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use devgate_certs::{CertsError, UserCa, UserCertificate};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use ssh_key::Certificate;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
@@ -242,7 +242,7 @@ impl Certificates {
     /// there is no such one.
     pub async fn revoke(&self, user: &User, serial: u64) -> Result<bool, StoreError> {
         let revoked = self.0.store.revoke_ssh_certificate(user, serial).await?;
-        if revoked && let Some((token, _)) = self.0.watched().remove(&serial) {
+        if revoked && let Some((token, _)) = self.0.watched.lock().remove(&serial) {
             token.cancel();
         }
         Ok(revoked)
@@ -290,7 +290,7 @@ impl Certificates {
     /// Returns what is cancelled once a certificate is revoked.
     fn watch(&self, serial: u64) -> CancellationToken {
         let now = OffsetDateTime::now_utc();
-        let mut watched = self.0.watched();
+        let mut watched = self.0.watched.lock();
         watched.retain(|_, (_, until)| *until > now);
         // As long as it is listed, and can be revoked.
         let until = now + MAX_CERTIFICATE_LIFE + crate::store::ENDED_CERTIFICATES_KEPT;
@@ -322,13 +322,6 @@ impl Certificates {
         principals.sort();
         principals.dedup();
         Ok(principals)
-    }
-}
-
-impl Inner {
-    fn watched(&self) -> MutexGuard<'_, HashMap<u64, (CancellationToken, OffsetDateTime)>> {
-        // It is whole after every statement: a panic elsewhere breaks nothing.
-        self.watched.lock()
     }
 }
 

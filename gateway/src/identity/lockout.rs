@@ -334,7 +334,6 @@ impl Lockout {
     }
 
     fn counts(&self) -> parking_lot::MutexGuard<'_, Counts> {
-        // Counts are right after every statement: a panic elsewhere breaks nothing.
         self.counts.lock()
     }
 }

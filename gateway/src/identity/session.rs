@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::time::{Instant, interval};
@@ -229,7 +229,7 @@ impl Sessions {
         let hash = secret.hash();
         let now = OffsetDateTime::now_utc();
         let emptied = {
-            let state = self.0.state();
+            let state = self.0.state.lock();
             match state.cache.get(&hash) {
                 Some((since, shown)) if since.elapsed() < CACHED && shown.is_alive(now) => {
                     return Ok(Some(shown.caller.clone()));
@@ -253,7 +253,7 @@ impl Sessions {
             );
         }
         let caller = shown.caller.clone();
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         if state.emptied == emptied {
             if state.cache.len() >= MAX_CACHED {
                 state.cache.clear();
@@ -275,7 +275,7 @@ impl Sessions {
     }
 
     fn watch(&self, watch: Watch) -> CancellationToken {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         let watched = state.watched.entry(watch).or_insert_with(|| {
             // It may have ended since the caller was looked up.
             self.0.changed.notify_one();
@@ -303,7 +303,7 @@ impl Sessions {
     /// Has everything looked up again, after logins, tokens or users ended or changed
     /// in the records.
     pub fn recheck(&self) {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         state.cache.clear();
         state.emptied += 1;
         for watched in state.watched.values_mut() {
@@ -329,7 +329,7 @@ impl Sessions {
     async fn sweep(&self) {
         let now = OffsetDateTime::now_utc();
         let due: Vec<_> = {
-            let mut state = self.0.state();
+            let mut state = self.0.state.lock();
             let due = state.watched.iter_mut().filter(|(_, watched)| {
                 !watched.certain || watched.look_up.is_some_and(|at| at <= now)
             });
@@ -345,7 +345,7 @@ impl Sessions {
             let found = self.0.store.lasts(via, now).await;
             let found = found
                 .map(|found| found.filter(|(_, found)| role.is_none_or(|role| role == *found)));
-            let mut state = self.0.state();
+            let mut state = self.0.state.lock();
             match found {
                 Ok(Some((lasts, _))) => {
                     if let Some(watched) = state.watched.get_mut(&watch) {
@@ -368,13 +368,6 @@ impl Sessions {
                 }
             }
         }
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The maps are whole after every statement: a panic elsewhere breaks nothing.
-        self.state.lock()
     }
 }
 

@@ -200,7 +200,6 @@ impl Inner {
     }
 
     fn doing(&self) -> MutexGuard<'_, HashMap<WorkspaceId, String>> {
-        // A map is whole after every change: a panic elsewhere breaks nothing.
         self.doing.lock()
     }
 

@@ -261,6 +261,5 @@ fn is_running(record: &Record) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind is whole after every method: a panic elsewhere breaks nothing.
     mutex.lock()
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -32,17 +32,17 @@ struct Attempts {
 impl Login {
     /// Notes the name that the client gives.
     pub(super) fn name(&self, name: &str) {
-        name.clone_into(&mut self.attempts().name);
+        name.clone_into(&mut self.attempts.lock().name);
     }
 
     /// Returns the name that the client gave last.
     pub(super) fn last_name(&self) -> String {
-        self.attempts().name.clone()
+        self.attempts.lock().name.clone()
     }
 
     /// Notes a key that was offered in vain, and returns how many there were.
     pub(super) fn refuse(&self) -> u32 {
-        let mut attempts = self.attempts();
+        let mut attempts = self.attempts.lock();
         attempts.refused += 1;
         attempts.refused
     }
@@ -71,14 +71,9 @@ impl Login {
     /// the name that it gave, where it was refused a key: one that was cut, or that
     /// a fault of ours kept out, did nothing wrong.
     pub(super) fn failed(&self, lockout: &Lockout, client: IpAddr) {
-        let attempts = self.attempts();
+        let attempts = self.attempts.lock();
         if attempts.refused > 0 {
             lockout.failed(client, &attempts.name);
         }
-    }
-
-    fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        // It is whole after every method: a panic elsewhere breaks nothing.
-        self.attempts.lock()
     }
 }

@@ -369,9 +369,9 @@ impl Actor {
                 info!("workspace removed");
                 let about = NewEvent::of_workspace(Kind::WorkspacePurged, &self.workspace);
                 shared.events.record(about);
-                shared.handles().remove(&id);
+                shared.handles.lock().remove(&id);
                 shared.ledger.gone(&id);
-                shared.killed().remove(&id);
+                shared.killed.lock().remove(&id);
                 shared.reached.lock().remove(&id);
                 shared.snapshots.look_for_unneeded();
                 if self.workspace.is_pooled() {

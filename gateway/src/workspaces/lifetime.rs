@@ -66,7 +66,8 @@ impl Workspaces {
         let shared = &self.inner.shared;
         let mortal = shared.ledger.mortal();
         shared
-            .told_ends()
+            .told_ends
+            .lock()
             .retain(|id, _| mortal.iter().any(|workspace| workspace.id == *id));
         let mut pause = SLOW;
         for workspace in mortal {
@@ -131,7 +132,7 @@ impl Workspaces {
         expires: OffsetDateTime,
     ) -> Result<Told, StoreError> {
         let (shared, id) = (&self.inner.shared, &workspace.id);
-        let known = shared.told_ends().get(id).copied();
+        let known = shared.told_ends.lock().get(id).copied();
         if let Some(told) = known.filter(|told| told.end == expires) {
             return Ok(told);
         }
@@ -150,7 +151,7 @@ impl Workspaces {
             shared.events.record(about);
             self.tell_of_end(workspace, expires, &told);
         } else {
-            shared.told_ends().insert(id.clone(), told);
+            shared.told_ends.lock().insert(id.clone(), told);
         }
         Ok(told)
     }
@@ -165,7 +166,7 @@ impl Workspaces {
                  dashboard"
             ));
         }
-        let mut told_ends = self.inner.shared.told_ends();
+        let mut told_ends = self.inner.shared.told_ends.lock();
         told_ends.insert(workspace.id.clone(), *told);
     }
 }

@@ -13,7 +13,7 @@ mod pooled;
 
 use std::collections::{HashMap, HashSet};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
@@ -159,12 +159,14 @@ impl Ledger {
             home: None,
             expected: 0,
         };
-        self.entries().insert(record.workspace.id.clone(), entry);
+        self.entries
+            .lock()
+            .insert(record.workspace.id.clone(), entry);
     }
 
     /// Enters that a workspace runs. Tells whether it didn't before.
     pub(super) fn start(&self, workspace: &Workspace) -> Result<bool, Box<LimitReached>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if entries.get(&workspace.id).is_some_and(|entry| entry.runs) {
             return Ok(false);
         }
@@ -178,7 +180,7 @@ impl Ledger {
 
     /// Enters that a workspace runs that is made of something else than before.
     pub(super) fn rebuild(&self, workspace: &Workspace) -> Result<(), Box<LimitReached>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let Some(entry) = entries.get_mut(&workspace.id) else {
             return Ok(());
         };
@@ -196,7 +198,7 @@ impl Ledger {
 
     /// Notes in which state a workspace is: what doesn't run holds nothing.
     pub(super) fn seen(&self, id: &WorkspaceId, state: &State) {
-        if let Some(entry) = self.entries().get_mut(id)
+        if let Some(entry) = self.entries.lock().get_mut(id)
             && !holds(state)
         {
             entry.runs = false;
@@ -205,7 +207,7 @@ impl Ledger {
 
     /// Enters that a deleted workspace lives again.
     pub(super) fn restore(&self, workspace: &Workspace) -> Result<(), Box<LimitReached>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let wanted = self.wanted(workspace, true, false);
         self.check(&entries, workspace, wanted)?;
         if let Some(entry) = entries.get_mut(&workspace.id) {
@@ -216,19 +218,19 @@ impl Ledger {
 
     /// Notes that a workspace is deleted.
     pub(super) fn deleted(&self, id: &WorkspaceId) {
-        if let Some(entry) = self.entries().get_mut(id) {
+        if let Some(entry) = self.entries.lock().get_mut(id) {
             entry.lives = false;
         }
     }
 
     /// Notes that nothing is left of a workspace.
     pub(super) fn gone(&self, id: &WorkspaceId) {
-        self.entries().remove(id);
+        self.entries.lock().remove(id);
     }
 
     /// Enters another name or owner, who must be allowed to have it.
     pub(super) fn change(&self, changed: &Workspace) -> Result<(), Box<LimitReached>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let Some(entry) = entries.get(&changed.id) else {
             return Ok(());
         };
@@ -253,7 +255,7 @@ impl Ledger {
 
     /// Notes what a workspace is called and whose it is.
     pub(super) fn renamed(&self, workspace: &Workspace) {
-        if let Some(entry) = self.entries().get_mut(&workspace.id) {
+        if let Some(entry) = self.entries.lock().get_mut(&workspace.id) {
             entry.workspace = workspace.clone();
         }
     }
@@ -261,7 +263,7 @@ impl Ledger {
     /// Returns what a user has, or all have.
     pub(super) fn usage(&self, owner: Option<&UserId>) -> Usage {
         let whose = owner.map_or(Whose::All, Whose::One);
-        self.all(&self.entries(), whose)
+        self.all(&self.entries.lock(), whose)
     }
 
     /// Returns what somebody has: homes and snapshots.
@@ -356,11 +358,6 @@ impl Ledger {
             }
         }
         Ok(())
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Entry>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.entries.lock()
     }
 }
 

@@ -148,7 +148,7 @@ impl Workspaces {
 
     /// Returns the last program of a workspace that was killed for want of memory.
     pub fn killed(&self, id: &WorkspaceId) -> Option<Killed> {
-        self.inner.shared.killed().get(id).cloned()
+        self.inner.shared.killed.lock().get(id).cloned()
     }
 
     /// Returns where a workspace's home is, as its own programs see it.

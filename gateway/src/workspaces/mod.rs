@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devgate_protocol::startup::Status;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -281,11 +281,11 @@ impl Workspaces {
         }
         workspaces.go_on_with(left);
         let release = orphans::release(Arc::clone(&workspaces.inner.shared));
-        workspaces.inner.actors().spawn(release);
+        workspaces.inner.actors.lock().spawn(release);
         let measure = measure::measure(Arc::clone(&workspaces.inner.shared));
-        workspaces.inner.actors().spawn(measure);
+        workspaces.inner.actors.lock().spawn(measure);
         let record = victims::record(Arc::clone(&workspaces.inner.shared));
-        workspaces.inner.actors().spawn(record);
+        workspaces.inner.actors.lock().spawn(record);
         Ok(workspaces)
     }
 
@@ -379,7 +379,7 @@ impl Workspaces {
     /// are refused from here on.
     pub async fn shutdown(&self) {
         self.inner.shared.stop.cancel();
-        let mut actors = std::mem::take(&mut *self.inner.actors());
+        let mut actors = std::mem::take(&mut *self.inner.actors.lock());
         while let Some(ended) = actors.join_next().await {
             report(ended);
         }
@@ -394,7 +394,7 @@ impl Workspaces {
         let owner = actor.owner();
         let id = actor.workspace().id.clone();
         let span = info_span!("workspace", workspace = %id);
-        self.inner.shared.handles().insert(
+        self.inner.shared.handles.lock().insert(
             id,
             Handle {
                 commands,
@@ -406,7 +406,7 @@ impl Workspaces {
                 activity,
             },
         );
-        let mut actors = self.inner.actors();
+        let mut actors = self.inner.actors.lock();
         while let Some(ended) = actors.try_join_next() {
             report(ended);
         }
@@ -434,38 +434,13 @@ impl Workspaces {
     }
 
     fn handle(&self, id: &WorkspaceId) -> Option<Handle> {
-        self.inner.shared.handles().get(id).cloned()
+        self.inner.shared.handles.lock().get(id).cloned()
     }
 }
 
-impl Inner {
-    fn actors(&self) -> MutexGuard<'_, JoinSet<()>> {
-        // A set is whole after every method: a panic elsewhere breaks nothing.
-        self.actors.lock()
-    }
-}
+impl Inner {}
 
-impl Shared {
-    fn killed(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Killed>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.killed.lock()
-    }
-
-    fn told_ends(&self) -> MutexGuard<'_, HashMap<WorkspaceId, lifetime::Told>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.told_ends.lock()
-    }
-
-    fn pools(&self) -> MutexGuard<'_, HashMap<TemplateName, pool::Filling>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.pools.lock()
-    }
-
-    fn handles(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Handle>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
-        self.handles.lock()
-    }
-}
+impl Shared {}
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(failure) = ended

@@ -17,7 +17,7 @@ impl Workspaces {
         T: Send + 'static,
         W: Future<Output = T> + Send + 'static,
     {
-        to_the_end(&mut self.inner.actors(), work)
+        to_the_end(&mut self.inner.actors.lock(), work)
     }
 
     /// Makes a workspace of what `blueprint` says. With [`Intent::Run`] it starts at once,
@@ -37,7 +37,7 @@ impl Workspaces {
             return Err(CommandError::ShuttingDown);
         }
         let (workspaces, owner, name) = (self.clone(), owner.clone(), name.clone());
-        let begun = to_the_end(&mut self.inner.actors(), async move {
+        let begun = to_the_end(&mut self.inner.actors.lock(), async move {
             if intent == Intent::Run
                 && let Some(record) = workspaces.claim(&owner, &name, &blueprint).await?
             {

@@ -117,7 +117,8 @@ impl Workspaces {
         self.dismiss_unwanted(wanted).await;
         self.inner
             .shared
-            .pools()
+            .pools
+            .lock()
             .retain(|name, _| wanted.iter().any(|pool| pool.template == *name));
         self.inner
             .shared
@@ -147,7 +148,7 @@ impl Workspaces {
         });
         let ready = members.iter().filter(|it| self.is_ready(&it.id)).count();
         let failure = members.iter().find_map(|member| self.failure(member));
-        let pools = self.inner.shared.pools();
+        let pools = self.inner.shared.pools.lock();
         let problem = pools.get(name).and_then(|it| it.problem.clone());
         PoolStanding {
             ready,
@@ -215,7 +216,7 @@ impl Workspaces {
             return false;
         };
         if let Some(used) = &member.blueprint.template {
-            let mut pools = self.inner.shared.pools();
+            let mut pools = self.inner.shared.pools.lock();
             let filling = pools.entry(used.name.clone()).or_default();
             filling.failed(reason);
         }
@@ -270,7 +271,7 @@ impl Workspaces {
         let full = ready + coming >= count || members.len() >= count.saturating_mul(2);
         let settled = coming == 0;
         {
-            let mut pools = self.inner.shared.pools();
+            let mut pools = self.inner.shared.pools.lock();
             let filling = pools.entry(template.clone()).or_default();
             filling.goes_for(of);
             if settled {
@@ -285,11 +286,11 @@ impl Workspaces {
         }
         let (nobody, name) = (User::nobody(), WorkspaceName::unnamed(template));
         let (workspaces, of) = (self.clone(), of.clone());
-        let making = to_the_end(&mut self.inner.actors(), async move {
+        let making = to_the_end(&mut self.inner.actors.lock(), async move {
             workspaces.make_new(&nobody, &name, of, Intent::Run).await
         });
         let made = making.await;
-        let mut pools = self.inner.shared.pools();
+        let mut pools = self.inner.shared.pools.lock();
         let filling = pools.entry(template.clone()).or_default();
         match made {
             Ok(record) => filling.begun = Some(record.workspace.id),

@@ -63,7 +63,7 @@ impl Workspaces {
             from: None,
         };
         let workspaces = self.clone();
-        let begun = to_the_end(&mut self.inner.actors(), async move {
+        let begun = to_the_end(&mut self.inner.actors.lock(), async move {
             let snapshot = workspaces.inner.shared.store.add_snapshot(new).await?;
             workspaces.make(snapshot.clone(), Work::Take);
             Ok(snapshot)
@@ -103,7 +103,7 @@ impl Workspaces {
             from: None,
         };
         let (workspaces, of) = (self.clone(), workspace.clone());
-        let begun = to_the_end(&mut self.inner.actors(), async move {
+        let begun = to_the_end(&mut self.inner.actors.lock(), async move {
             workspaces.begin_clones(new, (&owner, &names), &of).await
         });
         begun.await
@@ -152,7 +152,7 @@ impl Workspaces {
         self.goes_on()?;
         let (workspaces, snapshot) = (self.clone(), snapshot.clone());
         let (owner, name) = (owner.clone(), name.clone());
-        let begun = to_the_end(&mut self.inner.actors(), async move {
+        let begun = to_the_end(&mut self.inner.actors.lock(), async move {
             let shared = &workspaces.inner.shared;
             let _deciding = shared.snapshots.deciding.lock().await;
             let snapshot = workspaces.usable(&snapshot, &owner.id).await?;
@@ -346,7 +346,7 @@ impl Workspaces {
     fn go_on(&self, snapshot: Snapshot, work: Work, state: watch::Sender<SnapshotState>) {
         let span = info_span!("snapshot", snapshot = %snapshot.id);
         let run = making::run(Arc::clone(&self.inner.shared), snapshot, work, state);
-        self.inner.actors().spawn(run.instrument(span));
+        self.inner.actors.lock().spawn(run.instrument(span));
     }
 
     /// Takes up what the last gateway left, before the workspaces are taken up: those that

@@ -180,7 +180,7 @@ pub(super) fn doing(status: &Status) -> Option<String> {
 impl Shared {
     /// Tells whether a start-up's failure wasn't told before, and takes note of it.
     fn reported(&self, id: &WorkspaceId, run: &str) -> bool {
-        let mut handles = self.handles();
+        let mut handles = self.handles.lock();
         let Some(handle) = handles.get_mut(id) else {
             return false;
         };

@@ -84,7 +84,7 @@ async fn record_one(shared: &Shared, id: &WorkspaceId, victim: Victim) {
         at: about.time,
     };
     shared.events.record(about);
-    shared.killed().insert(id.clone(), killed);
+    shared.killed.lock().insert(id.clone(), killed);
 }
 
 /// Reads what an earlier gateway recorded, the last of each workspace.

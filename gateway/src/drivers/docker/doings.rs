@@ -47,7 +47,6 @@ impl Doings {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // It is whole after every change: a panic elsewhere breaks nothing.
         self.0.lock()
     }
 }

@@ -150,7 +150,7 @@ impl Driver for DockerHosts {
         Box::pin(async move {
             let host = self.place(workspace).await?;
             let started = host.driver.start(workspace).await;
-            self.places().coming.remove(&workspace.id);
+            self.places.lock().coming.remove(&workspace.id);
             started
         })
     }
@@ -200,7 +200,7 @@ impl Driver for DockerHosts {
                 }
                 Err(error) => return Err(error),
             }
-            self.places().forget(id);
+            self.places.lock().forget(id);
             Ok(())
         })
     }

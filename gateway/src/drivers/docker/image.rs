@@ -79,7 +79,6 @@ pub(super) struct Told<'a>(&'a Images, &'a str);
 struct Waits<'a>(&'a Images, &'a WorkspaceId);
 
 fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A map is whole after every change: a panic elsewhere breaks nothing.
     map.lock()
 }
 

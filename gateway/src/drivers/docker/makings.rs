@@ -46,7 +46,6 @@ impl Makings {
     }
 
     fn turn(&self, id: &WorkspaceId) -> Arc<tokio::sync::Mutex<()>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
         let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(id.clone()).or_default())

@@ -79,7 +79,6 @@ impl Pauses {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // It is whole after every change: a panic elsewhere breaks nothing.
         self.0.lock()
     }
 }

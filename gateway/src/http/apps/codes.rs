@@ -65,7 +65,6 @@ impl Codes {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(SecretHash, Code)>> {
-        // A queue is whole after every method: a panic elsewhere breaks nothing.
         self.0.lock()
     }
 }

@@ -269,6 +269,5 @@ pub(super) fn cookie_name(cookies: Cookies) -> &'static str {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind is whole after every method: a panic elsewhere breaks nothing.
     mutex.lock()
 }

@@ -200,7 +200,6 @@ impl Drop for Upstream {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind is whole after every method: a panic elsewhere breaks nothing.
     mutex.lock()
 }
 

@@ -23,7 +23,6 @@ pub(super) struct News(Mutex<HashMap<(u64, IpAddr), Instant>>);
 impl News {
     /// Tells whether a refusal is worth to be told of, and takes it for told.
     pub(super) fn is_news(&self, serial: u64, client: IpAddr) -> bool {
-        // It is whole after every statement: a panic elsewhere breaks nothing.
         let mut told = self.0.lock();
         told.retain(|_, at| at.elapsed() < PAUSE);
         let key = (serial, network_of(client));

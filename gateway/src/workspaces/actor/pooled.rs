@@ -41,8 +41,8 @@ impl Actor {
         }
         info!(to = %claimed.target(), "a workspace of a pool is handed out");
         // What was noted of it concerned nobody.
-        shared.killed().remove(id);
-        if let Some(handle) = shared.handles().get_mut(id) {
+        shared.killed.lock().remove(id);
+        if let Some(handle) = shared.handles.lock().get_mut(id) {
             handle.failed_run = None;
         }
         self.tell_agent().await;

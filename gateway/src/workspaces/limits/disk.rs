@@ -13,7 +13,7 @@ use parking_lot::MutexGuard;
 impl Ledger {
     /// Notes what a home takes up.
     pub(in super::super) fn measured(&self, id: &WorkspaceId, size: HomeSize) {
-        if let Some(entry) = self.entries().get_mut(id) {
+        if let Some(entry) = self.entries.lock().get_mut(id) {
             entry.home = Some(size);
             if entry.workspace.is_pooled() {
                 self.expect(&entry.workspace, size.bytes);
@@ -23,7 +23,7 @@ impl Ledger {
 
     /// Returns what a workspace's home takes up, as far as that is known, in bytes.
     pub(in super::super) fn home_of(&self, id: &WorkspaceId) -> u64 {
-        self.entries().get(id).map_or(0, Entry::bytes)
+        self.entries.lock().get(id).map_or(0, Entry::bytes)
     }
 
     /// Notes what the next member of a pool will take up: as much as the largest one so far.
@@ -55,7 +55,6 @@ impl Ledger {
     }
 
     fn expectations(&self) -> MutexGuard<'_, HashMap<TemplateUse, u64>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
         self.members.lock()
     }
 
@@ -64,7 +63,7 @@ impl Ledger {
         let Some(limit) = self.limits.user.disk else {
             return Vec::new();
         };
-        let entries = self.entries();
+        let entries = self.entries.lock();
         let mut owners: HashMap<&UserId, (&Workspace, u64)> = HashMap::new();
         for entry in entries.values().filter(|it| !it.workspace.is_pooled()) {
             let size = entry.home.map_or(0, |home| home.bytes);
@@ -116,11 +115,10 @@ impl Ledger {
             each: Demand::default(),
             disk: 1,
         };
-        self.check(&self.entries(), workspace, nothing)
+        self.check(&self.entries.lock(), workspace, nothing)
     }
 
     fn sums(&self) -> MutexGuard<'_, HashMap<UserId, u64>> {
-        // A map is whole after every method: a panic elsewhere breaks nothing.
         self.snapshots.lock()
     }
 }

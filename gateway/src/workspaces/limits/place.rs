@@ -37,7 +37,7 @@ impl Ledger {
             blueprint: Arc::new(blueprint.clone()),
         };
         let runs = intent == Intent::Run;
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let mut wanted = self.wanted(&workspace, true, runs);
         wanted.disk = wanted.disk.max(disk);
         self.check(&entries, &workspace, wanted)?;
@@ -60,7 +60,7 @@ impl Ledger {
 impl Place {
     /// Makes it the place of the workspace that was made.
     pub(in crate::workspaces) fn taken_by(self, workspace: &Workspace) {
-        let mut entries = self.ledger.entries();
+        let mut entries = self.ledger.entries.lock();
         if let Some(mut entry) = entries.remove(&self.id) {
             entry.workspace = workspace.clone();
             entries.insert(workspace.id.clone(), entry);

@@ -6,7 +6,7 @@ use super::{Ledger, LimitReached, Workspace};
 impl Ledger {
     /// Returns the workspaces that are nobody's and stay, the oldest first.
     pub(in crate::workspaces) fn members(&self) -> Vec<Workspace> {
-        let entries = self.entries();
+        let entries = self.entries.lock();
         let members = entries.values();
         let members = members.filter(|entry| entry.lives && entry.workspace.is_pooled());
         let mut members: Vec<_> = members.map(|entry| entry.workspace.clone()).collect();
@@ -20,7 +20,7 @@ impl Ledger {
         &self,
         claimed: &Workspace,
     ) -> Result<(), Box<LimitReached>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let wanted = self.wanted(claimed, true, true);
         self.check(&entries, claimed, wanted)?;
         if let Some(entry) = entries.get_mut(&claimed.id) {
@@ -31,7 +31,7 @@ impl Ledger {
 
     /// Tells whether there is more than there may be as long as all pools' members stay.
     pub(in crate::workspaces) fn is_crowded(&self) -> bool {
-        let has = self.all(&self.entries(), Whose::Staying);
+        let has = self.all(&self.entries.lock(), Whose::Staying);
         let may = &self.limits.total;
         [
             (has.workspaces, may.workspaces),

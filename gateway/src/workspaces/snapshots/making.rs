@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -40,7 +40,7 @@ pub(in super::super) struct Waits<'a>(&'a Going, WorkspaceId);
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.waiting().remove(&self.1);
+        self.0.waiting.lock().remove(&self.1);
     }
 }
 
@@ -64,20 +64,20 @@ impl Going {
     /// Takes note that a snapshot is made or pushed from now on.
     pub(super) fn enter(&self, id: &SnapshotId) -> watch::Sender<SnapshotState> {
         let state = watch::Sender::new(SnapshotState::Making);
-        self.busy().insert(id.clone(), state.clone());
+        self.busy.lock().insert(id.clone(), state.clone());
         state
     }
 
     pub(super) fn is_busy(&self, id: &SnapshotId) -> bool {
-        self.busy().contains_key(id)
+        self.busy.lock().contains_key(id)
     }
 
     pub(super) fn watch(&self, id: &SnapshotId) -> Option<watch::Receiver<SnapshotState>> {
-        self.busy().get(id).map(watch::Sender::subscribe)
+        self.busy.lock().get(id).map(watch::Sender::subscribe)
     }
 
     fn leave(&self, id: &SnapshotId, state: &SnapshotState) {
-        if let Some(watched) = self.busy().remove(id) {
+        if let Some(watched) = self.busy.lock().remove(id) {
             watched.send_replace(state.clone());
         }
     }
@@ -99,28 +99,19 @@ impl Going {
         let needed = workspace.blueprint.snapshots();
         if let Some(snapshot) = needed.into_iter().find(|id| self.is_busy(id)) {
             let waits = (workspace.id.clone(), snapshot.clone());
-            self.waiting().extend([waits]);
+            self.waiting.lock().extend([waits]);
         }
         Waits(self, workspace.id.clone())
     }
 
     /// Tells a person who waits for a workspace how far its snapshot is.
     pub(in super::super) fn waits(&self, id: &WorkspaceId, driver: &dyn Driver) -> Option<String> {
-        let snapshot = self.waiting().get(id).cloned()?;
+        let snapshot = self.waiting.lock().get(id).cloned()?;
         let far = driver.snapshot_progress(&snapshot);
         Some(match far {
             Some(far) => format!("waiting for the snapshot that it is made from: {far}"),
             None => "waiting for the snapshot that it is made from".to_owned(),
         })
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<WorkspaceId, SnapshotId>> {
-        self.waiting.lock()
-    }
-
-    fn busy(&self) -> MutexGuard<'_, HashMap<SnapshotId, watch::Sender<SnapshotState>>> {
-        // A map is whole after every change: a panic elsewhere breaks nothing.
-        self.busy.lock()
     }
 }
 
@@ -240,7 +231,7 @@ async fn take(shared: &Shared, snapshot: &Snapshot) -> Made {
     let (id, _) = snapshot.workspace.as_ref().ok_or_else(gone)?;
     loop {
         // What is on its way somewhere is copied once it is there.
-        let handle = shared.handles().get(id).cloned();
+        let handle = shared.handles.lock().get(id).cloned();
         if let Some(mut handle) = handle {
             // Closed: it is gone, which the records tell.
             let _ = handle.state.wait_for(State::is_settled).await;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use devgate_protocol::{Open, socket};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -124,14 +124,10 @@ impl Scripted {
         &self.folder
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
-    }
-
     pub(super) fn set_fault(&self, fault: Fault) {
         self.calls.store(0, Ordering::Relaxed);
         self.hung.send_replace(false);
-        self.inner().fault = fault;
+        self.inner.lock().fault = fault;
     }
 
     pub(super) fn starts(&self) -> u32 {
@@ -159,37 +155,37 @@ impl Scripted {
 
     /// Writes to a workspace's home.
     pub(super) fn write(&self, id: &WorkspaceId, text: &str) {
-        self.inner().homes.insert(id.clone(), text.to_owned());
+        self.inner.lock().homes.insert(id.clone(), text.to_owned());
     }
 
     pub(super) fn read(&self, id: &WorkspaceId) -> Option<String> {
-        self.inner().homes.get(id).cloned()
+        self.inner.lock().homes.get(id).cloned()
     }
 
     /// Returns the snapshots, and whether each is whole.
     pub(super) fn snapshots(&self) -> Vec<(SnapshotId, bool)> {
-        let inner = self.inner();
+        let inner = self.inner.lock();
         let all = inner.snapshots.iter();
         all.map(|(id, text)| (id.clone(), text.is_some())).collect()
     }
 
     pub(super) fn set_builds(&self, digests: &[&str]) {
-        self.inner().builds = digests.iter().map(|digest| (*digest).to_owned()).collect();
+        self.inner.lock().builds = digests.iter().map(|digest| (*digest).to_owned()).collect();
     }
 
     pub(super) fn builds(&self) -> Vec<String> {
-        self.inner().builds.clone()
+        self.inner.lock().builds.clone()
     }
 
     fn restore(&self, workspace: &Workspace) -> Result<(), DriverError> {
         let Some(home) = &workspace.blueprint.home else {
             return Ok(());
         };
-        if self.inner().restored.get(&workspace.id) == Some(&home.restoring) {
+        if self.inner.lock().restored.get(&workspace.id) == Some(&home.restoring) {
             return Ok(());
         }
         let text = self.content(&home.snapshot)?;
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         inner.homes.insert(workspace.id.clone(), text);
         let restoring = home.restoring.clone();
         inner.restored.insert(workspace.id.clone(), restoring);
@@ -198,7 +194,7 @@ impl Scripted {
 
     /// Returns what a snapshot has in it.
     fn content(&self, id: &SnapshotId) -> Result<String, DriverError> {
-        let found = self.inner().snapshots.get(id).cloned().flatten();
+        let found = self.inner.lock().snapshots.get(id).cloned().flatten();
         found.ok_or_else(|| DriverError::SnapshotMissing {
             snapshot: id.clone(),
             detail: "there is none".to_owned(),
@@ -207,11 +203,11 @@ impl Scripted {
 
     /// Has a snapshot be gone, as by somebody else's hand.
     pub(super) fn lose(&self, id: &SnapshotId) {
-        self.inner().snapshots.remove(id);
+        self.inner.lock().snapshots.remove(id);
     }
 
     fn is_there(&self) -> Result<(), DriverError> {
-        match self.inner().fault {
+        match self.inner.lock().fault {
             Fault::Away => Err(away()),
             Fault::HostGone => Err(DriverError::HostGone {
                 host: "old".to_owned(),
@@ -222,40 +218,45 @@ impl Scripted {
 
     /// Has something be kept of a workspace that nobody knows.
     pub(super) fn keep(&self, id: &WorkspaceId) {
-        self.inner().kept.insert(id.clone(), None);
+        self.inner.lock().kept.insert(id.clone(), None);
     }
 
     /// Can't tell of all that is kept from now on.
     pub(super) fn hide_some(&self) {
-        self.inner().hides = true;
+        self.inner.lock().hides = true;
     }
 
     pub(super) fn tell_all(&self) {
-        self.inner().hides = false;
+        self.inner.lock().hides = false;
     }
 
     pub(super) fn keeps(&self, id: &WorkspaceId) -> bool {
-        self.inner().kept.contains_key(id)
+        self.inner.lock().kept.contains_key(id)
     }
 
     pub(super) fn released(&self) -> Vec<WorkspaceId> {
-        self.inner().released.clone()
+        self.inner.lock().released.clone()
     }
 
     pub(super) fn set_size(&self, bytes: u64) {
-        self.inner().size = bytes;
+        self.inner.lock().size = bytes;
     }
 
     pub(super) fn running(&self) -> usize {
-        self.inner().kept.values().flatten().count()
+        self.inner.lock().kept.values().flatten().count()
     }
 
     pub(super) fn kept(&self) -> usize {
-        self.inner().kept.len()
+        self.inner.lock().kept.len()
     }
 
     pub(super) fn pid(&self, id: &WorkspaceId) -> Option<u32> {
-        self.inner().kept.get(id)?.as_ref().map(|agent| agent.pid)
+        self.inner
+            .lock()
+            .kept
+            .get(id)?
+            .as_ref()
+            .map(|agent| agent.pid)
     }
 
     pub(super) fn crash(&self, id: &WorkspaceId) {
@@ -263,7 +264,7 @@ impl Scripted {
     }
 
     fn end(&self, id: &WorkspaceId, exit: Exit) {
-        if let Some(kept) = self.inner().kept.get_mut(id)
+        if let Some(kept) = self.inner.lock().kept.get_mut(id)
             && let Some(agent) = kept.take()
         {
             agent.exit.send_replace(Some(exit));
@@ -275,7 +276,7 @@ impl Scripted {
         self.active.send_modify(|active| *active += 1);
         let _active = Active(&self.active);
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let fault = self.inner().fault;
+        let fault = self.inner.lock().fault;
         let hang = async |now: bool| {
             if let Fault::Hangs { call, after } = fault
                 && call == number
@@ -296,7 +297,7 @@ impl Scripted {
     }
 
     async fn start_agent(&self, id: &WorkspaceId) -> Started {
-        let fault = self.inner().fault;
+        let fault = self.inner.lock().fault;
         if let Some(pid) = self.pid(id) {
             return Started::Found(pid);
         }
@@ -311,7 +312,7 @@ impl Scripted {
             serving.spawn(serve(listener, id.clone()));
         }
         let pid = {
-            let mut inner = self.inner();
+            let mut inner = self.inner.lock();
             inner.next += 1;
             let pid = inner.next;
             let agent = Agent {
@@ -342,7 +343,11 @@ impl Driver for Scripted {
         Box::pin(self.call(async move {
             self.is_there()?;
             self.restore(workspace)?;
-            self.inner().kept.entry(workspace.id.clone()).or_default();
+            self.inner
+                .lock()
+                .kept
+                .entry(workspace.id.clone())
+                .or_default();
             Ok(())
         }))
     }
@@ -358,7 +363,7 @@ impl Driver for Scripted {
     ) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
             self.is_there()?;
-            if matches!(self.inner().fault, Fault::Unstoppable) {
+            if matches!(self.inner.lock().fault, Fault::Unstoppable) {
                 return Err(DriverError::Unstoppable { count: 1 });
             }
             self.end(id, Exit::Status(0));
@@ -370,20 +375,20 @@ impl Driver for Scripted {
         Box::pin(self.call(async move {
             self.is_there()?;
             assert_eq!(self.pid(id), None, "released under a running agent");
-            self.inner().released.push(id.clone());
+            self.inner.lock().released.push(id.clone());
             Ok(())
         }))
     }
 
     fn remove<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
-            if matches!(self.inner().fault, Fault::HostGone) {
+            if matches!(self.inner.lock().fault, Fault::HostGone) {
                 // What is there is left.
                 self.end(id, Exit::Unseen);
             }
             assert_eq!(self.pid(id), None, "removed under a running agent");
-            self.inner().kept.remove(id);
-            self.inner().homes.remove(id);
+            self.inner.lock().kept.remove(id);
+            self.inner.lock().homes.remove(id);
             Ok(())
         }))
     }
@@ -391,22 +396,24 @@ impl Driver for Scripted {
     fn inspect<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Presence, DriverError>> {
         Box::pin(async move {
             self.is_there()?;
-            Ok(match (self.pid(id), self.inner().kept.contains_key(id)) {
-                (Some(pid), _) => Presence::Running { pid },
-                (None, true) => Presence::Stopped,
-                (None, false) => Presence::Absent,
-            })
+            Ok(
+                match (self.pid(id), self.inner.lock().kept.contains_key(id)) {
+                    (Some(pid), _) => Presence::Running { pid },
+                    (None, true) => Presence::Stopped,
+                    (None, false) => Presence::Absent,
+                },
+            )
         })
     }
 
     fn exited<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<Exit, DriverError>> {
         Box::pin(async move {
-            let agent = match self.inner().kept.get(id) {
+            let agent = match self.inner.lock().kept.get(id) {
                 Some(Some(agent)) => Some(agent.exit.subscribe()),
                 _ => None,
             };
             let Some(mut exit) = agent else {
-                return Ok(match self.inner().fault {
+                return Ok(match self.inner.lock().fault {
                     Fault::Dies(exit) => exit,
                     _ => Exit::Unseen,
                 });
@@ -419,7 +426,7 @@ impl Driver for Scripted {
     fn kept(&self) -> Pending<'_, Result<Kept, DriverError>> {
         Box::pin(async move {
             self.is_there()?;
-            let inner = self.inner();
+            let inner = self.inner.lock();
             Ok(Kept {
                 workspaces: inner.kept.keys().cloned().collect(),
                 unknown: inner.hides.then(away),
@@ -431,8 +438,8 @@ impl Driver for Scripted {
         Box::pin(async move {
             self.is_there()?;
             let at = time::OffsetDateTime::now_utc();
-            let bytes = self.inner().size;
-            let kept = self.inner().kept.keys().cloned().collect::<Vec<_>>();
+            let bytes = self.inner.lock().size;
+            let kept = self.inner.lock().kept.keys().cloned().collect::<Vec<_>>();
             let sizes = kept.into_iter().map(|id| (id, HomeSize { bytes, at }));
             Ok(sizes.collect())
         })

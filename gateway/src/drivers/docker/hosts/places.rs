@@ -8,7 +8,6 @@ use std::io;
 use std::path::PathBuf;
 
 use futures_util::future::join_all;
-use parking_lot::MutexGuard;
 use tracing::{info, warn};
 
 use super::super::folder::Folder;
@@ -46,18 +45,13 @@ impl Places {
 }
 
 impl DockerHosts {
-    pub(super) fn places(&self) -> MutexGuard<'_, Places> {
-        // A map is whole after every change: a panic elsewhere breaks nothing.
-        self.places.lock()
-    }
-
     fn note(&self, id: &WorkspaceId) -> PathBuf {
         self.folder.join(id.as_str()).join(HOST)
     }
 
     /// Returns the host that is written down for a workspace.
     pub(super) fn written(&self, id: &WorkspaceId) -> Result<Option<usize>, DriverError> {
-        if let Some(index) = self.places().known.get(id) {
+        if let Some(index) = self.places.lock().known.get(id) {
             return Ok(Some(*index));
         }
         let path = self.note(id);
@@ -74,7 +68,7 @@ impl DockerHosts {
         };
         let index = self.hosts.iter().position(|host| host.name == name);
         let index = index.ok_or(DriverError::HostGone { host: name })?;
-        self.places().known.insert(id.clone(), index);
+        self.places.lock().known.insert(id.clone(), index);
         Ok(Some(index))
     }
 
@@ -91,7 +85,7 @@ impl DockerHosts {
     /// Tells of a workspace that is nowhere yet, and waits for a host, whether one of those
     /// answers that could take it.
     pub(super) async fn is_awaited(&self, id: &WorkspaceId) -> Option<Result<(), DriverError>> {
-        let waiting = self.places().waiting.get(id).cloned()?;
+        let waiting = self.places.lock().waiting.get(id).cloned()?;
         let hosts = waiting
             .into_iter()
             .filter_map(|index| self.hosts.get(index));
@@ -184,7 +178,7 @@ impl DockerHosts {
             })
         });
         written.await?;
-        self.places().known.insert(id.clone(), index);
+        self.places.lock().known.insert(id.clone(), index);
         Ok(())
     }
 
@@ -228,13 +222,13 @@ impl DockerHosts {
                 return Err(DriverError::NoHost { detail });
             };
             // It passes: until then nothing else need be asked.
-            self.places().waiting.insert(workspace.id.clone(), all);
+            self.places.lock().waiting.insert(workspace.id.clone(), all);
             return Err(error);
         };
         if let Some(host) = self.hosts.get(index) {
             info!(workspace = %workspace.id, host = host.name, "workspace placed");
             let taken = host.driver.memory_of(workspace).unwrap_or(UNLIMITED);
-            let mut places = self.places();
+            let mut places = self.places.lock();
             places.waiting.remove(&workspace.id);
             places.coming.insert(workspace.id.clone(), taken);
         }
@@ -244,7 +238,7 @@ impl DockerHosts {
     /// Returns what memory is free on a host, in bytes, once all are there that are on
     /// their way.
     fn free(&self, index: usize, capacity: &Capacity) -> u64 {
-        let places = self.places();
+        let places = self.places.lock();
         let coming = places.coming.iter();
         let coming = coming.filter(|(id, _)| {
             places.known.get(*id) == Some(&index) && !capacity.running.contains_key(*id)

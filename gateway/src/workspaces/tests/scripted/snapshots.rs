@@ -13,17 +13,17 @@ impl Snapshots for Scripted {
             // In two steps, each of which may be the last.
             self.call(async {
                 self.is_there()?;
-                self.inner().snapshots.insert(id.clone(), None);
+                self.inner.lock().snapshots.insert(id.clone(), None);
                 Ok::<_, DriverError>(())
             })
             .await?;
             self.call(async {
-                if matches!(self.inner().fault, Fault::Full) {
+                if matches!(self.inner.lock().fault, Fault::Full) {
                     let detail = "no space left on device".to_owned();
                     return Err(DriverError::DiskFull { detail });
                 }
                 let text = self.read(&workspace.id).unwrap_or_default();
-                self.inner().snapshots.insert(id.clone(), Some(text));
+                self.inner.lock().snapshots.insert(id.clone(), Some(text));
                 Ok(Taken { size: 1 })
             })
             .await
@@ -32,7 +32,7 @@ impl Snapshots for Scripted {
 
     fn remove_snapshot<'a>(&'a self, id: &'a SnapshotId) -> Pending<'a, Result<(), DriverError>> {
         Box::pin(self.call(async move {
-            self.inner().snapshots.remove(id);
+            self.inner.lock().snapshots.remove(id);
             Ok(())
         }))
     }
@@ -40,7 +40,7 @@ impl Snapshots for Scripted {
     fn kept_snapshots(&self) -> Pending<'_, Result<Vec<SnapshotId>, DriverError>> {
         Box::pin(self.call(async move {
             self.is_there()?;
-            Ok(self.inner().snapshots.keys().cloned().collect())
+            Ok(self.inner.lock().snapshots.keys().cloned().collect())
         }))
     }
 
@@ -61,7 +61,7 @@ impl Snapshots for Scripted {
     ) -> Pending<'a, Result<bool, DriverError>> {
         let home = workspace.blueprint.home.as_ref();
         let wanted = home.map(|home| &home.restoring);
-        let is_it = self.inner().restored.get(&workspace.id) == wanted;
+        let is_it = self.inner.lock().restored.get(&workspace.id) == wanted;
         Box::pin(std::future::ready(Ok(is_it)))
     }
 
@@ -94,7 +94,7 @@ impl Snapshots for Scripted {
     ) -> Pending<'a, Result<(Label, Taken), DriverError>> {
         Box::pin(self.call(async move {
             let text = Some("pulled".to_owned());
-            self.inner().snapshots.insert(id.clone(), text);
+            self.inner.lock().snapshots.insert(id.clone(), text);
             Ok((Label::default(), Taken { size: 1 }))
         }))
     }
@@ -108,7 +108,7 @@ impl Snapshots for Scripted {
         needed: &'a [String],
     ) -> Pending<'a, Result<Vec<String>, DriverError>> {
         Box::pin(async move {
-            let mut inner = self.inner();
+            let mut inner = self.inner.lock();
             let (kept, gone) = std::mem::take(&mut inner.builds)
                 .into_iter()
                 .partition(|digest| needed.contains(digest));
