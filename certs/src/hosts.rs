@@ -145,26 +145,50 @@ impl fmt::Debug for Hosts {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
     use rustls::ClientConfig;
     use rustls::client::WebPkiServerVerifier;
     use rustls_pki_types::ServerName;
     use tokio_rustls::{TlsAcceptor, TlsConnector};
+    use x509_parser::prelude::{FromDer as _, X509Certificate};
 
     use super::*;
 
-    #[test]
-    fn hosts_that_nobody_comes_back_to_push_out_none_that_is_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Arc::new(Authority::open(&folder.path().join("certs")).unwrap());
+    fn hosts(folder: &Path) -> Hosts {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let hosts = Hosts {
-            authority,
+        Hosts {
+            authority: Arc::new(Authority::open(&folder.join("certs")).unwrap()),
             wanted: Arc::new(|_| true),
             key,
             signing: provider().key_provider.load_private_key(der).unwrap(),
             kept: Mutex::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn no_two_certificates_have_one_serial_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = hosts(folder.path());
+        let mut seen = HashSet::new();
+        // The host "again" loses its certificate, and gets another one.
+        for host in ["one", "two", "again", "again"] {
+            let certified = hosts.of(host).unwrap();
+            hosts.kept.lock().hosts.remove("again");
+            let (_, parsed) = X509Certificate::from_der(&certified.cert[0]).unwrap();
+            let serial = parsed.raw_serial();
+            // RFC 5280 §4.1.2.2: positive, and at most 20 octets.
+            assert!(serial[0] & 0x80 == 0 && serial.len() <= 20, "{serial:?}");
+            assert!(seen.insert(serial.to_vec()), "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_nobody_comes_back_to_push_out_none_that_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = hosts(folder.path());
         let used = hosts.of("used").unwrap();
         let unused = hosts.of("unused").unwrap();
         for number in 0..MAX_KEPT {
@@ -172,7 +196,7 @@ mod tests {
             let again = hosts.of("used").unwrap();
             assert!(Arc::ptr_eq(&used, &again));
         }
-        assert_eq!(hosts.kept().hosts.len(), MAX_KEPT);
+        assert_eq!(hosts.kept.lock().hosts.len(), MAX_KEPT);
         assert!(!Arc::ptr_eq(&unused, &hosts.of("unused").unwrap()));
     }
 

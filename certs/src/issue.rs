@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyUsagePurpose, SanType,
+    KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -130,7 +130,18 @@ fn shape(name: &str, life: Validity) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params.not_before = life.not_before;
     params.not_after = life.not_after;
+    params.serial_number = Some(serial());
     params
+}
+
+/// Returns a serial number that no other certificate of the CA has (RFC 5280 §4.1.2.2): what
+/// is made of the key would be that of all hosts, and Firefox takes no second one with it.
+fn serial() -> SerialNumber {
+    let [first, rest @ ..]: [u8; 16] = rand::random();
+    // Positive, and as long as it looks.
+    let mut bytes = vec![first & 0x7f | 0x40];
+    bytes.extend(rest);
+    bytes.into()
 }
 
 /// Whether it is an IP address or a DNS name, whose first label may be `*`.
