@@ -174,6 +174,41 @@ describe("a terminal's link", () => {
   });
 });
 
+describe("what is typed", () => {
+  const sent = () => last().sent.map((message) => Array.from(message as Uint8Array));
+
+  it("keeps the first half of a character until the second comes", () => {
+    const { link } = linked();
+    last().open();
+    link.send("\ud83d");
+    expect(sent()).toEqual([]);
+    link.send("\ude00");
+    link.send("a\ud83d");
+    link.send("\ude00b");
+    const smile = [0xf0, 0x9f, 0x98, 0x80];
+    expect(sent()).toEqual([smile, [0x61], [...smile, 0x62]]);
+  });
+
+  it("doesn't wait for a second half that never comes", () => {
+    const { link } = linked();
+    last().open();
+    link.send("\ud83d");
+    link.send("a");
+    expect(sent()).toEqual([[0xef, 0xbf, 0xbd, 0x61]]);
+  });
+
+  it("doesn't begin a new connection with half a character", async () => {
+    const { link } = linked();
+    last().open();
+    link.send("\ud83d");
+    last().break();
+    await vi.runAllTimersAsync();
+    last().open();
+    link.send("a");
+    expect(sent()).toEqual([[0x61]]);
+  });
+});
+
 describe("messages", () => {
   it("of unknown kinds or wrong form are passed over", () => {
     for (const text of [

@@ -43,6 +43,8 @@ export class TerminalLink {
   private columns = 80;
   private rows = 24;
   private readonly bytes = new TextEncoder();
+  /** The first half of a character whose other half comes with the next keypress. */
+  private half = "";
 
   constructor(private readonly options: LinkOptions) {}
 
@@ -63,9 +65,21 @@ export class TerminalLink {
     this.socket = undefined;
   }
 
-  /** Sends what was typed. What is typed while the link is lost is dropped, as the person sees. */
+  /**
+   * Sends what was typed. What is typed while the link is lost is dropped, as the person sees.
+   *
+   * A character beyond U+FFFF may come as two keypresses, one for each half of it in UTF-16; only
+   * both together have a form in UTF-8.
+   */
   send(text: string): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(this.bytes.encode(text));
+    if (this.socket?.readyState !== WebSocket.OPEN) {
+      this.half = "";
+      return;
+    }
+    const typed = this.half + text;
+    const end = isHighSurrogate(typed.charCodeAt(typed.length - 1)) ? typed.length - 1 : typed.length;
+    this.half = typed.slice(end);
+    if (end > 0) this.socket.send(this.bytes.encode(typed.slice(0, end)));
   }
 
   /** Sends bytes as they are, one a character: some mouse reports aren't text. */
@@ -102,6 +116,7 @@ export class TerminalLink {
     this.timer = undefined;
     this.options.changed("connecting");
     const { columns, rows } = this;
+    this.half = "";
     const socket = new WebSocket(this.options.url(columns, rows));
     socket.binaryType = "arraybuffer";
     this.socket = socket;
@@ -162,4 +177,9 @@ export class TerminalLink {
     this.timer = window.setTimeout(() => this.connect(), this.pause * (0.75 + Math.random() / 2));
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
   }
+}
+
+/** Whether a UTF-16 code unit is the first half of a character. */
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
 }
