@@ -23,12 +23,15 @@ background:light-dark(#e9ecef,#25282d)}\
 a{color:light-dark(#1864ab,#74c0fc)}\
 small{color:light-dark(#495057,#adb5bd)}";
 
-/// Nothing but the page itself and its looks.
+/// An icon without anything in it: browsers ask for `/favicon.ico` where a page names none.
+const ICON: &str = "<link rel=\"icon\" href=\"data:,\">";
+
+/// Nothing but the page itself and its looks, and the icon that it brings with it.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'self'"
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'self'"
     );
     // Base64 and the above are all visible characters.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
@@ -64,7 +67,7 @@ impl Page {
         let title = escape(&self.title);
         let _ = write!(
             html,
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">{ICON}\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <title>{title}</title><style>{STYLE}</style></head>\
              <body><main><h1>{title}</h1><p>{}</p>",
@@ -135,11 +138,15 @@ mod tests {
         let response = page.render();
         assert_eq!(response.headers()["refresh"], "2");
         let policy = response.headers()["content-security-policy"].clone();
-        assert!(policy.to_str().unwrap().contains("default-src 'none'"));
+        let policy = policy.to_str().unwrap();
+        assert!(policy.contains("default-src 'none'"));
         let body = axum::body::to_bytes(response.into_body(), 1 << 20)
             .await
             .unwrap();
         let html = String::from_utf8(body.to_vec()).unwrap();
         assert!(!html.contains("<script") && html.contains("a &amp; b"));
+        // It names its icon, and may show it: nothing asks for what it mustn't load.
+        assert!(html.contains("<link rel=\"icon\" href=\"data:,\">"));
+        assert!(policy.contains("img-src data:;"));
     }
 }
