@@ -16,6 +16,10 @@ use crate::gateway::GatewayLeaf;
 use crate::issue::{self, Validity, validity_of};
 use crate::{CertsError, Clock};
 
+/// What to do about a key that others may have read.
+const EXPOSED: &str = "remove it and `ca.pem`, and a new CA is made that agents learn when they \
+                       are started again, and that whoever imported the old one has to import";
+
 /// How long before the CA's end an operator is told.
 const CA_WARNING: Duration = Duration::days(180);
 
@@ -42,8 +46,8 @@ impl Authority {
         let _lock = files::open_folder(folder)?;
         let key_path = folder.join("ca.key");
         let certificate_path = folder.join("ca.pem");
-        let key = files::read(&key_path, Access::Private)?;
-        let certificate = files::read(&certificate_path, Access::Public)?;
+        let key = files::private_text(&key_path, EXPOSED)?;
+        let certificate = files::public_text(&certificate_path)?;
 
         let key = match (key, &certificate) {
             (Some(pem), _) => KeyPair::from_pem(&pem).map_err(|error| CertsError::Damaged {

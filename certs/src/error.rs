@@ -19,8 +19,8 @@ pub enum CertsError {
     },
     /// A private key that others than its owner may read.
     #[error(
-        "{} holds a private key and others can read it (mode {mode:03o}): if nobody has, \
-         run `chmod 600` on it; otherwise remove it, and a new one is made",
+        "{} holds a private key and others can read it (mode {mode:03o}): run `chmod 600` on it; \
+         where somebody may have read it, {remedy}",
         path.display()
     )]
     Exposed {
@@ -28,6 +28,18 @@ pub enum CertsError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What to do about it where somebody may have read it.
+        remedy: &'static str,
+    },
+    /// A folder where a file should be.
+    #[error(
+        "{} is a folder and should be a file: move it out of the way, and put the file there from \
+         your backup",
+        path.display()
+    )]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
     },
     /// A file whose content isn't what it should be.
     #[error("{} is damaged ({detail}): {remedy}", path.display())]

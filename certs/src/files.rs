@@ -60,23 +60,57 @@ pub(crate) fn open_folder(folder: &Path) -> Result<File, CertsError> {
     Ok(handle)
 }
 
-/// Returns the text of a file, or `None` where there is none.
+/// Returns what is in a file with a private key, or `None` where there is none; `exposed` is what
+/// to do where others may have read it.
 ///
 /// # Errors
-/// [`CertsError::Exposed`] for a private file that others can read. One of more than
-/// 256 KiB is not read in part.
-pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
+/// [`CertsError::Exposed`] where others can read it, [`CertsError::IsFolder`] where it is a
+/// folder. One of more than 256 KiB is not read in part.
+pub fn read_private(path: &Path, exposed: &'static str) -> Result<Option<Vec<u8>>, CertsError> {
+    read(path, |mode| {
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        Err(CertsError::Exposed {
+            path: path.to_owned(),
+            mode,
+            remedy: exposed,
+        })
+    })
+}
+
+/// Returns the text of such a file. What isn't UTF-8 in it is replaced: no key has that, so it
+/// is as damaged as with anything else in it.
+pub fn private_text(path: &Path, exposed: &'static str) -> Result<Option<String>, CertsError> {
+    Ok(read_private(path, exposed)?.map(text))
+}
+
+/// Returns the text of a file that everybody may read, in the same way.
+pub fn public_text(path: &Path) -> Result<Option<String>, CertsError> {
+    Ok(read(path, |_| Ok(()))?.map(text))
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads a file whose permission bits are good.
+fn read(
+    path: &Path,
+    check: impl FnOnce(u32) -> Result<(), CertsError>,
+) -> Result<Option<Vec<u8>>, CertsError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(file_error("read", path, error)),
     };
     let failed = |source| file_error("read", path, source);
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-    if access == Access::Private && mode & 0o077 != 0 {
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
         let path = path.to_owned();
-        return Err(CertsError::Exposed { path, mode });
+        return Err(CertsError::IsFolder { path });
     }
+    check(metadata.mode() & 0o777)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
@@ -84,9 +118,7 @@ pub fn read(path: &Path, access: Access) -> Result<Option<String>, CertsError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(failed(io::ErrorKind::FileTooLarge.into()));
     }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
-    Ok(Some(text))
+    Ok(Some(bytes))
 }
 
 /// Replaces a file as a whole: a crash leaves the old one or the new one.
@@ -136,9 +168,9 @@ mod tests {
         let path = folder.path().join("file");
         let most = usize::try_from(MAX_FILE).unwrap();
         std::fs::write(&path, "x".repeat(most)).unwrap();
-        let text = read(&path, Access::Public).unwrap().unwrap();
+        let text = public_text(&path).unwrap().unwrap();
         assert_eq!(text.len(), most);
         std::fs::write(&path, "x".repeat(most + 1)).unwrap();
-        assert!(read(&path, Access::Public).is_err());
+        assert!(public_text(&path).is_err());
     }
 }

@@ -17,6 +17,9 @@ use crate::issue::{self, Validity, validity_of};
 use crate::tls::provider;
 use crate::{Authority, CertsError};
 
+/// What to do about the file that can't be used, or that others may have read.
+const REPLACE: &str = "remove it, and a new one is made";
+
 /// The certificate that the gateway shows, whichever name it is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct GatewayLeaf(RwLock<Option<Current>>);
@@ -60,7 +63,7 @@ impl Authority {
     pub fn gateway_leaf(&self, names: &[String]) -> Result<Validity, CertsError> {
         let _lock = files::open_folder(self.folder())?;
         let path = self.folder().join("gateway.pem");
-        let stored = match files::read(&path, Access::Private)? {
+        let stored = match files::private_text(&path, REPLACE)? {
             Some(pem) => Some(parse(&path, &pem)?),
             None => None,
         };
@@ -132,7 +135,7 @@ fn parse(path: &Path, pem: &str) -> Result<Current, CertsError> {
     let damaged = |detail: String| CertsError::Damaged {
         path: path.to_owned(),
         detail,
-        remedy: "remove it, and a new one is made",
+        remedy: REPLACE,
     };
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()

@@ -8,7 +8,7 @@ use ssh_key::{Algorithm, Certificate, HashAlg, LineEnding, PrivateKey};
 use tracing::info;
 
 use crate::files::{self, Access};
-use crate::ssh_ca;
+use crate::ssh_ca::{self, Remedies};
 use crate::{CertsError, HostKeys};
 
 const FILE: &str = "ssh_host_ca";
@@ -17,6 +17,13 @@ const FILE: &str = "ssh_host_ca";
 /// key that signs lies beside those that are signed: an end would protect nobody.
 const ALWAYS: u64 = 0;
 const FOREVER: u64 = u64::MAX;
+
+const REMEDIES: Remedies = Remedies {
+    damaged: "put it back from a backup; or remove it, and a new one is made: clients that know \
+              the old one go by the host keys then",
+    exposed: "remove it, and a new one is made: clients that know the old one have to forget it, \
+              and go by the host keys then",
+};
 
 /// The SSH host CA, an ed25519 key: who knows it accepts whichever host keys come later.
 #[derive(Clone)]
@@ -31,9 +38,7 @@ impl HostCa {
     pub fn open(folder: &Path) -> Result<Self, CertsError> {
         let _lock = files::open_folder(folder)?;
         let path = folder.join(FILE);
-        let remedy = "put it back from a backup; or remove it, and a new one is made: clients \
-                      that know the old one go by the host keys then";
-        let key = match ssh_ca::read(&path, remedy)? {
+        let key = match ssh_ca::read(&path, REMEDIES)? {
             Some(key) => key,
             None => make(&path)?,
         };

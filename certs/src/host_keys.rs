@@ -10,6 +10,10 @@ use tracing::{info, warn};
 use crate::CertsError;
 use crate::files::{self, Access};
 
+/// What to do about a key that others may have read.
+const EXPOSED: &str = "remove it, and a new one is made, of which clients that know the old one \
+                       will warn";
+
 /// Size of the RSA key, in bits.
 const RSA_BITS: usize = 3072;
 
@@ -84,7 +88,7 @@ fn open_key(folder: &Path, kind: Kind) -> Result<PrivateKey, CertsError> {
     };
     let path = folder.join(name);
     let public_path = folder.join(format!("{name}.pub"));
-    let key = if let Some(text) = files::read(&path, Access::Private)? {
+    let key = if let Some(text) = files::private_text(&path, EXPOSED)? {
         parse(&path, &text, kind)?
     } else {
         let key = make(kind)?;
@@ -94,7 +98,7 @@ fn open_key(folder: &Path, kind: Kind) -> Result<PrivateKey, CertsError> {
         key
     };
     let public = format!("{}\n", key.public_key().to_openssh()?);
-    if files::read(&public_path, Access::Public)?.as_deref() != Some(&public) {
+    if files::public_text(&public_path)?.as_deref() != Some(&public) {
         files::write(&public_path, Access::Public, &public)?;
     }
     Ok(key)

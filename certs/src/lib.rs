@@ -37,7 +37,10 @@ pub use agents::{AgentIdentity, AgentRequest, UnknownAgent, agent_request};
 pub use authority::Authority;
 pub use clock::Clock;
 pub use error::CertsError;
-pub use files::{Access, read as read_file, write as write_file};
+pub use files::{
+    Access, private_text as read_private_text, public_text as read_public_text,
+    read_private as read_private_file, write as write_file,
+};
 pub use given::Given;
 pub use host_ca::HostCa;
 pub use host_keys::HostKeys;

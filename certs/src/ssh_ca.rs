@@ -7,14 +7,23 @@ use ssh_key::PrivateKey;
 use crate::CertsError;
 use crate::files::{self, Access};
 
-/// Reads an authority's key, where there is one; `remedy` is for one that is damaged.
-pub(crate) fn read(path: &Path, remedy: &'static str) -> Result<Option<PrivateKey>, CertsError> {
+/// What to do about an authority's key that can't be used.
+#[derive(Clone, Copy)]
+pub(crate) struct Remedies {
+    /// Where it is damaged.
+    pub(crate) damaged: &'static str,
+    /// Where others may have read it.
+    pub(crate) exposed: &'static str,
+}
+
+/// Reads an authority's key, where there is one.
+pub(crate) fn read(path: &Path, remedies: Remedies) -> Result<Option<PrivateKey>, CertsError> {
     let damaged = |detail: String| CertsError::Damaged {
         path: path.to_owned(),
         detail,
-        remedy,
+        remedy: remedies.damaged,
     };
-    let Some(text) = files::read(path, Access::Private)? else {
+    let Some(text) = files::private_text(path, remedies.exposed)? else {
         return Ok(None);
     };
     let key = PrivateKey::from_openssh(&text).map_err(|error| damaged(error.to_string()))?;
@@ -28,7 +37,7 @@ pub(crate) fn read(path: &Path, remedy: &'static str) -> Result<Option<PrivateKe
 pub(crate) fn publish(path: &Path, key: &PrivateKey) -> Result<(), CertsError> {
     let public = format!("{}\n", key.public_key().to_openssh()?);
     let path = path.with_extension("pub");
-    if files::read(&path, Access::Public)?.as_deref() != Some(&public) {
+    if files::public_text(&path)?.as_deref() != Some(&public) {
         files::write(&path, Access::Public, &public)?;
     }
     Ok(())

@@ -142,6 +142,24 @@ fn a_key_that_others_can_read_is_an_error_with_the_remedy() {
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
     let error = Authority::open(&folder).unwrap_err().to_string();
     assert!(error.contains("ca.key") && error.contains("mode 644") && error.contains("chmod 600"));
+    // Alone it would leave a certificate without its key.
+    assert!(error.contains("remove it and `ca.pem`"), "{error}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_key_is_called_so() {
+    for file in ["ca.key", "ca.pem", "gateway.pem"] {
+        let (_root, folder) = folder();
+        std::fs::create_dir_all(folder.join(file)).unwrap();
+        let open = || Authority::open(&folder)?.gateway_leaf(&names());
+        let error = open().unwrap_err();
+        assert!(
+            matches!(error, CertsError::IsFolder { .. }),
+            "{file}: {error}"
+        );
+        let error = error.to_string();
+        assert!(error.contains(file) && error.contains("is a folder"));
+    }
 }
 
 #[test]
@@ -151,13 +169,15 @@ fn a_damaged_file_is_an_error_that_names_it() {
         let open = || Authority::open(&folder)?.gateway_leaf(&names());
         open().unwrap();
         let path = folder.join(file);
-        std::fs::write(&path, "not PEM").unwrap();
-        let error = open().unwrap_err();
-        assert!(
-            matches!(error, CertsError::Damaged { .. }),
-            "{file}: {error}"
-        );
-        assert!(error.to_string().contains(file) && error.to_string().contains("remove it"));
+        for damage in [b"not PEM".as_slice(), b"", b"not \xff\xfe UTF-8"] {
+            std::fs::write(&path, damage).unwrap();
+            let error = open().unwrap_err();
+            assert!(
+                matches!(error, CertsError::Damaged { .. }),
+                "{file}: {error}"
+            );
+            assert!(error.to_string().contains(file) && error.to_string().contains("remove it"));
+        }
     }
 }
 
@@ -442,9 +462,19 @@ fn a_damaged_or_exposed_host_key_is_an_error_that_names_it() {
         "{error}"
     );
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-    std::fs::write(&path, "junk").unwrap();
-    let error = HostKeys::open(copy.path()).unwrap_err();
-    assert!(error.to_string().contains(name), "{error}");
+    for damage in [b"junk".as_slice(), b"\xff\xfe"] {
+        std::fs::write(&path, damage).unwrap();
+        let error = HostKeys::open(copy.path()).unwrap_err();
+        assert!(matches!(error, CertsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    // What is made of a key is made again.
+    let public = copy.path().join(format!("{name}.pub"));
+    std::fs::copy(root.path().join(name), &path).unwrap();
+    std::fs::write(&public, b"\xff\xfe").unwrap();
+    HostKeys::open(copy.path()).unwrap();
+    let read = std::fs::read_to_string(&public).unwrap();
+    assert!(read.starts_with("ssh-ed25519 "), "{read}");
 }
 
 #[test]

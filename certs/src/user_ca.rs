@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::info;
 
 use crate::files::{self, Access};
-use crate::ssh_ca;
+use crate::ssh_ca::{self, Remedies};
 use crate::{CertsError, Clock};
 
 /// The key, and the one that it replaced.
@@ -124,9 +124,12 @@ fn seconds(at: OffsetDateTime) -> u64 {
 }
 
 fn read(path: &Path) -> Result<Option<PrivateKey>, CertsError> {
-    let remedy = "put it back from a backup; or remove it, and a new one is made: people then \
-                  have to get new SSH certificates";
-    ssh_ca::read(path, remedy)
+    let remedies = Remedies {
+        damaged: "put it back from a backup; or remove it, and a new one is made: people then \
+                  have to get new SSH certificates",
+        exposed: "remove it, and a new one is made: people then have to get new SSH certificates",
+    };
+    ssh_ca::read(path, remedies)
 }
 
 fn make(path: &Path, clock: &Clock) -> Result<PrivateKey, CertsError> {

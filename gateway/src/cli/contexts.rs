@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use devgate_certs::{Access, CertsError, read_file, write_file};
+use devgate_certs::{Access, CertsError, read_private_file, write_file};
 use devgate_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -33,6 +33,9 @@ const MAX_NAME: usize = 64;
 
 /// Largest file that is written, in bytes: one that is larger can't be read again.
 const MAX_FILE: usize = 256 * 1024;
+
+/// What to do where somebody may have read the tokens.
+const EXPOSED: &str = "end them at their dashboards";
 
 /// Names one context: letters, digits, `.`, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -187,10 +190,10 @@ impl Contexts {
 
     fn read_from(path: &Path) -> Result<Self, Failure> {
         let usage = |message: String| Failure::new(Kind::Usage, message);
-        let text = read_file(path, Access::Private).map_err(|error| match error {
-            CertsError::Exposed { path, mode } => usage(format!(
+        let text = read_private_file(path, EXPOSED).map_err(|error| match error {
+            CertsError::Exposed { path, mode, remedy } => usage(format!(
                 "{} holds tokens and others can read it (mode {mode:03o}): run `chmod 600` on \
-                 it, and where somebody may have read it, end them at their dashboards",
+                 it, and where somebody may have read it, {remedy}",
                 path.display()
             )),
             error => usage(chain(&error)),
@@ -198,6 +201,12 @@ impl Contexts {
         let Some(text) = text else {
             return Ok(Self::default());
         };
+        let text = String::from_utf8(text).map_err(|_| {
+            let place = path.display();
+            usage(format!(
+                "{place} isn't UTF-8: mend it, or remove it and sign in anew"
+            ))
+        })?;
         toml::from_str(&text).map_err(|error| {
             let place = path.display();
             // Not the text that it quotes: that may be a token.

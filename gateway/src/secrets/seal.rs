@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use devgate_certs::{Access, CertsError, read_file, write_file};
+use devgate_certs::{Access, CertsError, read_private_file, write_file};
 use devgate_protocol::Secret;
 
 use super::{Holder, SecretName};
@@ -18,6 +18,10 @@ const FILE: &str = "secrets.key";
 
 /// What the file holds when somebody gives up what was sealed with a key that is lost.
 const GIVEN_UP: &str = "new";
+
+/// What to do about a key that others may have read.
+const EXPOSED: &str = "replace the secrets where they come from, and set them anew here once \
+                       devgate runs; don't remove the file, without which they are all lost";
 
 /// Length of the key, in bytes.
 const LENGTH: usize = 32;
@@ -77,16 +81,16 @@ impl Seal {
     /// all secrets.
     pub fn open(folder: &Path, sealed: u64) -> Result<Self, SealError> {
         let path = folder.join(FILE);
-        let stored = match read_file(&path, Access::Private)? {
+        let stored = match read_private_file(&path, EXPOSED)? {
             None if sealed > 0 => return Err(SealError::KeyMissing { path, sealed }),
-            stored => stored.filter(|text| text.trim() != GIVEN_UP),
+            stored => stored.filter(|text| text.trim_ascii() != GIVEN_UP.as_bytes()),
         };
         let Some(stored) = stored else {
             let key: [u8; LENGTH] = rand::random();
             write_file(&path, Access::Private, &STANDARD.encode(key))?;
             return Self::of(&key, path);
         };
-        let key = STANDARD.decode(stored.trim()).ok();
+        let key = STANDARD.decode(stored.trim_ascii()).ok();
         match key.and_then(|key| <[u8; LENGTH]>::try_from(key).ok()) {
             Some(key) => Self::of(&key, path),
             None => Err(SealError::Key { path }),
@@ -195,12 +199,18 @@ mod tests {
         let path = folder.path().join(FILE);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        std::fs::write(&path, "damaged").unwrap();
-        assert!(matches!(
-            Seal::open(folder.path(), 0),
-            Err(SealError::Key { .. })
-        ));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "damaged");
+        for damaged in [b"damaged".as_slice(), b"", b"\xff\xfe"] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(matches!(
+                Seal::open(folder.path(), 0),
+                Err(SealError::Key { .. })
+            ));
+            assert_eq!(std::fs::read(&path).unwrap(), damaged);
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let exposed = Seal::open(folder.path(), 0).unwrap_err().to_string();
+        assert!(exposed.contains("chmod 600"), "{exposed}");
+        assert!(exposed.contains("don't remove"), "{exposed}");
     }
 
     #[test]

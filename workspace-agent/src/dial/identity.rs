@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use devgate_certs::{
-    Access, AgentRequest, CertsError, Secret, Validity, agent_request, client_config, read_file,
-    validity, write_file,
+    Access, AgentRequest, CertsError, Secret, Validity, agent_request, client_config,
+    read_private_text, read_public_text, validity, write_file,
 };
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tracing::info;
 
 use super::Dial;
+
+/// What to do about a key that others may have read.
+const EXPOSED: &str = "restart the workspace, which gets a new one";
 
 /// Wait after a request that wasn't answered.
 const ASK_AGAIN: Duration = Duration::from_mins(10);
@@ -38,11 +41,10 @@ impl<'a> Identity<'a> {
             path: path.to_owned(),
             source: std::io::ErrorKind::NotFound.into(),
         };
-        let read =
-            |path: &std::path::Path, access| read_file(path, access)?.ok_or_else(|| missing(path));
-        let ca_pem = read(&dial.ca, Access::Public)?;
-        let chain = read(&dial.certificate, Access::Public)?;
-        let key = read(&dial.key, Access::Private)?;
+        let public = |path| read_public_text(path)?.ok_or_else(|| missing(path));
+        let ca_pem = public(&dial.ca)?;
+        let chain = public(&dial.certificate)?;
+        let key = read_private_text(&dial.key, EXPOSED)?.ok_or_else(|| missing(&dial.key))?;
         let state = State {
             config: client_config(&ca_pem, &chain, &key)?,
             validity: validity(&chain)?,
@@ -94,7 +96,7 @@ impl<'a> Identity<'a> {
         };
         let config = client_config(&self.ca_pem, chain, key.expose())?;
         let validity = validity(chain)?;
-        let old = read_file(&self.dial.key, Access::Private)?.unwrap_or_default();
+        let old = read_private_text(&self.dial.key, EXPOSED)?.unwrap_or_default();
         let both = format!("{}{old}", key.expose());
         write_file(&self.dial.key, Access::Private, &both)?;
         write_file(&self.dial.certificate, Access::Public, chain)?;

@@ -11,7 +11,7 @@ use crate::cli::client::Unanswered;
 use crate::cli::contexts;
 use crate::cli::failure::Kind;
 use crate::fingerprint::beginning;
-use devgate_certs::{Access, read_file, write_file};
+use devgate_certs::{Access, read_private_file, write_file};
 
 /// How long a server that is away is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -119,7 +119,8 @@ impl Remembered {
     }
 
     pub(super) fn id(&self) -> Option<String> {
-        let text = read_file(self.0.as_ref()?, Access::Private).ok()??;
+        let bytes = read_private_file(self.0.as_ref()?, "remove it").ok()??;
+        let text = String::from_utf8(bytes).ok()?;
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         (!text.is_empty() && text.len() <= 100 && text.chars().all(fits)).then_some(text)
     }

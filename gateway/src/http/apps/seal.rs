@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use devgate_certs::{Access, CertsError, read_file, write_file};
+use devgate_certs::{Access, CertsError, read_private_file, write_file};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use time::OffsetDateTime;
@@ -18,6 +18,9 @@ use crate::names::UserId;
 
 /// Name of the key's file.
 const FILE: &str = "applications.key";
+
+/// What to do about a key that others may have read.
+const EXPOSED: &str = "remove it, and a new one is made: people open applications anew";
 
 /// Length of the key and of a seal, in bytes.
 const LENGTH: usize = 32;
@@ -48,8 +51,8 @@ impl Seal {
     /// Where the file can't be read or written.
     pub fn open(folder: &Path) -> Result<Self, CertsError> {
         let path = folder.join(FILE);
-        let stored = read_file(&path, Access::Private)?;
-        let stored = stored.and_then(|text| URL_SAFE_NO_PAD.decode(text.trim()).ok());
+        let stored = read_private_file(&path, EXPOSED)?;
+        let stored = stored.and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_ascii()).ok());
         if let Some(key) = stored.and_then(|key| <[u8; LENGTH]>::try_from(key).ok()) {
             return Ok(Self::of(&key));
         }
