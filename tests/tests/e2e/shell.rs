@@ -63,6 +63,7 @@ everywhere! {
         terminal.line("sh -c 'echo slee''ping; exec sleep 600'");
         terminal.wait_for_line("sleeping");
         terminal.keys(&["C-c"]);
+        terminal.wait("a new prompt", |screen| screen.trim_end().ends_with("\nready:"));
         terminal.line("echo status=$?");
         terminal.wait_for_line("status=130");
     }

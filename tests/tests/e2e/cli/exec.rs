@@ -256,7 +256,7 @@ fn on_a_terminal_it_has_one_there_with_its_size() {
     terminal.line("stty size");
     terminal.wait_for_line("20 70");
     // What is typed reaches the program, and not this one.
-    terminal.line("echo asleep; sleep 600");
+    terminal.line("sh -c 'echo as''leep; exec sleep 600'");
     terminal.wait_for_line("asleep");
     terminal.keys(&["C-c"]);
     terminal.wait("its prompt", |screen| screen.trim_end().ends_with("\n>"));
