@@ -23,6 +23,7 @@ mod plain;
 pub mod problem;
 pub mod proxy;
 mod serve;
+mod silence;
 pub mod site;
 mod sleep;
 mod view;

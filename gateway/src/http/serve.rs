@@ -1,7 +1,6 @@
 //! Accepts connections and serves HTTP/1.1 on them, over TLS or plain.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, ServerConfig};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -34,6 +32,7 @@ use super::harden::harden;
 use super::heads::Seen;
 use super::leftover;
 use super::problem::RequestRefused;
+use super::silence::{self, STALL};
 use crate::config::Network;
 use crate::startups::{Share, Startup, Startups};
 
@@ -64,8 +63,8 @@ pub struct Limits {
     pub each: usize,
     /// Addresses that may have all of the connections: the proxies in front.
     pub proxies: Arc<[Network]>,
-    /// Longest time in which a peer takes nothing of what there is for it. Whoever has
-    /// nothing to take isn't meant, and agents aren't: theirs wait for programs.
+    /// Longest time in which a peer takes nothing of what there is for it, or answers nothing
+    /// when it is asked for a sign of life. Agents aren't meant: theirs wait for programs.
     pub stall: Duration,
 }
 
@@ -78,7 +77,7 @@ impl Default for Limits {
             connections: 8192,
             each: 2048,
             proxies: Arc::default(),
-            stall: Duration::from_mins(1),
+            stall: STALL,
         }
     }
 }
@@ -274,7 +273,7 @@ impl Connection {
             place,
             cut,
         } = self;
-        if let Err(error) = prepare(&stream, limits.stall) {
+        if let Err(error) = silence::bound(&stream, limits.stall) {
             debug!(%error, "a socket refused its options");
         }
         let Some(acceptor) = acceptor else {
@@ -324,7 +323,7 @@ impl Connection {
         } else {
             // An agent, whose certificate was verified.
             drop(place);
-            if let Err(error) = SockRef::from(tls.get_ref().0).set_tcp_user_timeout(None) {
+            if let Err(error) = silence::bear(tls.get_ref().0) {
                 debug!(%error, "an agent's socket refused an option");
             }
             Counted::free(tls)
@@ -368,18 +367,4 @@ async fn speak(
     if let Err(error) = ended {
         debug!(%error, "an HTTP connection broke");
     }
-}
-
-/// Sends at once what is written, and finds out when the peer's host is gone, or takes
-/// nothing for as long as `stall`.
-fn prepare(stream: &TcpStream, stall: Duration) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    // The kernel counts from when the peer's window closed, or its acknowledgements
-    // ceased; a connection on which nothing is sent isn't touched.
-    SockRef::from(stream).set_tcp_user_timeout(Some(stall))?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(30))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

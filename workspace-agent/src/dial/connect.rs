@@ -21,6 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of an HTTP response, in bytes.
 const MAX_HEAD: usize = 8 * 1024;
 
+/// Silence of an idle connection after which the gateway is asked for a sign of life.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Time between two such questions.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// Unanswered questions after which the gateway is gone: a network may be gone for a minute and a
+/// half, as with SSH, and that may begin just before the first. A gateway thinks the same.
+const PROBES: u32 = 9;
+
 /// What a connection is upgraded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -66,9 +76,9 @@ pub(super) async fn connect(
         let stream = TcpStream::connect(gateway).await?;
         stream.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(30))
-            .with_interval(Duration::from_secs(10))
-            .with_retries(3);
+            .with_time(SILENCE)
+            .with_interval(PROBE)
+            .with_retries(PROBES);
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         let stream = TlsConnector::from(config)
             .connect(name, Transport::from(stream))

@@ -26,8 +26,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How often it is looked then.
 const PROBE: Duration = Duration::from_secs(10);
 
-/// How many looks in vain end it.
-const PROBES: u32 = 3;
+/// How many looks in vain end it: a network may be gone for a minute and a half, as with SSH.
+const PROBES: u32 = 9;
 
 /// Bytes in both directions.
 pub(in crate::cli) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
