@@ -213,20 +213,13 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::identity::Role;
-    use crate::store::Store;
+    use crate::identity::{Role, testing};
     use crate::workspaces::Intent;
 
     #[tokio::test]
     async fn a_door_opens_to_its_owner_and_to_whom_it_was_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("devgate.db"))
-            .await
-            .unwrap();
-        let ada = store
-            .add_user(&"ada".parse().unwrap(), Role::Member)
-            .await
-            .unwrap();
+        let (_folder, store) = testing::store().await;
+        let ada = testing::user(&store, "ada", Role::Member).await;
         let bob = UserId::random();
         let name = "api".parse().unwrap();
         let record = store

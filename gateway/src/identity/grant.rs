@@ -119,22 +119,13 @@ pub(super) async fn authorize(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
+    use crate::identity::{Identity, testing};
     use crate::workspaces::Intent;
 
     async fn two_people() -> (tempfile::TempDir, Store, User, User) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("devgate.db"))
-            .await
-            .unwrap();
-        let ada = store
-            .add_user(&"ada".parse().unwrap(), Role::Admin)
-            .await
-            .unwrap();
-        let bob = store
-            .add_user(&"bob".parse().unwrap(), Role::Member)
-            .await
-            .unwrap();
+        let (folder, store) = testing::store().await;
+        let ada = testing::user(&store, "ada", Role::Admin).await;
+        let bob = testing::user(&store, "bob", Role::Member).await;
         store
             .add_workspace(
                 &bob,

@@ -16,6 +16,8 @@ mod password;
 mod secret;
 mod session;
 mod target;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::str::FromStr;

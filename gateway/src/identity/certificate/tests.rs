@@ -6,8 +6,7 @@ use ssh_key::certificate::{Builder, CertType};
 use ssh_key::{Algorithm, PrivateKey};
 
 use super::*;
-use crate::identity::{Role, Scope, Secret, TokenWish};
-use crate::store::NewToken;
+use crate::identity::{Role, Scope, testing};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -19,32 +18,16 @@ struct Ground {
 }
 
 async fn ground() -> Ground {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("devgate.db"))
-        .await
-        .unwrap();
-    let user = store
-        .add_user(&"ada".parse().unwrap(), Role::Member)
-        .await
-        .unwrap();
-    let new = NewToken {
-        user: &user,
-        secret: &Secret::random("dgt_").hash(),
-        wish: TokenWish {
-            name: "test",
-            scope: Scope::Write,
-            narrowed_to: None,
-            expires: None,
-        },
-    };
-    let token = store.add_token(new).await.unwrap().unwrap();
+    let (folder, store) = testing::store().await;
+    let user = testing::user(&store, "ada", Role::Member).await;
+    let (_, token) = testing::token(&store, &user, Scope::Write, None).await;
     let ca = UserCa::open(&folder.path().join("certs")).unwrap();
     let sessions = Sessions::new(store.clone());
     Ground {
         certificates: Certificates::new(store.clone(), sessions, ca),
         caller: Caller {
             user,
-            via: Via::Token(token.id),
+            via: Via::Token(token),
             scope: Scope::Write,
             narrowed_to: None,
         },

@@ -3,8 +3,8 @@ use std::net::Ipv4Addr;
 use http::HeaderValue;
 
 use super::*;
-use crate::identity::{Role, TokenWish};
-use crate::store::{Method, NewLogin, NewToken};
+use crate::identity::{Role, testing};
+use crate::store::{Method, NewLogin};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -15,14 +15,8 @@ struct Ground {
 }
 
 async fn ground() -> Ground {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("devgate.db"))
-        .await
-        .unwrap();
-    let user = store
-        .add_user(&"ada".parse().unwrap(), Role::Admin)
-        .await
-        .unwrap();
+    let (folder, store) = testing::store().await;
+    let user = testing::user(&store, "ada", Role::Admin).await;
     Ground {
         _folder: folder,
         store,
@@ -32,21 +26,10 @@ async fn ground() -> Ground {
 
 impl Ground {
     async fn token(&self, expires: Option<OffsetDateTime>) -> (HeaderMap, Via) {
-        let secret = Secret::random(TOKEN_PREFIX);
-        let new = NewToken {
-            user: &self.user,
-            secret: &secret.hash(),
-            wish: TokenWish {
-                name: "test",
-                scope: Scope::Read,
-                narrowed_to: None,
-                expires,
-            },
-        };
-        let token = self.store.add_token(new).await.unwrap().unwrap();
+        let (secret, token) = testing::token(&self.store, &self.user, Scope::Read, expires).await;
         (
             headers("authorization", &format!("Bearer {}", secret.expose())),
-            Via::Token(token.id),
+            Via::Token(token),
         )
     }
 

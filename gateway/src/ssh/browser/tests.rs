@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::identity::{LockoutOptions, Role, Scope, Secret, TokenWish, Via};
-use crate::store::{NewToken, Store};
+use crate::identity::{LockoutOptions, Role, Scope, Via, testing};
+use crate::store::Store;
 
 struct Ground {
     _folder: tempfile::TempDir,
@@ -22,25 +22,9 @@ struct Ground {
 }
 
 async fn ground() -> Ground {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("devgate.db"))
-        .await
-        .unwrap();
-    let user = store
-        .add_user(&"ada".parse().unwrap(), Role::Member)
-        .await
-        .unwrap();
-    let new = NewToken {
-        user: &user,
-        secret: &Secret::random("dgt_").hash(),
-        wish: TokenWish {
-            name: "test",
-            scope: Scope::Write,
-            narrowed_to: None,
-            expires: None,
-        },
-    };
-    let token = store.add_token(new).await.unwrap().unwrap();
+    let (folder, store) = testing::store().await;
+    let user = testing::user(&store, "ada", Role::Member).await;
+    let (_, token) = testing::token(&store, &user, Scope::Write, None).await;
     Ground {
         _folder: folder,
         sign_in: BrowserSignIn {
@@ -53,7 +37,7 @@ async fn ground() -> Ground {
             },
         },
         user,
-        via: Via::Token(token.id),
+        via: Via::Token(token),
         login: Login::default(),
         lockout: Lockout::new(LockoutOptions::default()),
         identity: Identity::new(store.clone()),
@@ -160,7 +144,7 @@ async fn where_there_are_several_people_a_name_without_an_owner_says_how_to_ask_
     let it = ground().await;
     let asker = Asker {
         client: Ipv4Addr::new(192, 0, 2, 1).into(),
-        refusal: Some("it was revoked"),
+        refusal: Some("devgate refused your certificate: it was revoked."),
         ..it.asker("web")
     };
     let mut asking = Asking::default();
