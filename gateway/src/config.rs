@@ -7,6 +7,7 @@
 mod check;
 mod docker;
 mod http;
+mod image_name;
 mod limits;
 mod load;
 mod mounts;
@@ -19,7 +20,8 @@ mod units;
 /// Rules for values that are written in other files than the configuration's, too.
 pub(crate) mod rules {
     pub(crate) use super::check::{sleep_after, sleep_warn, startup_timeout, variable};
-    pub(crate) use super::docker::{is_image, is_name, is_user};
+    pub(crate) use super::docker::{is_name, is_user};
+    pub(crate) use super::image_name::{check_image, is_image};
     pub(crate) use super::mounts::is_mount_point;
 }
 

@@ -259,15 +259,6 @@ pub(crate) fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
-/// Tells whether a text can name an image; the engine knows the rest of the rules.
-pub(crate) fn is_image(text: &str) -> bool {
-    (1..=512).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.bytes().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b':' | b'@')
-        })
-}
-
 /// Tells whether a text is `USER[:GROUP]`.
 pub(crate) fn is_user(text: &str) -> bool {
     let parts: Vec<_> = text.split(':').collect();

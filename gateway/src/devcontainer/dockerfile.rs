@@ -3,8 +3,16 @@
 /// Name of a stage that has none.
 const STAGE: &str = "devgate-base";
 
-/// Returns a Dockerfile's text and the name of the stage that is built of it: `target`, or
-/// the last one, which gets a name where it has none.
+/// An instruction FROM, with what its stage is called.
+struct From {
+    start: usize,
+    end: usize,
+    name: Option<String>,
+}
+
+/// Returns a Dockerfile's text up to the end of the stage that is built of it, and what that
+/// is called: `target`, or the last one, which gets a name where it has none. What follows
+/// the target isn't needed, and an engine might build it.
 pub(super) fn stage(text: &str, target: Option<&str>) -> Result<(String, String), String> {
     if let Some(first) = text
         .lines()
@@ -14,16 +22,43 @@ pub(super) fn stage(text: &str, target: Option<&str>) -> Result<(String, String)
     {
         return Err("features can't be added where the escape character is `".to_owned());
     }
-    // Ends of the instructions FROM, and the names that they give.
-    let mut stages: Vec<(usize, Option<String>)> = Vec::new();
+    let mut stages = stages(text);
+    if let Some(target) = target {
+        let named = stages.iter().rposition(|stage| {
+            let name = stage.name.as_deref();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(target))
+        });
+        let named = named.ok_or_else(|| format!("it has no stage named {target:?}"))?;
+        let end = stages.get(named + 1).map_or(text.len(), |next| next.start);
+        let (wanted, _) = text.split_at(end);
+        return Ok((wanted.to_owned(), target.to_owned()));
+    }
+    match stages.pop() {
+        None => Err("it has no FROM".to_owned()),
+        Some(From {
+            name: Some(name), ..
+        }) => Ok((text.to_owned(), name)),
+        Some(From { end, .. }) => {
+            let (before, after) = text.split_at(end);
+            let text = format!("{before} AS {STAGE}{after}");
+            Ok((text, STAGE.to_owned()))
+        }
+    }
+}
+
+fn stages(text: &str) -> Vec<From> {
+    let mut stages = Vec::new();
     let mut instruction = String::new();
-    let mut at = 0;
+    let (mut at, mut begin) = (0, 0);
     for line in text.split_inclusive('\n') {
         let start = at;
         at += line.len();
         let content = line.trim();
         if content.starts_with('#') || (content.is_empty() && instruction.is_empty()) {
             continue;
+        }
+        if instruction.is_empty() {
+            begin = start;
         }
         if let Some(more) = content.strip_suffix('\\') {
             instruction.push_str(more);
@@ -40,27 +75,15 @@ pub(super) fn stage(text: &str, target: Option<&str>) -> Result<(String, String)
                 .iter()
                 .position(|word| word.eq_ignore_ascii_case("as"));
             let name = place.and_then(|place| words.get(place + 1));
-            let end = start + line.trim_end().len();
-            stages.push((end, name.map(|&name| name.to_owned())));
+            stages.push(From {
+                start: begin,
+                end: start + line.trim_end().len(),
+                name: name.map(|&name| name.to_owned()),
+            });
         }
         instruction.clear();
     }
-    if let Some(target) = target {
-        let mut names = stages.iter().filter_map(|(_, name)| name.as_deref());
-        if !names.any(|name| name.eq_ignore_ascii_case(target)) {
-            return Err(format!("it has no stage named {target:?}"));
-        }
-        return Ok((text.to_owned(), target.to_owned()));
-    }
-    match stages.pop() {
-        None => Err("it has no FROM".to_owned()),
-        Some((_, Some(name))) => Ok((text.to_owned(), name)),
-        Some((end, None)) => {
-            let (before, after) = text.split_at(end);
-            let text = format!("{before} AS {STAGE}{after}");
-            Ok((text, STAGE.to_owned()))
-        }
-    }
+    stages
 }
 
 #[cfg(test)]
@@ -68,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_stage_has_or_gets_a_name() {
+    fn the_last_stage_has_or_gets_a_name_and_a_target_is_the_last() {
         for (text, target, expected, name) in [
             (
                 "FROM a\nRUN b\n",
@@ -90,10 +113,23 @@ mod tests {
                 STAGE,
             ),
             (
-                "FROM a AS one\nFROM b\n",
+                "FROM a AS one\nRUN c\nFROM \\\n  b\nRUN exit 1\nFROM c\n",
                 Some("ONE"),
-                "FROM a AS one\nFROM b\n",
+                "FROM a AS one\nRUN c\n",
                 "ONE",
+            ),
+            (
+                "FROM a AS one\nFROM b AS two",
+                Some("two"),
+                "FROM a AS one\nFROM b AS two",
+                "two",
+            ),
+            // The last one of that name is meant.
+            (
+                "FROM a AS one\nFROM b AS One\nFROM c\n",
+                Some("one"),
+                "FROM a AS one\nFROM b AS One\n",
+                "one",
             ),
         ] {
             let (written, stage) = stage(text, target).unwrap();

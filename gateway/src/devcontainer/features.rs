@@ -6,7 +6,7 @@ use super::common::{Common, expected, table, text, texts};
 use super::document::{Entry, Value, parse};
 use super::files::{Checkout, beside};
 use super::read::Said;
-use super::variables::Variables;
+use super::variables::{Plain, Variables};
 use super::{DevcontainerError, Notes, Purpose};
 use crate::config::DriverName;
 
@@ -111,7 +111,7 @@ fn read(
     let text_of = checkout.read(&about)?;
     let mut own = Notes::new(&about);
     let mut entries = parse(&text_of, &mut own)?;
-    variables.fill_in(&mut entries, &mut own)?;
+    variables.fill_in(&mut entries, Plain::OF_FEATURE, &mut own)?;
     let id = folder.rsplit('/').next().unwrap_or_default().to_owned();
     let mut feature = Feature {
         id,

@@ -25,8 +25,8 @@ use crate::workspaces::{Blueprint, Devcontainer};
 
 use self::document::parse;
 use self::files::Checkout;
-use self::variables::Variables;
 pub(crate) use self::variables::with_container;
+use self::variables::{Plain, Variables};
 
 /// Most that is named of what isn't done.
 const MAX_NOTICES: usize = 100;
@@ -92,7 +92,7 @@ pub(crate) fn resolve(
         folder: purpose.folder.to_string_lossy().into_owned(),
         id: purpose.id.to_owned(),
     };
-    variables.fill_in(&mut entries, &mut notes)?;
+    variables.fill_in(&mut entries, Plain::OF_FILE, &mut notes)?;
     let said = read::read(&entries, purpose, &mut notes)?;
     let features = features::gather(&checkout, &file, &said, (&variables, purpose), &mut notes)?;
     let user = blueprint.user.as_deref().unwrap_or(purpose.user);

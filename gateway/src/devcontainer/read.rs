@@ -6,7 +6,7 @@ use super::common::{Common, Hook, environment, expected, table, text, texts};
 use super::document::{Entry, Value};
 use super::ports::Ports;
 use super::{DevcontainerError, Notes, Purpose};
-use crate::config::rules::{is_image, is_user};
+use crate::config::rules::{check_image, is_user};
 use crate::names::InstallationId;
 
 /// What the names of images begin with that devgate makes; its installation's id follows.
@@ -114,11 +114,7 @@ impl Said {
             }
             "image" => {
                 let image = text(entry, notes)?;
-                if !is_image(image) {
-                    let problem =
-                        format!("{image:?} is not the name of an image, as in \"debian:12\"");
-                    return Err(notes.wrong(line, "image", &problem));
-                }
+                check_image(image).map_err(|problem| notes.wrong(line, "image", &problem))?;
                 if is_ours(image) {
                     let problem = "images of devgate's own, such as snapshots, are taken by \
                                    `devgate create --snapshot`";

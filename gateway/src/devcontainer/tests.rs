@@ -210,6 +210,27 @@ fn what_a_usual_file_says_is_taken_over_and_the_rest_is_named() {
 }
 
 #[test]
+fn variables_that_nobody_knows_are_named_once_where_nothing_else_could_know_them() {
+    let (made, notices) = Case::of(
+        r#"{
+        "containerEnv": { "A": "${workspaceFolder}/a ${localEnv:GONE}", "B": "${devcontainerId}" },
+        "remoteEnv": { "C": "${workspaceFolder}:${containerEnv:PATH}", "D": "${config:x.y} ${X:-z}" },
+        "mounts": ["source=${workspaceFolder}-x,target=/x,type=volume"],
+        "postCreateCommand": "echo ${HOME} ${workspaceFolderBasename}",
+        "customizations": { "vscode": { "settings": { "a": "${workspaceFolder}" } } }
+        }"#,
+    )
+    .made();
+    assert_eq!(made.environment["A"], "${workspaceFolder}/a ");
+    assert_named(&notices, "2: ${localEnv:GONE}", "isn't given out");
+    for start in ["2: ${workspaceFolder}", "3: ${config:x.y}", "3: ${X:-z}"] {
+        assert_named(&notices, start, "no variable of devcontainer.json");
+    }
+    let variables = notices.iter().filter(|it| it.contains(": ${"));
+    assert_eq!(variables.count(), 4, "{notices:#?}");
+}
+
+#[test]
 fn a_template_wins_where_it_is_about_what_a_workspace_may_do() {
     let mut case = Case::of(
         r#"{"image": "node", "remoteUser": "root", "containerEnv": {"A": "repository"},

@@ -4,13 +4,16 @@
 //! longest of them for each that is written.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Entry, Node, Value};
 use super::{DevcontainerError, Notes};
 
 /// Longest text once its variables are replaced, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
+
+/// Most of a variable's name that is told, in characters.
+const MAX_SHOWN: usize = 60;
 
 /// What variables stand for.
 #[derive(Clone, Debug)]
@@ -22,24 +25,76 @@ pub(super) struct Variables {
     pub(super) id: String,
 }
 
+/// Which keys of a file have no other use for `${…}`: not commands, in which it is the
+/// shell's, and not settings of an editor, which has variables of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain<'a>(pub(super) &'a [&'a str]);
+
+impl Plain<'_> {
+    /// Those of a `devcontainer.json`.
+    pub(super) const OF_FILE: Self = Self(&[
+        "image",
+        "build",
+        "dockerFile",
+        "context",
+        "containerUser",
+        "remoteUser",
+        "containerEnv",
+        "remoteEnv",
+        "mounts",
+        "workspaceFolder",
+        "features",
+    ]);
+
+    /// Those of a feature, whose environment is set by a Dockerfile, which has variables.
+    pub(super) const OF_FEATURE: Self = Self(&["mounts"]);
+}
+
+/// Variables that have no value, with the first line that each is in.
+#[derive(Debug, Default)]
+struct Without {
+    /// Of the local environment, in each line.
+    local: BTreeSet<(usize, String)>,
+    /// Such as nobody knows.
+    unknown: BTreeMap<String, usize>,
+}
+
+/// One of them.
+enum Unfilled<'a> {
+    Local(&'a str),
+    Unknown(&'a str, Option<&'a str>),
+}
+
 impl Variables {
     /// Replaces them in all texts of a file.
     pub(super) fn fill_in(
         &self,
         entries: &mut [Entry],
+        plain: Plain<'_>,
         notes: &mut Notes,
     ) -> Result<(), DevcontainerError> {
-        let mut missing = BTreeSet::new();
+        let mut without = Without::default();
         for entry in entries {
-            self.node(&entry.name, &mut entry.node, (&*notes, &mut missing))?;
+            let mut found = Without::default();
+            self.node(&entry.name, &mut entry.node, (&*notes, &mut found))?;
+            without.local.append(&mut found.local);
+            if plain.0.contains(&entry.name.as_str()) {
+                for (name, line) in found.unknown {
+                    without.unknown.entry(name).or_insert(line);
+                }
+            }
         }
-        for (line, name) in missing {
+        for (line, name) in without.local {
             let key = format!("${{localEnv:{name}}}");
             notes.note(
                 line,
                 &key,
                 "it is empty: the server's environment isn't given out",
             );
+        }
+        for (name, line) in without.unknown {
+            let why = "it stays as it is: no variable of devcontainer.json is called that";
+            notes.note(line, &format!("${{{name}}}"), why);
         }
         Ok(())
     }
@@ -48,13 +103,11 @@ impl Variables {
         &self,
         key: &str,
         node: &mut Node,
-        (notes, missing): (&Notes, &mut BTreeSet<(usize, String)>),
+        (notes, without): (&Notes, &mut Without),
     ) -> Result<(), DevcontainerError> {
         match &mut node.value {
             Value::Text(text) => {
-                let replaced = self.text(text, |name| {
-                    missing.insert((node.line, name.chars().take(60).collect()));
-                });
+                let replaced = self.text(text, |unfilled| without.add(node.line, &unfilled));
                 let replaced = replaced.map_err(|problem| notes.wrong(node.line, key, problem))?;
                 if let Cow::Owned(replaced) = replaced {
                     *text = replaced;
@@ -62,12 +115,12 @@ impl Variables {
             }
             Value::List(items) => {
                 for inner in items {
-                    self.node(key, inner, (notes, &mut *missing))?;
+                    self.node(key, inner, (notes, &mut *without))?;
                 }
             }
             Value::Table(entries) => {
                 for entry in entries {
-                    self.node(key, &mut entry.node, (notes, &mut *missing))?;
+                    self.node(key, &mut entry.node, (notes, &mut *without))?;
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -75,13 +128,12 @@ impl Variables {
         Ok(())
     }
 
-    /// Replaces the variables of a text; `missing` is told which ones of the local
-    /// environment have no value. `${containerEnv:…}` and what isn't a variable of
-    /// `devcontainer.json` stay.
+    /// Replaces the variables of a text; `unfilled` is told which ones have no value.
+    /// `${containerEnv:…}` and what isn't a variable of `devcontainer.json` stay.
     fn text<'a>(
         &self,
         text: &'a str,
-        mut missing: impl FnMut(&str),
+        mut unfilled: impl FnMut(Unfilled<'_>),
     ) -> Result<Cow<'a, str>, &'static str> {
         let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         replace(text, |variable, arguments| {
@@ -91,7 +143,7 @@ impl Variables {
                 ("env" | "localEnv", Some(arguments)) => {
                     let (name, default) = split(arguments);
                     if default.is_none() {
-                        missing(name);
+                        unfilled(Unfilled::Local(name));
                     }
                     Some(default.unwrap_or_default().to_owned())
                 }
@@ -102,9 +154,32 @@ impl Variables {
                     Some(base(&self.folder))
                 }
                 ("devcontainerId", None) => Some(self.id.clone()),
-                _ => None,
+                // It is filled in when the container is there.
+                ("containerEnv", Some(_)) => None,
+                _ => {
+                    unfilled(Unfilled::Unknown(variable, arguments));
+                    None
+                }
             })
         })
+    }
+}
+
+impl Without {
+    fn add(&mut self, line: usize, unfilled: &Unfilled<'_>) {
+        let short = |name: &str| name.chars().take(MAX_SHOWN).collect::<String>();
+        match unfilled {
+            Unfilled::Local(name) => {
+                self.local.insert((line, short(name)));
+            }
+            Unfilled::Unknown(variable, arguments) => {
+                let name = match arguments {
+                    Some(arguments) => short(&format!("{variable}:{arguments}")),
+                    None => short(variable),
+                };
+                self.unknown.entry(name).or_insert(line);
+            }
+        }
     }
 }
 

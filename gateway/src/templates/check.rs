@@ -6,7 +6,7 @@ use std::time::Duration;
 use devgate_protocol::config::token_server;
 
 use super::template::Template;
-use crate::config::rules::{is_image, is_name, is_user, variable};
+use crate::config::rules::{check_image, is_name, is_user, variable};
 use crate::config::{Cpus, Period, Size};
 use crate::repositories::{address, is_branch};
 use crate::workspaces::{DevcontainerChoice, Repository};
@@ -58,11 +58,12 @@ pub(super) fn check(template: &Template) -> Result<(), Finding> {
             let problem = "there is an image beside it: name one of the two".to_owned();
             return wrong(&["build"], problem);
         }
-        (Some(image), None) if !is_image(image) => {
-            let problem = format!("{image:?} is not the name of an image, as in \"debian:12\"");
-            return wrong(&["image"], problem);
+        (Some(image), None) => {
+            if let Err(problem) = check_image(image) {
+                return wrong(&["image"], problem);
+            }
         }
-        _ => {}
+        (None, _) => {}
     }
     if let Some(build) = &template.build {
         if build.dockerfile.trim().is_empty() {

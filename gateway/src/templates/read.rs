@@ -175,6 +175,7 @@ go = ["golang.go"]
             ("image = \n", 1, ""),
             ("\n\nimages = \"debian\"\n", 3, "unknown field `images`"),
             ("image = \"de bian\"\n", 1, "not the name of an image"),
+            ("image = \"UPPER/x\"\n", 1, "in lowercase letters"),
             (
                 "image = \"a\"\n[build]\ndockerfile = \"FROM b\"\n",
                 2,

@@ -119,7 +119,10 @@ pub enum SnapshotError {
     #[error("a description is at most {MAX_DESCRIPTION} printable characters: write another one")]
     Description,
     /// Nothing at a registry can have that name.
-    #[error("{0:?} is not the name of an image at a registry: write REGISTRY/REPOSITORY:TAG")]
+    #[error(
+        "{0:?} is not the name of an image at a registry: write REGISTRY/REPOSITORY:TAG, the \
+         repository in lowercase letters"
+    )]
     Reference(String),
     /// Too few or too many workspaces.
     #[error("from 1 to {MAX_CLONES} workspaces are made at one time: ask for that many")]

@@ -2,7 +2,8 @@
 
 use super::range::{out_of_range, period, size};
 use super::{DAY, Finding};
-use crate::config::docker::{is_image, is_name, is_user};
+use crate::config::docker::{is_name, is_user};
+use crate::config::image_name::check_image;
 use crate::config::mounts::is_home;
 use crate::config::{Config, Cpus, DriverName, EngineUrl, Size, TlsMode};
 
@@ -18,11 +19,8 @@ pub(super) fn docker(config: &Config) -> Result<(), Finding> {
                  \"debian:12\"",
             );
         }
-        Some(image) if !is_image(image) => {
-            let problem = format!("{image:?} is not the name of an image, as in \"debian:12\"");
-            return Err(("docker.image", problem));
-        }
-        _ => {}
+        Some(image) => check_image(image).map_err(|problem| ("docker.image", problem))?,
+        None => {}
     }
     if !is_user(&docker.user) {
         let problem = format!(

@@ -33,7 +33,10 @@ fn images_of_devgates_own_are_none_of_a_repositorys() {
         format!("devgate-{id}/snapshot:e4f5"),
         format!("devgate-{id}:cafe"),
         format!("devgate-{id}-for-x"),
-        format!("docker.io/library/devgate-{id}@sha256:cafe"),
+        format!(
+            "docker.io/library/devgate-{id}@sha256:{}",
+            "cafe".repeat(16)
+        ),
     ] {
         let refused = of(&image).read().unwrap_err();
         assert!(

@@ -4,6 +4,7 @@ use std::fs;
 
 use e2e::docker::{BUSYBOX, Containers};
 use e2e::repository::Repository;
+use e2e::wait::{SOON, until};
 
 const FILE: &str = ".devcontainer/devcontainer.json";
 
@@ -12,7 +13,7 @@ const DEVCONTAINER: &str = r#"{
   "build": {
     "dockerfile": "Dockerfile",
     "context": "..",
-    "args": { "STAGE": "one" },
+    "args": { "STAGE": "one" }, "target": "made",
   },
   "features": {
     "./hello": { "greeting": "it's $HOME" },
@@ -31,7 +32,7 @@ const DEVCONTAINER: &str = r#"{
 }
 "#;
 
-const DOCKERFILE: &str = "FROM devgate-test/busybox
+const DOCKERFILE: &str = "FROM devgate-test/busybox AS made
 ARG STAGE
 RUN mkdir -p /etc && echo 'root:x:0:0::/:/bin/sh' > /etc/passwd \\
   && echo 'ana:x:1234:1234::/home/ana:/bin/sh' >> /etc/passwd && echo $STAGE > /stage
@@ -39,6 +40,8 @@ COPY go.mod /go.mod
 ENV PATH=/usr/bin:/bin
 ENV FROM_IMAGE=yes
 USER ana
+FROM made AS unneeded
+RUN exit 1
 ";
 
 const FEATURE: &str = r#"{
@@ -143,4 +146,34 @@ fn a_repositorys_dockerfile_and_features_are_built_and_nothing_of_it_reaches_the
     assert_eq!(it.all("volume").len(), 1, "the other workspace's home");
     let kept = fs::read_dir(gateway.data().join("repositories")).unwrap();
     assert_eq!(kept.count(), 0);
+}
+
+#[test]
+fn what_a_repository_adds_to_the_path_keeps_that_of_an_image_that_says_none() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let (target, gateway) = (it.target(), it.target().gateway());
+    let text = r#"{
+        "image": "devgate-test/busybox",
+        "remoteEnv": { "PATH": "${containerEnv:PATH}:/extra", "HERE": "${workspaceFolder}" },
+        "postCreateCommand": "echo ${containerEnv:PATH} > ~/path"
+    }"#;
+    let repository = Repository::start(target.folder(), &[(FILE, text)]);
+    let file = target.path("api.toml");
+    let url = repository.url();
+    fs::write(&file, format!("[repository]\nurl = \"{url}\"\n")).unwrap();
+    let file = file.display().to_string();
+    let _ = gateway.cli(&["templates", "add", "api", &file]).ok();
+    let _ = gateway.cli(&["create", "api", "--template", "api"]).ok();
+    let run = |script: &str| target.ssh().user("api").run(script).ok().out();
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(
+        run("echo $PATH"),
+        format!("{path}:/extra:/.devgate/runtime/bin\n")
+    );
+    until(SOON, "the command", || {
+        run("cat path 2>/dev/null || true") == format!("{path}\n")
+    });
+    let status = gateway.cli(&["status", "api"]).ok().out();
+    let named = format!("{FILE}:3: ${{workspaceFolder}}: it stays as it is");
+    assert!(status.contains(&named), "{status}");
 }
