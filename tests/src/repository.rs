@@ -39,6 +39,14 @@ impl Repository {
     /// Makes one in a folder with those files, and a server for it.
     #[track_caller]
     pub fn start(folder: &Path, files: &[(&str, &str)]) -> Self {
+        let repository = Self::empty(folder);
+        repository.commit(files);
+        repository
+    }
+
+    /// Makes one in a folder without any commit, and a server for it.
+    #[track_caller]
+    pub fn empty(folder: &Path) -> Self {
         let root = folder.join("git");
         fs::create_dir_all(root.join("api")).expect("the test's folder is writable");
         let mut repository = Self {
@@ -47,9 +55,14 @@ impl Repository {
             server: None,
         };
         repository.git(&["init", "--quiet", "--initial-branch=main"]);
-        repository.commit(files);
         repository.serve();
         repository
+    }
+
+    /// Says which branch is cloned where nobody names one, whether it is there or not.
+    #[track_caller]
+    pub fn set_default_branch(&self, branch: &str) {
+        self.git(&["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")]);
     }
 
     /// Returns its address.

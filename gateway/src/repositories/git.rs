@@ -8,17 +8,18 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use devgate_protocol::config::token_server;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::address::address;
+use super::size::too_much;
+use super::words::{last, told};
 use super::{Credential, ReadError};
 use crate::drivers::blocking;
 use crate::files::remove_tree;
@@ -33,21 +34,6 @@ const MEMORY: Rlimit = Rlimit {
     current: Some(1 << 30),
     maximum: Some(1 << 30),
 };
-
-/// Most bytes of a checkout with what git keeps of it.
-const MAX_BYTES: u64 = 2 << 30;
-
-/// Most files and folders of it.
-const MAX_FILES: usize = 200_000;
-
-/// Least pause between two looks at how much there is.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Most of git's words that are kept, in bytes.
-const MAX_WORDS: usize = 8 * 1024;
-
-/// Most of them that are told, in characters.
-const TOLD: usize = 300;
 
 /// What an unfinished checkout's folder is called, before something random.
 const UNFINISHED: &str = "fetching-";
@@ -97,7 +83,8 @@ impl Drop for Group {
     }
 }
 
-/// Gets the files into `folder/checkout`, in place of others, and returns the commit.
+/// Gets the files into `folder/checkout`, in place of others, and returns the commit; an empty
+/// repository has none.
 /// Dropped in the middle, git ends, and what it leaves the next call removes.
 pub(super) async fn fetch(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
     let made = timeout(TIME, clone(folder, wanted)).await;
@@ -141,14 +128,36 @@ async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
         checkout.clone().into(),
     ];
     arguments.extend(rest);
-    run(&arguments, (&unfinished, &home), wanted).await?;
-    let arguments: [OsString; 4] = [
+    let places = (unfinished.as_path(), home.as_path());
+    let cloned = run(&arguments, places, wanted).await;
+    if let (Err(_), Some(branch)) = (&cloned, branch)
+        && let Ok(None) = a_branch(places, wanted).await
+    {
+        let detail =
+            format!("it is empty: push its branch {branch}, or take `branch` out of the template");
+        return Err(ReadError::unreachable(repository, detail));
+    }
+    cloned?;
+    let arguments: [OsString; 5] = [
         "-C".into(),
         checkout.clone().into(),
         "rev-parse".into(),
+        "--verify".into(),
         "HEAD".into(),
     ];
-    let commit = run(&arguments, (&unfinished, &home), wanted).await?;
+    let commit = match run(&arguments, places, wanted).await {
+        Ok(commit) => commit,
+        Err(_) => match a_branch(places, wanted).await? {
+            None => String::new(),
+            Some(branch) => {
+                let detail = format!(
+                    "its default branch isn't there: name another one in the template, as in \
+                     branch = {branch:?}"
+                );
+                return Err(ReadError::unreachable(repository, detail));
+            }
+        },
+    };
     let all = folder.to_owned();
     let placed = blocking(move || {
         // What git keeps is different each time, and would make each image another one.
@@ -162,6 +171,22 @@ async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
         .await
         .map_err(|source| ReadError::folder(folder, source))?;
     Ok(commit.trim().to_owned())
+}
+
+/// Returns the name of one of the repository's branches; `None` where it is empty.
+async fn a_branch(places: (&Path, &Path), wanted: Wanted<'_>) -> Result<Option<String>, ReadError> {
+    let arguments: [OsString; 4] = [
+        "ls-remote".into(),
+        "--heads".into(),
+        "--".into(),
+        wanted.repository.url.clone().into(),
+    ];
+    let listed = run(&arguments, places, wanted).await?;
+    let branch = listed.lines().last().map(|line| {
+        let name = line.split_once("refs/heads/").map(|(_, name)| name);
+        name.unwrap_or(line).to_owned()
+    });
+    Ok(branch)
 }
 
 /// Removes what earlier calls have left.
@@ -268,93 +293,6 @@ fn command(arguments: &[OsString], home: &Path, wanted: Wanted<'_>) -> Command {
     command
 }
 
-/// Waits until a folder has too much in it, and says so.
-async fn too_much(folder: &Path) -> String {
-    loop {
-        let since = Instant::now();
-        let folder = folder.to_owned();
-        if blocking(move || is_too_much(&folder)).await {
-            return format!(
-                "it is larger than {} GiB or has more than {MAX_FILES} files",
-                MAX_BYTES >> 30
-            );
-        }
-        sleep(LOOK.max(since.elapsed() * 10)).await;
-    }
-}
-
-/// Tells whether there is too much. What goes away meanwhile doesn't count.
-fn is_too_much(folder: &Path) -> bool {
-    let (mut bytes, mut count) = (0_u64, 0_usize);
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(about) = entry.metadata() else {
-                continue;
-            };
-            count += 1;
-            bytes = bytes.saturating_add(about.len());
-            if about.is_dir() {
-                folders.push(entry.path());
-            }
-            if bytes > MAX_BYTES || count > MAX_FILES {
-                return true;
-            }
-        }
-    }
-    false
-}
-
-/// Reads all of an output and returns its end.
-async fn last(output: Option<impl AsyncRead + Unpin>) -> String {
-    let mut kept = Vec::new();
-    let Some(mut output) = output else {
-        return String::new();
-    };
-    let mut buffer = vec![0; 4096];
-    while let Ok(read @ 1..) = output.read(&mut buffer).await {
-        kept.extend_from_slice(buffer.get(..read).unwrap_or_default());
-        let excess = kept.len().saturating_sub(MAX_WORDS);
-        kept.drain(..excess);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// Returns what git said of its failure, for people.
-fn told(words: &str, status: ExitStatus, credential: Option<&Credential>) -> String {
-    let mut words = words.to_owned();
-    if let Some(token) = credential
-        .map(|it| it.token.expose())
-        .filter(|it| !it.is_empty())
-    {
-        words = words.replace(token, "***");
-    }
-    let lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said: Vec<_> = lines.collect();
-    let fatal = said
-        .iter()
-        .filter(|line| line.starts_with("fatal:") || line.starts_with("ERROR"));
-    let mut told: Vec<_> = fatal.copied().collect();
-    if told.is_empty() {
-        told.extend(said.last());
-    }
-    let told = told.join("; ");
-    if told.contains("terminal prompts disabled") || told.contains("could not read Username") {
-        return "it isn't there, or not open to everybody: a template's `token` names a secret \
-                to show"
-            .to_owned();
-    }
-    if told.contains("Out of memory") || told.contains("malloc failed") {
-        return "it is too large: git needs more than 1 GiB of memory for it".to_owned();
-    }
-    let shown = told.chars().filter(|c| !c.is_control()).take(TOLD);
-    let shown: String = shown.collect();
-    if shown.is_empty() {
-        return format!("git ended with {status}");
-    }
-    shown
-}
-
 /// Returns a path as a word of the shell's.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
@@ -362,8 +300,6 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt as _;
-
     use devgate_protocol::Secret;
 
     use super::*;
@@ -411,29 +347,5 @@ mod tests {
             let mut names = command.get_envs().map(|(name, _)| name);
             assert!(names.all(|name| name != "SSH_AUTH_SOCK" && name != "GIT_ASKPASS"));
         }
-    }
-
-    #[test]
-    fn what_git_says_is_told_without_the_token() {
-        let status = ExitStatus::from_raw(128 << 8);
-        let told = |words| told(words, status, Some(&credential()));
-        let words = "remote: x\nfatal: repository 'https://s3cret@h/' not\x1b[1m found\n";
-        assert_eq!(
-            told(words),
-            "fatal: repository 'https://***@h/' not[1m found"
-        );
-        let words = "fatal: could not read Username for 'https://h': terminal prompts disabled";
-        assert!(told(words).contains("open to everybody"));
-        assert!(told("").contains("128"), "{}", told(""));
-    }
-
-    #[test]
-    fn it_is_seen_when_there_is_too_much() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("small"), "x").unwrap();
-        assert!(!is_too_much(folder.path()));
-        let large = fs::File::create(folder.path().join("large")).unwrap();
-        large.set_len(MAX_BYTES + 1).unwrap();
-        assert!(is_too_much(folder.path()));
     }
 }

@@ -6,6 +6,8 @@
 
 mod address;
 mod git;
+mod size;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt;

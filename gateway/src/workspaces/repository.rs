@@ -67,7 +67,7 @@ enum WrittenChoice {
 pub struct Devcontainer {
     /// Which file it was, if there was one.
     pub file: Option<String>,
-    /// The commit.
+    /// The commit; empty where the repository is.
     pub commit: String,
     /// What isn't done of what it says, in lines for people.
     pub notices: Vec<String>,

@@ -139,6 +139,38 @@ fn a_repository_that_is_away_or_wrong_is_told_with_what_to_do_and_read_when_it_i
 }
 
 #[test]
+fn an_empty_repository_is_cloned_and_a_branch_that_is_not_there_is_told_with_what_to_do() {
+    let target = Target::devgate(Reach::Unix);
+    let gateway = target.gateway();
+    let repository = Repository::empty(target.folder());
+    let url = repository.url();
+    let plain = format!("[repository]\nurl = \"{url}\"\n");
+    add_template_of(&target, &plain);
+    let _ = gateway.cli(&["create", "api", "--template", "api"]).ok();
+    let ssh = |command: &str| target.ssh().user("api").run(command);
+    until(SOON, "the empty clone", || {
+        ssh("git -C api rev-parse --git-dir").out() == ".git\n"
+    });
+    let refused = |name: &str, text: &str| {
+        let file = target.path(name);
+        fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        let _ = gateway.cli(&["templates", "add", name, &file]).ok();
+        let done = gateway.cli(&["create", name, "--template", name]);
+        assert_ne!(done.code(), 0, "{done:?}");
+        done.err().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let said = refused("named", &format!("{plain}branch = \"main\"\n"));
+    assert!(said.contains("it is empty: push its branch main"), "{said}");
+    let said = refused("needed", &format!("{plain}devcontainer = true\n"));
+    assert!(said.contains("there is none in the repository"), "{said}");
+    repository.commit(&[("go.mod", "module api\n")]);
+    repository.set_default_branch("gone");
+    let said = refused("other", &plain);
+    assert!(said.contains("branch = \"main\""), "{said}");
+}
+
+#[test]
 fn a_small_repository_that_unfolds_without_end_takes_no_memory_for_long() {
     let target = Target::devgate(Reach::Unix);
     let repository = Repository::start(target.folder(), &[("go.mod", "module api\n")]);
