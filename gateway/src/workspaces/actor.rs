@@ -280,7 +280,7 @@ impl Actor {
         let work = async {
             tokio::select! {
                 exit = shared.driver.exited(&id) => exit,
-                never = bring_up::keep_connected(&shared, &id) => match never {},
+                never = bring_up::keep_connected(&shared, &workspace) => match never {},
                 never = startup::follow(&shared, &workspace, &told) => match never {},
             }
         };

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::state::Workspace;
-use super::{Shared, snapshots, startup};
+use super::{Shared, away, snapshots, startup};
 use crate::chain::chain;
 use crate::drivers::{DriverError, Exit, Reach, Started};
 use crate::events::{Kind, NewEvent};
@@ -62,7 +62,7 @@ pub(super) async fn start(
     // The steps have times of their own, and nobody else waits for them.
     tokio::select! {
         exit = shared.driver.exited(id) => Err(StartFailure::Ended(exit?)),
-        never = keep_connected(shared, id) => match never {},
+        never = keep_connected(shared, workspace) => match never {},
         () = startup::held(shared, workspace, told) => Ok(pid),
     }
 }
@@ -121,7 +121,8 @@ async fn tell_missing(shared: &Shared, workspace: &Workspace) {
 }
 
 /// Connects an agent again whenever its tunnel breaks while it lives.
-pub(super) async fn keep_connected(shared: &Shared, id: &WorkspaceId) -> Infallible {
+pub(super) async fn keep_connected(shared: &Shared, workspace: &Workspace) -> Infallible {
+    let id = &workspace.id;
     let mut pause = FIRST_PAUSE;
     loop {
         let since = Instant::now();
@@ -134,7 +135,7 @@ pub(super) async fn keep_connected(shared: &Shared, id: &WorkspaceId) -> Infalli
         } else {
             pause = FIRST_PAUSE;
         }
-        connect(shared, id).await;
+        away::until(shared, workspace, connect(shared, id)).await;
     }
 }
 

@@ -7,12 +7,13 @@ use futures_util::StreamExt as _;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::crash::Crash;
 use super::error::CommandError;
 use super::limits::{Limits, Usage};
 use super::logs::LogPart;
 use super::state::{Record, State};
 use super::victims::Killed;
-use super::{Expected, Workspaces, startup};
+use super::{Expected, Workspaces, away, startup};
 use crate::activity::{Activity, Errand, Visit};
 use crate::drivers::{Follow, Logs};
 use crate::events::Events;
@@ -33,6 +34,11 @@ impl Workspaces {
     /// Shows a workspace's state as it changes; the channel closes once it is gone.
     pub fn watch(&self, id: &WorkspaceId) -> Option<watch::Receiver<State>> {
         self.handle(id).map(|handle| handle.state)
+    }
+
+    /// Shows the last end of a workspace's agent that nobody asked for.
+    pub(crate) fn crashes(&self, id: &WorkspaceId) -> Option<watch::Receiver<Option<Crash>>> {
+        self.handle(id).map(|handle| handle.crash)
     }
 
     /// Tells whether a workspace runs, and nobody has ordered its end.
@@ -104,6 +110,10 @@ impl Workspaces {
             let crash = *handle.crash.borrow();
             crash?.text(OffsetDateTime::now_utc())
         };
+        let away = || {
+            let since = self.inner.shared.away.lock().get(id).copied();
+            away::text(since?)
+        };
         let reached = || {
             let reached = self.inner.shared.reached.lock().get(id).copied();
             reached?.text(OffsetDateTime::now_utc())
@@ -113,7 +123,7 @@ impl Workspaces {
             // What keeps it from going on, or what it has come through.
             State::Running => {
                 let doing = self.inner.shared.driver.doing(id);
-                return doing.or_else(reached).or_else(crashed);
+                return doing.or_else(away).or_else(reached).or_else(crashed);
             }
             _ => return None,
         }

@@ -9,6 +9,7 @@
 //! upgrade interrupts nobody's programs; the next one adopts them.
 
 mod actor;
+mod away;
 mod blueprint;
 mod bring_up;
 mod crash;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use devgate_protocol::startup::Status;
 use parking_lot::Mutex;
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -164,6 +166,8 @@ struct Shared {
     killed: Mutex<HashMap<WorkspaceId, Killed>>,
     /// The last time that each workspace had as many processes as it may.
     reached: Mutex<HashMap<WorkspaceId, process_limit::Reached>>,
+    /// Since when agents can't be reached that are to be there.
+    away: Mutex<HashMap<WorkspaceId, OffsetDateTime>>,
     /// The ends of workspaces' lives that people were warned of.
     told_ends: Mutex<HashMap<WorkspaceId, lifetime::Told>>,
     /// How the filling of templates' pools goes.
@@ -263,6 +267,7 @@ impl Workspaces {
             handles: Mutex::new(HashMap::new()),
             killed: Mutex::new(killed),
             reached: Mutex::default(),
+            away: Mutex::default(),
             told_ends: Mutex::default(),
             pools: Mutex::default(),
             snapshots: Going::default(),
