@@ -37,12 +37,18 @@ pub enum Refused {
     /// No stream to the workspace's agent opens.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The agent ended the stream before it was due.
+    /// The agent ended by itself, and with it the stream.
     #[error(
-        "the workspace's agent was lost, and with it what this program reads and writes; \
+        "the workspace's agent ended by itself, and with it what this program reads and writes; \
          connect again, the workspace is restarted by itself"
     )]
     AgentLost,
+    /// The stream broke, and the agent isn't known to have ended: a network was gone.
+    #[error(
+        "the connection to the workspace's agent broke, and with it what this program reads and \
+         writes: its terminal is hung up there, its pipes are closed; connect again"
+    )]
+    StreamLost,
     /// Somebody ended the workspace.
     #[error(transparent)]
     Ended(#[from] WorkspaceEnd),
@@ -153,6 +159,7 @@ impl Refusal for Refused {
             Self::Denied(error) => error.row(),
             Self::Open(error) => error.row(),
             Self::AgentLost => row(Status::BAD_GATEWAY, "agent-lost", ConnectFailed),
+            Self::StreamLost => row(Status::BAD_GATEWAY, "stream-lost", ConnectFailed),
             Self::Ended(_) => row(Status::CONFLICT, "workspace-ended", ConnectFailed),
             Self::NotAllowed(_) => row(Status::FORBIDDEN, "not-allowed", Prohibited),
             Self::Port(_) => row(Status::UNPROCESSABLE_ENTITY, "no-such-port", Prohibited),
@@ -175,6 +182,7 @@ impl Refusal for Refused {
             Self::Denied(error) => error.text(),
             Self::Open(error) => error.text(),
             Self::AgentLost
+            | Self::StreamLost
             | Self::Ended(_)
             | Self::Port(_)
             | Self::NotAllowed(_)
@@ -211,6 +219,7 @@ mod tests {
         assert_eq!(code_of(&stopped.into()), 1);
         assert_eq!(code_of(&OpenError::ShuttingDown.into()), 2);
         assert_eq!(code_of(&Refused::AgentLost), 2);
+        assert_eq!(code_of(&Refused::StreamLost), 2);
         assert_eq!(code_of(&Refused::TooManyChannels), 4);
     }
 
@@ -225,6 +234,16 @@ mod tests {
         }
         let lost = OpenError::from(TunnelError::from(io::Error::from(Errno::CONNREFUSED)));
         assert!(matches!(lost, OpenError::Unreachable(_)));
+    }
+
+    #[test]
+    fn a_stream_that_broke_promises_no_restart() {
+        assert!(Refused::AgentLost.text().contains("restarted"));
+        let told = Refused::StreamLost.text();
+        assert!(
+            !told.contains("restarted") && told.contains("connect again"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use devgate_protocol::frame::{Frame, FrameReader};
-use devgate_protocol::{Answer, Open, Stream};
+use devgate_protocol::{Answer, Open, Stream, StreamError};
 use russh::server::GlobalReply;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,8 @@ use tracing::debug;
 use super::connection::{Connection, Listener, Opened};
 use crate::identity::SshAction;
 use crate::refusal::Refused;
-use crate::workspaces::Wake;
+use crate::tunnel::TunnelError;
+use crate::workspaces::{OpenError, Wake};
 
 /// How many listeners one connection may have.
 const MAX_LISTENERS: usize = 256;
@@ -158,7 +159,10 @@ impl Listeners {
                     Listener::Streamlocal { path },
                 )
             }
-            (Key::Tcpip(..), _) => return Err(Refused::AgentLost),
+            (Key::Tcpip(..), _) => {
+                let error = TunnelError::from(StreamError::NotOurs);
+                return Err(OpenError::from(error).into());
+            }
         };
         let listening = serve(connection, stream, key.open(), listener);
         self.0.insert(key, listening);

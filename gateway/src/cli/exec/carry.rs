@@ -195,8 +195,9 @@ fn server_ended() -> Failure {
 }
 
 fn lost() -> Failure {
-    let message = "the connection broke before the command ended, which gets SIGHUP there: see \
-                   whether the server runs, and run it again";
+    let message = "the connection broke before the command ended, here or between the server and \
+                   the workspace; the command gets SIGHUP there once that is noticed: see what \
+                   `devgate status` says of the workspace, and run it again";
     Failure::new(Kind::Unreachable, message)
 }
 
