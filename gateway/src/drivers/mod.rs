@@ -61,6 +61,12 @@ pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
     /// reached. `create` comes first.
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>>;
 
+    /// Lets an agent go on that somebody else made stand still. `Ok` where none does, and
+    /// where nobody can.
+    fn go_on<'a>(&'a self, _id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Ends the agent and everything that runs in the workspace: asks, and after
     /// `grace` kills. `Ok` where nothing ran; once it returns nothing does.
     fn stop<'a>(
@@ -119,6 +125,9 @@ pub trait Driver: Snapshots + fmt::Debug + Send + Sync + 'static {
 
 /// Longest file of a home that a driver reads, in bytes.
 pub const MAX_FILE: usize = 2 * 1024 * 1024;
+
+/// PATH of programs where nobody sets one: what the Docker Engine and our agent give them.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Makes the certificate of a workspace's agent.
 pub type Issue = Arc<
@@ -290,6 +299,8 @@ pub enum DriverError {
     EngineUnreachable {
         /// Where it should listen.
         engine: String,
+        /// What is to be done.
+        remedy: String,
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

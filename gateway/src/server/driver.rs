@@ -107,6 +107,7 @@ fn endpoint(host: &DockerHostConfig) -> Endpoint {
             // The configuration was checked: they are there.
             let file = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
             Endpoint::Tls {
+                host: host.name.clone(),
                 address: address.to_string(),
                 ca: file(&host.ca),
                 certificate: file(&host.certificate),

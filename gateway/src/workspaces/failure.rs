@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::chain;
+use crate::drivers::docker::at_socket;
 use crate::drivers::{DriverError, Exit};
 use crate::names::SnapshotId;
 use crate::repositories::ReadError;
@@ -85,8 +86,8 @@ pub enum FailureReason {
     },
     /// What runs the containers doesn't answer. It is asked again until it does.
     #[error(
-        "the Docker Engine at {engine} doesn't answer ({detail}): start it (systemctl start \
-         docker) and let devgate's user use it (group docker); the workspace goes on by itself then"
+        "the Docker Engine at {engine} doesn't answer ({detail}): {remedy}; the workspace goes on \
+         by itself then"
     )]
     EngineUnreachable {
         /// Where it should listen.
@@ -94,6 +95,9 @@ pub enum FailureReason {
         engine: String,
         /// The system's words.
         detail: String,
+        /// What is to be done.
+        #[serde(default = "at_socket")]
+        remedy: String,
     },
     /// The workspace is on a host that isn't configured any more.
     #[error(
@@ -218,9 +222,14 @@ impl FailureReason {
                 volume: volume.clone(),
             },
             DriverError::HomeGone { path } => Self::HomeGone { path: path.clone() },
-            DriverError::EngineUnreachable { engine, source } => Self::EngineUnreachable {
+            DriverError::EngineUnreachable {
+                engine,
+                remedy,
+                source,
+            } => Self::EngineUnreachable {
                 engine: engine.clone(),
                 detail: source.to_string(),
+                remedy: remedy.clone(),
             },
             DriverError::HostGone { host } => Self::HostGone { host: host.clone() },
             DriverError::NoHost { detail } => Self::NoHost {

@@ -39,6 +39,11 @@ for who in server client; do
     openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial \
         -days 2 -extfile $who.ext -out $who-cert.pem
 done
+# Such as aren't accepted: one of the client's that is over, and another authority.
+openssl x509 -req -in client.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial \
+    -days -1 -extfile client.ext -out expired-client-cert.pem
+new other
+openssl req -x509 -new -key other-key.pem -subj /CN=other-ca -days 2 -out other-ca.pem
 "#;
 
 /// The engine. Dropping it ends it.

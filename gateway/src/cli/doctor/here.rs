@@ -9,6 +9,7 @@ use crate::cli::args::{Settings, Source};
 use crate::cli::client::{Client, Trust, certificate_refused, read_authority};
 use crate::cli::workspaces::show;
 use crate::config::{Config, DriverName, TlsMode};
+use crate::drivers::DriverError;
 use crate::http::admin::wire::{ServerStatus, StateName};
 use crate::http::api::wire::{ApplicationsBy, Connection};
 use crate::identity::Target;
@@ -78,11 +79,13 @@ async fn docker(config: &Config, runs: Option<DriverName>, findings: &mut Findin
         match engine.answers().await {
             Ok(()) => findings.ok("docker", format!("the engine at {engine} answers")),
             Err(error) => {
-                let remedy = "start it (systemctl start docker), let the user that runs devgate \
-                              use its socket (the group docker), or mend [docker] in the \
-                              configuration";
+                let remedy = match &error {
+                    DriverError::EngineUnreachable { remedy, .. } => remedy,
+                    _ => "see the engine's log",
+                };
+                let remedy = format!("{remedy}, or mend [docker] in the configuration");
                 let detail = format!("the engine at {engine}: {}", crate::chain::chain(&error));
-                findings.failed("docker", detail, remedy);
+                findings.failed("docker", detail, &remedy);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! that was cut short has left is found by the next one; and a label with the
 //! installation's id: what has another one, or none, is never touched.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub(super) enum Prepared {
 pub(super) enum Launch {
     /// It was started.
     Done,
-    /// It can't be, because something that it was made with is no more.
+    /// It can't be, because something of it, or that it was made with, isn't there.
     Lacking(DriverError),
 }
 
@@ -293,7 +293,10 @@ impl Containers {
         }
     }
 
-    async fn running(&self, id: &WorkspaceId) -> Result<Option<ContainerState>, DriverError> {
+    pub(super) async fn running(
+        &self,
+        id: &WorkspaceId,
+    ) -> Result<Option<ContainerState>, DriverError> {
         Ok(self.state(id).await?.filter(exit::is_running))
     }
 
@@ -367,23 +370,6 @@ impl Containers {
             }
             Err(error) => Err(self.engine.failed(action, error)),
         }
-    }
-
-    /// Returns the environment of a workspace's container: its image's, and what it was
-    /// made with.
-    pub(super) async fn environment(
-        &self,
-        id: &WorkspaceId,
-    ) -> Result<BTreeMap<String, String>, DriverError> {
-        let found = self.find(id).await?;
-        let variables = found
-            .and_then(|found| found.config?.env)
-            .unwrap_or_default();
-        let split = |variable: &String| {
-            let (name, value) = variable.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        };
-        Ok(variables.iter().filter_map(split).collect())
     }
 }
 

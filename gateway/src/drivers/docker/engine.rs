@@ -1,6 +1,5 @@
 //! The connection to the engine, and its errors in our words.
 
-use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::unreached::{is_unreachable, unreachable};
 use crate::chain::chain;
 use crate::drivers::DriverError;
 
@@ -46,6 +46,8 @@ pub enum Endpoint {
     Socket(PathBuf),
     /// Elsewhere, by TLS with a certificate on either side.
     Tls {
+        /// Its name in the configuration.
+        host: String,
         /// `HOST:PORT`.
         address: String,
         /// PEM file with the CA of its certificate.
@@ -71,7 +73,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "{}", path.display()),
-            Self::Tls { address, .. } => f.write_str(address),
+            Self::Tls { host, address, .. } => write!(f, "{address} (docker.hosts {host})"),
         }
     }
 }
@@ -130,6 +132,7 @@ impl Engine {
                 ca,
                 certificate,
                 key,
+                ..
             } => {
                 let address = format!("tcp://{address}");
                 let version = API_DEFAULT_VERSION;
@@ -222,23 +225,6 @@ impl Engine {
     }
 }
 
-fn unreachable(endpoint: &Endpoint, error: &Error) -> DriverError {
-    // The client's words are about itself; what the system said is at the end.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let source = match error {
-        Error::RequestTimeoutError => "it takes too long".into(),
-        Error::SocketNotFoundError(_) => "there is no such socket".into(),
-        _ => cause.to_string().into(),
-    };
-    DriverError::EngineUnreachable {
-        engine: endpoint.to_string(),
-        source,
-    }
-}
-
 fn refused(action: &'static str, message: &str) -> DriverError {
     let detail = one_line(message);
     if detail.contains("no space left on device") {
@@ -251,20 +237,6 @@ fn refused(action: &'static str, message: &str) -> DriverError {
 fn one_line(message: &str) -> String {
     let words: Vec<_> = message.split_whitespace().collect();
     words.join(" ").chars().take(MAX_DETAIL).collect()
-}
-
-/// Tells whether the engine wasn't there to answer.
-fn is_unreachable(error: &Error) -> bool {
-    match error {
-        Error::SocketNotFoundError(_)
-        | Error::RequestTimeoutError
-        | Error::HyperLegacyError { .. }
-        | Error::HyperResponseError { .. }
-        | Error::IOError { .. } => true,
-        error => error
-            .source()
-            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>),
-    }
 }
 
 /// Tells whether the engine knows no such thing.

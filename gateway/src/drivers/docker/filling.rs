@@ -42,8 +42,12 @@ impl DockerDriver {
                 None => Ok(()),
             }
         };
-        tokio::try_join!(self.fill(fresh, workspace, options), network)?;
-        self.containers.start(&fresh.name).await
+        match tokio::try_join!(self.fill(fresh, workspace, options), network) {
+            Ok(_) => self.containers.start(&fresh.name).await,
+            // An engine that was killed while it made it has left half of it.
+            Err(error @ DriverError::Engine { .. }) if fresh.is_new => Ok(Launch::Lacking(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Puts the agent and what it is told into a container. A new one gets its user's

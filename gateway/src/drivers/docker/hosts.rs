@@ -155,6 +155,15 @@ impl Driver for DockerHosts {
         })
     }
 
+    fn go_on<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        Box::pin(async move {
+            match self.of(id).await? {
+                Some(host) => host.driver.go_on(id).await,
+                None => Ok(()),
+            }
+        })
+    }
+
     fn stop<'a>(
         &'a self,
         id: &'a WorkspaceId,

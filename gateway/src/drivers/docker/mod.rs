@@ -18,6 +18,7 @@ mod capacity;
 mod containers;
 mod doings;
 mod engine;
+mod environment;
 mod exit;
 mod files;
 mod filling;
@@ -41,6 +42,7 @@ mod snapshots;
 mod spec;
 mod transfer;
 mod unneeded;
+mod unreached;
 mod usage;
 mod volumes;
 
@@ -61,6 +63,7 @@ use self::folder::Folder;
 pub use self::hosts::{DockerHost, DockerHosts};
 pub(crate) use self::options::nanos;
 pub use self::options::{DockerOptions, DockerReach};
+pub(crate) use self::unreached::at_socket;
 use super::{
     Driver, DriverError, Exit, Follow, HomeSize, Kept, Logs, MAX_FILE, Pending, Presence, Reach,
     Started, blocking, startup,
@@ -178,6 +181,11 @@ impl Driver for DockerDriver {
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
         let engine = self.containers.engine();
         Box::pin(engine.while_it_lives(self.begin(workspace)))
+    }
+
+    fn go_on<'a>(&'a self, id: &'a WorkspaceId) -> Pending<'a, Result<(), DriverError>> {
+        let engine = self.containers.engine();
+        Box::pin(engine.while_it_lives(self.containers.let_go_on(id)))
     }
 
     fn stop<'a>(

@@ -50,6 +50,10 @@ impl Pauses {
         Still(self, id.clone())
     }
 
+    fn is_ours(&self, id: &WorkspaceId) -> bool {
+        self.held().ours.contains(id)
+    }
+
     /// Takes note of a container's state. Tells whether it is new that others paused it.
     fn note(&self, id: &WorkspaceId, state: Option<&ContainerState>) -> bool {
         let paused = state.and_then(|state| state.paused) == Some(true);
@@ -101,11 +105,22 @@ impl Containers {
         &self,
         id: &WorkspaceId,
     ) -> Result<Option<ContainerState>, DriverError> {
+        let was_ours = self.pauses.is_ours(id);
         let state = self.state(id).await?;
-        if self.pauses.note(id, state.as_ref()) {
+        // A pause of ours that was seen may be over by now.
+        let seen = state.as_ref().filter(|_| !was_ours);
+        if self.pauses.note(id, seen) {
             warn!(workspace = %id, "the container is paused from outside");
         }
         Ok(state)
+    }
+
+    /// Lets a workspace's container go on that somebody else paused.
+    pub(super) async fn let_go_on(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        match self.running(id).await? {
+            Some(state) if !self.pauses.is_ours(id) => self.go_on(id, &state).await,
+            _ => Ok(()),
+        }
     }
 
     /// Lets a container go on that stands still.

@@ -1,4 +1,4 @@
-//! Containers of workspaces that somebody has given another name.
+//! Containers of workspaces that somebody has given another name, started beside or paused.
 //!
 //! A container is a workspace's by its labels and by the home that it has: what is made by hand
 //! of an image of one has the labels alone.
@@ -23,6 +23,9 @@ use super::spec;
 use crate::chain::chain;
 use crate::drivers::DriverError;
 use crate::names::WorkspaceId;
+
+/// What others do to containers that is looked at.
+const EVENTS: [&str; 3] = ["start", "pause", "unpause"];
 
 /// How long the engine's word is waited for before it is looked: a connection to another host
 /// may be cut without a word.
@@ -73,32 +76,32 @@ impl Containers {
         Ok(())
     }
 
-    /// Ends what is started beside a workspace's container as soon as that is, for as long as
-    /// it is polled.
+    /// Ends what is started beside a workspace's container as soon as that is, and takes note
+    /// of it when others pause that, for as long as it is polled.
     pub(super) async fn keep_alone(&self, id: &WorkspaceId) -> Infallible {
         loop {
-            if let Err(error) = self.watch_starts(id).await {
-                debug!(workspace = %id, error = chain(&error), "can't look for a second container");
+            if let Err(error) = self.watch_others(id).await {
+                debug!(workspace = %id, error = chain(&error), "can't look for what others do");
             }
             sleep(PAUSE).await;
         }
     }
 
     /// Does so until the engine ends its word.
-    async fn watch_starts(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+    async fn watch_others(&self, id: &WorkspaceId) -> Result<(), DriverError> {
         let filters = HashMap::from([
             ("type", vec!["container".to_owned()]),
-            ("event", vec!["start".to_owned()]),
+            ("event", EVENTS.map(str::to_owned).to_vec()),
             ("label", self.labels(id)),
         ]);
         let options = EventsOptionsBuilder::new().filters(&filters).build();
         let client = self.engine.client().await?;
-        let mut started = pin!(client.events(Some(options)));
-        // What was started before the engine heard of this it doesn't tell.
+        let mut events = pin!(client.events(Some(options)));
+        // What was done before the engine heard of this it doesn't tell.
         let mut patience = PAUSE;
-        while let Ok(Some(Ok(_))) | Err(_) = timeout(patience, started.next()).await {
+        while let Ok(Some(Ok(_))) | Err(_) = timeout(patience, events.next()).await {
             // A container that was renamed is the workspace's own.
-            self.find(id).await?;
+            self.watched_state(id).await?;
             self.end_others(id).await?;
             patience = LOOK;
         }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::Endpoint;
 use super::spec;
+use super::unreached::remedy;
 use crate::drivers::{DriverError, HomeSize};
 use crate::names::{InstallationId, WorkspaceId};
 
@@ -75,6 +76,7 @@ pub(super) async fn sizes(
     let stream = UnixStream::connect(socket).await;
     let stream = stream.map_err(|source| DriverError::EngineUnreachable {
         engine: engine.to_string(),
+        remedy: remedy(engine),
         source: source.into(),
     })?;
     let asked = timeout(PATIENCE, ask(stream)).await;

@@ -12,7 +12,7 @@ use devgate_protocol::config::{AgentConfig, DataTransport, Reach, Startup};
 
 use super::{ProcessOptions, ProcessReach};
 use crate::devcontainer::with_container;
-use crate::drivers::{DriverError, MAX_FILE, startup};
+use crate::drivers::{DEFAULT_PATH, DriverError, MAX_FILE, startup};
 use crate::files::{read_regular, remove_tree, replace};
 use crate::names::WorkspaceId;
 use crate::workspaces::Workspace;
@@ -190,7 +190,7 @@ impl Folder {
                 // A process has no container: what is once in one is once in the folder.
                 state_folder: Some(self.root.join("state")),
                 ..startup::of(&options.startup, &workspace.blueprint, |name| {
-                    known.get(name).cloned()
+                    known.get(name).cloned().or_else(|| inherited(name))
                 })
             },
         };
@@ -223,17 +223,20 @@ pub(super) fn kept(all: &Path) -> Result<Vec<WorkspaceId>, DriverError> {
         .collect())
 }
 
+/// Returns a variable of what an agent inherits, which is all that a container's would be.
+fn inherited(name: &str) -> Option<String> {
+    if !super::slot::INHERITED.contains(&name) {
+        return None;
+    }
+    let default = || (name == "PATH").then(|| DEFAULT_PATH.to_owned());
+    std::env::var(name).ok().or_else(default)
+}
+
 fn environment(options: &ProcessOptions, workspace: &Workspace) -> BTreeMap<String, String> {
     let mut environment = options.environment.clone();
     environment.extend(workspace.blueprint.environment.clone());
     for (name, value) in &workspace.blueprint.remote_environment {
-        // The environment of an agent is all that a container's would be.
-        let own = |name: &str| {
-            super::slot::INHERITED
-                .contains(&name)
-                .then(|| std::env::var(name).ok())
-        };
-        let known = |name: &str| environment.get(name).cloned().or_else(|| own(name)?);
+        let known = |name: &str| environment.get(name).cloned().or_else(|| inherited(name));
         let value = with_container(value, known);
         environment.insert(name.clone(), value);
     }

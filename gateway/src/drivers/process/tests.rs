@@ -5,11 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use devgate_protocol::config::{AgentConfig, Command as StepCommand};
 use tempfile::TempDir;
 
+use super::folder::Folder;
 use super::*;
 use crate::drivers::contract::{self, Subject, contract, within, workspace};
 use crate::drivers::{AgentCredentials, Snapshots as _};
+use crate::workspaces::{Blueprint, LifecycleCommand, LifecycleRun, Runs};
 
 contract!(real_agents);
 
@@ -347,4 +350,32 @@ async fn a_home_of_an_earlier_version_is_taken_note_of() {
     std::fs::remove_dir(driver.home(&workspace.id)).unwrap();
     let error = driver.create(&workspace).await.unwrap_err();
     assert!(matches!(error, DriverError::HomeGone { .. }), "{error:?}");
+}
+
+#[test]
+fn what_a_repository_takes_of_the_environment_is_what_agents_inherit() {
+    let it = real_agents();
+    let (options, mut workspace) = (it.options(), workspace());
+    let folder = Folder::new(&options.folder, &workspace.id);
+    folder.create().unwrap();
+    workspace.blueprint = Arc::new(Blueprint {
+        remote_environment: [("PATH", "${containerEnv:PATH}:/extra")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        lifecycle: vec![LifecycleCommand {
+            name: "postCreateCommand".to_owned(),
+            command: LifecycleRun::Shell("${containerEnv:HOME} ${containerEnv:CARGO}".to_owned()),
+            directory: "/".into(),
+            runs: Runs::Always,
+            wait: true,
+        }],
+        ..Blueprint::default()
+    });
+    folder.write_config(&options, &workspace).unwrap();
+    let told = std::fs::read_to_string(folder.config()).unwrap();
+    let told: AgentConfig = toml::from_str(&told).unwrap();
+    let own = |name| std::env::var(name).unwrap();
+    assert_eq!(told.environment["PATH"], format!("{}:/extra", own("PATH")));
+    let line = format!("{} ", own("HOME"));
+    assert_eq!(told.startup.steps[0].command, StepCommand::Shell(line));
 }

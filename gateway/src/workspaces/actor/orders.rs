@@ -51,6 +51,9 @@ impl Actor {
         // Where nobody waits for the reply any more, the command still counts.
         let (intent, state) = match decision {
             Decision::Granted => {
+                if verb == Verb::Start {
+                    self.let_go_on().await;
+                }
                 let _ = reply.send(Ok(()));
                 return None;
             }
@@ -94,6 +97,22 @@ impl Actor {
         }
         let _ = reply.send(Ok(()));
         changes.then_some(next)
+    }
+
+    /// Lets what runs go on where somebody else made it stand still.
+    async fn let_go_on(&self) {
+        let id = &self.workspace.id;
+        let turn = self.shared.snapshots.turn(id);
+        // A snapshot that is taken holds it up itself, for a while.
+        let Ok(_turn) = turn.try_lock() else {
+            return;
+        };
+        if let Err(error) = self.shared.driver.go_on(id).await {
+            warn!(
+                error = chain(&error),
+                "can't look whether the workspace stands still"
+            );
+        }
     }
 
     /// Gives the workspace another name or owner; whatever goes on goes on, with the

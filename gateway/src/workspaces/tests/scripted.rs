@@ -334,6 +334,7 @@ impl Scripted {
 fn away() -> DriverError {
     DriverError::EngineUnreachable {
         engine: "/nowhere".to_owned(),
+        remedy: "start it".to_owned(),
         source: "it is away".into(),
     }
 }

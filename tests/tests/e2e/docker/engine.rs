@@ -121,6 +121,25 @@ fn an_engine_that_takes_connections_and_never_answers_is_told_as_one_that_is_awa
 }
 
 #[test]
+fn a_container_that_others_pause_is_told_of_and_goes_on_where_somebody_starts_it() {
+    let it = Containers::start(BUSYBOX, &[]);
+    let (target, gateway) = (it.target(), it.target().gateway());
+    assert_eq!(target.ssh().run("echo up").ok().out(), "up\n");
+    let agent = it.agent("default");
+    let container = it.container("default").unwrap();
+    let _ = it.engine().run(&["pause", &container]).ok();
+    until(SOON, "the word of the pause", || {
+        let shown = gateway.cli(&["status", "default"]).ok().out();
+        shown.contains("paused from outside")
+    });
+    let _ = gateway.cli(&["start", "default"]).ok();
+    assert_eq!(target.ssh().run("echo on").ok().out(), "on\n");
+    let shown = gateway.cli(&["status", "default"]).ok().out();
+    assert!(!shown.contains("paused"), "{shown}");
+    assert_eq!(it.agent("default"), agent);
+}
+
+#[test]
 fn how_a_container_ended_that_was_started_again_is_told_in_status_and_history() {
     let it = Containers::start(BUSYBOX, &[]);
     let target = it.target();

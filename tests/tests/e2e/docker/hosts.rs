@@ -79,6 +79,48 @@ fn workspaces_are_placed_by_labels_and_a_host_that_is_down_takes_only_its_own_wi
 }
 
 #[test]
+fn a_host_is_named_with_what_is_wrong_with_its_certificates_or_ours() {
+    let mut far = FarEngine::start();
+    let far_from = |name: &str| far.entry(name, "127.0.0.1:0");
+    let with = |name: &str, file: &str| {
+        let own = file
+            .trim_start_matches("expired-")
+            .trim_start_matches("other-");
+        far_from(name).replace(&format!("/{own}"), &format!("/{file}"))
+    };
+    let hosts = [
+        with("expired", "expired-client-cert.pem"),
+        with("other", "other-ca.pem"),
+        far_from("far"),
+    ];
+    let (it, _folder) = on(&hosts.concat(), "60s");
+    let cli = |args: &[&str]| it.target().gateway().cli(args);
+    let refused = |name: &str| {
+        let file = it.target().path(name);
+        fs::write(&file, format!("host-labels = [{name:?}]\n")).unwrap();
+        let file = file.display().to_string();
+        let _ = cli(&["templates", "add", name, &file]).ok();
+        let done = cli(&["create", name, "--template", name]);
+        assert_ne!(done.code(), 0, "{done:?}");
+        let said = done.err().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("docker.hosts {name}")), "{said}");
+        assert!(!said.contains("systemctl"), "{said}");
+        said
+    };
+    let said = refused("expired");
+    assert!(
+        said.contains("expired-client-cert.pem expired at "),
+        "{said}"
+    );
+    let said = refused("other");
+    assert!(said.contains("issued by another CA"), "{said}");
+    assert!(said.contains("other-ca.pem"), "{said}");
+    far.end();
+    let said = refused("far");
+    assert!(said.contains("reach it at the url"), "{said}");
+}
+
+#[test]
 fn labels_that_no_host_has_are_told() {
     let engine = Engine::of_the_tests();
     let folder = Folder::new();

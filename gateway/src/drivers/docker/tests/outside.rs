@@ -35,6 +35,75 @@ async fn a_container_that_somebody_paused_is_told_of_and_goes_on_with_a_start() 
 }
 
 #[tokio::test]
+async fn the_engine_tells_when_others_pause_a_container_and_whoever_asks_lets_it_go_on() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    let (pid, id) = (up(&driver, &workspace).await, &workspace.id);
+    let client = driver.containers.engine().client().await.unwrap();
+    let name = spec::container(id);
+    let is_told = async |expected: bool| {
+        while driver.doing(id).is_some() != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let is_paused = async || driver.containers.state(id).await.unwrap().unwrap().paused;
+    let done = async {
+        client.pause_container(&name).await.unwrap();
+        is_told(true).await;
+        client.unpause_container(&name).await.unwrap();
+        is_told(false).await;
+        client.pause_container(&name).await.unwrap();
+        is_told(true).await;
+        driver.go_on(id).await.unwrap();
+        assert_eq!((is_paused().await, driver.doing(id)), (Some(false), None));
+        // What a snapshot holds up isn't anybody else's to let go on.
+        let ours = driver.containers.pauses.copying(id);
+        client.pause_container(&name).await.unwrap();
+        driver.go_on(id).await.unwrap();
+        assert_eq!((is_paused().await, driver.doing(id)), (Some(true), None));
+        client.unpause_container(&name).await.unwrap();
+        drop(ours);
+    };
+    // Nobody looks by themselves, as who waits for the container's end does at times.
+    tokio::select! {
+        never = driver.containers.keep_alone(id) => match never {},
+        () = within(done) => {}
+    }
+    assert_eq!(driver.inspect(id).await.unwrap(), Presence::Running { pid });
+    driver.stop(id, GRACE).await.unwrap();
+    driver.go_on(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_container_that_was_half_made_is_made_anew() {
+    let it = real_containers();
+    let (driver, workspace) = (it.docker_driver(), workspace());
+    driver.create(&workspace).await.unwrap();
+    let shared = driver.folder(&workspace.id).shared();
+    std::fs::create_dir_all(&shared).unwrap();
+    let installation = driver.containers.installation();
+    let options = it.options.of(&workspace.blueprint, installation);
+    let mut wanted = spec::body(&options, installation, &workspace, &shared);
+    // What it needs isn't there, as where the engine was killed while it made it.
+    let lost = it.folder.path().join("lost");
+    std::fs::create_dir(&lost).unwrap();
+    let host = wanted.host_config.get_or_insert_default();
+    let mounts = host.mounts.get_or_insert_default();
+    mounts.push(bollard::models::Mount {
+        typ: Some(bollard::models::MountType::BIND),
+        source: Some(lost.display().to_string()),
+        target: Some("/lost".to_owned()),
+        ..bollard::models::Mount::default()
+    });
+    let prepared = driver.containers.prepare(&workspace, &wanted, None);
+    assert!(matches!(prepared.await.unwrap(), Prepared::Fresh(_)));
+    let first = inspect(&driver, &workspace).await.id;
+    std::fs::remove_dir(&lost).unwrap();
+    up(&driver, &workspace).await;
+    assert_ne!(inspect(&driver, &workspace).await.id, first);
+}
+
+#[tokio::test]
 async fn what_an_engine_makes_of_a_workspace_that_is_no_more_goes_with_its_home() {
     let it = real_containers();
     let (driver, gone, other) = (it.docker_driver(), workspace(), workspace());
