@@ -78,7 +78,8 @@ pub(super) struct Asker<'a> {
     pub(super) lockout: &'a Lockout,
     pub(super) identity: &'a Identity,
     pub(super) events: &'a Events,
-    /// Why the client's certificate was refused, where one was.
+    /// Why the client's certificate or key was refused, where there is more to say than that
+    /// it is unknown.
     pub(super) refusal: Option<&'a str>,
     pub(super) span: &'a Span,
 }
@@ -193,8 +194,8 @@ impl Asker<'_> {
     /// Says where to approve it. Stock clients print it, in ASCII and up to 1 KiB.
     fn question(&self, sign_in: &BrowserSignIn, target: &Target, joined: &Joined) -> String {
         let why = match self.refusal {
-            Some(why) => format!("devgate refused your certificate: {why}."),
-            None => "devgate knows none of your keys.".to_owned(),
+            Some(why) => why,
+            None => "devgate knows none of your keys.",
         };
         let who = target.owner.as_ref();
         let who = who.map_or_else(String::new, |owner| format!(" as {owner}"));

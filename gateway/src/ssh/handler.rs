@@ -172,7 +172,7 @@ impl server::Handler for Handler {
         name: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.sign_in.by_key(name, key.public_key).await)
+        Ok(self.sign_in.by_key(name, &key).await)
     }
 
     async fn openssh_certificate_refused(

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use russh::keys::{Certificate, HashAlg, ssh_key};
-use russh::server::{Auth, PublicKeyOffer};
+use russh::keys::{Algorithm, Certificate, HashAlg, ssh_key};
+use russh::server::{Auth, PublicKeyOffer, VerifiedPublicKey};
 use tracing::{Span, debug, error, info};
 
 use super::Gateway;
@@ -15,6 +15,10 @@ use super::proof::Proof;
 use crate::events::{Kind, NewEvent};
 use crate::identity::{Admitted, CertificateRefused, User};
 
+/// What a client is told whose key is refused for the hash of its signatures.
+const SHA1: &str = "devgate takes no SHA-1 signatures, and your client offers no others with its \
+                    RSA key: use a newer client, or an ed25519 or ECDSA key.";
+
 /// Signs one connection's client in.
 pub(super) struct SignIn {
     gateway: Arc<Gateway>,
@@ -23,7 +27,7 @@ pub(super) struct SignIn {
     /// The connection's.
     span: Span,
     asking: Asking,
-    /// Why the last certificate was refused.
+    /// Why the last certificate or key was refused, where that isn't that it is unknown.
     refusal: Option<String>,
     /// What was proven, once something was.
     pub(super) proof: Option<Proof>,
@@ -59,6 +63,10 @@ impl SignIn {
     /// Tells whether it is worth to prove a key.
     pub(super) async fn offered(&mut self, name: &str, offer: &PublicKeyOffer<'_>) -> Auth {
         self.login.name(name);
+        if is_sha1(offer.algorithm) {
+            self.refuse_sha1(name, offer.public_key);
+            return Auth::reject();
+        }
         let known = match offer.certificate {
             Some(certificate) => self.admitted(name, certificate).await.is_some(),
             None => self.user_of(name, offer.public_key).await.is_some(),
@@ -66,7 +74,21 @@ impl SignIn {
         if known { Auth::Accept } else { Auth::reject() }
     }
 
-    /// Signs in with a certificate whose key was proven.
+    /// Notes a key that would be proven with a hash that is broken, once: it is nobody's guess,
+    /// whether anybody has it or not.
+    fn refuse_sha1(&mut self, name: &str, key: &ssh_key::PublicKey) {
+        if self.refusal.as_deref() == Some(SHA1) {
+            return;
+        }
+        self.refusal = Some(SHA1.to_owned());
+        let key = key.fingerprint(HashAlg::Sha256);
+        info!(
+            parent: &self.span,
+            login = ?quoted(name), %key, "key refused: its client offers SHA-1 signatures only"
+        );
+    }
+
+    /// Signs in with a certificate whose key was proven, as it was offered.
     pub(super) async fn by_certificate(&mut self, name: &str, certificate: &Certificate) -> Auth {
         let admitted = self.admitted(name, certificate).await;
         self.signed_in(admitted.map(Proof::certificate))
@@ -79,7 +101,7 @@ impl SignIn {
         certificate: &Certificate,
         (why, user): (&str, Option<User>),
     ) {
-        self.refusal = Some(why.to_owned());
+        self.refusal = Some(format!("devgate refused your certificate: {why}."));
         let refused = self.login.refuse();
         let (serial, key_id) = (certificate.serial(), quoted(certificate.key_id()));
         let login = quoted(name);
@@ -140,8 +162,11 @@ impl SignIn {
     }
 
     /// Signs in with a key that was proven.
-    pub(super) async fn by_key(&mut self, name: &str, key: &ssh_key::PublicKey) -> Auth {
-        let user = self.user_of(name, key).await;
+    pub(super) async fn by_key(&mut self, name: &str, key: &VerifiedPublicKey<'_>) -> Auth {
+        if is_sha1(key.algorithm) {
+            return Auth::reject();
+        }
+        let user = self.user_of(name, key.public_key).await;
         self.signed_in(user.map(Proof::key))
     }
 
@@ -218,4 +243,9 @@ impl SignIn {
             }
         }
     }
+}
+
+/// Whether what is signed so is hashed with SHA-1 (RFC 8332 §1), which is broken.
+fn is_sha1(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Rsa { hash: None })
 }

@@ -20,15 +20,15 @@ use super::CLIENT;
 /// How long a client needs to notice that its connection has ended.
 const NOTICED: Duration = Duration::from_secs(20);
 
-struct Case {
-    target: Target,
+pub(super) struct Case {
+    pub(super) target: Target,
     browser: Browser,
     key: PathBuf,
 }
 
 impl Case {
     #[track_caller]
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let target = Target::devgate(Reach::Unix);
         let browser = Browser::signed_in(target.gateway(), target.folder());
         let key = keys::generate(target.folder(), "certified");
@@ -41,7 +41,7 @@ impl Case {
 
     /// Has a key certified; returns the client that shows it, and the serial number.
     #[track_caller]
-    fn certified(&self, key: &Path, more: &Value) -> (Ssh, u64) {
+    pub(super) fn certified(&self, key: &Path, more: &Value) -> (Ssh, u64) {
         let public = fs::read_to_string(keys::public(key)).unwrap();
         let mut wish = json!({ "public_key": public });
         for (name, value) in more.as_object().unwrap() {

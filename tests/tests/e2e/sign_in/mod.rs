@@ -2,6 +2,7 @@
 
 mod by_browser;
 mod by_certificate;
+mod by_rsa_key;
 mod host_certificates;
 
 use std::time::Duration;
