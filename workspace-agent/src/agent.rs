@@ -96,7 +96,7 @@ impl Agent {
         tasks.spawn(memory.run(stop.child_token()));
         tasks.spawn(process_limit::watch(notices.clone(), stop.child_token()));
         // Both do something before they are asked.
-        let statistics = Arc::new(Statistics::new(&config.workspace, config.home.clone()));
+        let statistics = Arc::new(Statistics::new(&config));
         tasks.spawn(Arc::clone(&statistics).run(stop.child_token()));
         let files = Arc::new(Files::new(&config.home));
         tasks.spawn(Arc::clone(&files).run(stop.child_token()));
@@ -112,7 +112,7 @@ impl Agent {
             passing: Passing::default(),
             outlived: Outlived::new(tasks.clone(), stop.child_token()),
             watches: Watches::new(tasks.clone(), stop.child_token()),
-            ports: Ports::new(&config.workspace, tasks.clone(), stop.child_token()),
+            ports: Ports::new(config.mark(), tasks.clone(), stop.child_token()),
             statistics,
             editor: Editor::new(&config, tasks.clone(), ending.clone()),
             files,

@@ -11,14 +11,14 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use devgate_protocol::mark::Mark;
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getsid, pidfd_open, pidfd_send_signal, set_child_subreaper,
 };
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-/// Environment variable that names the workspace which a process belongs to.
-pub const WORKSPACE_VARIABLE: &str = "DEVGATE_WORKSPACE_ID";
+pub use devgate_protocol::mark::WORKSPACE_VARIABLE;
 
 /// How long processes have to end after they were asked to.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -50,12 +50,11 @@ pub fn adopt_orphans() -> io::Result<()> {
 
 /// Ends all processes of a workspace: asks them, and kills those that are left after
 /// `grace`. Who reaps children must go on doing so meanwhile.
-pub async fn end_everything(workspace: &str, grace: Duration) {
-    let marker = format!("{WORKSPACE_VARIABLE}={workspace}");
+pub async fn end_everything(mark: &Mark, grace: Duration) {
     let mut asked = HashSet::new();
     let deadline = Instant::now() + grace;
     loop {
-        let left = processes(&marker);
+        let left = processes(mark);
         if left.is_empty() {
             return;
         }
@@ -66,22 +65,22 @@ pub async fn end_everything(workspace: &str, grace: Duration) {
         for pid in left {
             if asked.insert(pid) {
                 for signal in POLITE {
-                    send(pid, signal, &marker);
+                    send(pid, signal, mark);
                 }
             }
         }
         sleep(POLL_INTERVAL).await;
     }
-    let left = processes(&marker);
+    let left = processes(mark);
     info!(processes = left.len(), "killing what is left");
     let deadline = Instant::now() + KILL_TIMEOUT;
     while Instant::now() < deadline {
-        let left = processes(&marker);
+        let left = processes(mark);
         if left.is_empty() {
             return;
         }
         for pid in left {
-            send(pid, Signal::KILL, &marker);
+            send(pid, Signal::KILL, mark);
         }
         sleep(POLL_INTERVAL).await;
     }
@@ -89,23 +88,22 @@ pub async fn end_everything(workspace: &str, grace: Duration) {
 }
 
 /// Returns all processes of a workspace but this one.
-pub(crate) fn all(workspace: &str) -> Vec<Pid> {
-    processes(&format!("{WORKSPACE_VARIABLE}={workspace}"))
+pub(crate) fn all(mark: &Mark) -> Vec<Pid> {
+    processes(mark)
 }
 
 /// Kills those processes of a workspace that belong to a session (setsid(2)) whose
 /// leader has just ended.
-pub(crate) fn kill_session(workspace: &str, leader: Pid) {
-    let marker = format!("{WORKSPACE_VARIABLE}={workspace}");
-    for pid in processes(&marker) {
+pub(crate) fn kill_session(mark: &Mark, leader: Pid) {
+    for pid in processes(mark) {
         if getsid(Some(pid)) == Ok(leader) {
-            send(pid, Signal::KILL, &marker);
+            send(pid, Signal::KILL, mark);
         }
     }
 }
 
 /// Signals a process if it still is one of the workspace's.
-fn send(pid: Pid, signal: Signal, marker: &str) {
+fn send(pid: Pid, signal: Signal, mark: &Mark) {
     // The descriptor pins the process: its number can't become somebody else's
     // between the look and the signal.
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
@@ -120,7 +118,7 @@ fn send(pid: Pid, signal: Signal, marker: &str) {
         entry.insert(parent);
         next = parent;
     }
-    if belongs(pid, &parents, marker) {
+    if belongs(pid, &parents, mark) {
         // It may have ended meanwhile.
         let _ = pidfd_send_signal(process, signal);
     }
@@ -139,7 +137,7 @@ enum Living {
 
 /// Returns this process's descendants and the marked processes, this one and those
 /// that only wait to be reaped left out. As process 1: everything.
-fn processes(marker: &str) -> Vec<Pid> {
+fn processes(mark: &Mark) -> Vec<Pid> {
     let mut parents = Parents::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         if let Some(pid) = entry
@@ -153,13 +151,13 @@ fn processes(marker: &str) -> Vec<Pid> {
         }
     }
     let mut found: Vec<Pid> = parents.keys().copied().collect();
-    found.retain(|&pid| belongs(pid, &parents, marker));
+    found.retain(|&pid| belongs(pid, &parents, mark));
     found
 }
 
-fn belongs(pid: Pid, parents: &Parents, marker: &str) -> bool {
+fn belongs(pid: Pid, parents: &Parents, mark: &Mark) -> bool {
     let own = getpid();
-    pid != own && (own.is_init() || descends(pid, own, parents) || is_marked(pid, marker))
+    pid != own && (own.is_init() || descends(pid, own, parents) || is_on(mark, pid))
 }
 
 fn descends(mut pid: Pid, ancestor: Pid, parents: &Parents) -> bool {
@@ -195,13 +193,9 @@ fn parse(stat: &[u8]) -> Option<Living> {
     })
 }
 
-fn is_marked(pid: Pid, marker: &str) -> bool {
-    // Unreadable where the process is another user's, which the agent didn't start.
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == marker.as_bytes())
-    })
+/// Tells whether a process bears the mark of a workspace.
+pub(crate) fn is_on(mark: &Mark, pid: Pid) -> bool {
+    u32::try_from(pid.as_raw_nonzero().get()).is_ok_and(|pid| mark.is_on(pid))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for SIGINT")?;
-    let workspace = config.workspace.clone();
+    let (workspace, mark) = (config.workspace.clone(), config.mark());
     let reach = config.reach.clone();
     let agent = Agent::start(config, Orphans::Reap)?;
     let ended = async {
@@ -128,7 +128,7 @@ async fn run(config: AgentConfig, grace: Duration, started: Instant) -> Result<(
         info!("ending the workspace");
         stop.cancel();
         agent.begin_end();
-        init::end_everything(&workspace, grace).await;
+        init::end_everything(&mark, grace).await;
         agent.close().await;
     };
     match reach {

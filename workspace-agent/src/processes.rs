@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+use devgate_protocol::mark::Mark;
 use rustix::process::{Pid, getpid};
 
 /// Most processes that are looked at.
@@ -41,8 +42,8 @@ pub(crate) fn descendants(others: &[Pid]) -> Vec<Pid> {
 /// Returns those processes of the workspace that don't descend from the agent: what a
 /// predecessor that was killed has left, and in a container everything else. Looks at
 /// all processes of the host.
-pub(crate) fn strays(workspace: &str) -> Vec<Pid> {
-    let mut strays = crate::init::all(workspace);
+pub(crate) fn strays(mark: &Mark) -> Vec<Pid> {
+    let mut strays = crate::init::all(mark);
     let own: HashSet<Pid> = descendants(&[]).into_iter().collect();
     strays.retain(|pid| !own.contains(pid));
     strays

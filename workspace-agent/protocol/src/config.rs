@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mark::Mark;
 pub use startup::{
     Command, Credentials, OnFailure, Readiness, Repository, Runs, Single, Startup, Step,
     token_server, token_user,
@@ -47,6 +48,13 @@ pub struct AgentConfig {
     /// What is done when the agent starts.
     #[serde(default)]
     pub startup: Startup,
+}
+
+impl AgentConfig {
+    /// Returns what marks the workspace's processes.
+    pub fn mark(&self) -> Mark {
+        Mark::new(&self.workspace, &self.runtime)
+    }
 }
 
 /// The editor in the browser: code-server.

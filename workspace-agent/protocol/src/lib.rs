@@ -28,6 +28,7 @@ pub mod control;
 pub mod descriptor;
 pub mod frame;
 pub mod handshake;
+pub mod mark;
 mod open;
 pub mod pipe;
 mod secret;

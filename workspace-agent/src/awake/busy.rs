@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use devgate_protocol::activity::{Report, Work, WorkKind};
+use devgate_protocol::mark::Mark;
 use procfs::process::Process;
 use rustix::process::{Pid, getpid};
 use tracing::debug;
@@ -40,7 +41,7 @@ const SEARCH_EVERY: u32 = 30;
 /// Looks again and again.
 #[derive(Debug)]
 pub(super) struct Meter {
-    workspace: String,
+    mark: Mark,
     strays: Vec<Pid>,
     looks: u32,
     last: Option<Counters>,
@@ -72,9 +73,9 @@ struct Counters {
 }
 
 impl Meter {
-    pub(super) fn new(workspace: &str) -> Self {
+    pub(super) fn new(mark: Mark) -> Self {
         Self {
-            workspace: workspace.to_owned(),
+            mark,
             strays: Vec::new(),
             looks: 0,
             last: None,
@@ -114,7 +115,7 @@ impl Meter {
 
     fn look(&mut self) {
         if self.looks.is_multiple_of(SEARCH_EVERY) {
-            self.strays = processes::strays(&self.workspace);
+            self.strays = processes::strays(&self.mark);
         }
         self.looks = self.looks.wrapping_add(1);
         let now = count(&processes::descendants(&self.strays));
@@ -234,7 +235,7 @@ mod tests {
 
     /// Looks until something is work.
     fn first_work(script: &str) -> Work {
-        let mut meter = Meter::new("none");
+        let mut meter = Meter::new(Mark::new("none", std::path::Path::new("/none")));
         assert_eq!(
             meter.measure(SHORTEST).work,
             None,
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn programs_that_wait_do_not_work() {
-        let mut meter = Meter::new("none");
+        let mut meter = Meter::new(Mark::new("none", std::path::Path::new("/none")));
         let _doing = Doing::start("sleep 300 & sleep 300 & wait");
         let _ = meter.measure(SHORTEST);
         for _ in 0..3 {

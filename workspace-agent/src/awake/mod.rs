@@ -17,6 +17,7 @@ use std::{env, fs, io};
 
 use devgate_protocol::activity::{Ask, Report};
 use devgate_protocol::config::AgentConfig;
+use devgate_protocol::mark::KEEP_AWAKE_VARIABLE;
 use devgate_protocol::{Answer, Stream, StreamError, control, handshake};
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
@@ -29,7 +30,7 @@ use busy::Meter;
 use leases::Leases;
 
 /// Environment variable that tells programs where leases are taken.
-pub const SOCKET_VARIABLE: &str = "DEVGATE_KEEP_AWAKE";
+pub const SOCKET_VARIABLE: &str = KEEP_AWAKE_VARIABLE;
 
 /// Name of that socket in the runtime folder.
 const SOCKET: &str = "keep-awake.sock";
@@ -69,7 +70,7 @@ impl Awake {
         let awake = Self {
             runtime: config.runtime.clone(),
             typed: Typed::default(),
-            meter: Arc::new(Mutex::new(Meter::new(&config.workspace))),
+            meter: Arc::new(Mutex::new(Meter::new(config.mark()))),
             leases: Leases::load(&config.runtime),
         };
         if let Err(error) = awake.link() {

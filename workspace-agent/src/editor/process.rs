@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use devgate_protocol::SessionOpen;
 use devgate_protocol::config::{AgentConfig, EditorConfig};
+use devgate_protocol::mark::Mark;
 
 use super::machine;
 use crate::agent::Agent;
@@ -32,7 +33,7 @@ const LOG: &str = "editor.log";
 /// What doesn't change while the agent runs.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) workspace: String,
+    pub(super) mark: Mark,
     pub(super) config: EditorConfig,
     home: PathBuf,
     runtime: PathBuf,
@@ -42,7 +43,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(config: &AgentConfig) -> Self {
         Self {
-            workspace: config.workspace.clone(),
+            mark: config.mark(),
             config: config.editor.clone(),
             home: config.home.clone(),
             runtime: config.runtime.clone(),

@@ -267,7 +267,7 @@ impl Supervisor {
         }
         let (settings, leader) = (Arc::clone(&self.settings), child.pid());
         // It looks at all processes of the host.
-        let _ = spawn_blocking(move || init::kill_session(&settings.workspace, leader)).await;
+        let _ = spawn_blocking(move || init::kill_session(&settings.mark, leader)).await;
     }
 
     fn set(&self, state: State, detail: &str) {

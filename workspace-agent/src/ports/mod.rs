@@ -10,6 +10,7 @@ mod scan;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::mark::Mark;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -48,9 +49,9 @@ enum Polling {
 
 impl Ports {
     /// Looks at nothing yet.
-    pub(crate) fn new(workspace: &str, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub(crate) fn new(mark: Mark, tasks: TaskTracker, stop: CancellationToken) -> Self {
         let shared = Shared {
-            scanner: Mutex::new(Scanner::new(workspace)),
+            scanner: Mutex::new(Scanner::new(mark)),
             list: watch::Sender::new(Arc::default()),
             polling: Mutex::new(Polling::No),
         };

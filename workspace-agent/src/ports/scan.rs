@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
+use devgate_protocol::mark::Mark;
 use procfs::ProcResult;
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process};
@@ -33,7 +34,7 @@ pub(crate) struct Port {
 /// Looks again and again; what didn't change isn't looked up again.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    workspace: String,
+    mark: Mark,
     /// Sockets that listened at the last look.
     listening: BTreeSet<u64>,
     /// The workspace's among them, and their processes.
@@ -41,9 +42,9 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    pub(super) fn new(workspace: &str) -> Self {
+    pub(super) fn new(mark: Mark) -> Self {
         Self {
-            workspace: workspace.to_owned(),
+            mark,
             listening: BTreeSet::new(),
             held: HashMap::new(),
         }
@@ -67,7 +68,7 @@ impl Scanner {
     /// Finds out which processes hold the sockets.
     fn look_up(&mut self, entries: &[TcpNetEntry], listening: &BTreeSet<u64>) {
         let mut holders = HashMap::new();
-        let strays = processes::strays(&self.workspace);
+        let strays = processes::strays(&self.mark);
         for pid in processes::descendants(&strays) {
             for inode in sockets(pid) {
                 // A parent comes before the children that inherited its socket.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use devgate_protocol::mark::Mark;
 use devgate_protocol::pipe::{Aftermath, Feed, Output, Sort};
 use rustix::io::Errno;
 use rustix::process::{Signal, test_kill_process, test_kill_process_group};
@@ -47,7 +48,7 @@ pub(super) struct Owner {
     is_at_line_start: bool,
     pub(super) is_on_terminal: bool,
     pub(super) limit: Option<Duration>,
-    pub(super) workspace: String,
+    mark: Mark,
 }
 
 impl Owner {
@@ -58,6 +59,7 @@ impl Owner {
         outputs: [Output; 2],
         input: mpsc::Receiver<Input>,
         outlived: Outlived,
+        mark: Mark,
     ) -> Self {
         Self {
             run,
@@ -69,7 +71,7 @@ impl Owner {
             is_at_line_start: true,
             is_on_terminal: false,
             limit: None,
-            workspace: String::new(),
+            mark,
         }
     }
 
@@ -114,7 +116,7 @@ impl Owner {
             feed,
             outputs,
             outlived,
-            workspace,
+            mark,
             is_on_terminal,
             ..
         } = self;
@@ -137,7 +139,7 @@ impl Owner {
             let killing = spawn_blocking(move || {
                 // As long as its session has somebody in it, its number isn't given again.
                 if test_kill_process(leader) == Err(Errno::SRCH) {
-                    init::kill_session(&workspace, leader);
+                    init::kill_session(&mark, leader);
                 }
             });
             // A panic in there is no reason to stop here.

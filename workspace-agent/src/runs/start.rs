@@ -85,10 +85,10 @@ pub(super) async fn start(
         ends.outputs,
         input,
         outlived,
+        agent.config().mark(),
     );
     owner.limit = plan.limit;
     owner.is_on_terminal = is_on_terminal;
-    owner.workspace.clone_from(&agent.config().workspace);
     if let Some(input) = plan.input {
         owner.give(Bytes::from(input));
         owner.end_input();

@@ -141,9 +141,9 @@ async fn wait(agent: &Agent, child: &Child, mut end: End, limit: Duration) -> Op
         child.signal_group(Signal::KILL);
         end.wait().await;
     }
-    let (workspace, leader) = (agent.config().workspace.clone(), child.pid());
+    let (mark, leader) = (agent.config().mark(), child.pid());
     // A panic in there is no reason to stop here.
-    let _ = spawn_blocking(move || init::kill_session(&workspace, leader)).await;
+    let _ = spawn_blocking(move || init::kill_session(&mark, leader)).await;
     None
 }
 

@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use devgate_protocol::mark::Mark;
 use procfs::process::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -45,7 +46,7 @@ impl Drop for Note {
 }
 
 /// Ends the commands that a predecessor was running. Blocks.
-pub(super) fn end(runtime: &Path, workspace: &str) {
+pub(super) fn end(runtime: &Path, mark: &Mark) {
     for entry in fs::read_dir(runtime).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
@@ -54,12 +55,13 @@ pub(super) fn end(runtime: &Path, workspace: &str) {
         let pid = pid.parse().ok().and_then(Pid::from_raw);
         let noted = fs::read_to_string(entry.path()).ok();
         let noted = noted.and_then(|text| text.parse::<u64>().ok());
-        // The number may be another process's by now.
-        if let Some(pid) = pid.filter(|&pid| noted.is_some() && started(pid) == noted) {
+        // The number may be another process's by now, and the note copied with its folder.
+        let is_ours = |pid| noted.is_some() && started(pid) == noted && init::is_on(mark, pid);
+        if let Some(pid) = pid.filter(|&pid| is_ours(pid)) {
             info!(%pid, "ending what a killed agent was running");
             let process = pidfd_open(pid, PidfdFlags::empty());
             let _ = kill_process_group(pid, Signal::KILL);
-            init::kill_session(workspace, pid);
+            init::kill_session(mark, pid);
             // Its successor must not meet it: a kill is over a moment later.
             if let Ok(process) = process {
                 let mut ended = [PollFd::new(&process, PollFlags::IN)];

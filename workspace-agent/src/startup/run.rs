@@ -55,9 +55,9 @@ impl Item<'_> {
 /// Does everything, once.
 pub(super) async fn run(agent: &Agent) {
     let config = agent.config();
-    let (runtime, workspace) = (config.runtime.clone(), config.workspace.clone());
+    let (runtime, mark) = (config.runtime.clone(), config.mark());
     // A panic in there is no reason to do nothing.
-    let _ = spawn_blocking(move || left::end(&runtime, &workspace)).await;
+    let _ = spawn_blocking(move || left::end(&runtime, &mark)).await;
     let startup = agent.startup();
     startup.log().note("the start-up begins");
     secrets(agent).await;

@@ -11,10 +11,10 @@ mod history;
 mod kept;
 mod sample;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devgate_protocol::config::AgentConfig;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -78,10 +78,11 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    pub(crate) fn new(workspace: &str, home: PathBuf) -> Self {
-        let kept = Kept::new(workspace, &home);
+    pub(crate) fn new(config: &AgentConfig) -> Self {
+        let home = config.home.clone();
+        let kept = Kept::new(&config.workspace, &home);
         Self {
-            meter: Mutex::new(Meter::new(workspace, home)),
+            meter: Mutex::new(Meter::new(config.mark(), home)),
             history: Mutex::default(),
             kept,
         }

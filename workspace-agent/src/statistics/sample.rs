@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
+use devgate_protocol::mark::Mark;
 use procfs::process::Process;
 use procfs::{Current, Meminfo};
 use rustix::fs::statvfs;
@@ -37,7 +38,7 @@ pub(super) struct Totals {
 /// Measures again and again; rates are those since the last time.
 #[derive(Debug)]
 pub(super) struct Meter {
-    workspace: String,
+    mark: Mark,
     home: PathBuf,
     strays: Vec<Pid>,
     samples: u32,
@@ -61,9 +62,9 @@ struct Usage {
 }
 
 impl Meter {
-    pub(super) fn new(workspace: &str, home: PathBuf) -> Self {
+    pub(super) fn new(mark: Mark, home: PathBuf) -> Self {
         Self {
-            workspace: workspace.to_owned(),
+            mark,
             home,
             strays: Vec::new(),
             samples: 0,
@@ -74,7 +75,7 @@ impl Meter {
     /// Takes a sample; the first look only counts.
     pub(super) fn sample(&mut self) -> Option<Sample> {
         if self.samples.is_multiple_of(SEARCH_EVERY) {
-            self.strays = processes::strays(&self.workspace);
+            self.strays = processes::strays(&self.mark);
         }
         self.samples = self.samples.wrapping_add(1);
         let usage = usage(&processes::descendants(&self.strays));
@@ -193,7 +194,10 @@ mod tests {
 
     #[test]
     fn a_busy_process_and_one_that_ended_are_counted() {
-        let mut meter = Meter::new("none", std::env::temp_dir());
+        let mut meter = Meter::new(
+            Mark::new("none", std::path::Path::new("/none")),
+            std::env::temp_dir(),
+        );
         assert!(meter.sample().is_none(), "there is no rate yet");
         let mut busy = Command::new("sh")
             .args(["-c", "while :; do :; done"])

@@ -4,24 +4,27 @@
 //! an agent and writing that file leaves one that only its lock betrays: it is
 //! found by its command line. What the agent's programs left behind is found by the
 //! environment that they inherited.
+//!
+//! A folder can be copied or moved while its agent runs, files and all. So an agent is a
+//! folder's only where it works in it, whatever its path is by now.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use devgate_protocol::mark::{Mark, is_same};
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::folder::{self, Folder};
+use super::folder::{self, CONFIG, Folder};
 use super::pidfd::{Identity, Process};
 use crate::drivers::DriverError;
 use crate::names::WorkspaceId;
-
-/// Marks everything that runs in a workspace, with its id.
-pub(super) const MARKER: &str = "DEVGATE_WORKSPACE_ID";
 
 /// How long a process may take to die once it is killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,23 +37,17 @@ pub(super) fn agent(folder: &Folder) -> Result<Option<Process>, DriverError> {
             pid: identity.pid,
             source,
         })?;
-        if found.is_some() {
+        if found
+            .as_ref()
+            .is_some_and(|process| works_in(process.pid(), folder))
+        {
             return Ok(found);
         }
     }
     if !is_locked(folder) {
         return Ok(None);
     }
-    let config = folder.config();
-    let found = processes(|pid| {
-        let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
-            return false;
-        };
-        let arguments: Vec<_> = line.split(|byte| *byte == 0).collect();
-        arguments
-            .windows(2)
-            .any(|pair| pair == [b"--config", config.as_os_str().as_bytes()])
-    });
+    let found = processes(|pid| config_of(pid).is_some() && works_in(pid, folder));
     match found.into_iter().next() {
         Some(process) => {
             info!(pid = process.pid(), "found an agent that was not recorded");
@@ -63,6 +60,28 @@ pub(super) fn agent(folder: &Folder) -> Result<Option<Process>, DriverError> {
         }),
         None => Ok(None),
     }
+}
+
+/// Tells whether an agent was told of a folder that isn't this one: what it would start now
+/// would find no home.
+pub(super) fn is_displaced(agent: &Process, folder: &Folder) -> bool {
+    config_of(agent.pid()).is_some_and(|config| {
+        let told = config.parent().unwrap_or(Path::new("/"));
+        !is_same(told, &folder.run())
+    })
+}
+
+fn works_in(pid: u32, folder: &Folder) -> bool {
+    is_same(Path::new(&format!("/proc/{pid}/cwd")), folder.root())
+}
+
+/// Returns the configuration that an agent was started with; nothing for other processes.
+fn config_of(pid: u32) -> Option<PathBuf> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut arguments = line.split(|byte| *byte == 0);
+    arguments.find(|argument| *argument == b"--config")?;
+    let config = Path::new(OsStr::from_bytes(arguments.next()?));
+    (config.file_name() == Some(OsStr::new(CONFIG))).then(|| config.to_owned())
 }
 
 /// Writes down which process the agent is.
@@ -91,13 +110,17 @@ fn is_locked(folder: &Folder) -> bool {
 
 /// Ends all processes of a workspace that its agent left behind: asks until the
 /// deadline, then kills.
-pub(super) async fn sweep(id: &WorkspaceId, deadline: Instant) -> Result<(), DriverError> {
-    let marker = format!("{MARKER}={id}");
+pub(super) async fn sweep(
+    folder: &Folder,
+    id: &WorkspaceId,
+    deadline: Instant,
+) -> Result<(), DriverError> {
+    let mark = Mark::new(id.as_str(), &folder.run());
     let mut signal = Signal::TERM;
     let mut until = deadline;
     loop {
-        let wanted = marker.clone();
-        let left = super::blocking(move || marked(&wanted)).await;
+        let wanted = mark.clone();
+        let left = super::blocking(move || processes(|pid| wanted.is_on(pid))).await;
         if left.is_empty() {
             return Ok(());
         }
@@ -123,16 +146,6 @@ pub(super) async fn sweep(id: &WorkspaceId, deadline: Instant) -> Result<(), Dri
         // Whichever comes first; the next round sees what is left.
         let _ = timeout_at(until, all_ended).await;
     }
-}
-
-fn marked(marker: &str) -> Vec<Process> {
-    processes(|pid| {
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-            environment
-                .split(|byte| *byte == 0)
-                .any(|entry| entry == marker.as_bytes())
-        })
-    })
 }
 
 /// Returns the processes that fit. Each is held before it is looked at, so that
@@ -164,3 +177,6 @@ pub(super) async fn kill(process: &Process) -> Result<(), DriverError> {
         Err(_) => Err(DriverError::Unstoppable { count: 1 }),
     }
 }
+
+#[cfg(test)]
+mod tests;

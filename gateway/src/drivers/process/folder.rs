@@ -20,6 +20,9 @@ use crate::workspaces::Workspace;
 /// What the names of folders begin with that are being removed.
 const REMOVED: &str = ".removed-";
 
+/// Name of what an agent is told when it starts.
+pub(super) const CONFIG: &str = "agent.toml";
+
 /// Name of the folder of the notes, beside that of all workspaces.
 pub(super) const NOTES: &str = "homes";
 
@@ -46,7 +49,7 @@ impl Folder {
         self.root.join("home")
     }
 
-    fn run(&self) -> PathBuf {
+    pub(super) fn run(&self) -> PathBuf {
         self.root.join("run")
     }
 
@@ -55,7 +58,7 @@ impl Folder {
     }
 
     pub(super) fn config(&self) -> PathBuf {
-        self.run().join("agent.toml")
+        self.run().join(CONFIG)
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -44,6 +44,9 @@ use snapshots::Copies;
 /// How often the logs' sizes are looked at.
 const ROTATION: Duration = Duration::from_secs(30);
 
+/// How long what runs in a workspace has to end whose folder was moved.
+const GRACE_OF_DISPLACED: Duration = Duration::from_secs(10);
+
 /// How the process driver runs agents.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
@@ -145,6 +148,28 @@ impl ProcessDriver {
     }
 }
 
+impl ProcessDriver {
+    /// Ends what runs in a workspace where its folder was moved under it: its home is elsewhere
+    /// now, and programs would be started without one.
+    async fn end_displaced(&self, id: &WorkspaceId) -> Result<(), DriverError> {
+        let (agent, folder) = (self.agent(id).await?, self.folder(id));
+        let Ok(agent) = agent else {
+            return Ok(());
+        };
+        let pid = agent.pid();
+        if !blocking(move || find::is_displaced(&agent, &folder)).await {
+            return Ok(());
+        }
+        warn!(
+            pid,
+            home = %self.home(id).display(),
+            "the data folder was moved while the workspace ran: its programs are ended, and its \
+             agent is started anew"
+        );
+        self.stop(id, GRACE_OF_DISPLACED).await
+    }
+}
+
 async fn rotate_logs(options: Arc<ProcessOptions>, agents: Agents) {
     let mut ticks = interval(ROTATION);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -189,7 +214,10 @@ impl Driver for ProcessDriver {
     fn start<'a>(&'a self, workspace: &'a Workspace) -> Pending<'a, Result<Started, DriverError>> {
         let (slot, folder) = (self.slot(&workspace.id), self.folder(&workspace.id));
         let (options, workspace) = (Arc::clone(&self.options), workspace.clone());
-        Box::pin(blocking(move || slot.start(&folder, &options, &workspace)))
+        Box::pin(async move {
+            self.end_displaced(&workspace.id).await?;
+            blocking(move || slot.start(&folder, &options, &workspace)).await
+        })
     }
 
     fn stop<'a>(
@@ -215,7 +243,7 @@ impl Driver for ProcessDriver {
                     find::kill(&agent).await?;
                 }
             }
-            find::sweep(id, deadline).await
+            find::sweep(&self.folder(id), id, deadline).await
         })
     }
 

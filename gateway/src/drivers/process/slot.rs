@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use devgate_protocol::mark::WORKSPACE_VARIABLE;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tracing::warn;
@@ -119,7 +120,7 @@ fn spawn(
                 .iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         )
-        .env(find::MARKER, id.as_str())
+        .env(WORKSPACE_VARIABLE, id.as_str())
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors);
