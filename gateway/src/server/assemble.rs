@@ -1,7 +1,6 @@
 //! Puts the parts of the server together.
 
 use std::env;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use super::{
     Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, lifetimes,
     other_driver, pools, web,
 };
-use crate::config::{Config, OfferChacha20, admin_socket};
+use crate::config::{Config, OfferChacha20, admin_socket, is_program};
 use crate::fingerprint::Fingerprint;
 use crate::http::admin::{self, Admin, Server};
 use crate::http::api::{self, Api};
@@ -65,11 +64,6 @@ pub(super) fn agent_binary(configured: Option<&Path>) -> Result<PathBuf, StartEr
         .ok_or_else(|| StartError::NoAgent {
             place: "beside devgate and not in PATH".to_owned(),
         })
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Starts the parts, from the records up to the listeners.

@@ -83,6 +83,48 @@ fn check_reads_the_certificate_as_the_start_does() {
 }
 
 #[test]
+fn config_takes_the_flags_of_the_server() {
+    let home = Home::new();
+    let flags = ["--ssh-listen", "127.0.0.1:4022", "--driver", "docker"];
+    let more = ["--image", "busybox", "--http-listen", "127.0.0.1:4443"];
+    let flags = [flags, more].concat();
+    let json = home.json(&[&["config", "print"], flags.as_slice()].concat());
+    assert_eq!(json["ssh"]["listen"], "127.0.0.1:4022");
+    assert_eq!(json["http"]["listen"], "127.0.0.1:4443");
+    assert_eq!(json["workspaces"]["driver"], "docker");
+    assert_eq!(json["docker"]["image"], "busybox");
+    let said = home.run(&[&["config", "check"], flags.as_slice()].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    home.run(&["config", "check", "--ssh-listen", "nowhere"])
+        .failed(2, &["--ssh-listen"]);
+}
+
+#[test]
+fn check_looks_for_programs_and_folders() {
+    let home = Home::new();
+    let plain = home.write("plain", "");
+    let missing = home.path("missing").display().to_string();
+    let check = |text: &str| {
+        let file = home.write("c.toml", text);
+        home.run(&["config", "check", "--config", &file])
+    };
+    for (table, key) in [("process", "agent"), ("process", "shell")] {
+        for path in [&missing, &plain] {
+            check(&format!("[{table}]\n{key} = {path:?}\n"))
+                .failed(2, &[&format!("{table}.{key}"), path]);
+        }
+        let said = check(&format!("[{table}]\n{key} = \"/bin/sh\"\n"));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    }
+    let templates = |path: &str| check(&format!("[workspaces]\ntemplates = {path:?}\n"));
+    templates(&plain).failed(2, &["workspaces.templates", &plain, "a file"]);
+    // It is made with the first one that is added.
+    templates(&missing).failed(0, &["warning", "workspaces.templates", &missing]);
+    let said = templates(home.path("").to_str().unwrap());
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+}
+
+#[test]
 fn help_documents_the_exit_codes() {
     let said = Home::new().run(&["--help"]);
     assert_eq!(said.code, Some(0));
