@@ -15,6 +15,7 @@ mod host;
 mod lifetimes;
 mod limits;
 mod listen;
+mod lost_records;
 mod other_driver;
 mod pools;
 mod ports;

@@ -17,6 +17,7 @@ use tracing::warn;
 use super::folder::DataFolder;
 use super::host::certificates;
 use super::listen::Port;
+use super::lost_records::Homes;
 use super::ports::LastPorts;
 use super::{
     Prepared, Running, SSH_PART, StartError, browser, collection, driver, first_run, lifetimes,
@@ -86,8 +87,11 @@ pub(super) async fn start(prepared: Prepared) -> Result<Running, StartError> {
     let (authority, host) = certificates(&config, &folder, &https).await?;
     let site = web::site(&config, &https)?;
     let (transport, given) = web::transport(&config, &authority, &site).await?;
+    let homes = Homes::find(&folder).await?;
+    homes.need_database()?;
     let store = Store::open(&folder.join("devgate.db")).await;
     let store = store.map_err(|error| folder.refused(error))?;
+    homes.need_records(&store).await?;
 
     other_driver::refuse(config.workspaces.driver, &folder, &store).await?;
 

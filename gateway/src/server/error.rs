@@ -62,6 +62,22 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// There are homes, and no records of whose they are.
+    #[error(
+        "the database {} holds nothing, but {} has the homes of workspaces ({homes}): put the \
+         database from your backup there; to begin anew without them, move that folder out of the \
+         way, or choose another one with --data-dir",
+        database.display(),
+        folder.display()
+    )]
+    RecordsLost {
+        /// The database's file.
+        database: PathBuf,
+        /// The data folder.
+        folder: PathBuf,
+        /// How many homes there are.
+        homes: usize,
+    },
     /// The folder is a file, or its path leads through one.
     #[error("{} is a file, or below one: choose a folder with --data-dir", path.display())]
     NotAFolder {

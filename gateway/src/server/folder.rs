@@ -115,6 +115,11 @@ impl DataFolder {
         }
     }
 
+    /// Returns the folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns a path in the folder.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)

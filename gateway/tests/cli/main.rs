@@ -12,6 +12,7 @@ mod elsewhere;
 mod home;
 mod hostile;
 mod lifecycle;
+mod lost_records;
 mod secrets;
 mod starting;
 
