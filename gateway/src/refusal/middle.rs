@@ -93,6 +93,7 @@ impl Refusal for StoreError {
             Self::LastAdmin(_) => row(Status::CONFLICT, "last-admin", Prohibited),
             Self::KeyOfAnother { .. } => row(Status::CONFLICT, "key-of-another", Prohibited),
             Self::WorkspaceExists(_) => row(Status::CONFLICT, "workspace-exists", Prohibited),
+            Self::Full => row(Status::INSUFFICIENT_STORAGE, "disk-full", ResourceShortage),
             Self::Open { .. }
             | Self::Corrupt { .. }
             | Self::Newer { .. }
@@ -113,7 +114,8 @@ impl Refusal for StoreError {
             | Self::SnapshotExists(_)
             | Self::LastAdmin(_)
             | Self::KeyOfAnother { .. }
-            | Self::WorkspaceExists(_) => self.to_string(),
+            | Self::WorkspaceExists(_)
+            | Self::Full => self.to_string(),
             Self::Open { .. }
             | Self::Corrupt { .. }
             | Self::Newer { .. }

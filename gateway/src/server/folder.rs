@@ -103,16 +103,22 @@ impl DataFolder {
         })
     }
 
-    /// Returns why the records can't be opened: a database on a full disk doesn't say so.
+    /// Returns why the records can't be opened: a database on a full disk doesn't always say so.
     pub(super) fn refused(&self, error: StoreError) -> StartError {
-        let full = rustix::fs::statvfs(&self.path)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM);
-        match error {
-            StoreError::Open { .. } if full => StartError::Full {
-                path: self.path.clone(),
-            },
-            error => error.into(),
+        let full = || {
+            rustix::fs::statvfs(&self.path)
+                .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM)
+        };
+        let is_full = match error {
+            StoreError::Full => true,
+            StoreError::Open { .. } | StoreError::Migrate { .. } | StoreError::Query(_) => full(),
+            _ => false,
+        };
+        if is_full {
+            let path = self.path.clone();
+            return StartError::Full { path };
         }
+        error.into()
     }
 
     /// Returns the folder itself.
@@ -256,6 +262,8 @@ mod tests {
         let source = sqlx::Error::PoolClosed;
         let other = folder.refused(StoreError::Open { path, source });
         assert!(matches!(other, StartError::Store(_)), "{other}");
+        let full = folder.refused(StoreError::Full);
+        assert!(matches!(full, StartError::Full { .. }), "{full}");
     }
 
     /// Leaves a lock as a server does that was killed while it started a child:

@@ -94,9 +94,12 @@ pub enum StoreError {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// Nothing more fits on its disk.
+    #[error("the disk of the data folder is full: make room there")]
+    Full,
     /// A query failed.
     #[error("the database failed")]
-    Query(#[from] sqlx::Error),
+    Query(#[source] sqlx::Error),
     /// A record holds a value that this version can't read.
     #[error("the database holds an unreadable {column}: {value:?}")]
     Unreadable {
@@ -147,6 +150,15 @@ pub enum StoreError {
     /// The owner has a workspace of that name.
     #[error("there is a workspace named {0} already: choose another name")]
     WorkspaceExists(WorkspaceName),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if sqlite::is_full(&error) {
+            return Self::Full;
+        }
+        Self::Query(error)
+    }
 }
 
 impl Store {

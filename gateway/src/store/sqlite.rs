@@ -29,6 +29,9 @@ const SET_UP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
 /// "Not a database" and "malformed" (sqlite.org/rescode.html).
 const CORRUPT: [&str; 2] = ["11", "26"];
 
+/// "The disk is full".
+const FULL: &str = "13";
+
 pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     sqlx::any::install_default_drivers();
     make_file(path).map_err(|source| StoreError::Open {
@@ -120,6 +123,9 @@ fn opening_failed(path: &Path, source: sqlx::Error) -> StoreError {
         let detail = source.to_string();
         return StoreError::Corrupt { path, detail };
     }
+    if is_full(&source) {
+        return StoreError::Full;
+    }
     StoreError::Open { path, source }
 }
 
@@ -129,7 +135,11 @@ fn migration_failed(path: &Path, source: MigrateError) -> StoreError {
             path: path.to_owned(),
             step,
         },
-        MigrateError::Execute(error) if is_corrupt(&error) => opening_failed(path, error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if is_corrupt(&error) || is_full(&error) =>
+        {
+            opening_failed(path, error)
+        }
         source => StoreError::Migrate {
             path: path.to_owned(),
             source,
@@ -138,10 +148,19 @@ fn migration_failed(path: &Path, source: MigrateError) -> StoreError {
 }
 
 fn is_corrupt(error: &sqlx::Error) -> bool {
+    has_code(error, &CORRUPT)
+}
+
+/// Tells whether nothing more fits on the disk.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    has_code(error, &[FULL])
+}
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| CORRUPT.contains(&code.as_ref()))
+        .is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
 /// Returns the URL of a file, whatever bytes its path has.

@@ -16,9 +16,9 @@ use crate::store::{Store, StoreError};
 struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(folder: &Path) -> Self {
+    fn mount(folder: &Path, size: &str) -> Self {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
         let mounted = mount.arg(folder).status().unwrap();
         assert!(mounted.success(), "mounting a file system needs root");
         Self(folder.to_owned())
@@ -61,14 +61,14 @@ fn long_event() -> NewEvent {
 #[tokio::test]
 async fn what_is_acknowledged_after_the_disk_was_full_is_kept_and_the_database_is_not_locked() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::mount(folder.path());
+    let disk = Disk::mount(folder.path(), "2m");
     let path = folder.path().join("devgate.db");
     let store = Store::open(&path).await.unwrap();
     add(&store, "ada", Role::Admin).await;
     disk.fill();
     for _ in 0..3 {
         let full = store.add_events(&[long_event()]).await.unwrap_err();
-        assert!(matches!(full, StoreError::Query(_)), "{full:?}");
+        assert!(matches!(full, StoreError::Full), "{full:?}");
     }
     disk.free();
 
@@ -87,4 +87,16 @@ async fn what_is_acknowledged_after_the_disk_was_full_is_kept_and_the_database_i
     let store = Store::open(&path).await.unwrap();
     assert_eq!(names(&store).await, ["ada", "dave", "eve"]);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_disk_without_room_for_the_first_records_is_called_full() {
+    for size in ["100k", "200k", "300k", "400k"] {
+        let folder = tempfile::tempdir().unwrap();
+        let _disk = Disk::mount(folder.path(), size);
+        let error = Store::open(&folder.path().join("devgate.db")).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::Full), "{size}: {error:?}");
+        assert!(error.to_string().contains("is full: make room"), "{error}");
+    }
 }
