@@ -274,6 +274,10 @@ async fn restore(client: &mut Client, command: Restore) -> Result<(), Failure> {
 
 async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
     let names: Vec<_> = command.snapshots.iter().map(ToString::to_string).collect();
+    // Before anybody is asked, and before the first one is deleted.
+    for snapshot in &names {
+        let _: SnapshotView = client.get(&path_of(snapshot)).await?;
+    }
     if !command.yes {
         let question = format!("Delete the snapshots {}?", names.join(", "));
         confirm(client, &question)?;

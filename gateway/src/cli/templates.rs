@@ -165,6 +165,11 @@ async fn check(client: &mut Client, command: Check) -> Result<(), Failure> {
 }
 
 async fn remove(client: &mut Client, command: Remove) -> Result<(), Failure> {
+    // Before anybody is asked, and before the first one is removed.
+    for name in &command.names {
+        let path = format!("/templates/{}", segment(name.as_str()));
+        let _: TemplateView = client.get(&path).await?;
+    }
     if !command.yes {
         let names: Vec<_> = command.names.iter().map(ToString::to_string).collect();
         let question = format!("Remove the templates {}?", names.join(", "));

@@ -83,7 +83,7 @@ pub(super) struct List {
 pub(super) struct Delete {
     /// Their ids, as `devgate tokens list` shows them
     #[arg(required = true, value_name = "ID")]
-    ids: Vec<TokenId>,
+    ids: Vec<String>,
     #[command(flatten)]
     whose: Whose,
     #[command(flatten)]
@@ -180,11 +180,23 @@ async fn list(client: &mut Client, command: List) -> Result<(), Failure> {
 
 async fn delete(client: &mut Client, command: Delete) -> Result<(), Failure> {
     let path = path(&user(client, &command.whose).await?);
-    for id in &command.ids {
+    // Before the first one is deleted.
+    let ids: Result<Vec<_>, _> = command.ids.iter().map(|id| token_id(id)).collect();
+    let ids = ids?;
+    for id in &ids {
         client.delete(&format!("{path}/{id}")).await?;
         command.format.step(&format!("{id} is deleted\n"))?;
     }
-    command.format.done("deleted", &command.ids)
+    command.format.done("deleted", &ids)
+}
+
+/// Reads an id; what can't be one is no token's.
+fn token_id(text: &str) -> Result<TokenId, Failure> {
+    text.parse().map_err(|_| {
+        let text = printable(text);
+        let message = format!("there is no such token {text}: `devgate tokens list` shows all");
+        Failure::new(Kind::NotFound, message)
+    })
 }
 
 async fn user(client: &mut Client, whose: &Whose) -> Result<UserName, Failure> {

@@ -242,6 +242,11 @@ pub(super) async fn act(client: &mut Client, action: Action, command: Act) -> Re
 
 /// Makes workspaces anew.
 pub(super) async fn rebuild(client: &mut Client, command: Rebuild) -> Result<(), Failure> {
+    // Before anybody is asked, and before the first one is rebuilt.
+    for target in &command.workspaces {
+        let path = format!("/workspaces/{}", segment(&target.to_string()));
+        let _: WorkspaceView = client.get(&path).await?;
+    }
     if !command.yes {
         let names: Vec<_> = command.workspaces.iter().map(ToString::to_string).collect();
         let names = names.join(", ");

@@ -218,6 +218,23 @@ fn what_is_wrong_is_one_line_with_its_exit_code() {
     home.run(&["create", "x", "--owner", "nobody"])
         .failed(3, &["nobody"]);
     home.run(&["delete", "default"]).failed(2, &["--yes"]);
+    home.run(&["rebuild", "default"]).failed(2, &["--yes"]);
+    // What isn't there is said before anybody is asked.
+    for command in [
+        ["rebuild", "nope"].as_slice(),
+        &["delete", "nope"],
+        &["purge", "nope"],
+        &["templates", "remove", "nope"],
+        &["snapshots", "delete", "nope"],
+        &["snapshots", "restore", "nope"],
+        &["users", "remove", "nope"],
+    ] {
+        home.run(command).failed(3, &["nope"]);
+    }
+    for id in ["nope", "tttttttttttttttttttt", "a b"] {
+        home.run(&["tokens", "delete", id])
+            .failed(3, &["no such token"]);
+    }
     for name in ["../etc", "a b", "", &"x".repeat(300)] {
         assert_eq!(home.run(&["create", name]).code, Some(2), "{name}");
     }
