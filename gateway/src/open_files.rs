@@ -6,6 +6,10 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Fewest files that a server has to be able to open: its start takes about forty, and each
+/// agent, connection and channel one more.
+pub(crate) const FEWEST: u64 = 128;
+
 /// What the limit was before it was raised.
 static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 
@@ -22,6 +26,12 @@ pub(crate) fn raise() {
         // Without it there are fewer connections, and running out of them is reported.
         let _ = setrlimit(Resource::Nofile, raised);
     }
+}
+
+/// Returns the limit, where a server can't do with so few.
+pub(crate) fn too_few() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.filter(|limit| *limit < FEWEST)
 }
 
 /// Returns the limit from before it was raised, for programs that are started: some

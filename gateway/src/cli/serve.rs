@@ -51,6 +51,15 @@ pub(super) async fn serve(source: &Source, command: Serve) -> Result<(), Failure
 async fn run(start: Start, greet: impl FnOnce(&Running, &Config) -> String) -> Result<(), Failure> {
     log_to_stderr(&start.config.log);
     open_files::raise();
+    if let Some(limit) = open_files::too_few() {
+        let message = format!(
+            "this process may have {limit} files open at once, and the server needs {} or more: \
+             raise the hard limit of whatever starts it (`ulimit -n 4096` in a shell, \
+             LimitNOFILE= of a service, --ulimit nofile= of a container)",
+            open_files::FEWEST
+        );
+        return Err(Failure::new(Kind::Failed, message));
+    }
     // Before anything is started, so that no signal is missed.
     let mut signals = Signals::new()?;
     let config = start.config.clone();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::KEYS;
-use crate::home::Home;
+use crate::home::{Home, Said};
 
 #[test]
 fn the_ready_file_tells_where_it_listens_and_goes_with_the_server() {
@@ -101,6 +102,27 @@ fn a_server_whose_output_is_on_a_full_disk_serves_all_the_same() {
     let pid = Pid::from_raw(server.id().try_into().unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_server_that_may_open_too_few_files_ends_and_says_so() {
+    let home = Home::new();
+    let server = home.command(&["up", "--ssh-listen", "127.0.0.1:0"]);
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "ulimit -n 16; exec \"$0\" \"$@\""])
+        .arg(server.get_program())
+        .args(server.get_args())
+        .args(["--http-listen", "127.0.0.1:0"])
+        .env_clear()
+        .envs(
+            server
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let said = Said::of(shell.output().unwrap());
+    said.failed(1, &["16 files", "128", "ulimit -n", "LimitNOFILE"]);
+    assert!(!home.data().exists());
 }
 
 #[test]
