@@ -36,7 +36,6 @@ use super::connection::Connection;
 use super::incoming::Incoming;
 use super::splice::{self, DRAIN_TIMEOUT};
 use crate::activity::{Notices, Visit};
-use crate::refusal::Refused;
 use aside::Aside;
 use asked::Asked;
 use download::{Download, Ended};
@@ -208,11 +207,7 @@ async fn bridge(
             if closed.is_cancelled() || is_the_clients(&error) {
                 return;
             }
-            let refused = parting
-                .why()
-                .await
-                .map_or(Refused::AgentLost, Refused::from);
-            connection.explain(&refused)
+            connection.explain(&parting.lost().await)
         }
     };
     if eof_sent.load(Ordering::Relaxed) {

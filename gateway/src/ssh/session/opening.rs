@@ -297,7 +297,7 @@ async fn begin(
                 Ok(ends) => Some(ends),
                 Err(error) => {
                     debug!(%error, "an agent can't be given its pipes");
-                    return Opening::Refused(Refused::AgentLost);
+                    return Opening::Refused(Refused::StreamLost);
                 }
             }
         }
