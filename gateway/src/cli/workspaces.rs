@@ -377,6 +377,9 @@ pub(super) fn rows(workspaces: &[WorkspaceView]) -> String {
             let state = match (&view.failure, &view.startup_failure) {
                 (Some(failure), _) => format!("{} ({})", word(view.state), failure.code),
                 (None, Some(_)) => format!("{} (startup-failed)", word(view.state)),
+                (None, None) if view.agent_unreachable => {
+                    format!("{} (agent-unreachable)", word(view.state))
+                }
                 (None, None) => word(view.state).to_owned(),
             };
             let template = match &view.template {

@@ -47,6 +47,11 @@ impl Workspaces {
         handle.is_some_and(|handle| *handle.state.borrow() == State::Running)
     }
 
+    /// Tells whether a workspace runs, as far as is known, and its agent can't be reached.
+    pub fn is_out_of_reach(&self, id: &WorkspaceId) -> bool {
+        self.is_running(id) && self.inner.shared.away.lock().contains_key(id)
+    }
+
     /// Returns all workspaces that live and are somebody's, by owner and name.
     pub async fn list(&self) -> Result<Vec<Record>, StoreError> {
         let records = self.inner.shared.store.workspaces().await?;

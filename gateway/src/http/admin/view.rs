@@ -24,6 +24,7 @@ pub(super) fn workspace(record: &Record, versions: &Versions) -> WorkspaceView {
         }),
         out_of_memory: None,
         startup_failure: None,
+        agent_unreachable: false,
         notices: record.workspace.blueprint.notices().to_vec(),
         created: record.workspace.created,
         deleted: record.deleted.map(|deletion| deletion.at),

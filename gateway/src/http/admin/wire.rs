@@ -80,6 +80,9 @@ pub struct WorkspaceView {
     /// Why its start-up failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_failure: Option<String>,
+    /// Whether it runs, as far as is known, and its agent can't be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub agent_unreachable: bool,
     /// What its repository says and isn't done, in lines for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,

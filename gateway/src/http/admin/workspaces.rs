@@ -40,6 +40,7 @@ pub(super) async fn list(
     let shown = records.iter().map(|record| {
         let mut view = view::workspace(record, &versions);
         view.startup_failure = startup_failure(&admin, &record.workspace.id);
+        view.agent_unreachable = admin.workspaces.is_out_of_reach(&record.workspace.id);
         view
     });
     Ok(Json(shown.collect()))
@@ -128,6 +129,7 @@ pub(super) async fn show(
     view.doing = admin.workspaces.doing(&record.workspace.id);
     view.out_of_memory = crate::http::view::killed(&admin.workspaces, &record.workspace.id);
     view.startup_failure = startup_failure(&admin, &record.workspace.id);
+    view.agent_unreachable = admin.workspaces.is_out_of_reach(&record.workspace.id);
     Ok(Json(view))
 }
 

@@ -90,3 +90,56 @@ async fn how_an_agent_ended_that_was_started_again_is_told_until_somebody_asks_f
     assert_eq!(it.settled(&id).await, Some(State::Running));
     assert_eq!(it.workspaces.doing(&id), None);
 }
+
+/// Waits until what is told of a workspace fits.
+async fn doing(it: &Installation, id: &WorkspaceId, fits: impl Fn(Option<&str>) -> bool) {
+    let told = async {
+        while !fits(it.workspaces.doing(id).as_deref()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(told).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cant_be_reached_is_told_of_until_it_is_there_again() {
+    let it = Installation::new().await;
+    let id = it.create("api", Intent::Run).await;
+    it.settled(&id).await;
+    it.driver.cut_off(&id).await;
+    let since =
+        |told: Option<&str>| told.is_some_and(|told| told.contains("can't be reached since"));
+    doing(&it, &id, since).await;
+    // It is wanted as before, and nobody starts another one.
+    assert!(it.workspaces.is_running(&id) && it.workspaces.is_out_of_reach(&id));
+    it.driver.reach_again(&id).await;
+    doing(&it, &id, |told| told.is_none()).await;
+    assert!(!it.workspaces.is_out_of_reach(&id));
+    assert_eq!(it.driver.starts(), 1);
+    let events = deleted::events(&it).await;
+    let notices = events.iter().filter(|it| it.kind == "workspace-notice");
+    let details: Vec<_> = notices.map(|it| it.data["detail"].to_string()).collect();
+    let [lost, back] = &details[..] else {
+        panic!("{details:?}");
+    };
+    assert!(
+        lost.contains("can't be reached") && back.contains("reached again"),
+        "{details:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_cant_be_reached_is_forgotten_with_its_workspace() {
+    let it = Installation::new().await;
+    let id = it.create("api", Intent::Run).await;
+    it.settled(&id).await;
+    it.driver.cut_off(&id).await;
+    doing(&it, &id, |told| told.is_some()).await;
+    it.driver.crash(&id);
+    it.driver.started(2).await;
+    it.until(&id, |state| *state == State::Running).await;
+    doing(&it, &id, |told| {
+        told.is_some_and(|told| told.contains("ended by itself"))
+    })
+    .await;
+}

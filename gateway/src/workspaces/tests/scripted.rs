@@ -86,7 +86,7 @@ struct Inner {
 struct Agent {
     pid: u32,
     exit: watch::Sender<Option<Exit>>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 struct Active<'a>(&'a watch::Sender<u32>);
@@ -318,7 +318,7 @@ impl Scripted {
             let agent = Agent {
                 pid,
                 exit: watch::Sender::new(None),
-                _serving: serving,
+                serving,
             };
             inner.kept.insert(id.clone(), Some(agent));
             pid

@@ -210,6 +210,9 @@ impl Rest {
             let detail = json!(text(&startup, "detail"));
             view.insert("startup_failure".to_owned(), detail);
         }
+        if is_out_of_reach(&view) {
+            view.insert("agent_unreachable".to_owned(), json!(true));
+        }
         if let Some(Value::String(id)) = view.get("id") {
             self.ids.insert(id.clone());
         }
@@ -276,9 +279,30 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').filter_map(|pair| pair.split_once('='))
 }
 
+/// Tells whether a workspace runs, as far as is known, and its agent can't be reached.
+fn is_out_of_reach(workspace: &Map<String, Value>) -> bool {
+    let is_null = |name: &str| workspace.get(name).is_none_or(Value::is_null);
+    let runs = workspace.get("state").is_some_and(|it| it == "running");
+    // A narrowed token is told of neither.
+    runs && is_null("agent") && !is_null("doing")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_workspace_that_runs_without_an_agent_is_out_of_reach() {
+        let is = |state: &str, agent: Value, doing: Value| {
+            let workspace = json!({ "state": state, "agent": agent, "doing": doing });
+            is_out_of_reach(&object(workspace))
+        };
+        let (none, agent) = (Value::Null, json!({ "version": "1" }));
+        assert!(is("running", none.clone(), json!("it is tried")));
+        assert!(!is("starting", none.clone(), json!("it is tried")));
+        assert!(!is("running", agent, json!("it has ended before")));
+        assert!(!is("running", none.clone(), none));
+    }
 
     fn one(id: &str, name: &str, owner: &str) -> Value {
         json!({ "id": id, "name": name, "owner": owner })

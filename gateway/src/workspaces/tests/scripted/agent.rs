@@ -1,12 +1,35 @@
 //! What a scripted agent answers.
 
 use devgate_protocol::control::{self, FromAgent};
-use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake};
+use devgate_protocol::{Answer, Open, Refusal, RefusalReason, Stream, handshake, socket};
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use super::ECHO;
+use super::{ECHO, Scripted};
 use crate::names::WorkspaceId;
+
+impl Scripted {
+    /// Cuts a workspace's agent off, which lives on.
+    pub(in crate::workspaces::tests) async fn cut_off(&self, id: &WorkspaceId) {
+        let mut serving = self.replace_serving(id, JoinSet::new());
+        serving.shutdown().await;
+    }
+
+    /// Has it be reached again.
+    pub(in crate::workspaces::tests) async fn reach_again(&self, id: &WorkspaceId) {
+        let _ = std::fs::remove_file(self.socket(id));
+        let listener = socket::bind(&self.socket(id)).await.unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, id.clone()));
+        drop(self.replace_serving(id, serving));
+    }
+
+    fn replace_serving(&self, id: &WorkspaceId, new: JoinSet<()>) -> JoinSet<()> {
+        let mut inner = self.inner.lock();
+        let agent = inner.kept.get_mut(id).and_then(Option::as_mut);
+        std::mem::replace(&mut agent.expect("its agent runs").serving, new)
+    }
+}
 
 /// Answers all streams that come to a workspace's socket.
 pub(super) async fn serve(listener: UnixListener, id: WorkspaceId) {
