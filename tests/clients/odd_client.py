@@ -42,12 +42,15 @@ async def requests(connection):
     size = [UInt32(number) for number in (80, 24, 0, 0)]
     same(await ask(b"env", String("LC_X"), String(ODD)), False)
     same(await ask(b"env", String(ODD), String("x")), False)
-    same(await ask(b"env", String("LC_X"), String("x")), True)
+    same(await ask(b"env", String("LC_X"), String("x")), False)
     same(await ask(b"pty-req", String(ODD), *size, String(b"\0")), False)
     same(await ask(b"x11-req", Boolean(False), String("MIT-MAGIC-COOKIE-1"), String(ODD), UInt32(0)), False)
     same(await ask(b"subsystem", String(ODD)), False)
     same(await ask(b"signal", String(ODD)), False)
     same(await ask(ODD), False)
+    for name in ("NONE", "SIGUSR1", "", "x" * 1000):
+        same(await ask(b"signal", String(name)), False)
+    same(await ask(b"break", UInt32(500)), False)
     same(await ask(b"window-change", *size), True)
     same(await ask(b"eow@openssh.com"), True)
     same(await ask(b"signal", String("USR1")), True)
@@ -110,8 +113,9 @@ async def listeners(connection):
             failed(connection, b"cancel-streamlocal-forward@openssh.com", String(ODD)),
             failed(connection, ODD),
             failed(connection, b"keepalive@openssh.com"),
+            failed(connection, b"hostkeys-prove-00@openssh.com", String(b"")),
         ),
-        [True, True, True, False, True, True, True],
+        [True, True, True, False, True, True, True, True],
     )
     done("listeners")
 

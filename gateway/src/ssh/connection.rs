@@ -307,6 +307,11 @@ impl Connection {
         self.lock().len()
     }
 
+    /// Whether a channel is open.
+    pub(super) fn has(&self, id: ChannelId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
     /// Returns how long the way to the client and back takes, as the kernel has seen it.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.gauge.round_trip()

@@ -3,7 +3,6 @@
 //! Invariant: nothing here waits for a workspace, because the whole connection
 //! waits with it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use devgate_protocol::{Open, Peer};
@@ -11,7 +10,7 @@ use russh::keys::Certificate;
 use russh::server::{
     self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, Offer, Pty};
+use russh::{Channel, ChannelId, Offer, Pty, Sig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Span, info};
@@ -19,6 +18,8 @@ use tracing::{Span, info};
 use super::connection::{Connection, MAX_CHANNELS, Opened, quoted};
 use super::forward::{Ask, Forwards, Key};
 use super::login::Login;
+use super::session::answers::Answers;
+use super::session::granted::Request;
 use super::sign_in::{SignIn, Turn};
 use super::socket::Gauge;
 use super::{Gateway, splice};
@@ -38,8 +39,7 @@ pub(super) struct Handler {
     /// The connection's; russh calls from a task of its own.
     span: Span,
     forwards: Forwards,
-    /// Session channels whose program was asked for.
-    started: HashSet<ChannelId>,
+    answers: Answers,
 }
 
 impl Handler {
@@ -49,7 +49,7 @@ impl Handler {
         login: Arc<Login>,
         (tasks, ended, gauge): (TaskTracker, CancellationToken, Gauge),
     ) -> Self {
-        let (forwards, started) = (Forwards::default(), HashSet::new());
+        let (forwards, answers) = (Forwards::default(), Answers::default());
         let span = Span::current();
         let gateway_too = Arc::clone(&gateway);
         let sign_in = SignIn::new(gateway_too, peer.client, Arc::clone(&login), span.clone());
@@ -63,7 +63,7 @@ impl Handler {
             gauge,
             span,
             forwards,
-            started,
+            answers,
         }
     }
 
@@ -74,29 +74,6 @@ impl Handler {
             .connection
             .get()
             .ok_or(russh::Error::NotAuthenticated)
-    }
-
-    /// Starts a session's program once; a second request on its channel fails.
-    fn start(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
-        if self.started.insert(channel) {
-            session.channel_success(channel)
-        } else {
-            session.channel_failure(channel)
-        }
-    }
-
-    /// Answers a request of a session that a certificate may forbid; the session itself
-    /// leaves out what was refused.
-    fn answer(
-        &self,
-        channel: ChannelId,
-        action: SshAction,
-        session: &mut Session,
-    ) -> Result<(), russh::Error> {
-        match self.connection()?.allow(action) {
-            Ok(()) => session.channel_success(channel),
-            Err(_) => session.channel_failure(channel),
-        }
     }
 
     /// Opens a stream for a forwarding channel and joins the two.
@@ -235,13 +212,14 @@ impl server::Handler for Handler {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        let connection = self.connection()?;
+        let connection = Arc::clone(self.connection()?);
         if connection.channels() >= MAX_CHANNELS {
             reply
                 .reject(connection.channel_failure(&Refused::TooManyChannels))
                 .await;
             return Ok(());
         }
+        self.answers.open(channel.id(), &connection);
         connection.serve_session(channel);
         reply.accept().await;
         Ok(())
@@ -284,7 +262,7 @@ impl server::Handler for Handler {
     }
 
     async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        self.started.remove(&id);
+        self.answers.close(id);
         self.connection()?.closed(id);
         Ok(())
     }
@@ -300,17 +278,18 @@ impl server::Handler for Handler {
         _: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.answer(id, SshAction::Pty, session)
+        self.answers.answer(id, Request::Pty, session)
     }
 
     async fn env_request(
         &mut self,
         id: ChannelId,
-        _: &str,
-        _: &str,
+        name: &str,
+        value: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_success(id)
+        self.answers
+            .answer(id, Request::Environment(name, value), session)
     }
 
     async fn x11_request(
@@ -322,11 +301,11 @@ impl server::Handler for Handler {
         _: u32,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.answer(id, SshAction::X11Forwarding, session)
+        self.answers.answer(id, Request::X11, session)
     }
 
-    async fn agent_request(&mut self, _: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
-        Ok(self.connection()?.allow(SshAction::AgentForwarding).is_ok())
+    async fn agent_request(&mut self, id: ChannelId, _: &mut Session) -> Result<bool, Self::Error> {
+        Ok(self.answers.grant(id, Request::AuthAgent))
     }
 
     async fn shell_request(
@@ -334,7 +313,7 @@ impl server::Handler for Handler {
         id: ChannelId,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.start(id, session)
+        self.answers.answer(id, Request::Program, session)
     }
 
     async fn exec_request(
@@ -343,16 +322,37 @@ impl server::Handler for Handler {
         _: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.start(id, session)
+        self.answers.answer(id, Request::Program, session)
     }
 
     async fn subsystem_request(
         &mut self,
         id: ChannelId,
-        _: &str,
+        name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.start(id, session)
+        self.answers.answer(id, Request::Subsystem(name), session)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.answers.answer(id, Request::WindowChange, session)
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.answers.answer(id, Request::Signal(&signal), session)
     }
 
     async fn tcpip_forward(

@@ -5,9 +5,11 @@
 //! write. While the workspace starts, what the client types is kept and a PTY's
 //! Ctrl-C still ends the wait.
 
+pub(super) mod answers;
 mod aside;
 mod asked;
 mod download;
+pub(super) mod granted;
 mod opening;
 mod parting;
 mod pipes;
@@ -53,6 +55,9 @@ const INTERRUPTED: u32 = 130;
 /// The code of stderr (RFC 4254 §5.2).
 const STDERR: u32 = 1;
 
+const TOO_MUCH_ENVIRONMENT: &str =
+    "the client set more environment than a session can hold, 1 MiB and 1024 variables";
+
 /// Whether a client asked for a PTY: its terminal is then raw and needs a
 /// carriage return, and somebody sits in front of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +94,11 @@ async fn serve(
         }
     };
     let terminal = preface.terminal;
+    if let left_out @ 1.. = preface.asked.left_out() {
+        // Few clients ask how it went for each.
+        let text = format!("{TOO_MUCH_ENVIRONMENT}: {left_out} variables were left out");
+        say(tx, terminal, &text).await;
+    }
     let opening = open(connection, &mut rx, tx, &mut preface);
     let Some(opening) = closed.run_until_cancelled(opening).await else {
         return;

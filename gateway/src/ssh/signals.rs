@@ -2,6 +2,18 @@
 
 use russh::Sig;
 
+/// What an agent knows besides: the RFC's that russh has no name for, and those that make
+/// shells' job control useful.
+const MORE: [&str; 4] = ["USR2", "CONT", "STOP", "TSTP"];
+
+/// Whether a program can be sent a signal.
+pub(super) fn is_known(signal: &Sig) -> bool {
+    match signal {
+        Sig::Custom(name) => MORE.contains(&name.as_str()),
+        _ => true,
+    }
+}
+
 /// Returns the name of a signal.
 pub(super) fn name(signal: &Sig) -> &str {
     match signal {

@@ -37,6 +37,7 @@ mod repositories;
 mod requirements;
 mod sdk;
 mod secrets;
+mod session_requests;
 mod shell;
 mod sign_in;
 mod sleep;

@@ -26,6 +26,7 @@ pub mod activity;
 pub mod config;
 pub mod control;
 pub mod descriptor;
+pub mod environment;
 pub mod frame;
 pub mod handshake;
 pub mod mark;

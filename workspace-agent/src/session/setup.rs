@@ -4,14 +4,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use devgate_protocol::ReadHalf;
+use devgate_protocol::environment::{Room, Taken};
 use devgate_protocol::frame::{Frame, FrameReader, PtyRequest, Variable, X11Request};
 use tracing::debug;
 
 use crate::process::Line;
-
-/// Most variables that a client may set, and their most bytes; the rest is ignored.
-const MAX_VARIABLES: usize = 1024;
-const MAX_VARIABLE_BYTES: usize = 256 * 1024;
 
 /// What a client asked for before the program.
 #[derive(Debug, Default)]
@@ -28,7 +25,7 @@ pub(super) struct Setup {
     pub(super) stdin: Stdin,
     /// The program's ends of the pipes that the gateway has made.
     pub(super) pipes: Option<Pipes>,
-    bytes: usize,
+    room: Room,
 }
 
 /// What the gateway writes to and reads from past the agent.
@@ -99,11 +96,14 @@ impl Setup {
     }
 
     fn add(&mut self, variable: Variable) {
-        self.bytes += variable.name.len() + variable.value.len();
-        if self.variables.len() < MAX_VARIABLES && self.bytes <= MAX_VARIABLE_BYTES {
-            self.variables.push(variable);
-        } else {
-            debug!(name = variable.name, "too many variables");
+        // The gateway has told its client, by the same rule.
+        match self.room.take(&variable.name, &variable.value) {
+            Taken::Yes => self.variables.push(variable),
+            left => debug!(
+                name = variable.name,
+                ?left,
+                "a client's variable was left out"
+            ),
         }
     }
 }

@@ -8,12 +8,13 @@ use devgate_protocol::Originator;
 use parking_lot::{Mutex, MutexGuard};
 use russh::ChannelMsg;
 
-use crate::identity::{SshAction, SshActions};
+use super::granted::{Granted, Request};
+use crate::identity::SshActions;
 
 /// What a client asked for on one session channel, and may have.
 #[derive(Debug)]
 pub(super) struct Asked {
-    allowed: SshActions,
+    granted: Mutex<Granted>,
     wanted: Mutex<Wanted>,
 }
 
@@ -38,20 +39,17 @@ enum Forwarding {
 impl Asked {
     /// Nothing yet, of what is allowed.
     pub(super) fn within(allowed: SshActions) -> Self {
-        let wanted = Mutex::default();
-        Self { allowed, wanted }
+        Self {
+            granted: Mutex::new(Granted::within(allowed)),
+            wanted: Mutex::default(),
+        }
     }
 
-    /// Notes what a request asks for, if anything. Returns whether it is allowed: one that
+    /// Notes what a request asks for, if anything. Returns whether it is granted: one that
     /// isn't goes no further, and its client was told.
     pub(super) fn note(&self, request: &ChannelMsg) -> bool {
-        let needed = match request {
-            ChannelMsg::RequestPty { .. } => Some(SshAction::Pty),
-            ChannelMsg::RequestX11 { .. } => Some(SshAction::X11Forwarding),
-            ChannelMsg::AgentForward { .. } => Some(SshAction::AgentForwarding),
-            _ => None,
-        };
-        if needed.is_some_and(|action| !self.allowed.allows(action)) {
+        let may_be_refused = Request::of(request);
+        if may_be_refused.is_some_and(|request| !self.granted.lock().grant(request)) {
             return false;
         }
         match request {
@@ -68,6 +66,11 @@ impl Asked {
             _ => {}
         }
         true
+    }
+
+    /// Returns how many variables there was no room for.
+    pub(super) fn left_out(&self) -> usize {
+        self.granted.lock().left_out()
     }
 
     /// Tells whether a connection that the agent announces was asked for, and counts
@@ -98,6 +101,7 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::SshAction;
     use std::net::{IpAddr, Ipv4Addr};
 
     const DISPLAY: Originator = Originator::X11 {
@@ -150,6 +154,8 @@ mod tests {
         let asked = Asked::within(SshActions::all());
         asked.note(&x11(true));
         assert!(asked.takes(&DISPLAY) && !asked.takes(&DISPLAY));
+        assert!(!asked.note(&x11(false)) && !asked.takes(&DISPLAY));
+        let asked = Asked::within(SshActions::all());
         asked.note(&x11(false));
         assert!(asked.takes(&DISPLAY) && asked.takes(&DISPLAY));
         assert!(!asked.takes(&Originator::AuthAgent));

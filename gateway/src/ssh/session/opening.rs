@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devgate_protocol::{Answer, Open, SessionOpen, Stream};
+use devgate_protocol::{Answer, Open, SessionOpen, Stream, environment};
 use russh::server::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
@@ -24,10 +24,12 @@ use crate::workspaces::Wake;
 
 /// Largest sum of what a client may ask for before its program starts, and of
 /// what it may type while the workspace starts, in bytes each.
-const MAX_PREFACE: usize = 1024 * 1024;
+///
+/// The environment, which has a limit of its own, is most of the first.
+const MAX_PREFACE: usize = 2 * environment::MAX_BYTES;
 const MAX_EARLY: usize = 64 * 1024;
 
-const TOO_MUCH: &str = "the client set more environment than a session can hold; send less";
+const TOO_MUCH: &str = "the client sent more than a session can hold before its program; send less";
 
 /// How long a person waits for a workspace before being told so, and before each further
 /// word of how far it is.
