@@ -5,8 +5,9 @@ set -eu
 cd "$(dirname "$0")"
 sh setup.sh
 sh apt.sh \
-    bash chromium curl default-jdk-headless diffutils dropbear-bin fuse3 git iproute2 less lftp libjsch-java \
-    openssh-client openssl procps putty-tools python3 python3-venv rsync socat sshfs tmux vim x11-utils xauth xvfb \
+    bash chromium curl default-jdk-headless diffutils dropbear-bin firefox-esr fuse3 git iproute2 less lftp \
+    libjsch-java libnss3-tools openssh-client openssl procps putty-tools python3 python3-venv rsync socat sshfs \
+    tmux vim x11-utils xauth xvfb \
     g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev pkg-config ripgrep wrk
 # The tests run these servers themselves.
 sh apt.sh --no-services caddy docker-registry nginx openssh-server

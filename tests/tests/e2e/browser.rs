@@ -1,4 +1,6 @@
-//! The dashboard in Chromium: one flow of `tests/browser` a test.
+//! The dashboard in Chromium and Firefox: one flow of `tests/browser` a test.
+
+mod firefox;
 
 use std::env;
 use std::os::unix::fs::symlink;
