@@ -32,6 +32,7 @@ pub mod repository;
 pub mod reverse_proxy;
 pub mod sdk;
 pub mod servers;
+pub mod severed;
 pub mod socks;
 pub mod ssh;
 pub mod sshd;

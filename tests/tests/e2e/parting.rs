@@ -1,9 +1,13 @@
-//! What people are told whose workspace somebody ends while they are in it.
+//! What people are told whose workspace somebody ends while they are in it, or whose agent is
+//! lost.
 
 use e2e::over_both_reaches;
-use e2e::process::Running;
+use e2e::process::{Running, signal};
+use e2e::reach::{self, Reach};
+use e2e::severed::sever;
 use e2e::target::Target;
 use e2e::wait::SOON;
+use nix::sys::signal::Signal;
 
 /// A shell on a terminal, a program that reads its input, and a copy of files.
 fn open_all(target: &Target) -> [Running; 3] {
@@ -24,6 +28,13 @@ fn open_all(target: &Target) -> [Running; 3] {
 fn end_all(target: &Target, command: &[&str], parts: &[&str]) {
     let all = open_all(target);
     let ordered = target.gateway().start_cli(command);
+    all_are_told(all, command, parts);
+    let _ = ordered.finish(SOON).ok();
+}
+
+/// Waits for the end of all of them, who are each told in one sentence.
+#[track_caller]
+fn all_are_told(all: [Running; 3], command: &[&str], parts: &[&str]) {
     for (running, end) in all.into_iter().zip(["\r\n", "\n", "\n"]) {
         let done = running.finish(SOON);
         assert_eq!(done.code(), 255, "{command:?}: {done:?}");
@@ -47,7 +58,6 @@ fn end_all(target: &Target, command: &[&str], parts: &[&str]) {
             "{command:?}: {done:?}"
         );
     }
-    let _ = ordered.finish(SOON).ok();
 }
 
 over_both_reaches! {
@@ -66,6 +76,15 @@ over_both_reaches! {
         end_all(target, &["delete", "default", "--yes", "--purge"], &["was deleted"]);
     }
 
+    fn whoever_loses_the_agent_learns_that_it_is_started_again(target: &Target) {
+        if !target.is_devgate() {
+            return; // there is no agent
+        }
+        let all = open_all(target);
+        signal(target.gateway().agent(), Signal::SIGKILL);
+        all_are_told(all, &["kill"], &["agent ended by itself", "restarted by itself", "connect again"]);
+    }
+
     fn whoever_ends_by_themselves_is_told_nothing(target: &Target) {
         for script in ["exit 0", "exit 3", "kill -HUP $$", "kill -KILL $$"] {
             let done = target.ssh().run(script);
@@ -74,4 +93,22 @@ over_both_reaches! {
             assert!(!done.err().contains("devgate"), "{script}: {done:?}");
         }
     }
+}
+
+#[test]
+fn whoever_loses_the_connection_to_the_agent_is_promised_no_restart() {
+    reach::run(Reach::Dial, |target| {
+        if !target.is_devgate() {
+            return; // there is no agent
+        }
+        let agent = target.gateway().agent();
+        let all = open_all(target);
+        let ready = target.gateway().ready();
+        sever(ready.pid, ready.http.port());
+        let said = ["connection to the workspace's agent broke", "connect again"];
+        all_are_told(all, &["sever"], &said);
+        let done = target.ssh().run("echo again").ok();
+        assert_eq!(done.out(), "again\n");
+        assert_eq!(target.gateway().agent(), agent);
+    });
 }
