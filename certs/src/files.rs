@@ -68,30 +68,30 @@ pub(crate) fn open_folder(folder: &Path) -> Result<File, CertsError> {
 /// folder. One of more than 256 KiB is not read in part.
 pub fn read_private(path: &Path, exposed: &'static str) -> Result<Option<Vec<u8>>, CertsError> {
     read(path, |mode| {
-        if mode & 0o077 == 0 {
-            return Ok(());
+        if mode & 0o077 != 0 {
+            return Err(CertsError::Exposed {
+                path: path.to_owned(),
+                mode,
+                remedy: exposed,
+            });
         }
-        Err(CertsError::Exposed {
-            path: path.to_owned(),
-            mode,
-            remedy: exposed,
-        })
+        Ok(())
     })
 }
 
 /// Returns the text of such a file. What isn't UTF-8 in it is replaced: no key has that, so it
 /// is as damaged as with anything else in it.
 pub fn private_text(path: &Path, exposed: &'static str) -> Result<Option<String>, CertsError> {
-    Ok(read_private(path, exposed)?.map(text))
+    Ok(read_private(path, exposed)?.map(|bytes| text(&bytes)))
 }
 
 /// Returns the text of a file that everybody may read, in the same way.
 pub fn public_text(path: &Path) -> Result<Option<String>, CertsError> {
-    Ok(read(path, |_| Ok(()))?.map(text))
+    Ok(read(path, |_| Ok(()))?.map(|bytes| text(&bytes)))
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Reads a file whose permission bits are good.
