@@ -4,6 +4,7 @@
 //! homes of the one before would be nobody's. A first run that was cut short has no homes yet: a
 //! workspace is recorded before anything is made of it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +15,13 @@ use super::folder::DataFolder;
 use crate::names::WorkspaceId;
 use crate::store::Store;
 
-/// Where the homes show: in which folder, and below it in what of each workspace's.
-const HOMES: [(&str, &str); 3] = [("workspaces", "home"), ("homes", ""), ("docker", "home")];
+/// Where the homes show: in which folder, and in what of each workspace's entry, where not in the
+/// entry itself.
+const HOMES: [(&str, Option<&str>); 3] = [
+    ("workspaces", Some("home")),
+    ("homes", None),
+    ("docker", Some("home")),
+];
 
 /// The homes of a data folder, and the database that should know of them.
 pub(super) struct Homes {
@@ -72,8 +78,34 @@ fn count(folder: &Path) -> usize {
         entries.filter_map(move |entry| {
             let entry = entry.ok()?;
             let id: WorkspaceId = entry.file_name().to_str()?.parse().ok()?;
-            entry.path().join(home).exists().then_some(id)
+            let shows = home.is_none_or(|home| entry.path().join(home).exists());
+            shows.then_some(id)
         })
     });
-    ids.collect::<std::collections::HashSet<_>>().len()
+    ids.collect::<HashSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_are_counted_once_wherever_they_show() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = |name: &str| fs::create_dir_all(root.path().join(name)).unwrap();
+        let file = |name: &str| fs::write(root.path().join(name), "").unwrap();
+        assert_eq!(count(root.path()), 0);
+        let ids: Vec<_> = (0..4).map(|_| WorkspaceId::random()).collect();
+        // One without a home yet, one with a note, one whose disk isn't mounted, a container.
+        folder(&format!("workspaces/{}/run", ids[0]));
+        assert_eq!(count(root.path()), 0);
+        folder(&format!("workspaces/{}/home", ids[1]));
+        folder("homes");
+        file(&format!("homes/{}", ids[1]));
+        file(&format!("homes/{}", ids[2]));
+        folder(&format!("docker/{}", ids[3]));
+        file(&format!("docker/{}/home", ids[3]));
+        folder("docker/bin");
+        assert_eq!(count(root.path()), 3);
+    }
 }
