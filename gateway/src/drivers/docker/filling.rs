@@ -42,11 +42,14 @@ impl DockerDriver {
                 None => Ok(()),
             }
         };
-        match tokio::try_join!(self.fill(fresh, workspace, options), network) {
-            Ok(_) => self.containers.start(&fresh.name).await,
-            // An engine that was killed while it made it has left half of it.
+        let launched = async {
+            tokio::try_join!(self.fill(fresh, workspace, options), network)?;
+            self.containers.start(&fresh.name).await
+        };
+        match launched.await {
+            // An engine that was killed while it made or started it has left half of it.
             Err(error @ DriverError::Engine { .. }) if fresh.is_new => Ok(Launch::Lacking(error)),
-            Err(error) => Err(error),
+            launched => launched,
         }
     }
 

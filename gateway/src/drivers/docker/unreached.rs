@@ -126,15 +126,16 @@ fn mend(host: &str) -> String {
     format!("see to certificate, key and ca of docker.hosts {host}")
 }
 
-/// Returns an error of TLS, which is within one of the system's.
+/// Returns an error of TLS, which is within one of the system's, or several.
 fn of_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error
+    let mut error = error;
+    while let Some(inner) = error
         .downcast_ref::<io::Error>()
-        .and_then(|it| it.get_ref());
-    match inner {
-        Some(inner) => inner.downcast_ref(),
-        None => error.downcast_ref(),
+        .and_then(|it| it.get_ref())
+    {
+        error = inner;
     }
+    error.downcast_ref()
 }
 
 /// Tells whether the engine misses our certificate.

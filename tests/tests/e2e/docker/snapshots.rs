@@ -160,6 +160,9 @@ fn a_snapshot_goes_to_a_registry_and_comes_back_from_it() {
     let refused = cli(&it, &["snapshots", "push", "first", &image]);
     assert_eq!(refused.code(), 1, "{refused:?}");
     assert!(refused.err().contains("isn't pushed"), "{refused:?}");
+    let capitals = registry.image("Team/A:1");
+    let refused = cli(&it, &["snapshots", "push", "first", &capitals]);
+    assert!(refused.err().contains("lowercase"), "{refused:?}");
     let login = ["--username", USER, "--password-stdin"];
     let with = |args: &[&str], password: &str| {
         let args: Vec<_> = args.iter().chain(&login).copied().collect();

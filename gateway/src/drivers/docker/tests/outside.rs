@@ -1,5 +1,7 @@
 //! What others do to containers, or an engine does late.
 
+use bollard::models::{ContainerCreateBody, Mount, MountType};
+
 use super::installation::{Installation, real_containers};
 use super::*;
 
@@ -74,8 +76,9 @@ async fn the_engine_tells_when_others_pause_a_container_and_whoever_asks_lets_it
     driver.go_on(id).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_container_that_was_half_made_is_made_anew() {
+/// Makes a workspace's container with something wrong, has it started, and tells whether it is
+/// another one then.
+async fn is_made_anew(wrong: impl FnOnce(&Installation, &mut ContainerCreateBody)) -> bool {
     let it = real_containers();
     let (driver, workspace) = (it.docker_driver(), workspace());
     driver.create(&workspace).await.unwrap();
@@ -84,23 +87,39 @@ async fn a_container_that_was_half_made_is_made_anew() {
     let installation = driver.containers.installation();
     let options = it.options.of(&workspace.blueprint, installation);
     let mut wanted = spec::body(&options, installation, &workspace, &shared);
-    // What it needs isn't there, as where the engine was killed while it made it.
-    let lost = it.folder.path().join("lost");
-    std::fs::create_dir(&lost).unwrap();
-    let host = wanted.host_config.get_or_insert_default();
-    let mounts = host.mounts.get_or_insert_default();
-    mounts.push(bollard::models::Mount {
-        typ: Some(bollard::models::MountType::BIND),
-        source: Some(lost.display().to_string()),
-        target: Some("/lost".to_owned()),
-        ..bollard::models::Mount::default()
-    });
+    wrong(&it, &mut wanted);
     let prepared = driver.containers.prepare(&workspace, &wanted, None);
     assert!(matches!(prepared.await.unwrap(), Prepared::Fresh(_)));
     let first = inspect(&driver, &workspace).await.id;
-    std::fs::remove_dir(&lost).unwrap();
+    // What it needs isn't there, as where the engine was killed while it made it.
+    let _ = std::fs::remove_dir(lost(&it));
     up(&driver, &workspace).await;
-    assert_ne!(inspect(&driver, &workspace).await.id, first);
+    inspect(&driver, &workspace).await.id != first
+}
+
+fn lost(it: &Installation) -> std::path::PathBuf {
+    it.folder.path().join("lost")
+}
+
+#[tokio::test]
+async fn a_container_that_was_half_made_is_made_anew() {
+    let not_filled = is_made_anew(|it, wanted| {
+        std::fs::create_dir(lost(it)).unwrap();
+        let host = wanted.host_config.get_or_insert_default();
+        let mounts = host.mounts.get_or_insert_default();
+        mounts.push(Mount {
+            typ: Some(MountType::BIND),
+            source: Some(lost(it).display().to_string()),
+            target: Some("/lost".to_owned()),
+            ..Mount::default()
+        });
+    });
+    assert!(not_filled.await);
+    let not_started = is_made_anew(|_, wanted| {
+        // No program: a folder.
+        wanted.entrypoint = Some(vec!["/bin".to_owned()]);
+    });
+    assert!(not_started.await);
 }
 
 #[tokio::test]
