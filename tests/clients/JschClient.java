@@ -51,6 +51,11 @@ final class JschClient {
     }
 
     public static void main(String[] arguments) throws Exception {
+        // Threads that go on would keep a program that has failed from its end.
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        });
         JschClient client = new JschClient(arguments[0]);
         client.connect();
         if (arguments.length > 1 && arguments[1].equals("jetbrains")) {

@@ -1,7 +1,8 @@
 //! The programs that the agent starts, and their ends.
 //!
 //! Invariant: a process id is signalled only while its process hasn't been reaped,
-//! so never somebody else's. Forking, reaping and signalling hold one lock for that.
+//! so never somebody else's. Forking, reaping and signalling hold one lock for that; of
+//! those who fork, only one waits for it at a time.
 
 mod environment;
 mod launch;
@@ -98,6 +99,9 @@ impl From<WaitStatus> for Exit {
 pub(crate) struct Children {
     orphans: Orphans,
     memory: Arc<Memory>,
+    /// Who forks next. Those who wait for that are in nobody's way who reaps or signals: the
+    /// end of a program isn't to wait until a hundred others have begun.
+    turn: Mutex<()>,
     running: Mutex<Running>,
 }
 
@@ -128,6 +132,7 @@ impl Children {
         Self {
             orphans,
             memory,
+            turn: Mutex::default(),
             running: Mutex::default(),
         }
     }
@@ -163,13 +168,16 @@ impl Children {
     fn spawn_blocking(self: Arc<Self>, program: &Program) -> io::Result<(Child, End)> {
         let (report, failure) = launch::report_pipe()?;
         let (sender, exit) = oneshot::channel();
+        let turn = self.turn.lock();
         let mut running = self.lock();
         let pid = launch::fork(program, &failure)?;
         running.count += 1;
         let number = running.count;
         let id = pid.as_raw_nonzero().get();
         running.children.insert(id, (number, sender));
-        drop(running);
+        // Whoever waits for it has it before the next fork.
+        MutexGuard::unlock_fair(running);
+        drop(turn);
         drop(failure);
         launch::started(report)?;
         let child = Child {
@@ -288,3 +296,6 @@ pub(crate) enum Stdio {
     /// A terminal, which becomes the controlling one.
     Terminal(OwnedFd),
 }
+
+#[cfg(test)]
+mod tests;
