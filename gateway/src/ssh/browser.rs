@@ -193,10 +193,7 @@ impl Asking {
 impl Asker<'_> {
     /// Says where to approve it. Stock clients print it, in ASCII and up to 1 KiB.
     fn question(&self, sign_in: &BrowserSignIn, target: &Target, joined: &Joined) -> String {
-        let why = match self.refusal {
-            Some(why) => why,
-            None => "devgate knows none of your keys.",
-        };
+        let why = self.refusal.unwrap_or("devgate knows none of your keys.");
         let who = target.owner.as_ref();
         let who = who.map_or_else(String::new, |owner| format!(" as {owner}"));
         let more = match joined.sharing {
