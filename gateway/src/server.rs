@@ -134,7 +134,9 @@ impl Prepared {
     /// Starts everything. Returns once all of it accepts connections.
     pub async fn start(self) -> Result<Running, StartError> {
         let ready_file_path = self.start.ready_file.clone();
-        let running = assemble::start(self).await?;
+        let data_dir = self.start.config.data_dir.clone();
+        let running = assemble::start(self).await;
+        let running = running.map_err(|error| error.or_full(&data_dir))?;
         let (ssh, http) = (&running.server.ssh, &running.server.http);
         info!(%ssh, %http, "ready");
         if let Some(path) = ready_file_path {

@@ -329,12 +329,13 @@ impl Refusal for OpenError {
                 "too-many-open-files",
                 ResourceShortage,
             ),
-            Self::Store(_) => INTERNAL,
+            Self::Store(error) => error.row(),
         }
     }
 
     fn text(&self) -> String {
         match self {
+            Self::Store(error @ StoreError::Full) => error.text(),
             // Its reason is the next step.
             Self::Failed(reason) => reason.to_string(),
             Self::Gone

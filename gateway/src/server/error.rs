@@ -1,7 +1,8 @@
 //! Why a server doesn't start.
 
+use std::error::Error as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use devgate_certs::CertsError;
 
@@ -178,4 +179,62 @@ pub enum StartError {
     /// A part of the start failed by itself.
     #[error("the start broke off")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl StartError {
+    /// Returns that the data folder's disk is full, where that is behind it.
+    pub(super) fn or_full(self, data_dir: &Path) -> Self {
+        let is_full = match &self {
+            Self::Store(StoreError::Full) | Self::SetUp(CommandError::Store(StoreError::Full)) => {
+                true
+            }
+            other => {
+                let cause = other.source().and_then(|cause| cause.downcast_ref());
+                cause.map(io::Error::kind).is_some_and(is_full)
+            }
+        };
+        if is_full {
+            let path = data_dir.to_owned();
+            return Self::Full { path };
+        }
+        self
+    }
+}
+
+/// Tells whether an operation failed as nothing more fits on the disk.
+pub(super) fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_called_so_whatever_could_not_be_written() {
+        let written = |kind: io::ErrorKind| {
+            let path = PathBuf::from("/d/certs/ca.key");
+            let action = "write";
+            let source = kind.into();
+            StartError::from(CertsError::File {
+                action,
+                path,
+                source,
+            })
+        };
+        let data_dir = Path::new("/d");
+        for full in [
+            written(io::ErrorKind::StorageFull),
+            StoreError::Full.into(),
+            CommandError::from(StoreError::Full).into(),
+        ] {
+            let said = full.or_full(data_dir).to_string();
+            assert!(said.contains("the data folder /d is full"), "{said}");
+        }
+        let other = written(io::ErrorKind::PermissionDenied).or_full(data_dir);
+        assert!(matches!(other, StartError::Certs(_)), "{other}");
+    }
 }

@@ -13,6 +13,7 @@ use nix::sys::signal::kill;
 use nix::unistd::{AccessFlags, Pid, access, geteuid};
 
 use super::StartError;
+use super::error::is_full;
 use crate::store::StoreError;
 
 /// File that the running server holds locked; it contains its process id.
@@ -110,7 +111,6 @@ impl DataFolder {
                 .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM)
         };
         let is_full = match error {
-            StoreError::Full => true,
             StoreError::Open { .. } | StoreError::Migrate { .. } | StoreError::Query(_) => full(),
             _ => false,
         };
@@ -136,7 +136,7 @@ fn refused(path: &Path, cause: io::Error) -> StartError {
     let path = path.to_owned();
     match cause.kind() {
         io::ErrorKind::NotADirectory => StartError::NotAFolder { path },
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StartError::Full { path },
+        kind if is_full(kind) => StartError::Full { path },
         _ => StartError::Folder { path, cause },
     }
 }
@@ -262,8 +262,6 @@ mod tests {
         let source = sqlx::Error::PoolClosed;
         let other = folder.refused(StoreError::Open { path, source });
         assert!(matches!(other, StartError::Store(_)), "{other}");
-        let full = folder.refused(StoreError::Full);
-        assert!(matches!(full, StartError::Full { .. }), "{full}");
     }
 
     /// Leaves a lock as a server does that was killed while it started a child:
