@@ -128,10 +128,10 @@ async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
         checkout.clone().into(),
     ];
     arguments.extend(rest);
-    let places = (unfinished.as_path(), home.as_path());
-    let cloned = run(&arguments, places, wanted).await;
+    let work_in = (unfinished.as_path(), home.as_path());
+    let cloned = run(&arguments, work_in, wanted).await;
     if let (Err(_), Some(branch)) = (&cloned, branch)
-        && let Ok(None) = a_branch(places, wanted).await
+        && let Ok(None) = a_branch(work_in, wanted).await
     {
         let detail =
             format!("it is empty: push its branch {branch}, or take `branch` out of the template");
@@ -145,9 +145,9 @@ async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
         "--verify".into(),
         "HEAD".into(),
     ];
-    let commit = match run(&arguments, places, wanted).await {
+    let commit = match run(&arguments, work_in, wanted).await {
         Ok(commit) => commit,
-        Err(_) => match a_branch(places, wanted).await? {
+        Err(_) => match a_branch(work_in, wanted).await? {
             None => String::new(),
             Some(branch) => {
                 let detail = format!(
@@ -174,14 +174,17 @@ async fn clone(folder: &Path, wanted: Wanted<'_>) -> Result<String, ReadError> {
 }
 
 /// Returns the name of one of the repository's branches; `None` where it is empty.
-async fn a_branch(places: (&Path, &Path), wanted: Wanted<'_>) -> Result<Option<String>, ReadError> {
+async fn a_branch(
+    work_in: (&Path, &Path),
+    wanted: Wanted<'_>,
+) -> Result<Option<String>, ReadError> {
     let arguments: [OsString; 4] = [
         "ls-remote".into(),
         "--heads".into(),
         "--".into(),
         wanted.repository.url.clone().into(),
     ];
-    let listed = run(&arguments, places, wanted).await?;
+    let listed = run(&arguments, work_in, wanted).await?;
     let branch = listed.lines().last().map(|line| {
         let name = line.split_once("refs/heads/").map(|(_, name)| name);
         name.unwrap_or(line).to_owned()

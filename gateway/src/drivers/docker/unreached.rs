@@ -64,7 +64,7 @@ fn plain(error: &Error) -> String {
         // The client's words are about itself; what the system said is at the end.
         error => causes(error)
             .last()
-            .map_or_else(String::new, |it| it.to_string()),
+            .map_or_else(String::new, ToString::to_string),
     }
 }
 
