@@ -162,7 +162,10 @@ fn a_snapshot_goes_to_a_registry_and_comes_back_from_it() {
     assert!(refused.err().contains("isn't pushed"), "{refused:?}");
     let capitals = registry.image("Team/A:1");
     let refused = cli(&it, &["snapshots", "push", "first", &capitals]);
-    assert!(refused.err().contains("in lowercase letters"), "{refused:?}");
+    assert!(
+        refused.err().contains("in lowercase letters"),
+        "{refused:?}"
+    );
     let login = ["--username", USER, "--password-stdin"];
     let with = |args: &[&str], password: &str| {
         let args: Vec<_> = args.iter().chain(&login).copied().collect();
