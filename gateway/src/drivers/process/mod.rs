@@ -146,9 +146,7 @@ impl ProcessDriver {
         let (slot, folder) = (self.slot(id), self.folder(id));
         blocking(move || slot.find(&folder)).await
     }
-}
 
-impl ProcessDriver {
     /// Ends what runs in a workspace where its folder was moved under it: its home is elsewhere
     /// now, and programs would be started without one.
     async fn end_displaced(&self, id: &WorkspaceId) -> Result<(), DriverError> {

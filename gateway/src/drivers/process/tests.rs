@@ -16,6 +16,20 @@ use crate::workspaces::{Blueprint, LifecycleCommand, LifecycleRun, Runs};
 
 contract!(real_agents);
 
+/// Returns the options of a driver in a data folder, which reaches its agents by sockets.
+pub(super) fn options(data_folder: &Path, agent: PathBuf) -> ProcessOptions {
+    ProcessOptions {
+        folder: data_folder.join("workspaces"),
+        agent,
+        shell: None,
+        environment: BTreeMap::new(),
+        editor: EditorConfig::default(),
+        terminals: TerminalsConfig::default(),
+        startup: Startup::default(),
+        reach: ProcessReach::Socket,
+    }
+}
+
 struct Processes {
     folder: TempDir,
     agent: PathBuf,
@@ -23,16 +37,7 @@ struct Processes {
 
 impl Processes {
     fn options(&self) -> ProcessOptions {
-        ProcessOptions {
-            folder: self.folder.path().join("workspaces"),
-            agent: self.agent.clone(),
-            shell: None,
-            environment: BTreeMap::new(),
-            editor: devgate_protocol::config::EditorConfig::default(),
-            terminals: devgate_protocol::config::TerminalsConfig::default(),
-            startup: devgate_protocol::config::Startup::default(),
-            reach: ProcessReach::Socket,
-        }
+        options(self.folder.path(), self.agent.clone())
     }
 
     fn process_driver(&self) -> ProcessDriver {

@@ -1,6 +1,5 @@
 //! Data folders that were copied or moved while their agents ran.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::drivers::contract::{self, answers, within, workspace};
-use crate::drivers::process::{ProcessDriver, ProcessOptions, ProcessReach};
+use crate::drivers::process::ProcessDriver;
+use crate::drivers::process::tests::options;
 use crate::drivers::{Driver as _, Presence, Started};
 use crate::workspaces::Workspace;
 
@@ -28,16 +28,7 @@ impl Folders {
 
     /// Returns the driver of a gateway that starts on one of them, with real agents.
     fn driver(&self, name: &str) -> ProcessDriver {
-        ProcessDriver::new(ProcessOptions {
-            folder: self.path(name).join("workspaces"),
-            agent: contract::agent(),
-            shell: None,
-            environment: BTreeMap::new(),
-            editor: devgate_protocol::config::EditorConfig::default(),
-            terminals: devgate_protocol::config::TerminalsConfig::default(),
-            startup: devgate_protocol::config::Startup::default(),
-            reach: ProcessReach::Socket,
-        })
+        ProcessDriver::new(options(&self.path(name), contract::agent()))
     }
 
     /// Starts a workspace in a new one, and returns its agent.
